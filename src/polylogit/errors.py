@@ -1,0 +1,64 @@
+"""The exceptions that polylogit raises, and the words that help to mend them.
+
+    PolylogitError              something that the user can mend; the command line prints it and exits
+    ├── DataError               a table, a picture, a label or a file of data is at fault   (also ValueError)
+    ├── ScoreError              scores or targets handed to a loss are at fault             (also ValueError)
+    ├── RecipeError             an option of a recipe is unknown or out of range            (also ValueError)
+    └── ModelFileError          a model file cannot be read, trusted or written
+
+A message says what was wrong, where, what was expected, what came, and what to do. Everything else that is raised
+is a fault of polylogit itself and keeps its traceback. This module does not print and does not exit.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+__all__ = ["DataError", "ModelFileError", "PolylogitError", "RecipeError", "ScoreError", "did_you_mean"]
+
+
+class PolylogitError(Exception):
+    """Base of everything that a user of polylogit can cause and can mend."""
+
+
+class DataError(PolylogitError, ValueError):
+    """A table, a picture, a label or a file of data is at fault."""
+
+
+class ScoreError(PolylogitError, ValueError):
+    """Scores or targets handed to a loss are at fault."""
+
+
+class RecipeError(PolylogitError, ValueError):
+    """An option of a recipe is unknown, out of range or in the wrong place."""
+
+
+class ModelFileError(PolylogitError):
+    """A model file cannot be read, trusted or written."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Words that name the nearest known names, or list them all where none is near.
+
+    Args:
+        name: What came.
+        known: What would have been right.
+
+    Returns:
+        A sentence that starts with a space, or an empty string where nothing is known.
+
+    Example:
+        >>> did_you_mean("tpye", ["type", "legs"])
+        ' Did you mean "type"?'
+        >>> did_you_mean("zebra", ["type", "legs"])
+        ' Known: type, legs.'
+    """
+    names = list(known)
+    folded = {candidate.casefold(): candidate for candidate in names}
+    near = [folded[match] for match in get_close_matches(name.casefold(), folded, n=3, cutoff=0.6)]
+    if near:
+        quoted = " or ".join(f'"{match}"' for match in near)
+        return f" Did you mean {quoted}?"
+    if not names:
+        return ""
+    listed = ", ".join(names[:20])
+    return f" Known: {listed}{', …' if len(names) > 20 else '.'}"

@@ -1,0 +1,1 @@
+"""Fitting: the exact linear solver and the training loop."""

@@ -1,0 +1,1 @@
+"""The networks: one kind a file, each from features to logits."""
