@@ -1,1 +1,28 @@
-"""The judgement: pure functions of logits and targets."""
+"""The judgement: pure functions of logits and targets.
+
+    rows.py         logits, targets and weights, checked once
+    metrics.py      how good: accuracy and its interval, top-k, log loss, Brier score, ranking
+    reliability.py  how far the probabilities can be believed: bins and calibration errors
+    calibration.py  how to make them believable: the temperature, fitted on held-out rows
+    figures.py      all of it about one set of rows: `Evaluation`
+
+Nothing here trains, reads files or draws. Logits come in as they are to be judged: whoever wants the calibrated
+figures divides by the temperature first.
+"""
+
+from polylogit.evaluation.calibration import TemperatureFit, fit_temperature
+from polylogit.evaluation.figures import Averages, Baselines, ClassFigures, Evaluation, evaluate_logits
+from polylogit.evaluation.reliability import ReliabilityBins, calibration_error, reliability_bins
+
+__all__ = [
+    "Averages",
+    "Baselines",
+    "ClassFigures",
+    "Evaluation",
+    "ReliabilityBins",
+    "TemperatureFit",
+    "calibration_error",
+    "evaluate_logits",
+    "fit_temperature",
+    "reliability_bins",
+]

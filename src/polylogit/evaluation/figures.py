@@ -1,0 +1,256 @@
+"""All that is known about a classifier on some rows, as plain data.
+
+Owns which figures there are and how undefined ones are told. The mathematics stands in the other files of this floor
+or in scikit-learn.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+from torch import Tensor
+
+from polylogit.errors import ScoreError
+from polylogit.evaluation.metrics import accuracy_interval, brier_score, log_loss, ranking_figures, top_k_accuracy
+from polylogit.evaluation.reliability import calibration_error, classwise_calibration_errors
+from polylogit.evaluation.rows import JudgedRows
+
+__all__ = ["Averages", "Baselines", "ClassFigures", "Evaluation", "evaluate_logits"]
+
+TOP_K = (2, 3, 5, 10)
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """Figures of one class against the rest. None: these rows do not define it.
+
+    Attributes:
+        precision: Of the rows given this class, the share that are of it; None where it was never given.
+        recall: Of the rows of this class, the share that were given it; None where there is none.
+        f1: Harmonic mean of both, 2 TP / (2 TP + FP + FN); None where the class occurs on neither side.
+        support: Rows of this class (with weights: the sum of theirs).
+        roc_auc: Area under the ROC curve by the class's probability; None without rows on both sides.
+        average_precision: Mean precision over the recall steps; None where there is no row of the class.
+        calibration_error: Of the class's own probability, over all rows, in 15 bins of equal width.
+    """
+
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    support: float
+    roc_auc: float | None
+    average_precision: float | None
+    calibration_error: float
+
+
+@dataclass(frozen=True)
+class Averages:
+    """Class figures averaged. A precision or recall that is undefined counts as 0, as scikit-learn has it.
+
+    Attributes:
+        precision: Over the classes that occur in the rows or in the predictions.
+        recall: Over the same.
+        f1: Over the same.
+        roc_auc: Over the classes for which it is defined; None where there is none.
+        average_precision: Over the classes for which it is defined.
+    """
+
+    precision: float
+    recall: float
+    f1: float
+    roc_auc: float | None
+    average_precision: float | None
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """What could be had on these rows without looking at them; a classifier has to beat it.
+
+    Attributes:
+        majority_class: The most frequent class of the rows.
+        majority_accuracy: Accuracy of always answering it.
+        frequency_log_loss: Log loss of always answering the classes' frequencies, the best constant answer.
+        frequency_brier_score: Brier score of the same.
+    """
+
+    majority_class: str
+    majority_accuracy: float
+    frequency_log_loss: float
+    frequency_brier_score: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is known about a classifier on some rows.
+
+    Attributes:
+        class_names: Name of each class, in the order of the logits.
+        rows: Number of rows judged (those of weight zero are not).
+        accuracy: Share of rows whose largest logit is their class.
+        accuracy_interval: Where the true accuracy lies, with 95 % confidence (Wilson).
+        balanced_accuracy: Mean recall over the classes that the rows hold.
+        top_k_accuracy: For k = 2, 3, 5 and 10, as far as there are more classes: share of rows whose class is
+            among the k largest logits.
+        log_loss: Mean cross-entropy in nats.
+        brier_score: Mean squared distance from the one-hot target, 0 to 2.
+        calibration_error: Of the top probability, 15 bins of equal width (ECE).
+        classwise_calibration_error: Mean over classes of their own calibration error.
+        macro: Class figures, each class counting the same.
+        weighted: Class figures, each class counting by its support.
+        baselines: What could be had without looking.
+        per_class: Figures of each class.
+        confusion: Rows by true class (first index) and predicted class; with weights, sums of theirs.
+    """
+
+    class_names: tuple[str, ...]
+    rows: int
+    accuracy: float
+    accuracy_interval: tuple[float, float]
+    balanced_accuracy: float
+    top_k_accuracy: dict[int, float]
+    log_loss: float
+    brier_score: float
+    calibration_error: float
+    classwise_calibration_error: float
+    macro: Averages
+    weighted: Averages
+    baselines: Baselines
+    per_class: tuple[ClassFigures, ...]
+    confusion: tuple[tuple[int | float, ...], ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as dictionaries, lists, strings and numbers; what is undefined is None, and nothing is NaN.
+
+        Example:
+            >>> evaluation = evaluate_logits(torch.eye(2), torch.tensor([0, 1]), ["cat", "dog"])
+            >>> evaluation.as_json()["accuracy"], evaluation.as_json()["per_class"][1]["class"]
+            (1.0, 'dog')
+        """
+        plain = asdict(self)
+        plain["class_names"] = list(self.class_names)
+        plain["accuracy_interval"] = list(self.accuracy_interval)
+        plain["top_k_accuracy"] = {str(k): share for k, share in self.top_k_accuracy.items()}
+        named = zip(self.class_names, plain["per_class"], strict=True)
+        plain["per_class"] = [{"class": name, **figures} for name, figures in named]
+        plain["confusion"] = [list(row) for row in self.confusion]
+        return plain
+
+
+def evaluate_logits(
+    logits: Float[Tensor, "N K"],
+    targets: Int[Tensor, " N"],
+    class_names: Sequence[str],
+    *,
+    sample_weight: Float[Tensor, " N"] | None = None,
+) -> Evaluation:
+    """Judge the logits of rows whose class is known.
+
+    Args:
+        logits: Scores, any float type; already divided by the temperature where the calibrated figures are wanted.
+        targets: The true class of each row, 0 to K - 1.
+        class_names: Name of each class, in the order of the logits.
+        sample_weight: Weight of each row, zero or more; None for equal weights.
+
+    Returns:
+        All figures, as plain data.
+
+    Raises:
+        ScoreError: The names are not as many as the classes, or as for `JudgedRows.check`.
+
+    Example:
+        >>> logits = torch.tensor([[2.0, 0.0], [0.0, 2.0], [1.0, 0.0]])
+        >>> evaluation = evaluate_logits(logits, torch.tensor([0, 1, 1]), ["cat", "dog"])
+        >>> round(evaluation.accuracy, 4), round(evaluation.log_loss, 4), evaluation.confusion
+        (0.6667, 0.5224, ((1, 0), (1, 1)))
+    """
+    rows = JudgedRows.check(logits, targets, sample_weight)
+    classes = rows.logits.shape[1]
+    if len(class_names) != classes:
+        raise ScoreError(f"the logits have {classes} classes, but {len(class_names)} class names came.")
+    accuracy = rows.mean(rows.hits)
+    per_class = _class_figures(rows)
+    recalls = [figures.recall for figures in per_class if figures.recall is not None]
+    return Evaluation(
+        class_names=tuple(class_names),
+        rows=len(rows.targets),
+        accuracy=accuracy,
+        accuracy_interval=accuracy_interval(accuracy, rows.effective_rows),
+        balanced_accuracy=sum(recalls) / len(recalls),
+        top_k_accuracy={k: top_k_accuracy(rows, k) for k in TOP_K if k < classes},
+        log_loss=log_loss(rows),
+        brier_score=brier_score(rows),
+        calibration_error=calibration_error(rows),
+        classwise_calibration_error=sum(figures.calibration_error for figures in per_class) / classes,
+        macro=_average(per_class, by_support=False),
+        weighted=_average(per_class, by_support=True),
+        baselines=_baselines(rows, class_names),
+        per_class=per_class,
+        confusion=_confusion(rows),
+    )
+
+
+def _confusion(rows: JudgedRows) -> tuple[tuple[int | float, ...], ...]:
+    labels = np.arange(rows.logits.shape[1])
+    weights = rows.weights.numpy() if rows.weighted or rows.weights[0] != 1 else None
+    counts = confusion_matrix(rows.targets.numpy(), rows.predictions.numpy(), labels=labels, sample_weight=weights)
+    return tuple(tuple(row) for row in counts.tolist())
+
+
+def _class_figures(rows: JudgedRows) -> tuple[ClassFigures, ...]:
+    precision, recall, f1, support = precision_recall_fscore_support(
+        rows.targets.numpy(),
+        rows.predictions.numpy(),
+        labels=np.arange(rows.logits.shape[1]),
+        sample_weight=rows.weights.numpy(),
+        zero_division=np.nan,
+    )
+    errors = classwise_calibration_errors(rows)
+    columns = zip(precision, recall, f1, support, ranking_figures(rows), errors, strict=True)
+    return tuple(
+        ClassFigures(_defined(p), _defined(r), _defined(f), float(s), auc, average_precision, error)
+        for p, r, f, s, (auc, average_precision), error in columns
+    )
+
+
+def _defined(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _average(per_class: Sequence[ClassFigures], *, by_support: bool) -> Averages:
+    def mean(values: Sequence[float | None]) -> float | None:
+        pairs = [
+            (value, figures.support if by_support else 1.0)
+            for value, figures in zip(values, per_class, strict=True)
+            if value is not None
+        ]
+        total = sum(weight for _, weight in pairs)
+        return sum(value * weight for value, weight in pairs) / total if total else None
+
+    occurring = [figures.f1 is not None for figures in per_class]
+
+    def mean_or_zero(values: Sequence[float | None]) -> float:
+        counted = [(value or 0.0) if occurs else None for value, occurs in zip(values, occurring, strict=True)]
+        return mean(counted) or 0.0
+
+    return Averages(
+        precision=mean_or_zero([figures.precision for figures in per_class]),
+        recall=mean_or_zero([figures.recall for figures in per_class]),
+        f1=mean_or_zero([figures.f1 for figures in per_class]),
+        roc_auc=mean([figures.roc_auc for figures in per_class]),
+        average_precision=mean([figures.average_precision for figures in per_class]),
+    )
+
+
+def _baselines(rows: JudgedRows, class_names: Sequence[str]) -> Baselines:
+    shares = torch.bincount(rows.targets, weights=rows.weights, minlength=rows.logits.shape[1]) / rows.weights.sum()
+    majority = int(shares.argmax())
+    return Baselines(
+        majority_class=class_names[majority],
+        majority_accuracy=float(shares[majority]),
+        frequency_log_loss=float(torch.special.entr(shares).sum()),
+        frequency_brier_score=float(1 - shares.square().sum()),
+    )

@@ -1,0 +1,111 @@
+"""How good the predictions are: one function a figure, each a weighted mean over rows unless it says otherwise.
+
+Owns the figures that scikit-learn has not, or has only for clipped probabilities; `figures.py` calls scikit-learn for
+the others. Calibration errors stand in `reliability.py`.
+"""
+
+import math
+from statistics import NormalDist
+
+import numpy as np
+import torch
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from polylogit.evaluation.rows import JudgedRows
+
+__all__ = ["accuracy_interval", "brier_score", "log_loss", "ranking_figures", "top_k_accuracy"]
+
+
+def log_loss(rows: JudgedRows) -> float:
+    """Mean cross-entropy in nats, from the logits themselves: nothing is clipped.
+
+    mean of -log softmax(z)[target]
+
+    Example:
+        >>> log_loss(JudgedRows.check(torch.zeros(2, 4), torch.tensor([0, 3])))  # log 4
+        1.386...
+    """
+    return rows.mean(-rows.log_probabilities.gather(1, rows.targets[:, None])[:, 0])
+
+
+def brier_score(rows: JudgedRows) -> float:
+    """Mean squared distance between the probabilities and the one-hot target, 0 (best) to 2.
+
+    mean of sum_k (p[k] - [k is the target])^2
+
+    Example:
+        >>> brier_score(JudgedRows.check(torch.zeros(2, 2), torch.tensor([0, 1])))
+        0.5
+
+    Source: Brier (1950), eq. 2.
+    """
+    probabilities = rows.probabilities
+    own = probabilities.gather(1, rows.targets[:, None])[:, 0]
+    return rows.mean(probabilities.square().sum(dim=1) - 2 * own + 1)
+
+
+def top_k_accuracy(rows: JudgedRows, k: int) -> float:
+    """Share of rows whose class is among the k largest logits; of equal logits the earlier class counts as larger.
+
+    Example:
+        >>> rows = JudgedRows.check(torch.tensor([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0]]), torch.tensor([1, 2]))
+        >>> top_k_accuracy(rows, 1), top_k_accuracy(rows, 2), top_k_accuracy(rows, 3)
+        (0.0, 0.5, 1.0)
+    """
+    own = rows.logits.gather(1, rows.targets[:, None])
+    earlier = torch.arange(rows.logits.shape[1]) < rows.targets[:, None]
+    ahead = (rows.logits > own) | ((rows.logits == own) & earlier)
+    return rows.mean((ahead.sum(dim=1) < k).to(torch.float64))
+
+
+def accuracy_interval(accuracy: float, effective_rows: int | float, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of an accuracy: where the true one lies with the given confidence.
+
+    (a + z^2/2n ± z sqrt(a (1 - a)/n + z^2/4n^2)) / (1 + z^2/n)
+
+    Args:
+        accuracy: Share of right rows, 0 to 1.
+        effective_rows: Number of rows; with weights, of equally weighted rows that would tell as much.
+        confidence: Probability with which the interval covers, 0 to 1.
+
+    Returns:
+        Lower and upper end, within 0 and 1.
+
+    Example:
+        >>> [round(end, 4) for end in accuracy_interval(0.9, 100)]
+        [0.8256, 0.9448]
+
+    Source: Wilson (1927); Brown, Cai and DasGupta (2001), eq. 4.
+    """
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    spread = z * math.sqrt(accuracy * (1 - accuracy) / effective_rows + (z / effective_rows / 2) ** 2)
+    middle = accuracy + z * z / effective_rows / 2
+    scale = 1 + z * z / effective_rows
+    return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)
+
+
+def ranking_figures(rows: JudgedRows) -> list[tuple[float | None, float | None]]:
+    """Area under the ROC curve and average precision of each class against the rest, by its probability.
+
+    Returns:
+        For each class (ROC AUC, average precision); None where the rows hold no example, or nothing else, of it.
+
+    Example:
+        >>> ranking_figures(JudgedRows.check(torch.eye(2), torch.tensor([0, 1])))
+        [(1.0, 1.0), (1.0, 1.0)]
+        >>> ranking_figures(JudgedRows.check(torch.eye(2), torch.tensor([0, 0])))
+        [(None, 1.0), (None, None)]
+    """
+    targets, weights = rows.targets.numpy(), rows.weights.numpy()
+    support = np.bincount(targets, minlength=rows.logits.shape[1])
+    figures: list[tuple[float | None, float | None]] = []
+    for k, probabilities in enumerate(rows.probabilities.T.contiguous().numpy()):
+        if support[k] == 0:
+            figures.append((None, None))
+            continue
+        own = targets == k
+        area = None
+        if support[k] < len(targets):
+            area = float(roc_auc_score(own, probabilities, sample_weight=weights))
+        figures.append((area, float(average_precision_score(own, probabilities, sample_weight=weights))))
+    return figures

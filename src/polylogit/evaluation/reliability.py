@@ -1,0 +1,106 @@
+"""How far probabilities can be believed: reliability bins and the calibration errors that they give.
+
+Binning, everywhere in polylogit unless told otherwise: 15 bins of equal width between 0 and 1, closed below and open
+above, the last one closed. Calibration errors with other bins are other figures; compare only like with like.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from polylogit.evaluation.rows import JudgedRows
+
+__all__ = ["BINS", "ReliabilityBins", "calibration_error", "classwise_calibration_errors", "reliability_bins"]
+
+BINS = 15
+
+
+@dataclass(frozen=True)
+class ReliabilityBins:
+    """What was claimed and what came true, bin by bin.
+
+    Attributes:
+        edges: Lower ends of the bins and the upper end of the last.
+        weight: Share of all rows (by weight) in each bin; the shares sum to 1.
+        confidence: Mean probability claimed in each bin; None where the bin is empty.
+        frequency: Share of that bin's rows for which the claim came true; None where the bin is empty.
+    """
+
+    edges: tuple[float, ...]
+    weight: tuple[float, ...]
+    confidence: tuple[float | None, ...]
+    frequency: tuple[float | None, ...]
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error: mean over rows of |confidence - frequency| of the row's bin."""
+        triples = zip(self.weight, self.confidence, self.frequency, strict=True)
+        return sum(w * abs(c - f) for w, c, f in triples if c is not None and f is not None)
+
+
+def reliability_bins(rows: JudgedRows, bins: int = BINS) -> ReliabilityBins:
+    """Bins of the probability of the predicted class, against how often the prediction is right.
+
+    Args:
+        rows: Judged rows.
+        bins: Number of bins of equal width.
+
+    Returns:
+        The bins; `.error` is the expected calibration error.
+
+    Example:
+        >>> rows = JudgedRows.check(torch.log(torch.tensor([[0.9, 0.1], [0.9, 0.1]])), torch.tensor([0, 1]))
+        >>> round(reliability_bins(rows).error, 6)  # claimed 0.9, right half the time
+        0.4
+
+    Source: Guo, Pleiss, Sun and Weinberger (2017), eq. 2 and 3.
+    """
+    top = rows.probabilities.max(dim=1).values
+    return bin_claims(top, rows.hits, rows.weights, bins)
+
+
+def calibration_error(rows: JudgedRows, bins: int = BINS) -> float:
+    """Expected calibration error of the predicted class (ECE), 0 (best) to 1.
+
+    sum over bins of (rows in bin / rows) |mean top probability in bin - accuracy in bin|
+
+    Source: Guo, Pleiss, Sun and Weinberger (2017), eq. 3.
+    """
+    return reliability_bins(rows, bins).error
+
+
+def classwise_calibration_errors(rows: JudgedRows, bins: int = BINS) -> tuple[float, ...]:
+    """Calibration error of each class's own probability, over all rows; their mean is the class-wise error.
+
+    sum over bins of (rows in bin / rows) |mean p[k] in bin - share of class k in bin|
+
+    Source: Kull et al. (2019), Beyond temperature scaling, eq. 3.
+    """
+    columns = enumerate(rows.probabilities.T)
+    return tuple(
+        bin_claims(column, (rows.targets == k).to(torch.float64), rows.weights, bins).error for k, column in columns
+    )
+
+
+def bin_claims(
+    claimed: Float[Tensor, " N"], came_true: Float[Tensor, " N"], weights: Float[Tensor, " N"], bins: int
+) -> ReliabilityBins:
+    """Bins of any claimed probability against whether the claim came true (1) or not (0)."""
+    edges = torch.linspace(0, 1, bins + 1, dtype=torch.float64)
+    place = torch.bucketize(claimed.contiguous(), edges[1:-1], right=True)
+    total = torch.bincount(place, weights=weights, minlength=bins)
+    claims = torch.bincount(place, weights=weights * claimed, minlength=bins)
+    truths = torch.bincount(place, weights=weights * came_true, minlength=bins)
+    filled = (total > 0).tolist()
+
+    def mean(sums: Float[Tensor, " bins"]) -> tuple[float | None, ...]:
+        return tuple(value if full else None for value, full in zip((sums / total).tolist(), filled, strict=True))
+
+    return ReliabilityBins(
+        edges=tuple(edges.tolist()),
+        weight=tuple((total / weights.sum()).tolist()),
+        confidence=mean(claims),
+        frequency=mean(truths),
+    )
