@@ -1,17 +1,16 @@
 """All that is known about a classifier on some rows, as plain data.
 
-Owns which figures there are and how undefined ones are told. The mathematics stands in the other files of this floor
-or in scikit-learn.
+Owns which figures there are, those that are read off the confusion matrix, and how undefined ones are told. The other
+mathematics stands in the other files of this floor.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from torch import Tensor
 
 from polylogit.errors import ScoreError
@@ -172,7 +171,8 @@ def evaluate_logits(
     if len(class_names) != classes:
         raise ScoreError(f"the logits have {classes} classes, but {len(class_names)} class names came.")
     accuracy = rows.mean(rows.hits)
-    per_class = _class_figures(rows)
+    confusion = _confusion(rows)
+    per_class = _class_figures(rows, confusion)
     recalls = [figures.recall for figures in per_class if figures.recall is not None]
     return Evaluation(
         class_names=tuple(class_names),
@@ -189,35 +189,42 @@ def evaluate_logits(
         weighted=_average(per_class, by_support=True),
         baselines=_baselines(rows, class_names),
         per_class=per_class,
-        confusion=_confusion(rows),
+        confusion=_plain(confusion, rows),
     )
 
 
-def _confusion(rows: JudgedRows) -> tuple[tuple[int | float, ...], ...]:
-    labels = np.arange(rows.logits.shape[1])
-    weights = rows.weights.numpy() if rows.weighted or rows.weights[0] != 1 else None
-    counts = confusion_matrix(rows.targets.numpy(), rows.predictions.numpy(), labels=labels, sample_weight=weights)
-    return tuple(tuple(row) for row in counts.tolist())
+def _confusion(rows: JudgedRows) -> Float[Tensor, "K K"]:
+    classes = rows.logits.shape[1]
+    cells = torch.bincount(rows.targets * classes + rows.predictions, weights=rows.weights, minlength=classes**2)
+    return cells.reshape(classes, classes)
 
 
-def _class_figures(rows: JudgedRows) -> tuple[ClassFigures, ...]:
-    precision, recall, f1, support = precision_recall_fscore_support(
-        rows.targets.numpy(),
-        rows.predictions.numpy(),
-        labels=np.arange(rows.logits.shape[1]),
-        sample_weight=rows.weights.numpy(),
-        zero_division=np.nan,
+def _class_figures(rows: JudgedRows, confusion: Float[Tensor, "K K"]) -> tuple[ClassFigures, ...]:
+    support, given = confusion.sum(dim=1), confusion.sum(dim=0)
+    # 0 / 0 is NaN: what no row defines
+    columns = zip(
+        (confusion.diag() / given).tolist(),
+        (confusion.diag() / support).tolist(),
+        (2 * confusion.diag() / (support + given)).tolist(),
+        support.tolist(),
+        ranking_figures(rows),
+        classwise_calibration_errors(rows),
+        strict=True,
     )
-    errors = classwise_calibration_errors(rows)
-    columns = zip(precision, recall, f1, support, ranking_figures(rows), errors, strict=True)
     return tuple(
-        ClassFigures(_defined(p), _defined(r), _defined(f), float(s), auc, average_precision, error)
-        for p, r, f, s, (auc, average_precision), error in columns
+        ClassFigures(_defined(precision), _defined(recall), _defined(f1), weight, area, average, error)
+        for precision, recall, f1, weight, (area, average), error in columns
     )
 
 
 def _defined(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
+    return None if math.isnan(value) else value
+
+
+def _plain(confusion: Float[Tensor, "K K"], rows: JudgedRows) -> tuple[tuple[int | float, ...], ...]:
+    """Counts as whole numbers where every row counts as one."""
+    counts = confusion if (rows.weights != 1).any() else confusion.to(torch.int64)
+    return tuple(tuple(row) for row in counts.tolist())
 
 
 def _average(per_class: Sequence[ClassFigures], *, by_support: bool) -> Averages:

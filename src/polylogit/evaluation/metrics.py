@@ -1,7 +1,7 @@
 """How good the predictions are: one function a figure, each a weighted mean over rows unless it says otherwise.
 
-Owns the figures that scikit-learn has not, or has only for clipped probabilities; `figures.py` calls scikit-learn for
-the others. Calibration errors stand in `reliability.py`.
+Areas under curves are scikit-learn's. Log loss is not, for scikit-learn's takes probabilities and clips them. Figures
+that are read off the confusion matrix stand in `figures.py`, calibration errors in `reliability.py`.
 """
 
 import math
@@ -81,7 +81,8 @@ def accuracy_interval(accuracy: float, effective_rows: int | float, confidence: 
     spread = z * math.sqrt(accuracy * (1 - accuracy) / effective_rows + (z / effective_rows / 2) ** 2)
     middle = accuracy + z * z / effective_rows / 2
     scale = 1 + z * z / effective_rows
-    return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)
+    # the last digit must not put the accuracy outside its own interval
+    return max(0.0, min(accuracy, (middle - spread) / scale)), min(1.0, max(accuracy, (middle + spread) / scale))
 
 
 def ranking_figures(rows: JudgedRows) -> list[tuple[float | None, float | None]]:

@@ -124,8 +124,3 @@ class JudgedRows:
         Source: Kish (1965), Survey Sampling, section 8.2.
         """
         return float(self.weights.sum() ** 2 / self.weights.square().sum())
-
-    @property
-    def weighted(self) -> bool:
-        """Whether any two rows differ in weight."""
-        return bool((self.weights != self.weights[0]).any())
