@@ -1,0 +1,115 @@
+"""Class names and class indices, and the two ways to write a class as numbers.
+
+Owns the order of the classes: the index of a class is its place in `class_names`, everywhere. It knows nothing of
+where labels come from.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from polylogit.errors import DataError
+
+__all__ = ["balanced_class_weight", "class_indices", "one_hot", "ordered_class_names"]
+
+
+def ordered_class_names(labels: Iterable[str]) -> tuple[str, ...]:
+    """The distinct labels in their fixed order: as numbers where all are numbers, else as text.
+
+    Args:
+        labels: One label per row.
+
+    Returns:
+        Every class name once.
+
+    Example:
+        >>> ordered_class_names(["10", "9", "10"])
+        ('9', '10')
+        >>> ordered_class_names(["fish", "bird"])
+        ('bird', 'fish')
+    """
+    names = set(labels)
+    try:
+        return tuple(sorted(names, key=lambda name: (float(name), name)))
+    except ValueError:
+        return tuple(sorted(names))
+
+
+def class_indices(labels: Sequence[str], class_names: Sequence[str]) -> Int[Tensor, " N"]:
+    """The place of each label in `class_names`.
+
+    Args:
+        labels: One label per row.
+        class_names: The classes in their order.
+
+    Returns:
+        Int64 indices in [0, K).
+
+    Raises:
+        DataError: A label is none of the class names; the message names its row, counted from 1.
+
+    Example:
+        >>> class_indices(["fish", "bird"], ("bird", "fish")).tolist()
+        [1, 0]
+    """
+    index_of = {name: index for index, name in enumerate(class_names)}
+    try:
+        return torch.tensor([index_of[label] for label in labels], dtype=torch.int64)
+    except KeyError:
+        row, label = next((row, label) for row, label in enumerate(labels, start=1) if label not in index_of)
+        known = ", ".join(list(class_names)[:12]) + (", …" if len(class_names) > 12 else "")
+        raise DataError(
+            f'row {row}: the class "{label}" is none of the {len(class_names)} classes ({known}). '
+            "Correct the label, or drop the row."
+        ) from None
+
+
+def one_hot(targets: Int[Tensor, " N"], classes: int) -> Float[Tensor, "N K"]:
+    """Rows of zeros with a one in the place of the class.
+
+    Args:
+        targets: Class indices in [0, K).
+        classes: K, the number of classes.
+
+    Returns:
+        Float32 rows that sum to one.
+
+    Raises:
+        DataError: An index lies outside [0, K).
+
+    Example:
+        >>> one_hot(torch.tensor([2, 0]), 3)
+        tensor([[0., 0., 1.],
+                [1., 0., 0.]])
+    """
+    outside = (targets < 0) | (targets >= classes)
+    if bool(outside.any()):
+        row = int(outside.nonzero()[0])
+        raise DataError(
+            f"row {row + 1}: the class index {int(targets[row])} lies outside 0..{classes - 1}. "
+            "Indices count from 0; check the number of classes."
+        )
+    return torch.nn.functional.one_hot(targets.long(), classes).float()
+
+
+def balanced_class_weight(targets: Int[Tensor, " N"], classes: int) -> Float[Tensor, " K"]:
+    """Class weights under which every class counts alike: N / (K * rows of the class).
+
+    Args:
+        targets: Class indices in [0, K).
+        classes: K, the number of classes.
+
+    Returns:
+        Float32 weights; a class without rows has weight 0.
+
+    Example:
+        >>> balanced_class_weight(torch.tensor([0, 0, 0, 1]), 2)
+        tensor([0.6667, 2.0000])
+
+    Source: King and Zeng (2001), Logistic Regression in Rare Events Data, section 3.
+    """
+    counts = torch.bincount(targets.long(), minlength=classes).double()
+    weights = torch.where(counts > 0, targets.numel() / (classes * counts.clamp_min(1)), torch.zeros_like(counts))
+    return weights.float()

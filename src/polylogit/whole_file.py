@@ -1,0 +1,75 @@
+"""Files that are written whole or not at all.
+
+Owns the temporary file beside the target, its flush to the disk and the rename. It knows nothing of what is written.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from polylogit.errors import PolylogitError
+
+__all__ = ["writing_whole"]
+
+
+@contextmanager
+def writing_whole(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; put it in the place of `path` when the block ends well.
+
+    The bytes are flushed to the disk before the rename, so that after a crash `path` holds either what it held before
+    or all that was written. When the block raises, also by Ctrl-C, the temporary file is removed and `path` stays
+    as it was. Missing folders are made.
+
+    Args:
+        path: The file to write.
+
+    Yields:
+        The path to write to.
+
+    Raises:
+        PolylogitError: The folder cannot be made or written to.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> with writing_whole(folder / "new" / "a.txt") as temporary:
+        ...     _ = temporary.write_text("whole")
+        >>> (folder / "new" / "a.txt").read_text()
+        'whole'
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    except OSError as fault:
+        raise _cannot_write(path, fault) from fault
+    os.close(descriptor)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb+") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as fault:
+        raise _cannot_write(path, fault) from fault
+    finally:
+        temporary.unlink(missing_ok=True)
+    with suppress(OSError):  # not every system lets a folder be flushed; the file itself is safe by now
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def _cannot_write(path: Path, fault: OSError) -> PolylogitError:
+    reason = fault.strerror or str(fault)
+    return PolylogitError(f"{path}: cannot be written ({reason}). Choose another place with --out.")
