@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from polylogit.classifier import Classifier  # type: ignore[import-not-found]
+    from polylogit.classifier import Classifier
     from polylogit.errors import DataError, ModelFileError, PolylogitError, RecipeError, ScoreError
 
 __version__ = version("polylogit")

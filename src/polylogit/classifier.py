@@ -1,0 +1,218 @@
+"""The classifier: preprocessing, network, temperature and class names in one, from raw rows to probabilities.
+
+Every prediction in polylogit goes through `Classifier`. Owns the one inference path and the model file, which is data
+and never code. How a classifier comes to be is the business of `run`; what it is worth, of `evaluation`.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Self
+
+import polars as pl
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor, nn
+
+from polylogit.data.encoder import TableEncoder
+from polylogit.data.sources import open_source
+from polylogit.errors import ModelFileError
+from polylogit.model_header import FORMAT_VERSION, ModelHeader, NetworkSpec, TablePreprocessing, TrainedOn, read_header
+from polylogit.networks import build_network
+from polylogit.whole_file import writing_whole
+
+__all__ = ["ROWS_AT_ONCE", "Classifier"]
+
+ROWS_AT_ONCE = 8192
+"""Rows that go through the network together: enough to keep every core busy, few enough to stay small in memory."""
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A trained softmax classifier.
+
+    probabilities[n] = softmax(logits[n] / temperature), logits = network(preprocessing.encode(data))
+
+    Args:
+        preprocessing: From raw rows to the network's inputs.
+        network: From inputs to logits, in evaluation mode.
+        network_spec: Kind and options that build the network again.
+        class_names: The classes in the order of the logits.
+        temperature: Positive; above 1 the probabilities are drawn towards 1/K. Leaves the predicted class as it is.
+        trained_on: Where the training rows came from.
+        recipe: The recipe of the training run, as plain data.
+
+    Example:
+        >>> from polylogit.networks import LinearNetwork
+        >>> frame = pl.DataFrame({"legs": [4, 2], "milk": [1, 0]})
+        >>> classifier = Classifier(
+        ...     preprocessing=TableEncoder.fit(frame),
+        ...     network=LinearNetwork.with_weights(torch.tensor([[0.0, 0.0], [0.0, 2.0]]), torch.zeros(2)),
+        ...     network_spec=NetworkSpec(kind="linear", options={"features": 2, "classes": 2}),
+        ...     class_names=("bird", "mammal"),
+        ...     trained_on=TrainedOn(data="two", target="type", fingerprint="0" * 64, rows_train=2, rows_test=0),
+        ... )
+        >>> classifier.predict(frame)
+        ['mammal', 'bird']
+        >>> classifier.predict_probabilities(frame)
+        tensor([[0.1192, 0.8808],
+                [0.8808, 0.1192]])
+    """
+
+    preprocessing: TableEncoder
+    network: nn.Module
+    network_spec: NetworkSpec
+    class_names: tuple[str, ...]
+    trained_on: TrainedOn
+    temperature: float = 1.0
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.network.eval()
+
+    def predict_logits(self, data: pl.DataFrame | str | Path, place: str = "the table") -> Float[Tensor, "N K"]:
+        """Calibrated logits: what the network gives, divided by the temperature.
+
+        Args:
+            data: A frame, or what stands for DATA on the command line.
+            place: What messages call a frame.
+
+        Returns:
+            Float32 logits whose softmax are the probabilities.
+
+        Raises:
+            DataError: A column that the model needs is not there, or a cell is of the wrong type.
+        """
+        if isinstance(data, str | Path):
+            place = str(data)
+            data = open_source(place).frame
+        return self.logits_of_inputs(self.preprocessing.encode(data, place))
+
+    def logits_of_inputs(self, inputs: Float[Tensor, "N ..."]) -> Float[Tensor, "N K"]:
+        """Calibrated logits of rows that the preprocessing has encoded already."""
+        with torch.inference_mode():
+            parts = [self.network(part) for part in torch.split(inputs, ROWS_AT_ONCE)]
+        return torch.cat(parts).float() / self.temperature
+
+    def predict_probabilities(self, data: pl.DataFrame | str | Path) -> Float[Tensor, "N K"]:
+        """A probability per row and class; each row sums to one. Arguments as for `predict_logits`."""
+        return torch.softmax(self.predict_logits(data), dim=1)
+
+    def predict(self, data: pl.DataFrame | str | Path) -> list[str]:
+        """The most probable class of each row, by name. Arguments as for `predict_logits`."""
+        return [self.class_names[index] for index in self.predict_logits(data).argmax(dim=1).tolist()]
+
+    def save(self, path: str | Path) -> None:
+        """Write the model file, whole or not at all. The same classifier gives the same bytes.
+
+        Args:
+            path: Where to; the ending is .safetensors by custom.
+
+        Raises:
+            PolylogitError: The file cannot be written.
+        """
+        header = ModelHeader(
+            format="polylogit",
+            format_version=FORMAT_VERSION,
+            polylogit_version=version("polylogit"),
+            class_names=list(self.class_names),
+            network=self.network_spec,
+            preprocessing=TablePreprocessing.model_validate(self.preprocessing.as_json()),
+            temperature=self.temperature,
+            trained_on=self.trained_on,
+            recipe=dict(self.recipe),
+        )
+        tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
+        tensors |= {f"preprocessing.{name}": tensor for name, tensor in self.preprocessing.tensors().items()}
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        entries = header.model_dump(mode="json", exclude_none=True)
+        text = json.dumps(entries, ensure_ascii=False, allow_nan=False)
+        with writing_whole(Path(path)) as temporary:
+            temporary.write_bytes(save_tensors(tensors, metadata={"polylogit": text}))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a model file. Nothing in it is executed, and nothing is trusted before it is checked.
+
+        Args:
+            path: A file that `save` or `polylogit train` wrote.
+
+        Returns:
+            The classifier, on the CPU.
+
+        Raises:
+            ModelFileError: The file is missing, cut short, of another format or version, or its tensors are not
+                exactly those of its network, or are not finite.
+        """
+        path = Path(path)
+        header = read_header(path)
+        try:
+            tensors = load_tensors(path.read_bytes())
+        except (SafetensorError, ValueError, KeyError, OSError) as fault:
+            raise ModelFileError(f"{path}: the file is cut short or damaged: {fault}.") from fault
+        for name, tensor in tensors.items():
+            if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+                raise ModelFileError(f"{path}: the tensor {name} holds NaN or infinity. Train the model anew.")
+        try:
+            network = _network_from(header, _under("network.", tensors))
+            state = header.preprocessing.model_dump(mode="json", exclude_none=True)
+            preprocessing = TableEncoder.from_state(state, _under("preprocessing.", tensors))
+            _refuse_misfits(header, network, preprocessing)
+            _refuse_strangers(tensors, network, preprocessing)
+        except ModelFileError as fault:
+            raise ModelFileError(f"{path}: {fault}") from fault
+        network.load_state_dict(_under("network.", tensors), assign=True)
+        return cls(
+            preprocessing=preprocessing,
+            network=network,
+            network_spec=header.network,
+            class_names=tuple(header.class_names),
+            temperature=header.temperature,
+            trained_on=header.trained_on,
+            recipe=header.recipe,
+        )
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _network_from(header: ModelHeader, tensors: Mapping[str, Tensor]) -> nn.Module:
+    """Build the network without memory, and make sure that each of its tensors is there and fits its place."""
+    with torch.device("meta"):
+        network = build_network(header.network.kind, header.network.options)
+    for name, expected in network.state_dict().items():
+        if name not in tensors:
+            raise ModelFileError(f"the tensor network.{name} is missing")
+        found = tensors[name]
+        if found.shape != expected.shape or found.dtype != expected.dtype:
+            raise ModelFileError(
+                f"network.{name}: expected {expected.dtype} {list(expected.shape)}, "
+                f"found {found.dtype} {list(found.shape)}"
+            )
+    return network
+
+
+def _refuse_misfits(header: ModelHeader, network: nn.Module, preprocessing: TableEncoder) -> None:
+    """Try one row of the preprocessing's shape on the network that has no memory yet: out must come K logits."""
+    expected = (1, len(header.class_names))
+    try:
+        with torch.inference_mode():
+            found = tuple(network.eval()(torch.empty(1, *preprocessing.input_shape, device="meta")).shape)
+    except (RuntimeError, TypeError, ValueError) as fault:
+        raise ModelFileError(f"the network does not take what the preprocessing gives: {fault}") from fault
+    if found != expected:
+        raise ModelFileError(f"the network gives scores of shape {found}, but there are {expected[1]} class names")
+
+
+def _refuse_strangers(tensors: Mapping[str, Tensor], network: nn.Module, preprocessing: TableEncoder) -> None:
+    known = {f"network.{name}" for name in network.state_dict()}
+    known |= {f"preprocessing.{name}" for name in preprocessing.tensors()}
+    strangers = sorted(set(tensors) - known)
+    if strangers:
+        raise ModelFileError(f"tensors that belong to no part of the model: {', '.join(strangers[:5])}")

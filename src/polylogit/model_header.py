@@ -1,0 +1,154 @@
+"""The header of a model file: what it must hold, and how it is read without running or trusting anything.
+
+A model file is a safetensors file: eight bytes with the length of a JSON object, that object, and the tensors' bytes.
+Under `__metadata__` polylogit keeps one entry, `polylogit`, whose text is the JSON of a `ModelHeader`. Owns the schema
+and the checks that need no tensor; `classifier` owns the tensors. It stays free of torch, so that a recipe can be
+taken from a model file at no cost.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from polylogit.errors import ModelFileError
+
+__all__ = [
+    "FORMAT_VERSION",
+    "MOST_HEADER_BYTES",
+    "ModelHeader",
+    "NetworkSpec",
+    "TableColumn",
+    "TablePreprocessing",
+    "TrainedOn",
+    "read_header",
+]
+
+FORMAT_VERSION = 1
+MOST_HEADER_BYTES = 32 * 2**20
+"""A header longer than this is refused before it is read."""
+
+Name = Annotated[str, StringConstraints(min_length=1)]
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class NetworkSpec(_Closed):
+    """Which network, and the options that build it again."""
+
+    kind: Name
+    options: dict[str, Any]
+
+
+class TableColumn(_Closed):
+    """One column of a table, as the encoder knows it: see `polylogit.data.encoder.Column`."""
+
+    name: Name
+    type: Literal["number", "category"]
+    levels: list[str] | None = None
+
+    @model_validator(mode="after")
+    def _levels_go_with_categories(self) -> "TableColumn":
+        if (self.levels is None) is (self.type == "category"):
+            raise ValueError("levels belong to a category, and to nothing else")
+        return self
+
+
+class TablePreprocessing(_Closed):
+    """The encoder of tables, but for its tensors `preprocessing.mean` and `preprocessing.scale`."""
+
+    kind: Literal["table"]
+    columns: Annotated[list[TableColumn], Field(min_length=1)]
+
+
+class TrainedOn(_Closed):
+    """What the model was trained on: the data's name and bytes, and how the rows were split."""
+
+    data: Name
+    target: Name
+    fingerprint: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+    rows_train: Annotated[int, Field(gt=0)]
+    rows_test: Annotated[int, Field(ge=0)]
+
+
+class ModelHeader(_Closed):
+    """Everything in a model file that is not a tensor."""
+
+    format: Literal["polylogit"]
+    format_version: Annotated[int, Field(ge=1)]
+    polylogit_version: str
+    class_names: Annotated[list[str], Field(min_length=2)]
+    network: NetworkSpec
+    preprocessing: TablePreprocessing
+    temperature: Annotated[float, Field(gt=0)]
+    trained_on: TrainedOn
+    recipe: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _class_names_differ(self) -> "ModelHeader":
+        if len(set(self.class_names)) < len(self.class_names):
+            raise ValueError("class_names: a name stands there twice")
+        return self
+
+
+def read_header(path: Path) -> ModelHeader:
+    """Read and check the header of a model file; the tensors are not touched.
+
+    Args:
+        path: A model file.
+
+    Returns:
+        The header.
+
+    Raises:
+        ModelFileError: The file is not there, is not a model file of polylogit, is cut short, has another format
+            version, or its header breaks the schema. The message names the file and the entry.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            start = file.read(8)
+            length = int.from_bytes(start, "little")
+            _refuse_other_formats(path, start, length, size)
+            content = file.read(length)
+    except OSError as fault:
+        raise ModelFileError(f"{path}: the model file cannot be read ({fault.strerror}).") from fault
+    try:
+        metadata = json.loads(content)["__metadata__"]["polylogit"]
+        entries = json.loads(metadata)
+    except (ValueError, KeyError, TypeError, RecursionError) as fault:
+        raise ModelFileError(
+            f"{path}: a safetensors file, but without polylogit's header. Expected a file written by polylogit train."
+        ) from fault
+    version = entries.get("format_version") if isinstance(entries, dict) else None
+    if isinstance(version, int) and version != FORMAT_VERSION:
+        remedy = "Install a newer polylogit." if version > FORMAT_VERSION else "Train the model anew."
+        raise ModelFileError(
+            f"{path}: format version {version}, but this polylogit reads version {FORMAT_VERSION}. {remedy}"
+        )
+    try:
+        return ModelHeader.model_validate(entries)
+    except ValidationError as fault:
+        faults = "; ".join(
+            f"{'.'.join(map(str, error['loc'])) or 'header'}: {error['msg']}" for error in fault.errors()[:5]
+        )
+        raise ModelFileError(f"{path}: the header breaks the format: {faults}.") from fault
+
+
+def _refuse_other_formats(path: Path, start: bytes, length: int, size: int) -> None:
+    if start[:1] == b"\x80" or start[:2] == b"PK":
+        raise ModelFileError(
+            f"{path}: this is a pickle or a zip of pickles, as torch.save writes it. Opening one can run any code, so "
+            "polylogit never does. Expected a .safetensors file written by polylogit train."
+        )
+    if len(start) < 8 or 8 + length > size:
+        if length > MOST_HEADER_BYTES and size >= 8:
+            raise ModelFileError(f"{path}: not a safetensors file, or one with a broken start.")
+        raise ModelFileError(f"{path}: the file is cut short: {size} bytes, but its header alone needs {8 + length}.")
+    if length > MOST_HEADER_BYTES:
+        raise ModelFileError(
+            f"{path}: a header of {length} bytes; at most {MOST_HEADER_BYTES} are read. This is no file of polylogit's."
+        )

@@ -1,0 +1,51 @@
+"""The linear network: softmax regression as a module.
+
+Owns the map from features to logits, `logits = features @ weight.T + bias`. How its weights are found is
+the business of `fitting`.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+__all__ = ["LinearNetwork"]
+
+
+class LinearNetwork(nn.Module):
+    """Logits that are linear in the features.
+
+    logits[n, k] = sum_d weight[k, d] * inputs[n, d] + bias[k]
+
+    Parameters: K * D weights and K biases. Pictures are flattened, row by row.
+
+    Args:
+        features: D, the number of features (C * H * W for pictures).
+        classes: K, the number of classes.
+
+    Example:
+        >>> network = LinearNetwork(features=16, classes=7)
+        >>> network(torch.zeros(2, 16)).shape
+        torch.Size([2, 7])
+        >>> sum(parameter.numel() for parameter in network.parameters())
+        119
+
+    Source: Bishop (2006), Pattern Recognition and Machine Learning, section 4.3.4.
+    """
+
+    def __init__(self, features: int, classes: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(features, classes)
+
+    @classmethod
+    def with_weights(cls, weight: Float[Tensor, "K D"], bias: Float[Tensor, " K"]) -> "LinearNetwork":
+        """The network that has these weights, in float32."""
+        network = cls(features=weight.shape[1], classes=weight.shape[0])
+        with torch.no_grad():
+            network.linear.weight.copy_(weight)
+            network.linear.bias.copy_(bias)
+        return network
+
+    def forward(self, inputs: Float[Tensor, "N ..."]) -> Float[Tensor, "N K"]:
+        """Logits of the inputs."""
+        logits: Tensor = self.linear(inputs.flatten(1))
+        return logits
