@@ -1,0 +1,160 @@
+"""The recipe of a training run: every option there is, checked all at once.
+
+A recipe is closed: an option that is not named here is refused. Owns the options, their ranges and defaults, and the
+three places that they come from: a TOML file, a model file (which keeps the recipe that made it) and `--set`. It does
+not act on any of them, and stays free of torch.
+"""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from polylogit.errors import RecipeError, did_you_mean
+from polylogit.model_header import read_header
+
+__all__ = ["DataRecipe", "ModelRecipe", "Recipe", "TrainingRecipe", "read_recipe"]
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class DataRecipe(_Closed):
+    """What to take from the data, and what to hold out."""
+
+    target: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None, description="The column of the classes. The bundled data know theirs."
+    )
+    drop: tuple[str, ...] = Field(default=(), description="Columns to leave out.")
+    test_fraction: float = Field(default=0.2, gt=0, lt=1, description="The share of rows held out for the judgement.")
+
+
+class ModelRecipe(_Closed):
+    """Which network."""
+
+    kind: Literal["linear"] = Field(default="linear", description="linear: softmax regression.")
+
+
+class TrainingRecipe(_Closed):
+    """How the weights are found."""
+
+    C: float = Field(
+        default=1.0, gt=0, description="Inverse strength of the penalty, as scikit-learn's: C * losses + |weights|²/2."
+    )
+    class_weight: Literal["none", "balanced"] = Field(
+        default="none", description="balanced: every class counts alike, however many rows it has."
+    )
+    tolerance: float = Field(
+        default=1e-6, gt=0, lt=1, description="Stop when the objective is certified to be this near its optimum."
+    )
+    epochs: int = Field(default=1000, ge=1, description="The most outer iterations of the solver.")
+
+
+class Recipe(_Closed):
+    """Everything that a training run depends on, besides the data.
+
+    Example:
+        >>> recipe = Recipe.from_entries({"training": {"C": 10.0}})
+        >>> recipe.training.C, recipe.data.test_fraction
+        (10.0, 0.2)
+        >>> Recipe.from_entries({"trianing": {}})
+        Traceback (most recent call last):
+        ...
+        polylogit.errors.RecipeError: the recipe has 1 fault:
+          trianing: there is no such option. Did you mean "training"?
+    """
+
+    seed: int = Field(default=0, ge=0, lt=2**63, description="Of every random draw.")
+    data: DataRecipe = DataRecipe()
+    model: ModelRecipe = ModelRecipe()
+    training: TrainingRecipe = TrainingRecipe()
+
+    @classmethod
+    def from_entries(cls, entries: Mapping[str, Any]) -> Self:
+        """A recipe of nested options, all faults told at once.
+
+        Args:
+            entries: As a TOML file gives them; what is left out takes its default.
+
+        Returns:
+            The recipe.
+
+        Raises:
+            RecipeError: Options are unknown or out of range: one line for each.
+        """
+        try:
+            return cls.model_validate(entries)
+        except ValidationError as fault:
+            lines = [_told(cls, error["type"], error["loc"], error["msg"], error["input"]) for error in fault.errors()]
+            count = "1 fault" if len(lines) == 1 else f"{len(lines)} faults"
+            raise RecipeError(f"the recipe has {count}:\n" + "\n".join(f"  {line}" for line in lines)) from None
+
+    def as_entries(self) -> dict[str, Any]:
+        """The whole recipe as plain data, with every default written out."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+def read_recipe(source: Path | None = None, settings: Sequence[str] = ()) -> dict[str, Any]:
+    """The entries of a recipe file, with settings put over them.
+
+    Args:
+        source: A TOML file, or a model file, whose own recipe is taken.
+        settings: Texts `section.option=value`, the value written as in TOML; a bare word is text.
+
+    Returns:
+        Nested entries for `Recipe.from_entries`; nothing is checked against the options yet.
+
+    Raises:
+        RecipeError: The file cannot be read or is not TOML, or a setting has no `=`.
+        ModelFileError: The model file cannot be read.
+
+    Example:
+        >>> read_recipe(settings=["training.C=10", "data.target=type"])
+        {'training': {'C': 10}, 'data': {'target': 'type'}}
+    """
+    entries: dict[str, Any] = {}
+    if source is not None and source.suffix == ".safetensors":
+        entries = dict(read_header(source).recipe)
+    elif source is not None:
+        try:
+            entries = tomllib.loads(source.read_text(encoding="utf-8"))
+        except OSError as fault:
+            raise RecipeError(f"{source}: the recipe cannot be read ({fault.strerror}).") from fault
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+            raise RecipeError(f"{source}: not a TOML file: {fault}.") from fault
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals or not all(name.split(".")):
+            raise RecipeError(f'--set {setting}: expected section.option=value, as in "training.C=10".')
+        _put(entries, name.strip().split("."), _value(text.strip()))
+    return entries
+
+
+def _put(entries: dict[str, Any], path: Sequence[str], value: object) -> None:
+    for key in path[:-1]:
+        section = entries.setdefault(key, {})
+        if not isinstance(section, dict):
+            raise RecipeError(f"--set {'.'.join(path)}: {key} is an option, not a section.")
+        entries = section
+    entries[path[-1]] = value
+
+
+def _value(text: str) -> object:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _told(recipe: type[BaseModel], kind: str, place: Sequence[int | str], message: str, came: object) -> str:
+    name = ".".join(str(part) for part in place)
+    if kind == "extra_forbidden":
+        section: type[BaseModel] = recipe
+        for part in place[:-1]:
+            annotation = section.model_fields[str(part)].annotation
+            section = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else section
+        return f"{name}: there is no such option.{did_you_mean(str(place[-1]), section.model_fields)}"
+    return f"{name}: {message[0].lower()}{message[1:]}, got {came!r}."
