@@ -1,0 +1,203 @@
+"""The command line: words and exit codes.
+
+Owns what is printed and which exit status is given: 0 done, 1 the data or the model is at fault, 2 wrong usage, 130
+interrupted. It computes nothing, and imports torch only once a command is sure to need it.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from polylogit.errors import PolylogitError, RecipeError
+from polylogit.recipe import Recipe, read_recipe
+
+if TYPE_CHECKING:
+    from polylogit.fitting.convex import IterationRecord
+
+app = typer.Typer(
+    name="polylogit",
+    help="Softmax classification: train on rows with a class each, judge honestly, keep one safe file that predicts.",
+    epilog="Start with: polylogit train zoo",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Data = Annotated[str, typer.Argument(metavar="DATA", help="A bundled name (zoo), or a .csv or .tsv file.")]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model file that polylogit train wrote.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")]
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from polylogit import __version__
+
+        typer.echo(f"polylogit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    del version  # the callback has done its work
+
+
+@app.command(epilog="Example: polylogit train animals.csv --target type --set training.C=10")
+def train(
+    data: Data,
+    target: Annotated[str | None, typer.Option(metavar="COLUMN", help="The column that holds the classes.")] = None,
+    model: Annotated[Literal["linear"] | None, typer.Option(help="linear: softmax regression.")] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A recipe (.toml), or a model file, to repeat its run.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SECTION.OPTION=VALUE", help="Set one option of the recipe; may be repeated."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="MODEL", help="The model file. [default: runs/DATA-MODEL/model.safetensors]")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of every random draw. [default: 0]")] = None,
+    as_json: Json = False,
+) -> None:
+    """Train a classifier, judge it on rows it has not seen, and keep it."""
+    console = _console(as_json)
+    with _faults_told():
+        entries = read_recipe(recipe, settings or ())
+        for section, option, value in (("data", "target", target), ("model", "kind", model)):
+            if value is not None:
+                entries.setdefault(section, {})[option] = value
+        if seed is not None:
+            entries["seed"] = seed
+        checked = Recipe.from_entries(entries)
+        if out is not None and out.suffix != ".safetensors":
+            raise RecipeError(f"--out {out}: a model file ends in .safetensors.")
+        from polylogit import run
+
+        with _fitting(Console(stderr=True)) as told:
+            result = run.train(data, checked, out=out, on_iteration=told)
+        if as_json:
+            typer.echo(json.dumps(result.as_json(), ensure_ascii=False))
+            return
+        from polylogit.report.terminal import judgement
+
+        trained_on = result.classifier.trained_on
+        console.print(
+            f"{data}: {trained_on.rows_train} rows trained on, {trained_on.rows_test} held out, "
+            f"{len(result.classifier.class_names)} classes\n{checked.model.kind}: {result.fit_message}\n",
+            highlight=False,
+        )
+        console.print(judgement(result.test, result.train), highlight=False)
+        console.print(
+            f"\nmodel    {result.model_path}\nhistory  {result.history_path}", highlight=False, soft_wrap=True
+        )
+        console.print(f"\nNext: polylogit predict {result.model_path} {data}", highlight=False, soft_wrap=True)
+
+
+@app.command(epilog="Example: polylogit evaluate runs/zoo-linear/model.safetensors zoo")
+def evaluate(model: Model, data: Data, as_json: Json = False) -> None:
+    """Judge a saved model on rows whose classes are known."""
+    console = _console(as_json)
+    with _faults_told():
+        from polylogit import run
+
+        result = run.evaluate(model, data)
+        if as_json:
+            typer.echo(json.dumps(result.as_json(), ensure_ascii=False))
+            return
+        from polylogit.report.terminal import judgement
+
+        console.print(judgement(result.test), highlight=False)
+        _tell_notes(result.notes)
+
+
+@app.command(epilog="Example: polylogit predict runs/zoo-linear/model.safetensors new.csv --out classes.csv")
+def predict(
+    model: Model,
+    data: Data,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Where to write: .csv, .parquet or .jsonl. [default: CSV on standard output]"
+        ),
+    ] = None,
+) -> None:
+    """Predict the class of each row, with a probability per class."""
+    with _faults_told():
+        from polylogit import run
+
+        result = run.predict(model, data, out)
+        _tell_notes(result.notes)
+        if out is None:
+            typer.echo(result.frame.write_csv(), nl=False)
+        else:
+            typer.echo(f"{out}: {result.frame.height} rows", err=True)
+
+
+def _console(as_json: bool) -> Console:
+    """Where results for people go; with --json standard output belongs to the JSON object alone."""
+    return Console(stderr=as_json)
+
+
+def _tell_notes(notes: tuple[str, ...]) -> None:
+    for note in notes:
+        typer.echo(f"note: {note}", err=True)
+
+
+@contextmanager
+def _faults_told() -> Iterator[None]:
+    """Turn what the user can mend into one message and an exit status."""
+    try:
+        yield
+    except PolylogitError as fault:
+        typer.echo(f"error: {fault}", err=True)
+        raise typer.Exit(2 if isinstance(fault, RecipeError) else 1) from fault
+    except KeyboardInterrupt:
+        typer.echo("interrupted; files are written whole or not at all, so nothing is half-written.", err=True)
+        raise typer.Exit(130) from None
+    except BrokenPipeError:  # the reader, say `head`, has seen enough
+        sys.stderr.close()
+        raise typer.Exit(0) from None
+
+
+class _Told:
+    """Shows how far the fit has come; silent where nobody watches."""
+
+    def __init__(self, console: Console) -> None:
+        self.status = console.status(Text("reading the data")) if console.is_terminal else None
+
+    def __call__(self, record: "IterationRecord") -> None:
+        if self.status is not None:
+            self.status.update(
+                Text(
+                    f"iteration {record.iteration}: objective {record.objective:.6f}, "
+                    f"at most {record.optimality_gap:.1e} above its optimum"
+                )
+            )
+
+
+@contextmanager
+def _fitting(console: Console) -> Iterator[_Told]:
+    told = _Told(console)
+    if told.status is None:
+        yield told
+        return
+    with told.status:
+        yield told

@@ -1,0 +1,1 @@
+"""The judgement, shown to people: on the terminal."""
