@@ -3,6 +3,7 @@
     rows.py         logits, targets and weights, checked once
     metrics.py      how good: accuracy and its interval, top-k, log loss, Brier score, ranking
     reliability.py  how far the probabilities can be believed: bins and calibration errors
+    coverage.py     what is had by answering only the sure rows
     calibration.py  how to make them believable: the temperature, fitted on held-out rows
     figures.py      all of it about one set of rows: `Evaluation`
 
@@ -11,17 +12,24 @@ figures divides by the temperature first.
 """
 
 from polylogit.evaluation.calibration import TemperatureFit, fit_temperature
+from polylogit.evaluation.coverage import Answered, CoverageCurve, answered_above, coverage_curve
 from polylogit.evaluation.figures import Averages, Baselines, ClassFigures, Evaluation, evaluate_logits
 from polylogit.evaluation.reliability import ReliabilityBins, calibration_error, reliability_bins
+from polylogit.evaluation.rows import JudgedRows
 
 __all__ = [
+    "Answered",
     "Averages",
     "Baselines",
     "ClassFigures",
+    "CoverageCurve",
     "Evaluation",
+    "JudgedRows",
     "ReliabilityBins",
     "TemperatureFit",
+    "answered_above",
     "calibration_error",
+    "coverage_curve",
     "evaluate_logits",
     "fit_temperature",
     "reliability_bins",

@@ -15,7 +15,7 @@ from polylogit.evaluation.rows import JudgedRows
 __all__ = ["MINIMUM_ROWS", "TemperatureFit", "fit_temperature"]
 
 MINIMUM_ROWS = 50
-MAXIMUM_RELATIVE_ERROR = 0.5
+MAXIMUM_RELATIVE_ERROR = 0.35  # docs/log.md tells how it was chosen
 TOLERANCE = 1e-9
 
 
@@ -57,7 +57,7 @@ def fit_temperature(
 
     The temperature stays at 1, with a reason, where fewer than 50 rows are held out (with weights: rows of that
     much information), where every row is right or the logits are no better than chance (there is then no best
-    finite temperature), and where its standard error exceeds half of it.
+    finite temperature), and where its standard error exceeds 35 % of it.
 
     Args:
         logits: Scores of rows that the network was not fitted to, any float type.

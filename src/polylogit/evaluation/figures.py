@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from polylogit.errors import ScoreError
+from polylogit.evaluation.coverage import Answered, answered_above
 from polylogit.evaluation.metrics import accuracy_interval, brier_score, log_loss, ranking_figures, top_k_accuracy
 from polylogit.evaluation.reliability import calibration_error, classwise_calibration_errors
 from polylogit.evaluation.rows import JudgedRows
@@ -100,6 +101,7 @@ class Evaluation:
         classwise_calibration_error: Mean over classes of their own calibration error.
         macro: Class figures, each class counting the same.
         weighted: Class figures, each class counting by its support.
+        answered: Coverage and accuracy when only rows above a top probability are answered.
         baselines: What could be had without looking.
         per_class: Figures of each class.
         confusion: Rows by true class (first index) and predicted class; with weights, sums of theirs.
@@ -117,6 +119,7 @@ class Evaluation:
     classwise_calibration_error: float
     macro: Averages
     weighted: Averages
+    answered: tuple[Answered, ...]
     baselines: Baselines
     per_class: tuple[ClassFigures, ...]
     confusion: tuple[tuple[int | float, ...], ...]
@@ -135,6 +138,7 @@ class Evaluation:
         plain["top_k_accuracy"] = {str(k): share for k, share in self.top_k_accuracy.items()}
         named = zip(self.class_names, plain["per_class"], strict=True)
         plain["per_class"] = [{"class": name, **figures} for name, figures in named]
+        plain["answered"] = list(plain["answered"])
         plain["confusion"] = [list(row) for row in self.confusion]
         return plain
 
@@ -187,6 +191,7 @@ def evaluate_logits(
         classwise_calibration_error=sum(figures.calibration_error for figures in per_class) / classes,
         macro=_average(per_class, by_support=False),
         weighted=_average(per_class, by_support=True),
+        answered=answered_above(rows),
         baselines=_baselines(rows, class_names),
         per_class=per_class,
         confusion=_plain(confusion, rows),

@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+import torch
+from scipy.stats import binomtest
+from sklearn import metrics as sklearn_metrics
+from torchmetrics.functional.classification import multiclass_accuracy
+
+from polylogit.evaluation import JudgedRows
+from polylogit.evaluation.metrics import accuracy_interval, brier_score, log_loss, ranking_figures, top_k_accuracy
+
+
+def test_log_loss_equals_scikit_learn(draw, whole_weights):
+    logits, targets = draw(300, 4)
+    weights = whole_weights(300).double()
+    expected = sklearn_metrics.log_loss(targets, logits.softmax(1), labels=range(4), sample_weight=weights)
+    assert log_loss(JudgedRows.check(logits, targets, weights)) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 9])
+def test_brier_score_equals_scikit_learn(draw, whole_weights, classes):
+    logits, targets = draw(300, classes)
+    weights = whole_weights(300).double()
+    expected = sklearn_metrics.brier_score_loss(
+        targets, logits.softmax(1), labels=range(classes), sample_weight=weights, scale_by_half=False
+    )
+    assert brier_score(JudgedRows.check(logits, targets, weights)) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 5])
+def test_top_k_accuracy_equals_scikit_learn_and_torchmetrics(draw, k):
+    logits, targets = draw(300, 7)
+    found = top_k_accuracy(JudgedRows.check(logits, targets), k)
+    assert found == pytest.approx(sklearn_metrics.top_k_accuracy_score(targets, logits, k=k, labels=range(7)))
+    peer = multiclass_accuracy(logits, targets, num_classes=7, average="micro", top_k=k)
+    assert found == pytest.approx(float(peer), abs=1e-6)
+
+
+def test_of_equal_logits_the_earlier_counts_as_larger():
+    rows = JudgedRows.check(torch.zeros(3, 3), torch.arange(3))
+    assert [top_k_accuracy(rows, k) for k in (1, 2, 3)] == pytest.approx([1 / 3, 2 / 3, 1])
+    assert rows.mean(rows.hits) == top_k_accuracy(rows, 1)
+
+
+@pytest.mark.parametrize(("right", "rows"), [(0, 5), (5, 5), (9, 10), (4321, 5000)])
+@pytest.mark.parametrize("confidence", [0.9, 0.95])
+def test_accuracy_interval_equals_scipy(right, rows, confidence):
+    expected = binomtest(right, rows).proportion_ci(confidence, method="wilson")
+    found = accuracy_interval(right / rows, rows, confidence)
+    assert found == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_ranking_figures_equal_scikit_learn(draw, whole_weights, weighted):
+    logits, targets = draw(400, 5)
+    weights = whole_weights(400).double() if weighted else torch.ones(400).double()
+    probabilities = logits.softmax(1).numpy()
+    for k, (area, precision) in enumerate(ranking_figures(JudgedRows.check(logits, targets, weights))):
+        own = (targets == k).numpy()
+        assert area == pytest.approx(pairwise_area(own, probabilities[:, k], weights.numpy()), rel=1e-9)
+        expected = sklearn_metrics.average_precision_score(own, probabilities[:, k], sample_weight=weights)
+        assert precision == pytest.approx(expected, rel=1e-9)
+
+
+def pairwise_area(own, scores, weights):
+    """ROC AUC by its meaning: how often an example of the class outscores one that is not; ties count half."""
+    above = (scores[own][:, None] > scores[~own]) + 0.5 * (scores[own][:, None] == scores[~own])
+    pairs = weights[own][:, None] * weights[~own]
+    return float(np.sum(above * pairs) / np.sum(pairs))
