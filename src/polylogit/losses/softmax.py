@@ -1,0 +1,200 @@
+"""Softmax cross-entropy, one function for each kind of score a network may give.
+
+Owns `cross_entropy_with_logits`, `..._with_log_probabilities` and `..._with_probabilities`: the same number from three
+declared kinds of scores. The kind is in the name; nothing is guessed from the values.
+Does not own: two-class scores with one number a row (`binary`), and what a target may look like (`targets`).
+
+Rules that hold for all of them:
+- A class with target 0 adds 0, whatever its score; a class that has target mass and probability 0 makes the loss
+  infinite. Nothing is added to a probability to hide that.
+- The mean is the sum of weighted losses over the sum of weights, and 0 where that sum is 0 (`reduction`).
+- NaN and +inf scores give NaN. They are not an error: mixed precision meets them and skips the step.
+- float16 and bfloat16 scores are computed, and the loss returned, in float32.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from polylogit.losses.arithmetic import at_least_float32
+from polylogit.losses.likelihood import Options, negative_log_likelihood
+from polylogit.losses.reduction import Reduction
+from polylogit.losses.targets import check_rows, class_axis
+
+__all__ = [
+    "cross_entropy_with_log_probabilities",
+    "cross_entropy_with_logits",
+    "cross_entropy_with_probabilities",
+]
+
+
+def cross_entropy_with_logits(
+    logits: Shaped[Tensor, "..."],
+    targets: Shaped[Tensor, "..."],
+    *,
+    class_weight: Float[Tensor, " K"] | None = None,
+    sample_weight: Float[Tensor, "..."] | None = None,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    reduction: Reduction = "mean",
+    validate: bool = True,
+) -> Float[Tensor, "..."]:
+    """Softmax cross-entropy of logits, in nats.
+
+    loss_n = logsumexp_k(logits[n, k]) - sum_k targets[n, k] * logits[n, k]
+
+    Args:
+        logits: (N, K), (N, K, d1, ...) or (K,), floating: unnormalised log-probabilities, any real number, -inf for an
+            impossible class. What a last linear layer gives, without softmax.
+        targets: Class indices (N,) or (N, d1, ...) of any integer dtype; or one-hot or soft rows with the shape of
+            the logits.
+        class_weight: (K,), floating: multiplies each class's term of the loss.
+        sample_weight: (N,) or the shape of the losses, floating, 0 or more: multiplies each row's loss.
+        ignore_index: Class index that marks rows to leave out; -100 as in PyTorch.
+        label_smoothing: Between 0 and 1: the share of each target that is spread evenly over all K classes.
+        reduction: "none" (a weighted loss per example), "sum", or "mean": the sum over `target_weights(...).sum()`,
+            0 where that is 0.
+        validate: Check the targets' values, and say which row is at fault. Off, or under `torch.compile`, only shapes
+            and dtypes are checked.
+
+    Returns:
+        A scalar, or for "none" one loss per example; float32 at least.
+
+    Raises:
+        ScoreError: Targets that fit no form, are out of range or do not sum to 1; an unknown reduction.
+
+    Example:
+        >>> logits = torch.tensor([[2.0, 0.0, 1.0], [0.0, 3.0, 0.0]])
+        >>> cross_entropy_with_logits(logits, torch.tensor([0, 1]))
+        tensor(0.2513)
+        >>> cross_entropy_with_logits(logits, torch.tensor([0, 3]))
+        Traceback (most recent call last):
+        polylogit.errors.ScoreError: targets, row 1: expected a class index from 0 to 2 ...
+
+    Source: Bishop, Pattern Recognition and Machine Learning (2006), section 4.3.4, eq. 4.108.
+    """
+    if (
+        sample_weight is None
+        and targets.dtype is torch.int64
+        and logits.is_cpu
+        and reduction != "none"
+        and not torch.compiler.is_compiling()
+    ):
+        try:
+            # PyTorch's fused kernel looks at every class index on its way through, so the check of the targets is free
+            # here: what it refuses, the long way refuses too, in words that help.
+            loss = F.cross_entropy(
+                at_least_float32(logits, "logits"),
+                targets,
+                weight=class_weight,
+                ignore_index=ignore_index,
+                label_smoothing=label_smoothing,
+                reduction=reduction,
+            )
+            # Its NaN is the mean of nothing, or is in the scores; the long way tells them apart.
+            if not math.isnan(loss.item()):
+                return loss
+        except (IndexError, ValueError, RuntimeError):
+            pass
+    log_probabilities = F.log_softmax(at_least_float32(logits, "logits"), class_axis(logits.shape))
+    options = Options(class_weight, sample_weight, ignore_index, label_smoothing, reduction, validate)
+    return negative_log_likelihood(log_probabilities, targets, options)
+
+
+def cross_entropy_with_log_probabilities(
+    log_probabilities: Shaped[Tensor, "..."],
+    targets: Shaped[Tensor, "..."],
+    *,
+    class_weight: Float[Tensor, " K"] | None = None,
+    sample_weight: Float[Tensor, "..."] | None = None,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    reduction: Reduction = "mean",
+    validate: bool = True,
+) -> Float[Tensor, "..."]:
+    """Cross-entropy of log-probabilities, in nats.
+
+    loss_n = -sum_k targets[n, k] * log_probabilities[n, k],   with 0 * -inf = 0
+
+    Args:
+        log_probabilities: (N, K), (N, K, d1, ...) or (K,), floating: what `log_softmax` gives; at most 0, -inf for an
+            impossible class. Logits are not: they give a wrong value without a complaint from the arithmetic.
+        targets: As in `cross_entropy_with_logits`.
+        class_weight: As in `cross_entropy_with_logits`.
+        sample_weight: As in `cross_entropy_with_logits`.
+        ignore_index: As in `cross_entropy_with_logits`.
+        label_smoothing: As in `cross_entropy_with_logits`.
+        reduction: As in `cross_entropy_with_logits`.
+        validate: As in `cross_entropy_with_logits`; also refuses log-probabilities above 0 where the targets point.
+
+    Returns:
+        A scalar, or for "none" one loss per example; float32 at least.
+
+    Raises:
+        ScoreError: Targets that fit no form, are out of range or do not sum to 1; a log-probability above 0.
+
+    Example:
+        >>> log_probabilities = torch.tensor([[0.5, 0.25, 0.25], [0.1, 0.9, 0.0]]).log()
+        >>> cross_entropy_with_log_probabilities(log_probabilities, torch.tensor([0, 1]), reduction="none")
+        tensor([0.6931, 0.1054])
+
+    Source: Bishop, Pattern Recognition and Machine Learning (2006), section 4.3.4, eq. 4.108.
+    """
+    scores = at_least_float32(log_probabilities, "log_probabilities")
+    options = Options(class_weight, sample_weight, ignore_index, label_smoothing, reduction, validate)
+    return negative_log_likelihood(scores, targets, options, refuse_positive=True)
+
+
+def cross_entropy_with_probabilities(
+    probabilities: Shaped[Tensor, "..."],
+    targets: Shaped[Tensor, "..."],
+    *,
+    class_weight: Float[Tensor, " K"] | None = None,
+    sample_weight: Float[Tensor, "..."] | None = None,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    reduction: Reduction = "mean",
+    validate: bool = True,
+) -> Float[Tensor, "..."]:
+    """Cross-entropy of probabilities, in nats: the loss that PyTorch has no name for.
+
+    loss_n = -sum_k targets[n, k] * log(probabilities[n, k]),   with 0 * log 0 = 0
+
+    The rule for p = 0: where the target has mass on it the loss is +inf (and the gradient -inf), because the model
+    called impossible what happened; elsewhere it adds 0 with gradient 0. No epsilon is added. Where a network can give
+    logits, `cross_entropy_with_logits` is the better loss: a probability that has rounded to 0 or 1 has lost its
+    information.
+
+    Args:
+        probabilities: (N, K), (N, K, d1, ...) or (K,), floating: from 0 to 1, each row's sum over the classes 1.
+        targets: As in `cross_entropy_with_logits`.
+        class_weight: As in `cross_entropy_with_logits`.
+        sample_weight: As in `cross_entropy_with_logits`.
+        ignore_index: As in `cross_entropy_with_logits`.
+        label_smoothing: As in `cross_entropy_with_logits`.
+        reduction: As in `cross_entropy_with_logits`.
+        validate: As in `cross_entropy_with_logits`; also refuses rows of scores that are no distribution.
+
+    Returns:
+        A scalar, or for "none" one loss per example; float32 at least.
+
+    Raises:
+        ScoreError: Targets that fit no form, are out of range or do not sum to 1; scores that are no probabilities.
+
+    Example:
+        >>> probabilities = torch.tensor([[0.5, 0.25, 0.25], [0.1, 0.9, 0.0]])
+        >>> cross_entropy_with_probabilities(probabilities, torch.tensor([0, 1]), reduction="none")
+        tensor([0.6931, 0.1054])
+        >>> cross_entropy_with_probabilities(probabilities, torch.tensor([0, 2]), reduction="none")
+        tensor([0.6931,    inf])
+
+    Source: Bishop, Pattern Recognition and Machine Learning (2006), section 4.3.4, eq. 4.108.
+    """
+    scores = at_least_float32(probabilities, "probabilities")
+    if validate and not torch.compiler.is_compiling():
+        check_rows(probabilities, class_axis(scores.shape), name="probabilities")
+    options = Options(class_weight, sample_weight, ignore_index, label_smoothing, reduction, validate)
+    return negative_log_likelihood(scores, targets, options, probabilities=True)
