@@ -179,7 +179,7 @@ def train(
     targets = class_indices(labels, class_names)
     split = stratified_split(targets, recipe.data.test_fraction, recipe.seed)
 
-    encoder = TableEncoder.fit(features[split.train.numpy()], source.name)
+    encoder = TableEncoder.fit(features, source.name, split.train)
     inputs = encoder.encode(features, source.name)
     history: list[IterationRecord] = []
 

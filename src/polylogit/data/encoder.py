@@ -7,13 +7,13 @@ cell. It does not read files and does not know the target.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from polylogit.errors import DataError, ModelFileError, did_you_mean
@@ -92,12 +92,15 @@ class TableEncoder:
         return (self.features,)
 
     @classmethod
-    def fit(cls, frame: pl.DataFrame, place: str = "the table") -> Self:
-        """Learn types, levels, means and scales from training rows.
+    def fit(
+        cls, frame: pl.DataFrame, place: str = "the table", rows: Int[Tensor, " A"] | None = None
+    ) -> "TableEncoder":
+        """Learn types from all rows, and levels, means and scales from the training rows.
 
         Args:
-            frame: The feature columns of the training rows.
+            frame: The feature columns.
             place: What messages call the table.
+            rows: The row numbers of the training rows; None: all.
 
         Returns:
             The fitted encoder.
@@ -108,8 +111,9 @@ class TableEncoder:
         """
         if not frame.width:
             raise DataError(f"{place}: no feature column is left beside the target.")
-        columns = [_fitted_column(series, place) for series in frame]
-        numbers = [_numbers(frame[column.name], place) for column in columns if column.type == "number"]
+        taken = np.arange(frame.height) if rows is None else rows.numpy()
+        columns = [_fitted_column(series, place, taken) for series in frame]
+        numbers = [_numbers(frame[column.name], place)[taken] for column in columns if column.type == "number"]
         mean = torch.tensor([float(values.mean()) for values in numbers], dtype=torch.float64)
         spread = torch.tensor([float(values.std()) for values in numbers], dtype=torch.float64)
         # A constant column may show a spread of rounding errors only; dividing by it would blow the errors up.
@@ -176,7 +180,7 @@ class TableEncoder:
         return {"mean": self.mean, "scale": self.scale}
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Self:
+    def from_state(cls, state: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> "TableEncoder":
         """The encoder whose `as_json` and `tensors` these are.
 
         Raises:
@@ -204,7 +208,7 @@ class TableEncoder:
             )
 
 
-def _fitted_column(series: pl.Series, place: str) -> Column:
+def _fitted_column(series: pl.Series, place: str, rows: npt.NDArray[np.int64]) -> Column:
     if series.null_count() == len(series):
         raise DataError(
             f'{place}, column "{series.name}": every value is missing. '
@@ -213,15 +217,15 @@ def _fitted_column(series: pl.Series, place: str) -> Column:
     if _is_number(series):
         _numbers(series, place)
         return Column(series.name, "number")
-    distinct = series.drop_nulls().cast(pl.String).unique().sort()
-    if len(distinct) > MOST_LEVELS:
+    _texts(series, place)
+    distinct = series.n_unique()
+    if distinct > MOST_LEVELS:
         raise DataError(
-            f'{place}, column "{series.name}": {len(distinct)} distinct texts in {len(series)} rows; this looks like '
+            f'{place}, column "{series.name}": {distinct} distinct texts in {len(series)} rows; this looks like '
             f"free text or an identifier, and at most {MOST_LEVELS} levels are taken. "
             f"Leave the column out with --set 'data.drop=[\"{series.name}\"]'."
         )
-    _texts(series, place)
-    return Column(series.name, "category", tuple(distinct))
+    return Column(series.name, "category", tuple(series[rows].cast(pl.String).unique().sort()))
 
 
 def _is_number(series: pl.Series) -> bool:

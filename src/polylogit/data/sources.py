@@ -34,11 +34,6 @@ class TableSource:
     target: str | None
     fingerprint: str
 
-    @property
-    def short_name(self) -> str:
-        """The name without folder and ending, for the default place of the model."""
-        return Path(self.name).stem
-
 
 def open_source(data: str) -> TableSource:
     """Read the rows that DATA names.

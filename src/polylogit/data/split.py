@@ -30,7 +30,8 @@ def stratified_split(targets: Int[Tensor, " N"], test_fraction: float, seed: int
     """Hold out a fraction of every class.
 
     The test part has round(test_fraction * N) rows. Each class gives its share of them, rounded by largest remainder,
-    and keeps at least one row for training; which rows of a class are held out is drawn at random.
+    but keeps at least one row for training, for which the others make up. Which rows of a class are held out is
+    drawn at random.
 
     Args:
         targets: Class indices.
@@ -73,7 +74,7 @@ def _apportion(seats: int, counts: Rows, most: Rows) -> Rows:
     """Share out `seats` in proportion to `counts` by largest remainder (Hamilton), at most `most` to each."""
     exact = seats * counts / counts.sum()
     shares: Rows = np.minimum(np.floor(exact).astype(np.int64), most)
-    for index in np.argsort(shares - exact, kind="stable"):
-        if shares.sum() < seats and shares[index] < most[index]:
-            shares[index] += 1
+    for _ in range(min(seats, int(most.sum())) - int(shares.sum())):
+        owed = np.where(shares < most, exact - shares, -np.inf)
+        shares[int(np.argmax(owed))] += 1
     return shares
