@@ -110,10 +110,10 @@ def read_header(path: Path) -> ModelHeader:
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
-            start = file.read(8)
-            length = int.from_bytes(start, "little")
+            start = file.read(9)
+            length = int.from_bytes(start[:8], "little")
             _refuse_other_formats(path, start, length, size)
-            content = file.read(length)
+            content = start[8:] + file.read(length - 1)
     except OSError as fault:
         raise ModelFileError(f"{path}: the model file cannot be read ({fault.strerror}).") from fault
     try:
@@ -139,16 +139,18 @@ def read_header(path: Path) -> ModelHeader:
 
 
 def _refuse_other_formats(path: Path, start: bytes, length: int, size: int) -> None:
-    if start[:1] == b"\x80" or start[:2] == b"PK":
+    """Only what starts with a length and a brace can be a safetensors file; the length may look like anything."""
+    if start[8:] not in (b"{", b""):
+        if start[:1] == b"\x80" or start[:2] == b"PK":
+            raise ModelFileError(
+                f"{path}: this is a pickle or a zip of pickles, as torch.save writes it. Opening one can run any code, "
+                "so polylogit never does. Expected a .safetensors file written by polylogit train."
+            )
+        raise ModelFileError(f"{path}: not a safetensors file. Expected one written by polylogit train.")
+    if length > MOST_HEADER_BYTES and size >= 8:
         raise ModelFileError(
-            f"{path}: this is a pickle or a zip of pickles, as torch.save writes it. Opening one can run any code, so "
-            "polylogit never does. Expected a .safetensors file written by polylogit train."
+            f"{path}: the header claims {length} bytes, and at most {MOST_HEADER_BYTES} are read. "
+            "This is no file of polylogit's, or a damaged one."
         )
-    if len(start) < 8 or 8 + length > size:
-        if length > MOST_HEADER_BYTES and size >= 8:
-            raise ModelFileError(f"{path}: not a safetensors file, or one with a broken start.")
-        raise ModelFileError(f"{path}: the file is cut short: {size} bytes, but its header alone needs {8 + length}.")
-    if length > MOST_HEADER_BYTES:
-        raise ModelFileError(
-            f"{path}: a header of {length} bytes; at most {MOST_HEADER_BYTES} are read. This is no file of polylogit's."
-        )
+    if 8 + length > size or length < 2:
+        raise ModelFileError(f"{path}: the file is cut short after {size} bytes, within its header.")

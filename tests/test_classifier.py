@@ -1,0 +1,73 @@
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+
+from polylogit import Classifier
+from polylogit.data.sources import open_source
+
+ZOO = open_source("zoo").frame
+
+
+def test_a_saved_classifier_predicts_the_same_bits(zoo_run):
+    again = Classifier.load(zoo_run.model_path)
+    assert torch.equal(again.predict_probabilities(ZOO), zoo_run.classifier.predict_probabilities(ZOO))
+    assert again.class_names == zoo_run.classifier.class_names
+    assert again.recipe == zoo_run.recipe.as_entries()
+
+
+def test_saving_again_gives_the_same_bytes(zoo_run, tmp_path):
+    Classifier.load(zoo_run.model_path).save(tmp_path / "again.safetensors")
+    assert (tmp_path / "again.safetensors").read_bytes() == zoo_run.model_path.read_bytes()
+
+
+def test_probabilities_sum_to_one_and_lead_to_the_predicted_class(zoo_run):
+    probabilities = zoo_run.classifier.predict_probabilities(ZOO)
+    torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(101))
+    names = [zoo_run.classifier.class_names[index] for index in probabilities.argmax(dim=1)]
+    assert names == zoo_run.classifier.predict(ZOO)
+
+
+def test_data_may_be_a_name_a_path_or_a_frame(zoo_run, tmp_path):
+    ZOO.write_csv(tmp_path / "animals.csv")
+    classifier = zoo_run.classifier
+    expected = classifier.predict_logits(ZOO)
+    for data in ("zoo", tmp_path / "animals.csv", str(tmp_path / "animals.csv")):
+        assert torch.equal(classifier.predict_logits(data), expected)
+
+
+def test_the_temperature_divides_the_logits(zoo_run):
+    from dataclasses import replace
+
+    cooler = replace(zoo_run.classifier, temperature=2.0)
+    plain = replace(zoo_run.classifier, temperature=1.0)
+    torch.testing.assert_close(cooler.predict_logits(ZOO), plain.predict_logits(ZOO) / 2)
+    assert cooler.predict(ZOO) == plain.predict(ZOO)
+
+
+def test_the_temperature_survives_the_file(zoo_run, tmp_path):
+    from dataclasses import replace
+
+    replace(zoo_run.classifier, temperature=1.75).save(tmp_path / "m.safetensors")
+    assert Classifier.load(tmp_path / "m.safetensors").temperature == 1.75
+
+
+def test_more_rows_than_go_through_at_once(zoo_run, monkeypatch):
+    whole = zoo_run.classifier.predict_logits(ZOO)
+    monkeypatch.setattr("polylogit.classifier.ROWS_AT_ONCE", 10)
+    torch.testing.assert_close(zoo_run.classifier.predict_logits(ZOO), whole)
+
+
+def test_categories_survive_the_file(tmp_path, polylogit):
+    frame = pl.DataFrame({"skin": ["fur", "scales"] * 20, "legs": [4, 0, 4, 2] * 10, "kind": ["mammal", "fish"] * 20})
+    frame.write_csv(tmp_path / "a.csv")
+    assert polylogit("train", "a.csv", "--target", "kind", "--out", "m.safetensors").exit_code == 0
+    assert Classifier.load(Path("m.safetensors")).predict(frame[:2]) == ["mammal", "fish"]
+
+
+def test_a_file_that_is_not_there_is_a_model_file_error(tmp_path):
+    from polylogit import ModelFileError
+
+    with pytest.raises(ModelFileError, match="cannot be read"):
+        Classifier.load(tmp_path / "none.safetensors")
