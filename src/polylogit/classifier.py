@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import polars as pl
 import torch
@@ -136,7 +136,7 @@ class Classifier:
             temporary.write_bytes(save_tensors(tensors, metadata={"polylogit": text}))
 
     @classmethod
-    def load(cls, path: str | Path) -> Self:
+    def load(cls, path: str | Path) -> "Classifier":
         """Read a model file. Nothing in it is executed, and nothing is trusted before it is checked.
 
         Args:

@@ -8,7 +8,7 @@ not act on any of them, and stays free of torch.
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -73,7 +73,7 @@ class Recipe(_Closed):
     training: TrainingRecipe = TrainingRecipe()
 
     @classmethod
-    def from_entries(cls, entries: Mapping[str, Any]) -> Self:
+    def from_entries(cls, entries: Mapping[str, Any]) -> "Recipe":
         """A recipe of nested options, all faults told at once.
 
         Args:

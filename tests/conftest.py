@@ -1,0 +1,34 @@
+"""What tests of every floor share: a command line without a process, and a trained model."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from polylogit.cli import app
+from polylogit.recipe import Recipe
+from polylogit.run import TrainingRun, train
+
+Polylogit = Callable[..., Result]
+
+
+@pytest.fixture
+def polylogit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Polylogit:
+    """Call the command line in this process, from an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    runner = CliRunner()
+
+    def call(*words: object) -> Result:
+        result = runner.invoke(app, [str(word) for word in words])
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def zoo_run(tmp_path_factory: pytest.TempPathFactory) -> TrainingRun:
+    """The bundled zoo table, trained on with the default recipe."""
+    return train("zoo", Recipe(), out=tmp_path_factory.mktemp("zoo") / "model.safetensors")

@@ -1,0 +1,36 @@
+"""What answers without torch: the start of it alone takes longer than the whole answer may."""
+
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import sys
+from polylogit.cli import app
+try:
+    app(sys.argv[1:])
+except SystemExit as end:
+    code = end.code
+heavy = sorted({"torch", "torchvision", "sklearn", "polars", "matplotlib"} & set(sys.modules))
+print("exit", code, "imported", heavy)
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--help"], 0),
+        (["train", "--help"], 0),
+        (["--version"], 0),
+        (["tarin"], 2),
+        (["train"], 2),
+        (["train", "zoo", "--model", "liner"], 2),
+        (["train", "zoo", "--set", "training.epohcs=3"], 2),
+        (["train", "zoo", "--recipe", "none.toml"], 2),
+        (["train", "zoo", "--out", "model.pt"], 2),
+    ],
+)
+def test_these_import_no_torch(words, code):
+    done = subprocess.run([sys.executable, "-c", SCRIPT, *words], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == f"exit {code} imported []"

@@ -1,0 +1,35 @@
+"""Every option of a recipe changes something that can be measured."""
+
+import pytest
+
+from polylogit.recipe import Recipe
+from polylogit.run import train
+
+CHANGES = {
+    "seed": {"seed": 1},
+    "data.target": {"data": {"target": "legs"}},
+    "data.drop": {"data": {"drop": ["milk"]}},
+    "data.test_fraction": {"data": {"test_fraction": 0.4}},
+    "training.C": {"training": {"C": 0.01}},
+    "training.class_weight": {"training": {"class_weight": "balanced"}},
+    "training.tolerance": {"training": {"tolerance": 0.5}},
+    "training.epochs": {"training": {"epochs": 1}},
+}
+ONE_CHOICE_ONLY = {"model.kind"}
+
+
+def options(entries, prefix=""):
+    for name, value in entries.items():
+        yield from options(value, f"{prefix}{name}.") if isinstance(value, dict) else [f"{prefix}{name}"]
+
+
+def test_every_option_is_tried():
+    assert set(CHANGES) | ONE_CHOICE_ONLY == set(options(Recipe().model_dump()))
+
+
+@pytest.mark.parametrize("option", CHANGES)
+def test_it_matters(option, zoo_run, tmp_path):
+    changed = train("zoo", Recipe.from_entries(CHANGES[option]), out=tmp_path / "m.safetensors")
+    before = {"weights": zoo_run.classifier.network.state_dict()["linear.weight"].tolist(), **zoo_run.test.as_json()}
+    after = {"weights": changed.classifier.network.state_dict()["linear.weight"].tolist(), **changed.test.as_json()}
+    assert before != after

@@ -1,0 +1,87 @@
+"""Wrong usage, places that cannot be written, and interrupts, against the real process."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "polylogit"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train", "zoo", "--model", "liner"], "liner"),
+        (["train", "zoo", "--seed", "-1"], "seed: input should be greater than or equal to 0"),
+        (["train", "zoo", "--set", "training.C"], "expected section.option=value"),
+        (["train", "zoo", "--set", "trainig.C=1"], 'Did you mean "training"?'),
+        (["train", "zoo", "--out", "model.pkl"], "a model file ends in .safetensors"),
+        (["predict", "m.safetensors", "zoo", "--out", "p.xlsx"], "Expected one of .csv, .parquet, .jsonl"),
+        (["evaluate", "m.safetensors"], "DATA"),
+    ],
+)
+def test_wrong_usage_exits_with_2(words, message, polylogit):
+    done = polylogit(*words)
+    assert done.exit_code == 2
+    assert message in done.stderr
+
+
+def test_a_model_that_cannot_be_written_is_told(polylogit, tmp_path):
+    (tmp_path / "taken").write_text("a file where a folder should be")
+    done = polylogit("train", "zoo", "--out", "taken/model.safetensors")
+    assert done.exit_code == 1
+    assert "taken/model.safetensors: cannot be written" in done.stderr
+    assert (tmp_path / "taken").read_text() == "a file where a folder should be"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_rights_is_told(polylogit, tmp_path):
+    (tmp_path / "locked").mkdir(mode=0o500)
+    done = polylogit("train", "zoo", "--out", "locked/model.safetensors")
+    assert done.exit_code == 1
+    assert "Permission denied" in done.stderr
+
+
+def test_predictions_that_cannot_be_written_are_told(polylogit, tmp_path, zoo_run):
+    (tmp_path / "taken").write_text("")
+    done = polylogit("predict", zoo_run.model_path, "zoo", "--out", "taken/p.csv")
+    assert done.exit_code == 1
+    assert "cannot be written" in done.stderr
+
+
+def test_ctrl_c_while_reading_leaves_nothing(tmp_path):
+    os.mkfifo(tmp_path / "t.csv")
+    words = [*COMMAND, "train", "t.csv", "--target", "kind"]
+    process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with (tmp_path / "t.csv").open("w") as pipe:  # opens only when the process reads from the other end
+        pipe.write("legs,kind\n4,mammal\n")
+        pipe.flush()
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert told.startswith("interrupted")
+    assert told.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
+
+
+@pytest.mark.parametrize("moment", ["polylogit.run.evaluate_logits", "polylogit.classifier.save_tensors"])
+def test_ctrl_c_after_the_fit_leaves_nothing(moment, polylogit, tmp_path, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(moment, interrupt)
+    done = polylogit("train", "zoo")
+    assert done.exit_code == 130
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_a_reader_that_has_seen_enough_ends_the_output_quietly(tmp_path, zoo_run):
+    words = [*COMMAND, "predict", str(zoo_run.model_path), "zoo"]
+    process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    told = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(timeout=60) == 0
+    assert told == ""
