@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from polylogit.errors import RecipeError, did_you_mean
 from polylogit.model_header import read_header
 
-__all__ = ["DataRecipe", "ModelRecipe", "Recipe", "TrainingRecipe", "read_recipe"]
+__all__ = ["CalibrationRecipe", "DataRecipe", "ModelRecipe", "Recipe", "TrainingRecipe", "read_recipe"]
 
 
 class _Closed(BaseModel):
@@ -53,6 +53,15 @@ class TrainingRecipe(_Closed):
     epochs: int = Field(default=1000, ge=1, description="The most outer iterations of the solver.")
 
 
+class CalibrationRecipe(_Closed):
+    """How the probabilities are made believable."""
+
+    method: Literal["temperature", "none"] = Field(
+        default="temperature",
+        description="temperature: one number, fitted on training rows that the model behind it has not seen.",
+    )
+
+
 class Recipe(_Closed):
     """Everything that a training run depends on, besides the data.
 
@@ -71,6 +80,7 @@ class Recipe(_Closed):
     data: DataRecipe = DataRecipe()
     model: ModelRecipe = ModelRecipe()
     training: TrainingRecipe = TrainingRecipe()
+    calibration: CalibrationRecipe = CalibrationRecipe()
 
     @classmethod
     def from_entries(cls, entries: Mapping[str, Any]) -> "Recipe":

@@ -7,13 +7,13 @@ prints nothing: results are returned, progress goes to a callback.
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from polylogit.classes import balanced_class_weight, class_indices, ordered_class_names
@@ -22,8 +22,9 @@ from polylogit.data.encoder import TableEncoder
 from polylogit.data.sources import TableSource, open_source
 from polylogit.data.split import stratified_split
 from polylogit.errors import DataError, PolylogitError, RecipeError, did_you_mean
-from polylogit.evaluation import Evaluation, evaluate_logits
+from polylogit.evaluation import Evaluation, TemperatureFit, evaluate_logits, fit_temperature
 from polylogit.fitting.convex import IterationRecord, LinearFit, fit_softmax_regression
+from polylogit.fitting.held_out import held_out_logits
 from polylogit.model_header import NetworkSpec, TrainedOn
 from polylogit.networks import LinearNetwork
 from polylogit.recipe import Recipe
@@ -42,6 +43,9 @@ __all__ = [
 
 PREDICTION_ENDINGS = (".csv", ".parquet", ".jsonl")
 
+HELD_OUT_TOLERANCE = 1e-3
+"""How exact the fits need to be that only serve the calibration; those of the classifier itself keep the recipe's."""
+
 
 @dataclass(frozen=True)
 class TrainingRun:
@@ -53,6 +57,8 @@ class TrainingRun:
         classifier: The trained classifier.
         train: Figures on the rows trained on.
         test: Figures on the rows held out.
+        test_uncalibrated: The same with temperature 1.
+        calibration: The temperature and what it rests on; None where the recipe wants none.
         epochs: Outer iterations of the solver.
         fit_message: How the fit ended, in words.
         seconds: Wall time from reading the data to the written model.
@@ -65,6 +71,8 @@ class TrainingRun:
     classifier: Classifier
     train: Evaluation
     test: Evaluation
+    test_uncalibrated: Evaluation
+    calibration: TemperatureFit | None
     epochs: int
     fit_message: str
     seconds: float
@@ -81,7 +89,9 @@ class TrainingRun:
             "rows_test": self.classifier.trained_on.rows_test,
             "train": self.train.as_json(),
             "test": self.test.as_json(),
+            "test_uncalibrated": self.test_uncalibrated.as_json(),
             "temperature": self.classifier.temperature,
+            "calibration": None if self.calibration is None else asdict(self.calibration),
             "seconds": round(self.seconds, 3),
             "epochs": self.epochs,
             "seed": self.recipe.seed,
@@ -189,11 +199,13 @@ def train(
             on_iteration(iteration)
 
     fit = _fit_linear(inputs[split.train], targets[split.train], len(class_names), recipe, record)
+    calibration = _calibrate(inputs[split.train], targets[split.train], len(class_names), recipe)
     classifier = Classifier(
         preprocessing=encoder,
         network=LinearNetwork.with_weights(fit.weight, fit.bias),
         network_spec=NetworkSpec(kind="linear", options={"features": encoder.features, "classes": len(class_names)}),
         class_names=class_names,
+        temperature=1.0 if calibration is None else calibration.temperature,
         trained_on=TrainedOn(
             data=source.name,
             target=str(recipe.data.target),
@@ -203,10 +215,7 @@ def train(
         ),
         recipe=recipe.as_entries(),
     )
-    train_figures, test_figures = (
-        evaluate_logits(classifier.logits_of_inputs(inputs[rows]), targets[rows], class_names)
-        for rows in (split.train, split.test)
-    )
+    train_logits, test_logits = (classifier.logits_of_inputs(inputs[rows]) for rows in (split.train, split.test))
     history_path = model_path.with_name("history.jsonl")
     classifier.save(model_path)
     _write_history(history_path, history)
@@ -214,8 +223,10 @@ def train(
         data=source.name,
         recipe=recipe,
         classifier=classifier,
-        train=train_figures,
-        test=test_figures,
+        train=evaluate_logits(train_logits, targets[split.train], class_names),
+        test=evaluate_logits(test_logits, targets[split.test], class_names),
+        test_uncalibrated=evaluate_logits(test_logits * classifier.temperature, targets[split.test], class_names),
+        calibration=calibration,
         epochs=fit.iterations,
         fit_message=f"{fit.iterations} iterations: {fit.message}",
         seconds=time.perf_counter() - start,
@@ -354,7 +365,7 @@ def _known_indices(labels: list[str], class_names: tuple[str, ...], place: str, 
 
 
 def _fit_linear(
-    inputs: Tensor, targets: Tensor, classes: int, recipe: Recipe, record: Callable[[IterationRecord], None]
+    inputs: Tensor, targets: Tensor, classes: int, recipe: Recipe, record: Callable[[IterationRecord], None] | None
 ) -> LinearFit:
     training = recipe.training
     balanced = training.class_weight == "balanced"
@@ -368,6 +379,21 @@ def _fit_linear(
         max_iterations=training.epochs,
         on_iteration=record,
     )
+
+
+def _calibrate(inputs: Tensor, targets: Tensor, classes: int, recipe: Recipe) -> TemperatureFit | None:
+    """A temperature from training rows, each scored by a model that was fitted without it."""
+    if recipe.calibration.method == "none":
+        return None
+    looser = recipe.training.model_copy(update={"tolerance": max(recipe.training.tolerance, HELD_OUT_TOLERANCE)})
+    recipe = recipe.model_copy(update={"training": looser})
+
+    def fit_and_score(fitted: Int[Tensor, " A"], scored: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
+        fit = _fit_linear(inputs[fitted], targets[fitted], classes, recipe, record=None)
+        return (inputs[scored].double() @ fit.weight.T.double() + fit.bias.double()).float()
+
+    held_out = held_out_logits(targets, fit_and_score, seed=recipe.seed)
+    return None if held_out is None else fit_temperature(held_out.logits, targets[held_out.rows])
 
 
 def _notes(classifier: Classifier, frame: pl.DataFrame) -> tuple[str, ...]:

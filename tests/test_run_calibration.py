@@ -1,0 +1,53 @@
+"""The calibration within a run: on by default, kept in the file, applied in the one inference path."""
+
+import pytest
+import torch
+
+from polylogit import Classifier
+from polylogit.data.sources import open_source
+from polylogit.recipe import Recipe
+from polylogit.run import train
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory):
+    return train("zoo", Recipe(), out=tmp_path_factory.mktemp("zoo") / "model.safetensors")
+
+
+def test_the_temperature_is_in_the_file_and_in_the_probabilities(zoo):
+    assert zoo.calibration.fitted
+    loaded = Classifier.load(zoo.model_path)
+    assert loaded.temperature == zoo.calibration.temperature != 1
+    frame = open_source("zoo").frame
+    inputs = loaded.preprocessing.encode(frame)
+    with torch.inference_mode():
+        expected = (loaded.network(inputs) / loaded.temperature).softmax(1)
+    torch.testing.assert_close(loaded.predict_probabilities(frame), expected)
+
+
+def test_calibration_changes_the_probabilities_and_not_the_classes(zoo):
+    assert zoo.test.accuracy == zoo.test_uncalibrated.accuracy
+    assert zoo.test.confusion == zoo.test_uncalibrated.confusion
+    assert zoo.test.log_loss != zoo.test_uncalibrated.log_loss
+    told = zoo.as_json()
+    assert told["calibration"]["temperature"] == told["temperature"]
+    assert told["test_uncalibrated"]["log_loss"] == zoo.test_uncalibrated.log_loss
+
+
+def test_the_fit_rests_on_training_rows_alone(zoo):
+    assert zoo.calibration.rows <= zoo.train.rows
+
+
+def test_none_leaves_the_temperature_at_one(zoo, tmp_path):
+    plain = train("zoo", Recipe.from_entries({"calibration": {"method": "none"}}), out=tmp_path / "model.safetensors")
+    assert plain.calibration is None
+    assert plain.classifier.temperature == 1
+    assert plain.test.log_loss == pytest.approx(zoo.test_uncalibrated.log_loss, rel=1e-6)
+
+
+def test_too_few_rows_are_told_and_leave_the_temperature_at_one(tmp_path):
+    table = tmp_path / "few.csv"
+    table.write_text("height,kind\n" + "".join(f"{n % 7},{'ab'[n % 2]}\n" for n in range(30)))
+    few = train(str(table), Recipe.from_entries({"data": {"target": "kind"}}), out=tmp_path / "model.safetensors")
+    assert few.classifier.temperature == 1
+    assert "24 rows were held out; 50 are needed" in few.as_json()["calibration"]["reason"]
