@@ -4,6 +4,7 @@
     ├── DataError               a table, a picture, a label or a file of data is at fault   (also ValueError)
     ├── ScoreError              scores or targets handed to a loss are at fault             (also ValueError)
     ├── RecipeError             an option of a recipe is unknown or out of range            (also ValueError)
+    ├── DivergenceError         the loss became NaN or infinite before there were weights worth keeping
     └── ModelFileError          a model file cannot be read, trusted or written
 
 A message says what was wrong, where, what was expected, what came, and what to do. Everything else that is raised
@@ -13,7 +14,15 @@ is a fault of polylogit itself and keeps its traceback. This module does not pri
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = ["DataError", "ModelFileError", "PolylogitError", "RecipeError", "ScoreError", "did_you_mean"]
+__all__ = [
+    "DataError",
+    "DivergenceError",
+    "ModelFileError",
+    "PolylogitError",
+    "RecipeError",
+    "ScoreError",
+    "did_you_mean",
+]
 
 
 class PolylogitError(Exception):
@@ -30,6 +39,10 @@ class ScoreError(PolylogitError, ValueError):
 
 class RecipeError(PolylogitError, ValueError):
     """An option of a recipe is unknown, out of range or in the wrong place."""
+
+
+class DivergenceError(PolylogitError):
+    """The loss became NaN or infinite before there were weights worth keeping."""
 
 
 class ModelFileError(PolylogitError):

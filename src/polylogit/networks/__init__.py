@@ -10,11 +10,19 @@ from typing import Any
 from torch import nn
 
 from polylogit.errors import ModelFileError, did_you_mean
+from polylogit.networks.cnn import CnnNetwork
 from polylogit.networks.linear import LinearNetwork
+from polylogit.networks.mlp import MlpNetwork
+from polylogit.networks.residual import ResidualNetwork
 
-__all__ = ["KINDS", "LinearNetwork", "build_network"]
+__all__ = ["KINDS", "CnnNetwork", "LinearNetwork", "MlpNetwork", "ResidualNetwork", "build_network"]
 
-KINDS: Mapping[str, Callable[..., nn.Module]] = {"linear": LinearNetwork}
+KINDS: Mapping[str, Callable[..., nn.Module]] = {
+    "linear": LinearNetwork,
+    "mlp": MlpNetwork,
+    "cnn": CnnNetwork,
+    "residual": ResidualNetwork,
+}
 
 
 def build_network(kind: str, options: Mapping[str, Any]) -> nn.Module:

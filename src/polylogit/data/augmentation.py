@@ -1,0 +1,75 @@
+"""Augmentation: changes to pictures that leave their class as it is, drawn anew for every picture of a batch.
+
+Works on a whole batch of pixels at once, as they lie in memory. Owns the changes; when they are made is the loop's
+business. What is drawn comes from torch's global generator, which the loop seeds.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Num
+from torch import Tensor
+
+__all__ = ["Augmentation"]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random mirror images, shifts and holes.
+
+    Args:
+        flip: Whether every second picture, by chance, is mirrored left to right.
+        shift: The most pixels by which a picture is moved, up or down and left or right; black comes in at the edge.
+            The same as a random crop after padding by as many pixels.
+        cutout: Side of a square hole, in pixels, filled with black; its centre lies anywhere in the picture, so that a
+            part of it may lie outside. 0: no hole.
+
+    Example:
+        >>> _ = torch.manual_seed(0)
+        >>> Augmentation(flip=True)(torch.tensor([[[[1, 2, 3]]]]).repeat(4, 1, 1, 1)).flatten(1).tolist()
+        [[3, 2, 1], [1, 2, 3], [3, 2, 1], [3, 2, 1]]
+
+    Source: He et al. (2016), Deep Residual Learning, section 4.2 (flips and shifts); DeVries and Taylor (2017),
+    Improved Regularization of Convolutional Neural Networks with Cutout, section 3.2.
+    """
+
+    flip: bool = False
+    shift: int = 0
+    cutout: int = 0
+
+    @property
+    def changes_anything(self) -> bool:
+        """Whether there is anything to do."""
+        return self.flip or self.shift > 0 or self.cutout > 0
+
+    def __call__(self, pixels: Num[Tensor, "N C H W"]) -> Num[Tensor, "N C H W"]:
+        """A changed copy of the batch."""
+        count, _, height, width = pixels.shape
+        device = pixels.device
+        rows = torch.arange(height, device=device).expand(count, height)
+        columns = torch.arange(width, device=device).expand(count, width)
+        if self.shift:
+            moves = torch.randint(2 * self.shift + 1, (2, count, 1), device=device)
+            rows, columns = rows + moves[0], columns + moves[1]
+            around = (self.shift,) * 4
+            pixels = torch.nn.functional.pad(pixels, around)
+        if self.flip:
+            mirrored = torch.rand(count, 1, device=device) < 0.5
+            columns = torch.where(mirrored, columns.flip(1), columns)
+        if self.shift or self.flip:
+            pictures = torch.arange(count, device=device)[:, None, None]
+            # Indices on both sides of a slice put their axes first: (N, H, W, C).
+            pixels = pixels[pictures, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+        if self.cutout:
+            pixels = pixels.masked_fill(_holes(count, height, width, self.cutout, device), 0)
+        return pixels
+
+
+def _holes(count: int, height: int, width: int, side: int, device: torch.device) -> Tensor:
+    """True inside each picture's hole, (N, 1, H, W)."""
+    inside = []
+    for length in (height, width):
+        first = torch.randint(length, (count, 1), device=device) - side // 2
+        place = torch.arange(length, device=device)
+        inside.append((place >= first) & (place < first + side))
+    return (inside[0][:, :, None] & inside[1][:, None, :])[:, None]

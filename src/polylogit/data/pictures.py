@@ -1,0 +1,197 @@
+"""Pictures as numbers: uint8 pixels in memory, and the encoder that normalises them a batch at a time.
+
+Owns the form in which pictures lie in memory (N x C x H x W, one byte a value, as they came) and the fitted
+normalisation. Reading files is the business of `picture_files`, named data sets of `picture_sources`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from polylogit.errors import DataError, ModelFileError
+
+__all__ = ["PictureEncoder", "Pictures", "pictures_from_array"]
+
+_ROWS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures of one size.
+
+    Args:
+        pixels: Values from 0 to 255.
+        files: The file of each picture, where they came from files.
+    """
+
+    pixels: UInt8[Tensor, "N C H W"]
+    files: tuple[str, ...] | None = None
+
+
+def pictures_from_array(
+    array: npt.NDArray[np.generic] | Tensor, place: str = "the pictures"
+) -> UInt8[Tensor, "N C H W"]:
+    """Pixels from an array of pictures; nothing is copied where nothing must be moved.
+
+    Args:
+        array: uint8 of shape (N, H, W), (N, C, H, W) or (N, H, W, C), where C is 1 (grey) or 3 (colour).
+        place: What messages call the array.
+
+    Returns:
+        The pixels, channels first.
+
+    Raises:
+        DataError: Another dtype or shape came.
+
+    Example:
+        >>> pictures_from_array(np.zeros((2, 28, 28), dtype=np.uint8)).shape
+        torch.Size([2, 1, 28, 28])
+    """
+    pixels = array if isinstance(array, Tensor) else torch.from_numpy(array)
+    if pixels.dtype != torch.uint8:
+        raise DataError(
+            f"{place}: expected uint8 values from 0 to 255, got {pixels.dtype}. "
+            "Where the values lie in [0, 1], hand in (255 * values).round() as uint8."
+        )
+    shape = tuple(pixels.shape)
+    if pixels.ndim == 3:
+        pixels = pixels[:, None]
+    elif pixels.ndim == 4 and shape[1] not in (1, 3) and shape[3] in (1, 3):
+        pixels = pixels.permute(0, 3, 1, 2)
+    if pixels.ndim != 4 or pixels.shape[1] not in (1, 3) or 0 in shape:
+        raise DataError(
+            f"{place}: expected the shape (N, H, W), (N, C, H, W) or (N, H, W, C) with C 1 or 3, got {shape}."
+        )
+    return pixels
+
+
+class PictureEncoder:
+    """A fitted normalisation of pictures, channel by channel.
+
+    prepared[n, c] = (pixels[n, c] / 255 - mean[c]) / scale[c]
+
+    The pictures stay bytes until a batch of them goes to the network: `prepare` is called per batch.
+
+    Args:
+        height: H, in pixels.
+        width: W, in pixels.
+        mean: Mean of each channel of the training pictures, float64, between 0 and 1.
+        scale: Their positive standard deviation, float64; 1 for a channel that is constant.
+
+    Example:
+        >>> pixels = torch.tensor([0, 255], dtype=torch.uint8).reshape(2, 1, 1, 1)
+        >>> encoder = PictureEncoder.fit(pixels)
+        >>> encoder.prepare(pixels).flatten().tolist()
+        [-1.0, 1.0]
+    """
+
+    kind = "picture"
+
+    def __init__(self, height: int, width: int, mean: Float[Tensor, " C"], scale: Float[Tensor, " C"]) -> None:
+        self.height = height
+        self.width = width
+        self.mean = mean
+        self.scale = scale
+        # In float32 and in units of a pixel value, so that a batch is prepared with one subtraction and one product.
+        self._mean = (255 * mean).float()[:, None, None]
+        self._factor = (1 / (255 * scale)).float()[:, None, None]
+
+    @property
+    def channels(self) -> int:
+        """C: 1 for grey, 3 for colour."""
+        return len(self.mean)
+
+    @property
+    def features(self) -> int:
+        """C * H * W, the features that a linear network sees."""
+        return self.channels * self.height * self.width
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """The shape of one prepared picture: (C, H, W)."""
+        return self.channels, self.height, self.width
+
+    @classmethod
+    def fit(cls, pixels: UInt8[Tensor, "N C H W"]) -> "PictureEncoder":
+        """Learn the means and scales, exactly, from how often each value stands in each channel.
+
+        Args:
+            pixels: Of the training pictures.
+
+        Returns:
+            The fitted encoder.
+        """
+        channels, height, width = pixels.shape[1:]
+        counts = torch.zeros(channels, 256, dtype=torch.float64)
+        for block in torch.split(pixels, _ROWS_AT_ONCE):
+            for channel in range(channels):
+                counts[channel] += torch.bincount(block[:, channel].flatten(), minlength=256)
+        share = counts / counts.sum(1, keepdim=True)
+        values = torch.arange(256, dtype=torch.float64) / 255
+        mean = share @ values
+        variance = (share * (values - mean[:, None]).square()).sum(1)
+        return cls(height, width, mean, torch.where(variance > 0, variance.sqrt(), torch.ones_like(variance)))
+
+    def encode(
+        self, pictures: Pictures | UInt8[Tensor, "N C H W"], place: str = "the pictures"
+    ) -> UInt8[Tensor, "N C H W"]:
+        """The pixels, once they are known to be of the size and channels that the model takes.
+
+        Args:
+            pictures: Pictures, or their pixels.
+            place: What messages call them.
+
+        Returns:
+            The pixels as they are.
+
+        Raises:
+            DataError: Size or channels differ.
+        """
+        pixels = pictures.pixels if isinstance(pictures, Pictures) else pictures
+        if tuple(pixels.shape[1:]) != self.input_shape:
+            raise DataError(
+                f"{place}: the model takes {_described(self.input_shape)}, got {_described(tuple(pixels.shape[1:]))}. "
+                "Resize them first; pictures in files are resized by polylogit itself."
+            )
+        return pixels
+
+    def prepare(self, pixels: UInt8[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
+        """A batch as the network takes it, in float32 and on the batch's device."""
+        device = pixels.device
+        return (pixels.float() - self._mean.to(device)).mul_(self._factor.to(device))
+
+    def as_json(self) -> dict[str, Any]:
+        """The state that is not a tensor, as plain data for a model file."""
+        return {"kind": self.kind, "channels": self.channels, "height": self.height, "width": self.width}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The state that is tensors, by name."""
+        return {"mean": self.mean, "scale": self.scale}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> "PictureEncoder":
+        """The encoder whose `as_json` and `tensors` these are.
+
+        Raises:
+            ModelFileError: The tensors do not fit the channels.
+        """
+        channels = state["channels"]
+        for name in ("mean", "scale"):
+            if name not in tensors or tensors[name].shape != (channels,) or tensors[name].dtype != torch.float64:
+                found = f"{tensors[name].dtype} {list(tensors[name].shape)}" if name in tensors else "nothing"
+                raise ModelFileError(f"preprocessing.{name}: expected torch.float64 [{channels}], found {found}")
+        if not bool((tensors["scale"] > 0).all()):
+            raise ModelFileError("preprocessing.scale: every scale must be positive")
+        return cls(state["height"], state["width"], tensors["mean"], tensors["scale"])
+
+
+def _described(shape: tuple[int, ...]) -> str:
+    channels, height, width = shape
+    kind = {1: "grey", 3: "colour"}.get(channels, f"{channels}-channel")
+    return f"{kind} pictures of {height} x {width} pixels"

@@ -1,0 +1,114 @@
+"""Checkpoints: the whole state of a fit in one file, so that a run that was cut goes on as if it had not been.
+
+A checkpoint is a safetensors file, written whole or not at all, with the epoch, the history and the run's identity in
+its header; reading one runs no code. Owns the file. What the state consists of is the loop's business.
+"""
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from polylogit.errors import ModelFileError
+from polylogit.whole_file import writing_whole
+
+__all__ = ["Checkpoint", "TrainingState"]
+
+_FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """All that a fit needs to go on after an epoch.
+
+    Args:
+        tensors: Weights, averages and the optimiser's moments, by name.
+        epoch: Whole epochs done.
+        seconds: Spent so far.
+        averages: Updates of the averaged weights.
+        best_loss: Least validation loss so far; None before the first.
+        best_epoch: Its epoch.
+        history: One record per epoch, as plain data.
+    """
+
+    tensors: dict[str, Tensor]
+    epoch: int
+    seconds: float
+    averages: int
+    best_loss: float | None
+    best_epoch: int
+    history: list[dict[str, Any]]
+
+    def under(self, prefix: str) -> dict[str, Tensor]:
+        """The tensors whose names start with `prefix.`, without it."""
+        start = f"{prefix}."
+        return {name.removeprefix(start): value for name, value in self.tensors.items() if name.startswith(start)}
+
+
+class Checkpoint:
+    """The file in which the state of a run is kept.
+
+    Args:
+        path: Of the file.
+        identity: What makes this run: its recipe and data, as text. A checkpoint of another identity is refused.
+        resume: Whether a checkpoint that is there is taken up; else it is passed over, and overwritten in time.
+        seconds_between: A state is written when the last one is older than this.
+    """
+
+    def __init__(self, path: Path, identity: str, *, resume: bool, seconds_between: float = 5.0) -> None:
+        self.path = path
+        self.identity = identity
+        self.resume = resume
+        self.seconds_between = seconds_between
+        self._written = time.monotonic()
+
+    def is_due(self) -> bool:
+        """Whether it is time to write."""
+        return time.monotonic() - self._written >= self.seconds_between
+
+    def write(self, state: TrainingState) -> None:
+        """Write a state, whole or not at all."""
+        entries = {name: value for name, value in vars(state).items() if name != "tensors"}
+        entries |= {"format_version": _FORMAT_VERSION, "identity": self.identity}
+        tensors = {name: value.detach().cpu().contiguous() for name, value in state.tensors.items()}
+        content = save_tensors(tensors, metadata={"polylogit_checkpoint": json.dumps(entries)})
+        with writing_whole(self.path) as temporary:
+            temporary.write_bytes(content)
+        self._written = time.monotonic()
+
+    def read(self) -> TrainingState | None:
+        """The state to go on from; None where a run is to start anew.
+
+        Raises:
+            ModelFileError: The file is damaged, or belongs to another run.
+        """
+        for unfinished in self.path.parent.glob(f".{self.path.name}.*.part"):
+            unfinished.unlink(missing_ok=True)  # what a killed process was writing
+        if not self.resume or not self.path.exists():
+            return None
+        try:
+            content = self.path.read_bytes()
+            length = int.from_bytes(content[:8], "little")
+            entries = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["polylogit_checkpoint"])
+            tensors = load_tensors(content)
+            version, identity = entries.pop("format_version"), entries.pop("identity")
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as fault:
+            raise ModelFileError(
+                f"{self.path}: this is no checkpoint of polylogit, or a damaged one ({fault}). Remove it to start anew."
+            ) from fault
+        if version != _FORMAT_VERSION or identity != self.identity:
+            raise ModelFileError(
+                f"{self.path}: the checkpoint is of another run: the data, the recipe or the version of polylogit "
+                "differ. Repeat that run's options to go on with it, or leave out --resume to start anew."
+            )
+        return TrainingState(tensors=tensors, **entries)
+
+    def remove(self) -> None:
+        """Remove the file, once the run is safe in its model file."""
+        self.path.unlink(missing_ok=True)

@@ -1,0 +1,55 @@
+"""Rows through a network, a block at a time.
+
+Owns how a batch is shown to a network, in training and in prediction alike.
+"""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Num
+from torch import Tensor, nn
+
+__all__ = ["network_logits", "shown"]
+
+_ROWS_AT_ONCE = 1000
+
+
+def network_logits(
+    network: nn.Module,
+    inputs: Num[Tensor, "N ..."],
+    *,
+    prepare: Callable[[Tensor], Tensor] | None = None,
+    rows_at_once: int = _ROWS_AT_ONCE,
+) -> Float[Tensor, "N K"]:
+    """Logits of rows, in evaluation mode and float32, a block of rows at a time.
+
+    Args:
+        network: Its mode is as before afterwards.
+        inputs: Rows as they lie in memory; each block goes to the network's device.
+        prepare: From a block of inputs to what the network takes.
+        rows_at_once: Rows in a block.
+
+    Returns:
+        The logits, on the CPU.
+
+    Example:
+        >>> network_logits(nn.Linear(2, 3), torch.zeros(5, 2)).shape
+        torch.Size([5, 3])
+    """
+    device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
+    was_training = network.training
+    network.eval()
+    try:
+        with torch.inference_mode():
+            blocks = [
+                network(shown(block.to(device), prepare)).float().cpu() for block in torch.split(inputs, rows_at_once)
+            ]
+    finally:
+        network.train(was_training)
+    return torch.cat(blocks)
+
+
+def shown(inputs: Num[Tensor, "N ..."], prepare: Callable[[Tensor], Tensor] | None) -> Num[Tensor, "N ..."]:
+    """A batch as the network is shown it: prepared, and pictures with their channels last in memory."""
+    inputs = inputs if prepare is None else prepare(inputs)
+    return inputs.contiguous(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs

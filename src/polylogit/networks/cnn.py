@@ -1,0 +1,124 @@
+"""The plain convolutional network: convolution and pooling in stages, then one linear layer.
+
+Owns the map from pictures to logits, its shapes, and the refusal of pictures that are too small for its stages. The
+residual network stands in `residual`.
+"""
+
+from collections.abc import Sequence
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from polylogit.errors import RecipeError
+
+__all__ = ["CnnNetwork"]
+
+
+class CnnNetwork(nn.Module):
+    """Stages of convolution, pooling, batch normalisation and ReLU, then a linear layer on what is left.
+
+    A stage of width c: Conv2d(to c channels) -> MaxPool2d(pool) -> BatchNorm2d -> ReLU; without batch normalisation
+    Conv2d -> MaxPool2d -> ReLU. ReLU never changes which value is the greatest, so pooling first is the same function
+    on a quarter of the values.
+
+    With `padding="same"` a k x k convolution (k odd) of stride s leaves ceil(H / s) rows, with "valid"
+    floor((H - k) / s) + 1; pooling by p leaves floor(H / p). A stage from b to c channels has b c k^2 weights, and 2 c
+    parameters of normalisation or c biases without it; the last layer (c H W + 1) K.
+
+    The defaults on 28 x 28 grey pictures, 10 classes: 1x28x28 -> 32x14x14 -> 64x7x7 -> 128x3x3 -> 10,
+    104,938 parameters. The source documents' network is `widths=(64, 64), kernel_sizes=5, strides=1, padding="valid",
+    batch_norm=False`: 1x28x28 -> 64x12x12 -> 64x4x4 -> 10, 114,378 parameters.
+
+    Args:
+        channels: C of the pictures.
+        height: H of the pictures, in pixels.
+        width: W of the pictures, in pixels.
+        classes: K, the number of classes.
+        widths: Channels after each stage.
+        kernel_sizes: Side of the square kernels, one for all stages or one each.
+        strides: Stride of the convolutions, one for all stages or one each.
+        pools: Side of the pooling windows, one for all stages or one each; 1 does not pool.
+        padding: "same" or "valid".
+        batch_norm: Whether each stage normalises its channels over the batch.
+        dropout: The share of the last layer's inputs that is set to zero in training, in [0, 1).
+
+    Raises:
+        RecipeError: An option is out of its range, or the pictures are too small for the stages.
+
+    Example:
+        >>> import torch
+        >>> network = CnnNetwork(channels=1, height=28, width=28, classes=10)
+        >>> network(torch.zeros(2, 1, 28, 28)).shape
+        torch.Size([2, 10])
+        >>> sum(parameter.numel() for parameter in network.parameters())
+        104938
+
+    Source: LeCun et al. (1998), Gradient-based learning applied to document recognition, section II; Ioffe and Szegedy
+    (2015), Batch Normalization, section 3.2.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        height: int,
+        width: int,
+        classes: int,
+        *,
+        widths: Sequence[int] = (32, 64, 128),
+        kernel_sizes: int | Sequence[int] = (5, 3, 3),
+        strides: int | Sequence[int] = (2, 1, 1),
+        pools: int | Sequence[int] = (1, 2, 2),
+        padding: str = "same",
+        batch_norm: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if not widths or any(count < 1 for count in widths):
+            raise RecipeError(f"widths: expected one or more counts of at least 1, got {list(widths)}.")
+        if padding not in ("same", "valid"):
+            raise RecipeError(f'padding: expected "same" or "valid", got "{padding}".')
+        if not 0 <= dropout < 1:
+            raise RecipeError(f"dropout: expected a share in [0, 1), got {dropout}.")
+        stages: list[nn.Module] = []
+        before, rows, columns = channels, height, width
+        sizes = zip(
+            widths,
+            _one_each("kernel_sizes", kernel_sizes, len(widths)),
+            _one_each("strides", strides, len(widths)),
+            _one_each("pools", pools, len(widths)),
+            strict=True,
+        )
+        for after, kernel, stride, pool in sizes:
+            if padding == "same" and kernel % 2 == 0:
+                raise RecipeError(f'kernel_sizes: padding "same" needs odd sizes, got {kernel}.')
+            around = kernel // 2 if padding == "same" else 0
+            stages.append(nn.Conv2d(before, after, kernel, stride=stride, padding=around, bias=not batch_norm))
+            rows, columns = (((side + 2 * around - kernel) // stride + 1) // pool for side in (rows, columns))
+            if rows < 1 or columns < 1:
+                raise RecipeError(
+                    f"pictures of {height} x {width} pixels are too small for {len(widths)} stages with kernels of "
+                    f"{kernel_sizes}, strides of {strides} and pools of {pools}. Take fewer stages or larger pictures."
+                )
+            if pool > 1:
+                stages.append(nn.MaxPool2d(pool))
+            if batch_norm:
+                stages.append(nn.BatchNorm2d(after))
+            stages.append(nn.ReLU(inplace=True))
+            before = after
+        self.stages = nn.Sequential(*stages)
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(before * rows * columns, classes)
+
+    def forward(self, inputs: Float[Tensor, "N C H W"]) -> Float[Tensor, "N K"]:
+        """Logits of the pictures."""
+        logits: Tensor = self.linear(self.dropout(self.stages(inputs).flatten(1)))
+        return logits
+
+
+def _one_each(name: str, sizes: int | Sequence[int], stages: int) -> Sequence[int]:
+    each = [sizes] * stages if isinstance(sizes, int) else list(sizes)
+    if len(each) != stages:
+        raise RecipeError(f"{name}: expected one number or {stages}, one for each of widths, got {each}.")
+    if any(size < 1 for size in each):
+        raise RecipeError(f"{name}: expected numbers of at least 1, got {each}.")
+    return each

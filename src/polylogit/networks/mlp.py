@@ -1,0 +1,85 @@
+"""The multilayer perceptron: linear layers with an activation between them.
+
+Owns the map from features to logits and its shape. Pictures are flattened, row by row. It knows nothing of fitting.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from polylogit.errors import RecipeError, did_you_mean
+
+__all__ = ["ACTIVATIONS", "MlpNetwork"]
+
+ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+}
+"""The activations that may be named in a recipe."""
+
+
+class MlpNetwork(nn.Module):
+    """Linear layers, an activation after each but the last.
+
+    h_0 = inputs,  h_i = activation(dropout(W_i h_(i-1) + b_i)),  logits = W h + b
+
+    Parameters: for widths d_0 = features, d_1, ..., d_L, d_(L+1) = classes, the sum of (d_(i-1) + 1) * d_i. The layers
+    are made from the input to the logits, each with torch's own initialisation, so that a seed gives the weights that
+    the plain `nn.Sequential` of the same layers has.
+
+    Args:
+        features: D, the number of features (C * H * W for pictures).
+        classes: K, the number of classes.
+        hidden: Widths of the hidden layers; with none the network is linear.
+        activation: One of `ACTIVATIONS`.
+        dropout: The share of each hidden layer's values that is set to zero in training, in [0, 1).
+
+    Raises:
+        RecipeError: An option is out of its range.
+
+    Example:
+        >>> import torch
+        >>> network = MlpNetwork(features=784, classes=10, hidden=(32,))
+        >>> network(torch.zeros(2, 1, 28, 28)).shape
+        torch.Size([2, 10])
+        >>> sum(parameter.numel() for parameter in network.parameters())
+        25450
+
+    Source: Rumelhart, Hinton and Williams (1986), Learning representations by back-propagating errors, Nature 323;
+    Srivastava et al. (2014), Dropout, JMLR 15, section 4.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        classes: int,
+        *,
+        hidden: Sequence[int] = (256,),
+        activation: str = "relu",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if activation not in ACTIVATIONS:
+            raise RecipeError(f'no activation "{activation}" is known here.{did_you_mean(activation, ACTIVATIONS)}')
+        if any(width < 1 for width in hidden):
+            raise RecipeError(f"hidden widths: expected counts of at least 1, got {list(hidden)}.")
+        if not 0 <= dropout < 1:
+            raise RecipeError(f"dropout: expected a share in [0, 1), got {dropout}.")
+        layers: list[nn.Module] = []
+        before = features
+        for width in hidden:
+            layers.append(nn.Linear(before, width))
+            if dropout:
+                layers.append(nn.Dropout(dropout))
+            layers.append(ACTIVATIONS[activation]())
+            before = width
+        layers.append(nn.Linear(before, classes))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, inputs: Float[Tensor, "N ..."]) -> Float[Tensor, "N K"]:
+        """Logits of the inputs."""
+        logits: Tensor = self.layers(inputs.flatten(1))
+        return logits
