@@ -151,6 +151,46 @@ def predict(
             typer.echo(f"{out}: {result.frame.height} rows", err=True)
 
 
+@app.command(epilog="Example: polylogit lessons eight-rows-softmax-twice")
+def lessons(
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID ...]", help="Lessons. [default: the quick ones]")
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Run the long ones too: networks for pictures, 30 epochs each.")
+    ] = False,
+    listed: Annotated[bool, typer.Option("--list", help="Tell which lessons there are, and run none.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run the systems of five documents on softmax classification: what they print, and what comes out here."""
+    console = _console(as_json)
+    with _faults_told():
+        from polylogit.lessons.catalogue import choose_lessons
+
+        chosen = choose_lessons(ids or (), every=every or (listed and not ids))
+        if listed and as_json:
+            typer.echo(json.dumps([lesson.as_json() for lesson in chosen], ensure_ascii=False))
+            return
+        from polylogit.lessons.terminal import closing_words, lesson_list, result_table
+
+        if listed:
+            console.print(lesson_list(chosen), highlight=False)
+            return
+        from polylogit.lessons.running import run_lesson
+
+        results = []
+        for lesson in chosen:
+            with Console(stderr=True).status(Text(f"{lesson.id}, about {lesson.seconds:g} s")):
+                results.append(run_lesson(lesson))
+            console.print(result_table(results[-1]), highlight=False)
+        console.print(closing_words(results), highlight=False)
+        if as_json:
+            rows = [row.as_json() for result in results for row in result.rows]
+            typer.echo(json.dumps(rows, ensure_ascii=False))
+        if not all(result.ok for result in results):
+            raise typer.Exit(1)
+
+
 def _console(as_json: bool) -> Console:
     """Where results for people go; with --json standard output belongs to the JSON object alone."""
     return Console(stderr=as_json)

@@ -29,6 +29,9 @@ print("exit", code, "imported", heavy)
         (["train", "zoo", "--set", "training.epohcs=3"], 2),
         (["train", "zoo", "--recipe", "none.toml"], 2),
         (["train", "zoo", "--out", "model.pt"], 2),
+        (["lessons", "--help"], 0),
+        (["lessons", "--list"], 0),
+        (["lessons", "softmax-of-a-vektor"], 2),
     ],
 )
 def test_these_import_no_torch(words, code):

@@ -1,0 +1,44 @@
+"""Running lessons: what measures each of them, and what came out.
+
+Owns the registry and the run of one lesson. What a lesson measures is the business of the modules beside this one, the
+comparison that of `comparison`.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+
+from polylogit.errors import PolylogitError
+from polylogit.lessons import draws, scores
+from polylogit.lessons.catalogue import Lesson, Measurements
+from polylogit.lessons.comparison import LessonResult, compare
+
+__all__ = ["MEASURES", "run_lesson"]
+
+MEASURES: Mapping[str, Callable[[], Measurements]] = {**scores.MEASURES, **draws.MEASURES}
+"""What measures each lesson, by its id."""
+
+
+def run_lesson(lesson: Lesson) -> LessonResult:
+    """Measure a lesson, and hold it against what was printed.
+
+    Args:
+        lesson: One of the catalogue's.
+
+    Returns:
+        A row for each number; what the user can mend, such as data that are not there, is told in `fault`.
+
+    Example:
+        >>> from polylogit.lessons.catalogue import choose_lessons
+        >>> result = run_lesson(choose_lessons(["softmax-of-a-vector"])[0])
+        >>> result.ok, [round(x, 6) for x in result.rows[0].measured]
+        (True, [0.090031, 0.244728, 0.665241])
+    """
+    start = time.perf_counter()
+    fault = ""
+    measured: Measurements = {}
+    try:
+        measured = MEASURES[lesson.id]()
+    except PolylogitError as error:
+        fault = str(error)
+    rows = tuple(compare(lesson.id, number, None if fault else measured[number.quantity]) for number in lesson.numbers)
+    return LessonResult(lesson=lesson, rows=rows, seconds=time.perf_counter() - start, fault=fault)
