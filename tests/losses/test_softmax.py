@@ -189,7 +189,6 @@ def test_bad_targets_are_named(logits, targets, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"reduction": "man"}, 'Did you mean "mean"'),
         ({"label_smoothing": 1.5}, "label_smoothing: expected a share"),
         ({"class_weight": torch.ones(4)}, r"class_weight: expected .* shape \(3,\)"),
         ({"sample_weight": torch.ones(3)}, r"sample_weight: expected .* shape \(2,\)"),
@@ -207,7 +206,7 @@ def test_scores_of_the_wrong_kind_are_refused():
         losses.cross_entropy_with_probabilities(torch.tensor([[0.9, 0.8], [0.5, 0.5]]), targets)
     with pytest.raises(ScoreError, match=r"probabilities, row 1, class 0: .*got -3.*logits need softmax"):
         losses.cross_entropy_with_probabilities(torch.tensor([[0.5, 0.5], [-3.0, 4.0]]), targets)
-    with pytest.raises(ScoreError, match=r"log_probabilities, row 1: .*cross_entropy_with_logits"):
+    with pytest.raises(ScoreError, match=r"log_probabilities: .*a loss of -\d.*cross_entropy_with_logits"):
         losses.cross_entropy_with_log_probabilities(torch.tensor([[-1.0, -0.5], [-3.0, 4.0]]), targets)
 
 

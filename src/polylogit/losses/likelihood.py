@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from polylogit.errors import ScoreError
 from polylogit.losses.arithmetic import product
 from polylogit.losses.reduction import Reduction, check_reduction, check_share, reduce_losses
 from polylogit.losses.targets import (
@@ -44,7 +43,6 @@ def negative_log_likelihood(
     options: Options,
     *,
     probabilities: bool = False,
-    refuse_positive: bool = False,
 ) -> Float[Tensor, "..."]:
     """Check, compute the loss per example, weigh and reduce.
 
@@ -55,7 +53,6 @@ def negative_log_likelihood(
         targets: Any of the forms in `targets`.
         options: The caller's options.
         probabilities: The scores are probabilities.
-        refuse_positive: Raise where a log-probability that a target points at is above 0.
 
     Returns:
         A scalar, or one weighted loss per example.
@@ -81,8 +78,6 @@ def negative_log_likelihood(
         losses = _of_soft_rows(scores, resolved.to(scores.dtype), options, probabilities=probabilities)
     else:
         losses = _of_indices(scores, resolved, options, probabilities=probabilities)
-    if readable and refuse_positive:
-        _refuse_negative_losses(losses)
     sample_weight = options.sample_weight
     if sample_weight is not None:
         if readable:
@@ -130,14 +125,3 @@ def _of_indices(scores: Tensor, indices: Tensor, options: Options, *, probabilit
 def _along(class_weight: Tensor, axis: int, axes: int) -> Tensor:
     """Lay (K,) along the class axis of scores with this many axes."""
     return class_weight.reshape([-1 if number == axis else 1 for number in range(axes)])
-
-
-def _refuse_negative_losses(losses: Tensor) -> None:
-    """A negative loss means a log-probability above 0, further than rounding: the scores are no log-probabilities."""
-    if losses.numel() == 0 or not float(losses.detach().amin()) < -1e-3:
-        return
-    position = torch.nonzero(losses.detach() < -1e-3)[0].tolist()
-    raise ScoreError(
-        f"log_probabilities, row {position[0] if position else 0}: expected at most 0, got one above 0 at the target. "
-        "Logits need cross_entropy_with_logits, probabilities need cross_entropy_with_probabilities."
-    )

@@ -19,10 +19,19 @@ import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from polylogit.errors import ScoreError
 from polylogit.losses.arithmetic import at_least_float32
+from polylogit.losses.fused import row_losses
 from polylogit.losses.likelihood import Options, negative_log_likelihood
-from polylogit.losses.reduction import Reduction
-from polylogit.losses.targets import check_rows, class_axis
+from polylogit.losses.reduction import Reduction, check_reduction, reduce_losses
+from polylogit.losses.targets import check_rows, class_axis, soft_row_tolerance
+
+# From here on one look at each score less is worth the overhead of a few small operations; see benchmarks/losses.py.
+_MANY_SCORES = 1 << 18
+_MANY_CLASSES = 64
+_FEW_SCORES = 1 << 13
+
+_LEAST_LOSS = -1e-3  # what rounding in a sum of log-probabilities of nearly 0 may leave
 
 __all__ = [
     "cross_entropy_with_log_probabilities",
@@ -76,32 +85,58 @@ def cross_entropy_with_logits(
 
     Source: Bishop, Pattern Recognition and Machine Learning (2006), section 4.3.4, eq. 4.108.
     """
-    if (
-        sample_weight is None
-        and targets.dtype is torch.int64
-        and logits.is_cpu
-        and reduction != "none"
-        and not torch.compiler.is_compiling()
-    ):
+    if targets.dtype is torch.int64 and logits.is_cpu and sample_weight is None and not torch.compiler.is_compiling():
+        # Two fused kernels, where their result is ours too. They look at every class index on their way through, so the
+        # check of the targets is free here: what they refuse the long way refuses too, in words that help.
         try:
-            # PyTorch's fused kernel looks at every class index on its way through, so the check of the targets is free
-            # here: what it refuses, the long way refuses too, in words that help.
-            loss = F.cross_entropy(
-                at_least_float32(logits, "logits"),
-                targets,
-                weight=class_weight,
-                ignore_index=ignore_index,
-                label_smoothing=label_smoothing,
-                reduction=reduction,
-            )
-            # Its NaN is the mean of nothing, or is in the scores; the long way tells them apart.
-            if not math.isnan(loss.item()):
-                return loss
+            if _is_large(logits, targets) and class_weight is None and not label_smoothing:
+                skip = _skipped(targets, ignore_index)
+                kept = targets if skip is None else targets.masked_fill(skip, 0)
+                return _of_rows(row_losses(logits, kept), skip, reduction)
+            if reduction != "none":
+                loss = F.cross_entropy(
+                    at_least_float32(logits, "logits"),
+                    targets,
+                    weight=class_weight,
+                    ignore_index=ignore_index,
+                    label_smoothing=label_smoothing,
+                    reduction=reduction,
+                )
+                # Its NaN is the mean of nothing, or was in the scores; the long way tells them apart.
+                if not math.isnan(loss.item()):
+                    return loss
         except (IndexError, ValueError, RuntimeError):
             pass
     log_probabilities = F.log_softmax(at_least_float32(logits, "logits"), class_axis(logits.shape))
     options = Options(class_weight, sample_weight, ignore_index, label_smoothing, reduction, validate)
     return negative_log_likelihood(log_probabilities, targets, options)
+
+
+def _is_large(scores: Tensor, targets: Tensor) -> bool:
+    """Whether one look at each of the scores less is worth the overhead of a few small operations more."""
+    return (
+        scores.numel() >= _MANY_SCORES
+        and scores.dim() == 2
+        and scores.shape[1] >= _MANY_CLASSES
+        and targets.shape == scores.shape[:1]
+    )
+
+
+def _of_rows(losses: Tensor, skip: Tensor | None, reduction: Reduction) -> Tensor:
+    """Reduce the losses of rows, with skipped rows at 0."""
+    check_reduction(reduction)
+    if skip is not None:
+        losses = losses.masked_fill(skip, 0)
+        return reduce_losses(losses, (~skip).to(losses.dtype), reduction)
+    if reduction == "none":
+        return losses
+    return losses.sum() if reduction == "sum" else losses.mean()
+
+
+def _skipped(targets: Tensor, ignore_index: int) -> Tensor | None:
+    """Where rows are to be left out; None where none is."""
+    skip = targets == ignore_index
+    return skip if bool(skip.any()) else None
 
 
 def cross_entropy_with_log_probabilities(
@@ -128,13 +163,14 @@ def cross_entropy_with_log_probabilities(
         ignore_index: As in `cross_entropy_with_logits`.
         label_smoothing: As in `cross_entropy_with_logits`.
         reduction: As in `cross_entropy_with_logits`.
-        validate: As in `cross_entropy_with_logits`; also refuses log-probabilities above 0 where the targets point.
+        validate: As in `cross_entropy_with_logits`; also refuses a negative loss: such scores are no
+            log-probabilities.
 
     Returns:
         A scalar, or for "none" one loss per example; float32 at least.
 
     Raises:
-        ScoreError: Targets that fit no form, are out of range or do not sum to 1; a log-probability above 0.
+        ScoreError: Targets that fit no form, are out of range or do not sum to 1; a negative loss.
 
     Example:
         >>> log_probabilities = torch.tensor([[0.5, 0.25, 0.25], [0.1, 0.9, 0.0]]).log()
@@ -145,7 +181,20 @@ def cross_entropy_with_log_probabilities(
     """
     scores = at_least_float32(log_probabilities, "log_probabilities")
     options = Options(class_weight, sample_weight, ignore_index, label_smoothing, reduction, validate)
-    return negative_log_likelihood(scores, targets, options, refuse_positive=True)
+    loss = negative_log_likelihood(scores, targets, options)
+    if validate and not torch.compiler.is_compiling():
+        _refuse_negative_loss(loss)
+    return loss
+
+
+def _refuse_negative_loss(loss: Tensor) -> None:
+    """A negative loss, further from 0 than rounding: log-probabilities above 0, so none."""
+    lowest = loss.detach().amin() if loss.numel() else loss.new_zeros(())
+    if lowest.item() < _LEAST_LOSS:
+        raise ScoreError(
+            f"log_probabilities: expected numbers of at most 0, got a loss of {lowest.item():g}, so some are above 0. "
+            "Logits need cross_entropy_with_logits, probabilities need cross_entropy_with_probabilities."
+        )
 
 
 def cross_entropy_with_probabilities(
@@ -176,7 +225,8 @@ def cross_entropy_with_probabilities(
         ignore_index: As in `cross_entropy_with_logits`.
         label_smoothing: As in `cross_entropy_with_logits`.
         reduction: As in `cross_entropy_with_logits`.
-        validate: As in `cross_entropy_with_logits`; also refuses rows of scores that are no distribution.
+        validate: As in `cross_entropy_with_logits`; also refuses scores that do not sum to the number
+            of rows.
 
     Returns:
         A scalar, or for "none" one loss per example; float32 at least.
@@ -193,8 +243,43 @@ def cross_entropy_with_probabilities(
 
     Source: Bishop, Pattern Recognition and Machine Learning (2006), section 4.3.4, eq. 4.108.
     """
+    tracing = torch.compiler.is_compiling()
+    if validate and not tracing:
+        _check_total(probabilities)
+    plain = class_weight is None and sample_weight is None and not label_smoothing and not tracing
+    if plain and targets.dtype is torch.int64 and probabilities.is_cpu:
+        try:
+            return _of_picked(probabilities, targets, ignore_index, reduction)
+        except (IndexError, ValueError, RuntimeError):
+            pass
     scores = at_least_float32(probabilities, "probabilities")
-    if validate and not torch.compiler.is_compiling():
-        check_rows(probabilities, class_axis(scores.shape), name="probabilities")
     options = Options(class_weight, sample_weight, ignore_index, label_smoothing, reduction, validate)
     return negative_log_likelihood(scores, targets, options, probabilities=True)
+
+
+def _of_picked(probabilities: Tensor, targets: Tensor, ignore_index: int, reduction: Reduction) -> Tensor:
+    """Pick each row's probability first, then widen and take the log of those alone."""
+    few = probabilities.numel() <= _FEW_SCORES and probabilities.dtype.itemsize >= 4 and reduction != "none"
+    if few and probabilities.detach().amin().item() > 0:
+        # Few operations count for more than few logs here. With a p = 0 about, their gradient would be NaN.
+        loss = F.nll_loss(probabilities.log(), targets, ignore_index=ignore_index, reduction=reduction)
+        if not math.isnan(loss.item()):
+            return loss
+    picked = -F.nll_loss(probabilities, targets, ignore_index=ignore_index, reduction="none")
+    skip = _skipped(targets, ignore_index)
+    if skip is not None:
+        picked = picked.masked_fill(skip, 1)
+    return _of_rows(-at_least_float32(picked, "probabilities").log(), skip, reduction)
+
+
+def _check_total(probabilities: Tensor) -> None:
+    """Raise ScoreError where the rows cannot all be distributions, because their sizes do not sum to their number.
+
+    One pass and one number read back; the rows are looked at one by one only to say which is at fault. NaN passes.
+    """
+    axis = class_axis(probabilities.shape)
+    rows = probabilities.numel() // max(probabilities.shape[axis], 1)
+    wide = torch.float32 if probabilities.dtype.itemsize < 4 else None
+    total = torch.linalg.vector_norm(probabilities.detach(), 1, dtype=wide).item()
+    if abs(total - rows) > rows * soft_row_tolerance(probabilities.dtype):
+        check_rows(probabilities, axis, name="probabilities")
