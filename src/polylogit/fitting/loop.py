@@ -433,7 +433,10 @@ def _seeded(seed: int, epoch: int, device: torch.device) -> Iterator[None]:
     """Draw everything random from the seed and the epoch, and leave the caller's generators as they were."""
     indices = [torch.cuda.current_device()] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=indices):
-        torch.manual_seed((seed * 1_000_003 + epoch) % 2**63)
+        # torch.manual_seed seeds every kind of GPU as well, and keeps a stack trace of each call until one is used:
+        # more work than a step of a small network.
+        seeding = torch.default_generator.manual_seed if device.type == "cpu" else torch.manual_seed
+        seeding((seed * 1_000_003 + epoch) % 2**63)
         yield
 
 

@@ -23,7 +23,7 @@ Value = float | int | str | Sequence["Value"]
 Measurements = Mapping[str, Value]
 """What a lesson measures, by quantity."""
 
-_FILES = ("scores", "draws")
+_FILES = ("scores", "draws", "eight_rows", "zoo")
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,18 @@ import time
 from collections.abc import Callable, Mapping
 
 from polylogit.errors import PolylogitError
-from polylogit.lessons import draws, scores
+from polylogit.lessons import draws, eight_rows, scores, zoo
 from polylogit.lessons.catalogue import Lesson, Measurements
 from polylogit.lessons.comparison import LessonResult, compare
 
 __all__ = ["MEASURES", "run_lesson"]
 
-MEASURES: Mapping[str, Callable[[], Measurements]] = {**scores.MEASURES, **draws.MEASURES}
+MEASURES: Mapping[str, Callable[[], Measurements]] = {
+    **scores.MEASURES,
+    **draws.MEASURES,
+    **eight_rows.MEASURES,
+    **zoo.MEASURES,
+}
 """What measures each lesson, by its id."""
 
 

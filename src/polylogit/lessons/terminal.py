@@ -61,17 +61,18 @@ def closing_words(results: Sequence[LessonResult]) -> str:
 
 
 def shown(value: Value) -> str:
-    """A value in a few characters; of several numbers only the first.
+    """A value in a few characters; of more than two numbers only the first.
 
     Example:
-        >>> shown(0.0987654321), shown([[0.5, 0.25], [1.0, 0.0]]), shown("refused")
-        ('0.09876543', '0.5 …', 'refused')
+        >>> shown(0.0987654321), shown([101, 16]), shown([[0.5, 0.25], [1.0, 0.0]]), shown("refused")
+        ('0.09876543', '101 16', '0.5 …', 'refused')
     """
     if isinstance(value, str):
         return value
     if isinstance(value, int | float):
         return f"{value:.7g}"
-    return f"{shown(value[0])} …".replace("… …", "…") if value else ""
+    numbers = _numbers(value)
+    return " ".join(f"{number:.7g}" for number in numbers) if len(numbers) <= 2 else f"{numbers[0]:.7g} …"
 
 
 def shape(value: Value) -> str:
