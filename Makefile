@@ -20,7 +20,7 @@ demo: install ## Train on the bundled zoo table, judge on unseen rows, keep the 
 	$(BIN)/polylogit train zoo
 
 test: install ## Run the tests, the docstrings' examples and the documents' code blocks.
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto
 
 check: install ## Lint, format check, strict types, and the order of the floors.
 	$(BIN)/ruff check .
@@ -33,7 +33,7 @@ format: install ## Put the code into the project's format.
 	$(BIN)/ruff format .
 
 bench: install ## Run the benchmarks (one at a time, quiet machine); each writes benchmarks/results/.
-	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@for file in $(filter-out benchmarks/timing.py, $(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 clean: ## Remove .venv, caches and build leftovers (runs/ stays: it is yours).
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -35,8 +35,8 @@ def _summary(test: Evaluation, train: Evaluation | None) -> Table:
     table.add_column("")
     rows = [
         ("accuracy", "accuracy", ".1%", f"95% interval {low:.1%} to {high:.1%}"),
-        ("log loss", "log_loss", ".4f", f"nats; class frequencies alone give {test.baselines.frequency_log_loss:.4f}"),
-        ("calibration error", "calibration_error", ".4f", "top probability against how often it is right"),
+        ("log loss", "log_loss", ".4f", f"nats; class frequencies alone: {test.baselines.frequency_log_loss:.4f}"),
+        ("calibration error", "calibration_error", ".4f", "of the top probability"),
     ]
     for label, figure, form, words in rows:
         seen = [] if train is None else [format(getattr(train, figure), form)]
