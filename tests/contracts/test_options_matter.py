@@ -14,6 +14,7 @@ CHANGES = {
     "training.class_weight": {"training": {"class_weight": "balanced"}},
     "training.tolerance": {"training": {"tolerance": 0.5}},
     "training.epochs": {"training": {"epochs": 1}},
+    "calibration.method": {"calibration": {"method": "none"}},
 }
 ONE_CHOICE_ONLY = {"model.kind"}
 

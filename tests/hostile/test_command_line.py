@@ -66,15 +66,21 @@ def test_ctrl_c_while_reading_leaves_nothing(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
 
 
-@pytest.mark.parametrize("moment", ["polylogit.run.evaluate_logits", "polylogit.classifier.save_tensors"])
-def test_ctrl_c_after_the_fit_leaves_nothing(moment, polylogit, tmp_path, monkeypatch):
-    def interrupt(*_, **__):
-        raise KeyboardInterrupt
+def interrupt(*_, **__):
+    raise KeyboardInterrupt
 
-    monkeypatch.setattr(moment, interrupt)
-    done = polylogit("train", "zoo")
-    assert done.exit_code == 130
+
+def test_ctrl_c_while_writing_leaves_nothing(polylogit, tmp_path, monkeypatch):
+    monkeypatch.setattr("polylogit.classifier.save_tensors", interrupt)
+    assert polylogit("train", "zoo").exit_code == 130
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_ctrl_c_while_judging_leaves_a_model_that_works(polylogit, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr("polylogit.run.evaluate_logits", interrupt)
+        assert polylogit("train", "zoo").exit_code == 130
+    assert polylogit("predict", "runs/zoo-linear/model.safetensors", "zoo").exit_code == 0
 
 
 def test_a_reader_that_has_seen_enough_ends_the_output_quietly(tmp_path, zoo_run):
