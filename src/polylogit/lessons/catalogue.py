@@ -23,7 +23,7 @@ Value = float | int | str | Sequence["Value"]
 Measurements = Mapping[str, Value]
 """What a lesson measures, by quantity."""
 
-_FILES = ("scores", "draws", "eight_rows", "zoo")
+_FILES = ("scores", "draws", "eight_rows", "zoo", "digits", "fashion")
 
 
 @dataclass(frozen=True)

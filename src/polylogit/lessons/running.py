@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from polylogit.errors import PolylogitError
-from polylogit.lessons import draws, eight_rows, scores, zoo
+from polylogit.lessons import digits, draws, eight_rows, fashion, scores, zoo
 from polylogit.lessons.catalogue import Lesson, Measurements
 from polylogit.lessons.comparison import LessonResult, compare
 
@@ -19,6 +19,8 @@ MEASURES: Mapping[str, Callable[[], Measurements]] = {
     **draws.MEASURES,
     **eight_rows.MEASURES,
     **zoo.MEASURES,
+    **digits.MEASURES,
+    **fashion.MEASURES,
 }
 """What measures each lesson, by its id."""
 
