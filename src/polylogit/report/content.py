@@ -1,0 +1,85 @@
+"""What a report is made of, as plain data.
+
+Owns the list of things that a page can show. Whatever is left out is left out of the page; nothing here computes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from polylogit.evaluation import Evaluation, TemperatureFit
+from polylogit.report.curves import ColumnImportance
+
+__all__ = ["Coefficients", "ReportData"]
+
+
+@dataclass(frozen=True, eq=False)
+class Coefficients:
+    """The weights of a linear model.
+
+    Args:
+        weight: One row of weights a class.
+        feature_names: Name of each feature; empty for pictures.
+        picture_shape: Channels, height and width where the features are pixels.
+    """
+
+    weight: Float[Tensor, "K D"]
+    feature_names: tuple[str, ...] = ()
+    picture_shape: tuple[int, int, int] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ReportData:
+    """Everything that a report tells. The first five are needed, the rest is shown where it is there.
+
+    Args:
+        data: The data's name.
+        model: The kind of model.
+        evaluation: Figures on the judged rows, as the classifier answers.
+        logits: Its calibrated logits of the judged rows.
+        targets: Their classes.
+        rows_trained_on: How many rows the model was fitted to.
+        uncalibrated: Figures of the same rows with temperature 1.
+        temperature: What the logits were divided by.
+        calibration: What the temperature rests on.
+        history: One record an epoch, as `history.jsonl` has them.
+        pictures: The judged rows as pictures, in the order of `logits`.
+        table: The judged rows as a table, in the same order.
+        row_numbers: The number of each judged row in its file, counting from 1.
+        coefficients: Of a linear model.
+        importances: Of the columns of a table.
+        findings: What the audit of the data found, one sentence each; None where none was made.
+        notes: What a reader must know to take the figures rightly.
+        recipe: All options of the run, nested by section.
+        facts: Other things worth keeping, by name: versions, seed, seconds, the device.
+        command: What repeats the run.
+    """
+
+    data: str
+    model: str
+    evaluation: Evaluation
+    logits: Float[Tensor, "N K"]
+    targets: Int[Tensor, " N"]
+    rows_trained_on: int | None = None
+    uncalibrated: Evaluation | None = None
+    temperature: float = 1.0
+    calibration: TemperatureFit | None = None
+    history: Sequence[Mapping[str, int | float | None]] = ()
+    pictures: UInt8[Tensor, "N C H W"] | None = None
+    table: pl.DataFrame | None = None
+    row_numbers: Int[Tensor, " N"] | None = None
+    coefficients: Coefficients | None = None
+    importances: Sequence[ColumnImportance] = ()
+    findings: Sequence[str] | None = None
+    notes: Sequence[str] = ()
+    recipe: Mapping[str, object] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)
+    command: str = ""
+
+    @property
+    def noun(self) -> str:
+        """What one row is called."""
+        return "pictures" if self.pictures is not None else "rows"

@@ -1,0 +1,258 @@
+"""The report: one HTML file that needs nothing but itself.
+
+Owns what stands on the page and in which order. The words stand in `words.py`, the figures in `plots.py`, `curves.py`
+and `pictures.py`, the layout in `templates/`. The page has no script, and its own policy forbids every request.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from polylogit.evaluation import Evaluation
+from polylogit.report import words
+from polylogit.report.content import Coefficients, ReportData
+from polylogit.report.curves import drawable_curves, plot_importance, plot_learning_curves
+from polylogit.report.mistakes import confident_mistakes
+from polylogit.report.pictures import coefficient_png, picture_png
+from polylogit.report.plots import plot_confusion, plot_coverage, plot_probabilities, plot_reliability
+from polylogit.report.style import figure_style, inline_svg
+from polylogit.whole_file import writing_whole
+
+__all__ = ["report_html", "write_report"]
+
+MOST_CLASSES_IN_A_MATRIX = 20
+MOST_CLASSES_IN_A_TABLE = 30
+MOST_FEATURES = 20
+MOST_COLUMNS = 10
+MOST_IMPORTANCES = 20
+
+
+def write_report(report: ReportData, path: Path) -> None:
+    """Write the page, whole or not at all.
+
+    Args:
+        report: What it tells.
+        path: Where to; the ending is .html by custom.
+
+    Raises:
+        PolylogitError: The file cannot be written.
+    """
+    text = report_html(report)
+    with writing_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def report_html(report: ReportData) -> str:
+    """The page as text: the same data give the same text.
+
+    Args:
+        report: What it tells.
+
+    Returns:
+        One HTML document in UTF-8.
+
+    Example:
+        >>> import torch
+        >>> from polylogit.evaluation import evaluate_logits
+        >>> logits, targets = torch.eye(2), torch.tensor([0, 1])
+        >>> evaluation = evaluate_logits(logits, targets, ["<cat>", "dog"])
+        >>> page = report_html(ReportData("pets", "linear", evaluation, logits, targets))
+        >>> page[:15], "&lt;cat&gt;" in page, "<cat>" in page, "<script" in page
+        ('<!doctype html>', True, False, False)
+    """
+    environment = Environment(
+        loader=PackageLoader("polylogit.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["zip"] = lambda left, right: zip(left, right, strict=True)
+    environment.filters["percent"] = words.percent
+    environment.filters["count"] = lambda value: f"{value:,g}"
+    environment.filters["figure"] = lambda value, digits=3: "–" if value is None else f"{value:.{digits}f}"
+    style = environment.get_template("page.css").render()
+    return environment.get_template("page.html.jinja").render(style=Markup(style), **_contents(report))  # noqa: S704
+
+
+def _contents(report: ReportData) -> dict[str, Any]:
+    evaluation = report.evaluation
+    return {
+        "report": report,
+        "evaluation": evaluation,
+        "sentences": {
+            "headline": words.headline(evaluation, report.noun),
+            "belief": words.belief(evaluation, report.uncalibrated),
+            "weakness": words.weakness(evaluation),
+            "threshold": words.threshold_advice(evaluation, report.noun),
+            "calibration": words.calibration_told(report.calibration),
+        },
+        "figures": _figures(report),
+        "curve_names": [f"curve-{name}" for name in ("log-loss", "accuracy", "objective", "optimality-gap")],
+        "confusion": _confusion_cells(evaluation),
+        "most_confused": words.most_confused(evaluation),
+        "classes": _classes(evaluation),
+        "classes_shown": MOST_CLASSES_IN_A_TABLE,
+        "mistakes": _mistakes(report),
+        "coefficients": _coefficients(report.coefficients, evaluation.class_names),
+        "recipe": _recipe_lines(report.recipe),
+    }
+
+
+def _figures(report: ReportData) -> dict[str, Markup]:
+    before = report.logits * report.temperature if report.temperature != 1 else None
+    drawn = {
+        "reliability": _draw(
+            "reliability",
+            "Reliability diagram: claimed probability against the share that came true",
+            (4.0, 4.0),
+            lambda ax: plot_reliability(report.logits, report.targets, before=before, ax=ax),
+        ),
+        "probabilities": _draw(
+            "probabilities",
+            "Histogram of the probability of the answer, right answers above and mistakes below the line",
+            (4.6, 3.0),
+            lambda ax: plot_probabilities(report.logits, report.targets, ax=ax),
+        ),
+        "coverage": _draw(
+            "coverage",
+            "Coverage curve: share of right answers when only the surest rows are answered",
+            (4.6, 3.0),
+            lambda ax: plot_coverage(report.logits, report.targets, ax=ax),
+        ),
+    }
+    if len(report.evaluation.class_names) > MOST_CLASSES_IN_A_MATRIX:
+        drawn["confusion"] = _draw(
+            "confusion",
+            "Confusion matrix: true classes down, predicted classes across",
+            (6.0, 6.0),
+            lambda ax: plot_confusion(report.evaluation, ax=ax),
+        )
+    if len(report.history) > 1:
+        for measure in drawable_curves(report.history):
+            name = measure.replace(" ", "-")
+            drawn[f"curve-{name}"] = _draw(
+                f"curve-{name}",
+                f"Learning curve: {measure} by epoch",
+                (4.6, 3.0),
+                partial(_draw_curve, report.history, measure),
+            )
+    if report.importances:
+        ordered = sorted(report.importances, key=lambda importance: -importance.mean)[:MOST_IMPORTANCES]
+        drawn["importance"] = _draw(
+            "importance",
+            "Importance of the columns: rise of the log loss when one is shuffled",
+            (4.6, 0.7 + 0.25 * len(ordered)),
+            lambda ax: plot_importance(ordered, ax=ax),
+        )
+    return drawn
+
+
+def _draw_curve(history: Sequence[Mapping[str, int | float | None]], measure: str, ax: Axes) -> None:
+    plot_learning_curves(history, measure, ax=ax)
+
+
+def _draw(name: str, title: str, size: tuple[float, float], draw: Callable[[Axes], object]) -> Markup:
+    with figure_style():
+        figure = Figure(figsize=size)
+        draw(figure.subplots())
+    return inline_svg(figure, f"svg-{name}", title)
+
+
+def _confusion_cells(evaluation: Evaluation) -> list[list[dict[str, Any]]] | None:
+    """For each true class its cells; None where there are too many classes for a table."""
+    if len(evaluation.class_names) > MOST_CLASSES_IN_A_MATRIX:
+        return None
+    lines = []
+    for true, row in enumerate(evaluation.confusion):
+        support = sum(row)
+        shares = [count / support if support else 0.0 for count in row]
+        cells = [
+            {"count": count, "share": share, "deep": share**0.5, "right": taken == true}
+            for taken, (count, share) in enumerate(zip(row, shares, strict=True))
+        ]
+        lines.append(cells)
+    return lines
+
+
+def _classes(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """One entry a class: in their own order where they fit on a page, else the hardest first."""
+    entries: list[dict[str, Any]] = []
+    for k, (name, figures) in enumerate(zip(evaluation.class_names, evaluation.per_class, strict=True)):
+        wrong = [(count, -other) for other, count in enumerate(evaluation.confusion[k]) if other != k and count]
+        taken = evaluation.class_names[-max(wrong)[1]] if wrong else ""
+        entries.append({"name": name, "figures": figures, "taken_for": taken, "times": max(wrong)[0] if wrong else 0})
+    if len(entries) > MOST_CLASSES_IN_A_TABLE:
+        entries.sort(key=lambda entry: (entry["figures"].f1 is None, entry["figures"].f1))
+    return entries
+
+
+def _mistakes(report: ReportData) -> dict[str, Any]:
+    most = 24 if report.pictures is not None else 12
+    mistakes = confident_mistakes(report.logits, report.targets, most)
+    names = report.evaluation.class_names
+    columns = [] if report.table is None else report.table.columns[:MOST_COLUMNS]
+    shown = [
+        {
+            "number": mistake.row + 1 if report.row_numbers is None else int(report.row_numbers[mistake.row]),
+            "true": names[mistake.true],
+            "predicted": names[mistake.predicted],
+            "probability": mistake.probability,
+            "true_probability": mistake.true_probability,
+            "picture": None if report.pictures is None else picture_png(report.pictures[mistake.row]),
+            "cells": [] if report.table is None else [report.table[mistake.row, column] for column in columns],
+        }
+        for mistake in mistakes
+    ]
+    more = 0 if report.table is None else report.table.width - len(columns)
+    return {"shown": shown, "columns": columns, "more_columns": more}
+
+
+def _coefficients(coefficients: Coefficients | None, names: Sequence[str]) -> dict[str, Any] | None:
+    if coefficients is None:
+        return None
+    weight = coefficients.weight.detach().cpu().double()
+    largest = float(weight.abs().max()) or 1.0
+    if coefficients.picture_shape is not None:
+        # one bright pixel must not leave all others pale
+        bright = float(weight.abs().flatten().quantile(0.99)) if weight.numel() < 2**24 else largest
+        pictures = [coefficient_png(row.reshape(coefficients.picture_shape), bright or 1.0) for row in weight]
+        return {"pictures": list(zip(names, pictures, strict=True)), "table": None, "strongest": None}
+    if len(names) <= MOST_CLASSES_IN_A_MATRIX // 2 + 2:
+        order = weight.abs().max(dim=0).values.argsort(descending=True, stable=True)[:MOST_FEATURES].tolist()
+        lines = [
+            {
+                "feature": coefficients.feature_names[feature],
+                "cells": [{"value": value, "deep": abs(value) / largest} for value in weight[:, feature].tolist()],
+            }
+            for feature in order
+        ]
+        return {"pictures": None, "table": lines, "more": weight.shape[1] - len(order), "strongest": None}
+    strongest = []
+    for name, row in zip(names, weight, strict=True):
+        order = row.argsort(descending=True, stable=True).tolist()
+        strongest.append(
+            {
+                "name": name,
+                "for": [coefficients.feature_names[feature] for feature in order[:3] if row[feature] > 0],
+                "against": [coefficients.feature_names[feature] for feature in order[::-1][:3] if row[feature] < 0],
+            }
+        )
+    return {"pictures": None, "table": None, "strongest": strongest}
+
+
+def _recipe_lines(recipe: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Options as dotted names with their values, as `--set` takes them."""
+    lines: list[tuple[str, str]] = []
+    for key, value in recipe.items():
+        if isinstance(value, Mapping):
+            lines += [(f"{key}.{name}", text) for name, text in _recipe_lines(value)]
+        else:
+            lines.append((key, str(value)))
+    return lines

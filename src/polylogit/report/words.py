@@ -1,0 +1,115 @@
+"""The figures in sentences, for people who do not read tables first.
+
+Owns the words alone: every number comes from `Evaluation` as it is.
+"""
+
+from polylogit.evaluation import Evaluation, TemperatureFit
+
+__all__ = ["belief", "calibration_told", "headline", "most_confused", "percent", "threshold_advice", "weakness"]
+
+FEW_ROWS = 1000
+
+
+def percent(share: float | None, decimals: int = 1) -> str:
+    """A share as people write it; a dash where it is not defined.
+
+    Example:
+        >>> percent(0.8914), percent(None), percent(1.0)
+        ('89.1%', '–', '100%')
+    """
+    if share is None:
+        return "–"
+    return f"{share:.{decimals}%}".replace(f".{'0' * decimals}%", "%")
+
+
+def headline(evaluation: Evaluation, noun: str = "rows") -> str:
+    """How often it is right, how sure that is, and what would be had without it.
+
+    Example:
+        >>> import torch
+        >>> from polylogit.evaluation import evaluate_logits
+        >>> evaluation = evaluate_logits(torch.eye(3)[[0, 0, 1]], torch.tensor([0, 0, 2]), ["a", "b", "c"])
+        >>> headline(evaluation)
+        'It is right on 66.7% of 3 rows that it had not seen (95% interval: 20.8% to 93.9%). ...'
+    """
+    low, high = evaluation.accuracy_interval
+    baselines = evaluation.baselines
+    told = (
+        f"It is right on {percent(evaluation.accuracy)} of {evaluation.rows:,} {noun} that it had not seen "
+        f"(95% interval: {percent(low)} to {percent(high)}). "
+        f"Always answering “{baselines.majority_class}” would be right on {percent(baselines.majority_accuracy)}"
+    )
+    if evaluation.accuracy <= baselines.majority_accuracy:
+        return f"{told}: it has learned nothing that helps here."
+    return f"{told}."
+
+
+def belief(evaluation: Evaluation, uncalibrated: Evaluation | None = None) -> str:
+    """How far its probabilities can be believed, and whether so many rows can tell at all."""
+    error = evaluation.calibration_error
+    told = f"Its probabilities are off by {100 * error:.1f} percentage points on average"
+    if uncalibrated is not None and uncalibrated.calibration_error != error:
+        told += f" ({100 * uncalibrated.calibration_error:.1f} before calibration)"
+    if evaluation.rows < FEW_ROWS:
+        told += f"; on {evaluation.rows} rows even perfect probabilities would show an error of several points"
+    return f"{told}."
+
+
+def weakness(evaluation: Evaluation) -> str:
+    """The class it finds hardest, and what it takes it for; empty where nothing is wrong."""
+    known = [(figures.recall, k) for k, figures in enumerate(evaluation.per_class) if figures.recall is not None]
+    recall, hardest = min(known)
+    if recall == 1:
+        return "No class was mistaken for another."
+    taken = evaluation.confusion[hardest]
+    count, other = max((count, k) for k, count in enumerate(taken) if k != hardest)
+    name = evaluation.class_names
+    return (
+        f"It finds “{name[hardest]}” hardest: {percent(recall)} of {sum(taken):,g} are recognised, "
+        f"and {count:,g} are taken for “{name[other]}”."
+    )
+
+
+def threshold_advice(evaluation: Evaluation, noun: str = "rows") -> str:
+    """What is had by answering only where it is sure: the highest threshold that still answers half of the rows."""
+    useful = [
+        answered
+        for answered in evaluation.answered
+        if answered.accuracy is not None and answered.coverage >= 0.5 and answered.accuracy > evaluation.accuracy
+    ]
+    if not useful:
+        return ""
+    best = useful[-1]
+    return (
+        f"Answering only where it is at least {percent(best.threshold)} sure, it answers {percent(best.coverage)} of "
+        f"the {noun} and is right on {percent(best.accuracy)} of those."
+    )
+
+
+def calibration_told(fit: TemperatureFit | None) -> str:
+    """What the temperature is and what it rests on."""
+    if fit is None:
+        return "The probabilities are not calibrated: the recipe asks for none, or no row could be held out."
+    if fit.reason is not None:
+        return f"The temperature stays at 1, for {fit.reason}."
+    character = "too sure" if fit.temperature > 1 else "not sure enough"
+    return (
+        f"The network alone is {character}: its logits are divided by a temperature of {fit.temperature:.3f}, give or "
+        f"take {fit.relative_error or 0:.0%}. It was fitted on {fit.rows:,} rows that the model behind it had not "
+        "seen, and never on those judged here."
+    )
+
+
+def most_confused(evaluation: Evaluation, most: int = 12) -> list[tuple[str, str, int | float, float]]:
+    """The largest cells of the confusion matrix off its diagonal: (true class, taken for, rows, share of the class)."""
+    cells = [
+        (count, true, taken)
+        for true, row in enumerate(evaluation.confusion)
+        for taken, count in enumerate(row)
+        if count and true != taken
+    ]
+    cells.sort(key=lambda cell: (-cell[0], cell[1], cell[2]))
+    name = evaluation.class_names
+    return [
+        (name[true], name[taken], count, count / sum(evaluation.confusion[true])) for count, true, taken in cells[:most]
+    ]

@@ -1,0 +1,72 @@
+"""The pages in a real browser: its complaints, its requests, and whether a phone can show them."""
+
+import json
+import re
+
+import pytest
+
+from polylogit.report import write_report
+
+CONTROL = """<!doctype html><title>control</title><img src="http://127.0.0.1:9/picture.png">
+<script>console.error("a fault on the page")</script>"""
+
+
+CHROMIUMS_OWN = re.compile(r"https?://[a-z0-9.]*\.(google|googleapis)\.com/")  # it looks for updates of itself
+
+
+def complaints_and_requests(browse, page, folder):
+    log = folder / "net.json"
+    done = browse(page, f"--log-net-log={log}", "--dump-dom")
+    console = [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
+    urls = re.findall(r'"url":"((?:https?|wss?|ftp)://[^"]+)"', log.read_text(encoding="utf-8"))
+    return console, [url for url in urls if not CHROMIUMS_OWN.match(url)], done.stdout
+
+
+def test_the_browser_would_tell(browser, tmp_path):
+    page = tmp_path / "control.html"
+    page.write_text(CONTROL, encoding="utf-8")
+    console, urls, _ = complaints_and_requests(browser, page, tmp_path)
+    assert any("a fault on the page" in line for line in console)
+    assert any("127.0.0.1:9/picture.png" in url for url in urls)
+
+
+@pytest.mark.parametrize("kind", ["table", "pictures", "many", "bare"])
+def test_no_complaint_and_no_request(browser, reports, tmp_path, kind):
+    page = tmp_path / "report.html"
+    write_report(reports[kind], page)
+    console, urls, dom = complaints_and_requests(browser, page, tmp_path)
+    assert console == []
+    assert urls == []
+    assert dom.count("<svg") == page.read_text(encoding="utf-8").count("<svg")
+
+
+def test_no_page_is_wider_than_a_phone(browser, reports, tmp_path):
+    """Each page stands in a frame of 360 pixels; a script outside writes down how wide it wants to be."""
+    frames = []
+    for kind, report in reports.items():
+        write_report(report, tmp_path / f"{kind}.html")
+        text = (tmp_path / f"{kind}.html").read_text(encoding="utf-8").replace("&", "&amp;").replace('"', "&quot;")
+        frames.append(f'<iframe id="{kind}" width="360" height="700" srcdoc="{text}"></iframe>')
+    measure = """<script>addEventListener("load", () => { const widths = {};
+    for (const frame of document.querySelectorAll("iframe"))
+        widths[frame.id] = frame.contentDocument.documentElement.scrollWidth;
+    document.body.innerHTML = "<pre>" + JSON.stringify(widths) + "</pre>"; });</script>"""
+    page = tmp_path / "frames.html"
+    page.write_text(f"<!doctype html><body>{''.join(frames)}{measure}", encoding="utf-8")
+    dom = browser(page, "--dump-dom").stdout
+    widths = json.loads(re.search(r"<pre>(.*?)</pre>", dom)[1])
+    assert set(widths) == set(reports)
+    assert {kind: width for kind, width in widths.items() if width > 360} == {}
+
+
+@pytest.mark.parametrize("width", [1200, 500])
+def test_a_screenshot_shows_both_inks(browser, reports, tmp_path, width):
+    from PIL import Image
+
+    page, shot = tmp_path / "report.html", tmp_path / "shot.png"
+    write_report(reports["pictures"], page)
+    browser(page, f"--screenshot={shot}", f"--window-size={width},3000")
+    picture = Image.open(shot).convert("RGB")
+    assert picture.size[0] == width
+    colours = {colour for _, colour in picture.getcolors(maxcolors=2**24)}
+    assert {(0x2A, 0x6F, 0xB0), (0xC8, 0x59, 0x1D)} <= colours
