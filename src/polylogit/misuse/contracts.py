@@ -1,0 +1,140 @@
+"""What kind of score a loss takes.
+
+Owns the answer for any loss: by name for PyTorch's and polylogit's own, and for anybody else's callable by what it does
+to numbers (a softmax inside makes a loss blind to a shift of a row; a log-likelihood is linear in log-probabilities).
+Does not own what scores a model gives.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
+from torch import Tensor, nn
+
+from polylogit import losses
+
+__all__ = ["Kind", "kind_of", "softmax_inside_twice"]
+
+Kind = Literal["logits", "log_probabilities", "probabilities", "binary_logits", "binary_probabilities"]
+
+_MODULES: dict[type[nn.Module], Kind] = {
+    nn.CrossEntropyLoss: "logits",
+    nn.NLLLoss: "log_probabilities",
+    nn.BCEWithLogitsLoss: "binary_logits",
+    nn.BCELoss: "binary_probabilities",
+    losses.CrossEntropyWithLogits: "logits",
+    losses.FocalCrossEntropyWithLogits: "logits",
+    losses.CrossEntropyWithLogProbabilities: "log_probabilities",
+    losses.CrossEntropyWithProbabilities: "probabilities",
+    losses.BinaryCrossEntropyWithLogits: "binary_logits",
+    losses.BinaryCrossEntropyWithProbabilities: "binary_probabilities",
+}
+_FUNCTIONS: dict[Callable[..., Any], Kind] = {
+    F.cross_entropy: "logits",
+    F.nll_loss: "log_probabilities",
+    F.binary_cross_entropy_with_logits: "binary_logits",
+    F.binary_cross_entropy: "binary_probabilities",
+    losses.cross_entropy_with_logits: "logits",
+    losses.focal_cross_entropy_with_logits: "logits",
+    losses.cross_entropy_with_log_probabilities: "log_probabilities",
+    losses.cross_entropy_with_probabilities: "probabilities",
+    losses.binary_cross_entropy_with_logits: "binary_logits",
+    losses.binary_cross_entropy_with_probabilities: "binary_probabilities",
+}
+
+
+def unwrap(loss: Callable[..., Any]) -> Callable[..., Any]:
+    """The loss inside `functools.partial` and `torch.compile`."""
+    while True:
+        if isinstance(loss, functools.partial):
+            loss = loss.func
+        elif hasattr(loss, "_orig_mod"):
+            loss = loss._orig_mod
+        elif hasattr(loss, "_torchdynamo_orig_callable"):
+            loss = loss._torchdynamo_orig_callable
+        else:
+            return loss
+
+
+def kind_of(loss: Callable[..., Any], scores: Tensor, targets: Tensor) -> Kind | None:
+    """The kind of score that a loss takes; None where neither its name nor its numbers tell.
+
+    Args:
+        loss: From scores and targets to a number.
+        scores: For their shape and dtype.
+        targets: Targets that go with them.
+
+    Example:
+        >>> kind_of(nn.NLLLoss(), torch.zeros(2, 3), torch.tensor([0, 1]))
+        'log_probabilities'
+        >>> mine = lambda z, y: -z.log_softmax(1)[range(len(y)), y].mean()
+        >>> kind_of(mine, torch.zeros(2, 3), torch.tensor([0, 1]))
+        'logits'
+    """
+    inner = unwrap(loss)
+    for known, kind in _MODULES.items():
+        if isinstance(inner, known):
+            return kind
+    if isinstance(inner, nn.Module):
+        return _kind_by_numbers(loss, scores, targets)
+    return _FUNCTIONS.get(inner) or _kind_by_numbers(loss, scores, targets)
+
+
+def _kind_by_numbers(loss: Callable[..., Any], scores: Tensor, targets: Tensor) -> Kind | None:
+    generator = torch.Generator().manual_seed(5)
+    draw = torch.randn(scores.shape, generator=generator).to(scores.device)
+    multiclass = scores.dim() > 1 and scores.shape[1] > 1
+    if multiclass:
+        shift = torch.randn(scores.shape[0], *[1] * (scores.dim() - 1), generator=generator).to(scores.device)
+        base, shifted, other = (_value(loss, sample, targets) for sample in (draw, draw + shift, 2 * draw))
+        if _equal(base, shifted) and not _equal(base, other):
+            return "logits"
+        doubled, negated = _value(loss, 2 * draw, targets), _value(loss, -draw, targets)
+        if _equal(2 * base, doubled) and _equal(-base, negated) and not _equal(base, 0.0):
+            return "log_probabilities"
+        likely = draw.softmax(1)
+        base, root = _value(loss, likely, targets), _value(loss, likely.sqrt(), targets)
+        if _equal(base / 2, root) and not _equal(base, 0.0):
+            return "probabilities"
+    if targets.shape == scores.shape:
+        wanted = targets.to(draw.dtype)
+        if _equal(_value(loss, draw, targets), float(F.binary_cross_entropy_with_logits(draw, wanted))):
+            return "binary_logits"
+        sigmoid = draw.sigmoid()
+        if _equal(_value(loss, sigmoid, targets), float(F.binary_cross_entropy(sigmoid, wanted.clamp(0, 1)))):
+            return "binary_probabilities"
+    return None
+
+
+def softmax_inside_twice(loss: Callable[..., Any], scores: Tensor, targets: Tensor) -> float | None:
+    """The floor of a loss that takes softmax twice by itself: log(1 + (K - 1) / e); None where it does not.
+
+    Cross-entropy of scores that are right by a wide margin goes to 0. With a second softmax the scores that the first
+    one gives lie from 0 to 1, and the best loss there is stays at that floor however wide the margin.
+    """
+    if scores.dim() != 2 or scores.shape[1] < 2 or targets.shape != scores.shape[:1] or targets.is_floating_point():
+        return None
+    classes = scores.shape[1]
+    if len(targets) == 0 or int(targets.min()) < 0 or int(targets.max()) >= classes:
+        return None
+    floor = math.log1p((classes - 1) / math.e)
+    right = F.one_hot(targets.long(), classes).to(torch.float32) * 100
+    at_margin, at_wider = _value(loss, right, targets), _value(loss, 2 * right, targets)
+    return floor if _equal(at_margin, floor) and _equal(at_wider, floor) else None
+
+
+def _value(loss: Callable[..., Any], scores: Tensor, targets: Tensor) -> float:
+    """Mean loss of a probe; NaN where the loss does not take it."""
+    try:
+        with torch.no_grad():
+            return float(torch.as_tensor(loss(scores, targets)).double().mean())
+    except (RuntimeError, ValueError, IndexError, TypeError, AssertionError):
+        return math.nan
+
+
+def _equal(a: float, b: float) -> bool:
+    """Equal up to float32's rounding; never for NaN."""
+    return math.isclose(a, b, rel_tol=1e-3, abs_tol=1e-4)

@@ -1,0 +1,174 @@
+"""Diagnose one batch: a model, its loss, inputs and targets.
+
+Owns the order of the checks and what they are asked with. Does not own any single check.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from polylogit.misuse.contracts import kind_of, softmax_inside_twice, unwrap
+from polylogit.misuse.findings import Diagnosis, Finding
+from polylogit.misuse.forms import as_rows, constant_rows
+from polylogit.misuse.probes import Probe
+from polylogit.misuse.score_checks import loss_is_softmax_twice, score_findings
+from polylogit.misuse.target_checks import target_findings
+
+__all__ = ["diagnose", "stuck_at_log_k"]
+
+_ROWS = 256  # of a batch are looked at; the labels are looked at all
+
+
+def diagnose(
+    model: Callable[..., Any],
+    loss: Callable[..., Any],
+    inputs: Any,  # noqa: ANN401 - whatever the model takes
+    targets: Tensor,
+) -> Diagnosis:
+    """Say what is wrong with this model, loss and batch, from the numbers.
+
+    Nothing is changed: the model is asked in its own mode on a copy of its buffers, gradients and random generators
+    stay as they are. It makes about six passes over at most 256 rows, so call it once before training.
+
+    Args:
+        model: An `nn.Module`, compiled or not, or any callable from inputs to scores.
+        loss: Called as loss(scores, targets): a loss of PyTorch or polylogit, module or function, or one of your own.
+        inputs: A tensor, or a tuple or mapping of the model's arguments.
+        targets: As the loss gets them.
+
+    Returns:
+        The findings, surest first; empty (and false) where nothing wrong was seen.
+
+    Raises:
+        TypeError: The model gives something else than one tensor.
+
+    Example:
+        >>> model = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Softmax(dim=1))
+        >>> inputs, targets = torch.arange(8.0).reshape(2, 4), torch.tensor([0, 2])
+        >>> diagnose(model, torch.nn.CrossEntropyLoss(), inputs, targets).codes
+        ('softmax-twice',)
+        >>> print(diagnose(model[0], torch.nn.CrossEntropyLoss(), inputs, targets))
+        Nothing wrong was seen.
+    """
+    findings = list(_findings(model, loss, inputs, targets))
+    return Diagnosis(sorted(findings, key=lambda finding: -finding.confidence))
+
+
+def _findings(model: Callable[..., Any], loss: Callable[..., Any], inputs: Any, targets: Tensor) -> Iterator[Finding]:  # noqa: ANN401
+    targets = targets.detach()
+    ignore_index = getattr(unwrap(loss), "ignore_index", -100)
+    few_inputs, few_targets = _first_rows(inputs, targets)
+    probe = Probe(model, few_inputs)
+    scores = probe.scores()
+    kind = kind_of(loss, scores, few_targets)
+    value = _value(loss, scores, few_targets)
+
+    about_targets = list(target_findings(scores, few_targets, kind, ignore_index))
+    if not about_targets and few_targets is not targets:
+        stand_in = scores[:1].expand(len(targets), *scores.shape[1:])
+        about_targets = list(target_findings(stand_in, targets, kind, ignore_index))
+    yield from about_targets
+    if scores.numel() == 0 or not bool(scores.isfinite().any()):
+        return
+    yield from score_findings([scores, *probe.redrawn()], few_targets, kind, value)
+    floor = softmax_inside_twice(loss, scores, few_targets)
+    if floor is not None:
+        yield loss_is_softmax_twice(floor, scores.shape[1])
+    yield from _mixed_rows(probe, scores)
+    if not about_targets and constant_rows(scores):
+        yield from _constant_scores(probe, loss, scores, few_targets, value)
+
+
+def _first_rows(inputs: Any, targets: Tensor) -> tuple[Any, Tensor]:  # noqa: ANN401
+    """At most `_ROWS` rows, where inputs are one tensor with a row for each target."""
+    pair = isinstance(inputs, Tensor) and inputs.dim() and targets.dim() and len(inputs) == len(targets)
+    return (inputs[:_ROWS], targets[:_ROWS]) if pair and len(targets) > _ROWS else (inputs, targets)
+
+
+def _value(loss: Callable[..., Any], scores: Tensor, targets: Tensor) -> float:
+    """Mean loss of the batch, NaN where the loss refuses it (the checks of targets and scores say why)."""
+    try:
+        with torch.no_grad():
+            return float(torch.as_tensor(loss(scores, targets)).double().mean())
+    except (RuntimeError, ValueError, IndexError, TypeError):
+        return math.nan
+
+
+def _mixed_rows(probe: Probe, scores: Tensor) -> Iterator[Finding]:
+    """A row of scores that heeds another row's inputs and not its own has been moved by a view or reshape."""
+    rows = len(probe.inputs) if isinstance(probe.inputs, Tensor) and probe.inputs.dim() else 0
+    if rows < 2 or scores.dim() == 0 or len(scores) % rows:
+        return
+    per_row = len(scores) // rows
+    strays = []
+    for row in {1, rows - 1}:
+        try:
+            changed = probe.changed_rows(row)
+        except (RuntimeError, ValueError):
+            return
+        if changed is None:
+            return
+        own = torch.zeros_like(changed)
+        own[row * per_row : (row + 1) * per_row] = True
+        stray = changed & ~own
+        if bool(changed[own].all()) or not bool(stray.any()):
+            return
+        strays.append((row, int(torch.nonzero(stray)[0, 0])))
+    row, stray_row = max(strays)
+    yield Finding(
+        "shuffled-rows",
+        f"changing row {row} of the inputs changes row {stray_row} of the scores, and not all of its own",
+        "a view or reshape in the model has mixed the batch axis with another, so scores and targets do not pair",
+        "inputs are trained on the labels of others: at best the model learns how often each class occurs",
+        "Use permute or movedim to change the order of axes; view and reshape keep the order in memory.",
+        0.95,
+    )
+
+
+def _constant_scores(
+    probe: Probe, loss: Callable[..., Any], scores: Tensor, targets: Tensor, value: float
+) -> Iterator[Finding]:
+    """Rows that are all the same, and stay so after a step: no start, but the end."""
+    if isinstance(probe.inputs, Tensor) and probe.inputs.dim() and bool((probe.inputs == probe.inputs[:1]).all()):
+        return  # the same row over and over: the model cannot but answer the same
+    if probe.has_parameters:
+        try:
+            stepped = probe.one_step(lambda moved: loss(moved, targets))
+        except (RuntimeError, ValueError, IndexError, TypeError):
+            stepped = None
+        if stepped is not None and not constant_rows(stepped):
+            return
+    rows = as_rows(scores)
+    yield Finding(
+        "constant-scores",
+        f"all {len(rows)} rows of scores are the same, {[round(number, 4) for number in rows[0].tolist()[:5]]}, "
+        "and a step against the gradient leaves them so",
+        "the model's answer does not depend on its inputs: a dead layer, inputs multiplied by 0, or a cut gradient",
+        f"the loss ({value:.4f}) cannot fall below the entropy of the class frequencies",
+        "Look for units that are 0 in all rows, a .detach() or .data on the way, and the scale of the inputs.",
+        0.95 if probe.has_parameters else 0.8,
+    )
+    classes = rows.shape[1]
+    if classes > 1 and math.isclose(value, math.log(classes), rel_tol=0.01):
+        yield stuck_at_log_k(value, classes, "and a step against the gradient does not change that")
+
+
+def stuck_at_log_k(value: float, classes: int, when: str) -> Finding:
+    """The finding for a loss that stays where guessing is.
+
+    Args:
+        value: The loss.
+        classes: K.
+        when: Words for how long, or why it will stay.
+    """
+    return Finding(
+        "loss-at-log-k",
+        f"the loss is {value:.4f}, log {classes} = {math.log(classes):.4f}, {when}",
+        "log K is the loss of giving every class the same probability: nothing of the inputs has been used",
+        "the model guesses",
+        "Check that the optimizer has the parameters, that gradients reach them, and that rows and labels pair.",
+        0.9,
+    )

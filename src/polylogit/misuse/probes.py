@@ -1,0 +1,137 @@
+"""Numbers drawn from a model without changing it.
+
+Owns the calls of the model: in its own mode, on a copy of its buffers, with the generators of random numbers put back
+after each call. So nothing of the model, its gradients or the run is touched. What is asked:
+
+- `scores()`: what comes out for the batch.
+- `redrawn()`: what comes out for other parameters: what is still true then is the model's form, not its present state.
+- `one_step()`: what comes out after a step against the gradient, "not trained yet" or "cannot be".
+- `changed_rows(row)`: which rows of scores move when one row of inputs is changed.
+
+Does not own any judgement, and never reads the autograd graph.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+__all__ = ["Probe"]
+
+_SEED = 20231
+
+
+class Probe:
+    """A model and a batch of inputs, to be asked for scores.
+
+    Args:
+        model: An `nn.Module`, compiled or not, or any callable.
+        inputs: A tensor, or a tuple or mapping of arguments.
+    """
+
+    def __init__(self, model: Callable[..., Any], inputs: Any) -> None:  # noqa: ANN401 - whatever the model takes
+        # A compiled module is asked through the module it was made of: the same numbers, and nothing recompiles.
+        self.model = getattr(model, "_orig_mod", model)
+        self.inputs = inputs
+        self.parameters: dict[str, Tensor] = {}
+        self.buffers: dict[str, Tensor] = {}
+        if isinstance(self.model, nn.Module) and not isinstance(self.model, torch.jit.ScriptModule):
+            self.parameters = {name: value.detach() for name, value in self.model.named_parameters()}
+            self.buffers = {name: value.detach() for name, value in self.model.named_buffers()}
+
+    @property
+    def has_parameters(self) -> bool:
+        """Whether there is anything to redraw."""
+        return any(value.is_floating_point() and value.numel() for value in self.parameters.values())
+
+    def scores(self) -> Tensor:
+        """The scores of the batch, detached."""
+        with torch.no_grad():
+            return self._call(self.parameters, self.inputs).detach()
+
+    def redrawn(self) -> list[Tensor]:
+        """The scores under two redrawn sets of parameters; fewer where they are not finite or the call fails."""
+        results = []
+        generator = torch.Generator().manual_seed(_SEED)
+        for size in (1.0, 4.0):
+            parameters = {name: _redraw(value, size, generator) for name, value in self.parameters.items()}
+            try:
+                with torch.no_grad():
+                    result = self._call(parameters, self.inputs).detach()
+            except (RuntimeError, ValueError):
+                continue
+            if bool(result.isfinite().all()):
+                results.append(result)
+        return results
+
+    def one_step(self, loss: Callable[[Tensor], Tensor]) -> Tensor | None:
+        """The scores after one step against the gradient of the loss; None where no gradient reaches a parameter.
+
+        Args:
+            loss: From scores to a number.
+        """
+        parameters = {
+            name: value.clone().requires_grad_() for name, value in self.parameters.items() if value.is_floating_point()
+        }
+        with torch.enable_grad():
+            value = loss(self._call({**self.parameters, **parameters}, self.inputs)).sum()
+            if not value.requires_grad:
+                return None
+            gradients = torch.autograd.grad(value, list(parameters.values()), allow_unused=True)
+        norm = sum(float(gradient.double().square().sum()) for gradient in gradients if gradient is not None) ** 0.5
+        if norm == 0 or math.isnan(norm):
+            return None
+        moved = {
+            name: value.detach() if gradient is None else value.detach() - gradient / norm
+            for (name, value), gradient in zip(parameters.items(), gradients, strict=True)
+        }
+        with torch.no_grad():
+            return self._call({**self.parameters, **moved}, self.inputs).detach()
+
+    def changed_rows(self, row: int) -> Tensor | None:
+        """Which rows of scores change when one row of the inputs does; None where the inputs cannot be changed so."""
+        if not isinstance(self.inputs, Tensor) or self.inputs.dim() == 0 or len(self.inputs) < 2:
+            return None
+        other = self.inputs.clone()
+        if self.inputs.is_floating_point():
+            generator = torch.Generator().manual_seed(_SEED)
+            noise = torch.randn(other[row].shape, generator=generator).to(other)
+            other[row] += noise * (other.float().std() + 1e-3).to(other)
+        else:
+            different = [n for n in range(len(other)) if not torch.equal(other[n], other[row])]
+            if not different:
+                return None
+            other[row] = other[different[0]]
+        with torch.no_grad():
+            before, after = self._call(self.parameters, self.inputs), self._call(self.parameters, other)
+        return (before != after).flatten(1).any(1) if before.dim() > 1 else before != after
+
+    def _call(self, parameters: Mapping[str, Tensor], inputs: Any) -> Tensor:  # noqa: ANN401
+        arguments: tuple[Any, ...] = inputs if isinstance(inputs, tuple) else (inputs,)
+        keywords: dict[str, Any] = {}
+        if isinstance(inputs, Mapping):
+            arguments, keywords = (), dict(inputs)
+        devices = sorted({value.device.index or 0 for value in parameters.values() if value.is_cuda})
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(
+                _SEED
+            )  # the same dropout in each call, so that only what was changed can make a difference
+            if isinstance(self.model, nn.Module) and (parameters or self.buffers):
+                state = {**parameters, **{name: value.clone() for name, value in self.buffers.items()}}
+                result = functional_call(self.model, state, arguments, keywords)
+            else:
+                result = self.model(*arguments, **keywords)
+        if not isinstance(result, Tensor):
+            raise TypeError(f"the model gives a {type(result).__name__} where scores, one tensor, are needed")
+        return result
+
+
+def _redraw(value: Tensor, size: float, generator: torch.Generator) -> Tensor:
+    """Parameters of the same shape and about the same size, drawn anew; matrices that are all 0 get a usual size."""
+    if not value.is_floating_point() or value.numel() == 0:
+        return value
+    spread = float(value.float().square().mean().sqrt()) or value[0].numel() ** -0.5
+    return (torch.randn(value.shape, generator=generator) * (size * spread)).to(value)

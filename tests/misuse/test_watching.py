@@ -1,0 +1,81 @@
+"""Watching a loop of one's own: hooks on, findings once, hooks off."""
+
+import warnings
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import nn
+
+from polylogit.misuse import MisuseWarning, watch
+
+
+@pytest.fixture
+def data():
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(16, 5, generator=generator), torch.arange(16) % 4
+
+
+def train(model, loss, data, steps, lr=0.1):
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss(model(data[0]), data[1]).backward()
+        optimizer.step()
+
+
+def test_a_sound_loop_is_left_in_peace_and_left_clean(data):
+    model, loss = nn.Linear(5, 4), nn.CrossEntropyLoss()
+    with watch(model, loss, patience=5) as watching:
+        train(model, loss, data, 20)
+    assert not watching.findings
+    assert not model._forward_pre_hooks
+    assert not loss._forward_hooks
+
+
+def test_a_finding_is_told_once(data):
+    model, loss = nn.Sequential(nn.Linear(5, 4), nn.Sigmoid()), nn.CrossEntropyLoss()
+    with warnings.catch_warnings(record=True) as told, watch(model, loss) as watching:
+        warnings.simplefilter("always")
+        train(model, loss, data, 5)
+    assert watching.findings.codes == ("sigmoid-outputs",)
+    assert [warning.category for warning in told] == [MisuseWarning]
+
+
+def test_a_plain_function_is_watched_through_the_context(data):
+    model = nn.Sequential(nn.Linear(5, 4), nn.Softmax(dim=1))
+    with pytest.warns(MisuseWarning, match="softmax-twice"), watch(model, F.cross_entropy) as watching:
+        train(model, watching.loss, data, 2)
+
+
+def test_an_optimizer_without_the_models_parameters_leaves_the_loss_at_log_k(data):
+    model, loss = nn.Linear(5, 4), nn.CrossEntropyLoss()
+    nn.init.zeros_(model.weight)
+    nn.init.zeros_(model.bias)
+    with pytest.warns(MisuseWarning, match=r"loss-at-log-k[\s\S]*log 4 = 1.3863"), watch(model, loss, patience=10):
+        train(model, loss, data, 12, lr=0.0)
+
+
+def test_a_loss_that_leaves_log_k_is_not_stuck_when_it_comes_back(data):
+    model, loss = nn.Linear(5, 4), nn.CrossEntropyLoss()
+    with watch(model, loss, patience=3) as watching:
+        loss(model(data[0]), data[1])
+        loss(torch.zeros(16, 4), data[1])
+        loss(5 * torch.randn(16, 4, generator=torch.Generator().manual_seed(1)), data[1])
+        for _ in range(10):
+            loss(torch.zeros(16, 4), data[1])
+    assert not watching.findings
+
+
+def test_evaluation_and_compiled_models_are_watched_too(data):
+    model = torch.compile(nn.Sequential(nn.Linear(5, 4), nn.Softmax(dim=1)), backend="eager")
+    loss = nn.CrossEntropyLoss()
+    with pytest.warns(MisuseWarning, match="softmax-twice"), watch(model, loss), torch.no_grad():
+        loss(model(data[0]), data[1])
+
+
+def test_hooks_go_when_the_loop_fails(data):
+    model, loss = nn.Linear(5, 4), nn.CrossEntropyLoss()
+    with pytest.raises(RuntimeError, match="stop"), watch(model, loss):
+        raise RuntimeError("stop")
+    assert not model._forward_pre_hooks
