@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench clean
+.PHONY: help install demo test check format bench pages clean
 
 help: ## Print this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ format: install ## Put the code into the project's format.
 
 bench: install ## Run the benchmarks (one at a time, quiet machine); each writes benchmarks/results/.
 	@for file in $(filter-out benchmarks/timing.py, $(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+pages: install ## Make the lessons' notebooks from their pages, and draw their pictures.
+	$(BIN)/python docs/lessons/make_notebooks.py
+	$(BIN)/python docs/lessons/draw_pictures.py
 
 clean: ## Remove .venv, caches and build leftovers (runs/ stays: it is yours).
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
