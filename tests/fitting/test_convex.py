@@ -19,11 +19,11 @@ def test_agrees_with_scikit_learn(load, C):
     X, y = load(return_X_y=True)
     X = (X - X.mean(0)) / X.std(0)
     expected = reference(X, y, C)
-    fit = fit_softmax_regression(torch.tensor(X), torch.tensor(y), classes=3, C=C, tolerance=1e-13)
+    fit = fit_softmax_regression(torch.tensor(X), torch.tensor(y), classes=3, C=C, tolerance=1e-12)
     assert fit.converged
-    np.testing.assert_allclose(fit.weight, expected.coef_, atol=1e-6)
+    np.testing.assert_allclose(fit.weight, expected.coef_, atol=1e-5)
     # scikit-learn leaves the sum of the free intercepts, which changes no probability, where its solver put it.
-    np.testing.assert_allclose(fit.bias, expected.intercept_ - expected.intercept_.mean(), atol=1e-6)
+    np.testing.assert_allclose(fit.bias, expected.intercept_ - expected.intercept_.mean(), atol=1e-5)
 
 
 def test_the_gap_bounds_the_true_distance_at_every_iteration():
@@ -66,7 +66,7 @@ def test_an_interrupt_returns_the_best_point_so_far():
 
     fit = fit_softmax_regression(torch.tensor(X), torch.tensor(y), classes=3, on_iteration=interrupt)
     assert not fit.converged
-    assert "interrupted" in fit.message
+    assert "stopped by an interrupt" in fit.message
     assert fit.objective < np.log(3)
 
 

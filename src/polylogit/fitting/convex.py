@@ -8,42 +8,46 @@ divided here by C sum_n w_n, so that it reads as a mean: with omega_n = w_n / su
 
     F(W, b) = sum_n omega_n loss_n + lambda / 2 ||W||^2.
 
-Newton's method with a truncated conjugate gradient (CG) inside. Each step is a function below:
+Newton's method, each part a file of its own:
 
-* Böhning's bound: the Hessian is at most (I - 11'/K)/2 (x) sum_n omega_n x_n x_n' + lambda, for every W. One Cholesky
-  factor of that D x D matrix preconditions CG (`BohningPreconditioner`).
-* CG on the true Hessian, H V = (P o (V X' - P . V X')) X + lambda V, until its residual is small enough for the outer
-  progress and for the certificate (`newton_direction`).
-* A line search on cached logits: they are linear in the step, so a trial costs N x K, not N x K x D (`step_length`).
-* The certificate (`dual_value`): for any distributions q_n with sum_n omega_n (q_n - y_n) = 0, weak duality gives
+* `convex_design`: the rows as two products, dense or sparse, read where they lie;
+* `convex_problem`: F, its gradient, its Hessian's products;
+* `convex_preconditioner`: an approximate inverse Hessian from the rows that still matter;
+* `convex_direction`: conjugate gradients for a step, cached logits for its length;
+* `convex_certificate`: an upper bound on F - min F by weak duality.
 
-    min F >= sum_n omega_n entropy(q_n) - ||sum_n omega_n (q_n - y_n) x_n'||^2 / (2 lambda).
+This file owns the loop: which precision, when to renew the preconditioner, when to stop and what to say. Products are
+taken in float32 where that is enough for the tolerance and the columns; sums that decide are float64; and where
+progress ends before the tolerance is certified, the fit goes on in float64. The same input gives the same bits.
 
-  q_n = softmax(z_n) at any iterate serves, after a mixture that makes the intercept's constraint hold exactly.
-
-This module owns the optimisation of a linear softmax model. It does not own class names, preprocessing, or
-scikit-learn's interface (`polylogit.estimators`).
-
-Source: Böhning (1992), "Multinomial logistic regression algorithm", Ann. Inst. Statist. Math. 44, section 2; Boyd and
-Vandenberghe (2004), "Convex Optimization", section 5.1 (weak duality) and exercise 5.5 (conjugates); Nocedal and
-Wright (2006), "Numerical Optimization", algorithm 7.1.
+Source: Nocedal and Wright (2006), "Numerical Optimization", algorithm 7.1; the parts name theirs.
 """
 
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int, Num
 from torch import Tensor
 
 from polylogit.errors import DataError
+from polylogit.fitting.convex_certificate import gap_by_mixture, gap_by_newton, relative_gap
+from polylogit.fitting.convex_design import DenseDesign, Design, SparseDesign
+from polylogit.fitting.convex_direction import newton_direction, settled_intercepts, step_length
+from polylogit.fitting.convex_preconditioner import CurvaturePreconditioner
+from polylogit.fitting.convex_problem import Problem
 
 __all__ = ["IterationRecord", "LinearFit", "fit_softmax_regression"]
 
-_ROWS_A_BLOCK = 8192
-_LARGEST_GRAM = 4096
+_FLOAT32_TOLERANCE = 1e-5
+_SMALL = 2_000_000
+_MOST_PRODUCTS = 400
+_PATIENCE = 6
+_MOST_FORCING = 0.1
+_LEAST_FORCING = 0.03
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,8 @@ class LinearFit:
         weight: One row of weights a class, also for two classes; columns sum to zero over the classes.
         bias: One intercept a class, summing to zero; zeros without an intercept.
         objective: Mean loss plus ||weight||^2 / (2 C sum of sample weights), in nats.
-        optimality_gap: Upper bound on (objective - optimum) / optimum, from a dual feasible point.
+        optimality_gap: Upper bound on (objective - optimum) / optimum, from a dual feasible point; without a penalty
+            it holds among weights of at most ten times the norm reached.
         iterations: Newton steps taken.
         converged: Whether `optimality_gap` is at most the tolerance asked for.
         message: In words, what stopped the fit.
@@ -84,222 +89,6 @@ class LinearFit:
     iterations: int
     converged: bool
     message: str
-
-
-@dataclass(frozen=True)
-class _Problem:
-    """The data of F, in float64, with the intercept as a last column of ones where there is one."""
-
-    features: Float[Tensor, "N D1"]
-    targets: Int[Tensor, " N"]
-    omega: Float[Tensor, " N"]
-    penalty: Float[Tensor, " D1"]
-    classes: int
-    intercept: bool
-
-    def logits(self, weight: Float[Tensor, "K D1"]) -> Float[Tensor, "K N"]:
-        """Z = W X'."""
-        return weight @ self.features.T
-
-    def pulled_back(self, rows: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
-        """R X, the gradient of sum(R o Z) in W."""
-        return rows @ self.features
-
-    def losses(self, logits: Float[Tensor, "K N"]) -> Float[Tensor, " N"]:
-        """Cross-entropy of each row."""
-        return torch.logsumexp(logits, 0) - logits.gather(0, self.targets[None])[0]
-
-    def objective(self, weight: Float[Tensor, "K D1"], logits: Float[Tensor, "K N"]) -> float:
-        """F at weights whose logits are known."""
-        return float(self.omega @ self.losses(logits) + 0.5 * (self.penalty * weight.square()).sum())
-
-    def residuals(self, probabilities: Float[Tensor, "K N"]) -> Float[Tensor, "K N"]:
-        """omega_n (p_n - y_n)."""
-        residuals = probabilities * self.omega
-        residuals.scatter_add_(0, self.targets[None], -self.omega[None])
-        return residuals
-
-
-class BohningPreconditioner:
-    """V -> V M^-1 with M = X' diag(omega) X / 2 + penalty, a bound on the Hessian wherever it is taken.
-
-    The same step added to every class changes no probability, so the result's columns are made to sum to zero: without
-    an intercept's penalty nothing else would keep rounding from growing along that direction.
-
-    Past `largest_gram` columns only M's diagonal is used: a D x D matrix would cost more than it saves.
-
-    Args:
-        problem: The data of F.
-        largest_gram: Most columns for which M is factored whole.
-    """
-
-    def __init__(self, problem: _Problem, largest_gram: int = _LARGEST_GRAM) -> None:
-        columns = problem.features.shape[1]
-        diagonal = 0.5 * (problem.omega @ problem.features.square()) + problem.penalty
-        diagonal = torch.where(diagonal > 0, diagonal, torch.ones_like(diagonal))
-        self._scale = diagonal.rsqrt()
-        self._factor: Tensor | None = None
-        if columns <= largest_gram:
-            weighted = problem.features * (0.5 * problem.omega).sqrt()[:, None] * self._scale
-            gram = weighted.T @ weighted
-            gram.diagonal().add_(problem.penalty * self._scale.square() + columns * torch.finfo(gram.dtype).eps)
-            self._factor = torch.linalg.cholesky(gram)
-
-    def __call__(self, rows: Float[Tensor, "K D1"]) -> Float[Tensor, "K D1"]:
-        """M^-1 applied to each row, less the mean over the rows."""
-        scaled = rows * self._scale
-        if self._factor is not None:
-            scaled = torch.cholesky_solve(scaled.T, self._factor).T
-        return (scaled - scaled.mean(0)) * self._scale
-
-
-def hessian_product(
-    problem: _Problem, probabilities: Float[Tensor, "K N"], direction: Float[Tensor, "K D1"]
-) -> tuple[Float[Tensor, "K D1"], Float[Tensor, "K N"]]:
-    """H V = (omega P o (V X' - 1 (P . V X'))) X + penalty V, and V X' with it."""
-    moved = problem.logits(direction)
-    curved = (moved - (probabilities * moved).sum(0)) * probabilities * problem.omega
-    return problem.pulled_back(curved) + problem.penalty * direction, moved
-
-
-def newton_direction(
-    problem: _Problem,
-    probabilities: Float[Tensor, "K N"],
-    gradient: Float[Tensor, "K D1"],
-    precondition: Callable[[Tensor], Tensor],
-    *,
-    forcing: float,
-    small_enough: float,
-    most_products: int = 500,
-) -> tuple[Float[Tensor, "K D1"], Float[Tensor, "K N"]]:
-    """Conjugate gradients on H V = -gradient; V and V X'.
-
-    Stops when the residual is below `forcing` times the gradient in the preconditioner's norm and its plain norm is
-    below `small_enough` or below `forcing` times the gradient's.
-    """
-    direction = torch.zeros_like(gradient)
-    moved = torch.zeros_like(probabilities)
-    residual = -gradient
-    search = precondition(residual)
-    squared = float((residual * search).sum())
-    first = squared
-    plain = float(gradient.norm())
-    for _ in range(most_products):
-        if squared <= forcing**2 * first and float(residual.norm()) <= max(small_enough, forcing * plain):
-            break
-        curved, search_moved = hessian_product(problem, probabilities, search)
-        curvature = float((search * curved).sum())
-        if curvature <= 0:
-            break
-        length = squared / curvature
-        direction += length * search
-        moved += length * search_moved
-        residual = residual - length * curved
-        preconditioned = precondition(residual)
-        previous, squared = squared, float((residual * preconditioned).sum())
-        search = preconditioned + (squared / previous) * search
-    return direction, moved
-
-
-def step_length(
-    problem: _Problem,
-    weight: Float[Tensor, "K D1"],
-    logits: Float[Tensor, "K N"],
-    direction: Float[Tensor, "K D1"],
-    moved: Float[Tensor, "K N"],
-) -> float:
-    """A t near the root of the slope of t -> F(W + t V), by safeguarded Newton steps on the logits alone.
-
-    slope(t) = sum_n omega_n (p_n(t) - y_n) . V x_n + <penalty (W + t V), V>
-
-    F is convex, so the slope only grows, and its sign is exact where differences of F drown in rounding. 0 means that
-    the direction does not descend.
-    """
-    quadratic = float((problem.penalty * direction.square()).sum())
-    linear = float((problem.penalty * weight * direction).sum())
-    observed = moved.gather(0, problem.targets[None])[0]
-
-    def slope_and_curvature(length: float) -> tuple[float, float]:
-        probabilities = torch.softmax(logits + length * moved, 0)
-        mean = (probabilities * moved).sum(0)
-        variance = (probabilities * (moved - mean).square()).sum(0)
-        slope = float(problem.omega @ (mean - observed)) + linear + length * quadratic
-        return slope, float(problem.omega @ variance) + quadratic
-
-    at_start, _ = slope_and_curvature(0.0)
-    if not at_start < 0:
-        return 0.0
-    low, high, length = 0.0, math.inf, 1.0
-    for _ in range(50):
-        slope, curvature = slope_and_curvature(length)
-        if abs(slope) <= 0.1 * abs(at_start):
-            return length
-        low, high = (length, high) if slope < 0 else (low, length)
-        newton = length - slope / curvature if curvature > 0 else math.inf
-        ceiling = 10.0 * length if math.isinf(high) else low + 0.9 * (high - low)
-        floor = low + 0.1 * (high - low) if math.isfinite(high) else low
-        length = min(max(newton, floor), ceiling)
-    return low
-
-
-def dual_value(
-    problem: _Problem, probabilities: Float[Tensor, "K N"], gradient_of_loss: Float[Tensor, "K D1"]
-) -> float:
-    """A lower bound on the minimum of F, from softmax probabilities and sum_n omega_n (p_n - y_n) x_n'.
-
-    The dual point is q_n = (1 - theta) p_n + theta pi. With the intercept, sum_n omega_n q_n must equal the share s of
-    each class, so pi = (s - (1 - theta) mean p) / theta, and theta = max_k(1 - s_k / mean p_k) is the least that keeps
-    pi >= 0. Entropy is concave, so the mixture's is at least the mixed entropies.
-    """
-    entropy = float(problem.omega @ torch.special.entr(probabilities).sum(0))
-    pulled = gradient_of_loss
-    if problem.intercept:
-        share = torch.zeros_like(pulled[:, -1]).index_add_(0, problem.targets, problem.omega)
-        mean = share + pulled[:, -1]
-        theta = min(1.0, max(0.0, float((1 - share / mean.clamp_min(1e-300)).max())))
-        if theta > 0:
-            mixed_in = ((share - (1 - theta) * mean) / theta).clamp_min(0)
-            mixed_in = mixed_in / mixed_in.sum()
-            sums_by_class = torch.zeros_like(pulled).index_add_(
-                0, problem.targets, problem.features * problem.omega[:, None]
-            )
-            pulled = (1 - theta) * pulled + theta * (mixed_in[:, None] * sums_by_class.sum(0) - sums_by_class)
-            entropy = (1 - theta) * entropy + theta * float(torch.special.entr(mixed_in).sum())
-    penalised = problem.penalty > 0
-    return entropy - float((pulled[:, penalised].square() / problem.penalty[penalised]).sum()) / 2
-
-
-def _relative_gap(objective: float, lower_bound: float) -> float:
-    """(objective - lower bound) / lower bound: at least the same with the optimum in the bound's place."""
-    if lower_bound <= 0:
-        return 0.0 if objective <= 0 else math.inf
-    return max(0.0, (objective - lower_bound) / lower_bound)
-
-
-def _check(
-    features: Tensor, targets: Tensor, classes: int, C: float, sample_weight: Tensor | None
-) -> None:  # one clear message a fault
-    if features.ndim != 2:
-        raise DataError(f"features: expected a matrix (rows, columns), got shape {tuple(features.shape)}.")
-    if targets.shape != (features.shape[0],):
-        raise DataError(
-            f"targets: expected one class index for each of {features.shape[0]} rows, got shape {tuple(targets.shape)}."
-        )
-    if features.shape[0] == 0:
-        raise DataError("features: expected at least one row, got none.")
-    if int(targets.min()) < 0 or int(targets.max()) >= classes:
-        raise DataError(
-            f"targets: expected class indices 0 to {classes - 1}, got {int(targets.min())} to {int(targets.max())}."
-        )
-    if not C > 0:
-        raise DataError(f"C: expected a positive number (inf is no penalty), got {C}.")
-    if sample_weight is not None and (
-        sample_weight.shape != targets.shape
-        or not bool((sample_weight >= 0).all())
-        or not bool(torch.isfinite(sample_weight).all())
-        or not bool((sample_weight > 0).any())
-    ):
-        raise DataError("sample_weight: expected one finite weight >= 0 for each row, and not all of them 0.")
 
 
 def fit_softmax_regression(
@@ -320,23 +109,24 @@ def fit_softmax_regression(
     F(W, b) = sum_n (w_n / sum w) loss_n + ||W||^2 / (2 C sum w)
 
     Args:
-        features: Rows, any numeric dtype.
+        features: Rows, any real dtype, dense or sparse CSR; read in place.
         targets: Class indices from 0 to `classes` - 1; a class may be absent.
-        classes: Number of classes, K >= 2.
+        classes: Number of classes, K >= 2. With an intercept, a class without any weight of rows has its best
+            intercept at -inf: it gets weights of 0 and an intercept 30 below the lowest other.
         C: Inverse strength of the penalty, scikit-learn's; inf is no penalty.
         fit_intercept: Whether each class has a free, unpenalised intercept.
         sample_weight: Weight of each row, 0 or more; all ones when left out.
         tolerance: Largest certified relative gap at which to stop.
         max_iterations: Most Newton steps.
         initial: Weights and intercepts to start from; zeros when left out.
-        on_iteration: Called after each step.
+        on_iteration: Called at the start and after each step.
 
     Returns:
         The best point found and how far from the optimum it can be. KeyboardInterrupt ends the fit early and returns
         the best point so far.
 
     Raises:
-        DataError: Shapes, class indices, weights or options are out of range.
+        DataError: Shapes, values, class indices, weights or options are out of range.
 
     Example:
         >>> import torch
@@ -345,100 +135,286 @@ def fit_softmax_regression(
         >>> fit.converged, fit.optimality_gap <= 1e-4
         (True, True)
 
-    Source: Böhning (1992), section 2; Boyd and Vandenberghe (2004), section 5.1.
+    Source: Nocedal and Wright (2006), algorithm 7.1; Boyd and Vandenberghe (2004), section 5.1.3.
     """
     started = time.perf_counter()
-    _check(features, targets, classes, C, sample_weight)
+    _check(features, targets, classes=classes, C=C, sample_weight=sample_weight)
+    targets = targets.long()
+    present = torch.zeros(classes, dtype=torch.bool, device=targets.device)
+    present[targets if sample_weight is None else targets[sample_weight > 0]] = True
+    if fit_intercept and not bool(present.all()):
+        return _fit_among_present(
+            features,
+            targets,
+            present,
+            C=C,
+            sample_weight=sample_weight,
+            tolerance=tolerance,
+            max_iterations=max_iterations,
+            initial=initial,
+            on_iteration=on_iteration,
+        )
+    coarse, exact = _precisions(features, classes=classes, tolerance=tolerance, C=C)
+    basis = None
+    if features.layout == torch.strided and 2 * features.shape[0] <= features.shape[1]:
+        features, basis = _rotated(features, exact)
     problem = _problem(
-        features, targets, classes=classes, C=C, fit_intercept=fit_intercept, sample_weight=sample_weight
+        features, targets, classes=classes, C=C, fit_intercept=fit_intercept, weights=sample_weight, working=coarse
     )
-    weight = _start(problem, initial)
-    precondition = BohningPreconditioner(problem)
-
-    best_bound = -math.inf
-    iteration, message, converged = 0, f"stopped after {max_iterations} iterations", False
-    first_gradient = 0.0
-    logits = problem.logits(weight)
-    objective = problem.objective(weight, logits)
+    descent = _Descent(problem, coarse=coarse, exact=exact, tolerance=tolerance)
+    descent.place(_start(problem, initial, basis))
+    stopped_by = ""
     try:
-        for iteration in range(max_iterations + 1):
-            probabilities = torch.softmax(logits, 0)
-            pulled = problem.pulled_back(problem.residuals(probabilities))
-            gradient = pulled + problem.penalty * weight
-            if math.isfinite(C):
-                best_bound = max(best_bound, dual_value(problem, probabilities, pulled))
-            gap = _relative_gap(objective, best_bound)
+        while not stopped_by:
+            descent.measure()
             if on_iteration is not None:
-                on_iteration(IterationRecord(iteration, objective, gap, time.perf_counter() - started))
-            if gap <= tolerance:
-                converged, message = True, f"the certified relative gap {gap:.1e} is within {tolerance:.1e}"
-                break
-            norm = float((gradient * precondition(gradient)).sum()) ** 0.5
-            first_gradient = first_gradient or norm
-            if not math.isfinite(C) and norm**2 <= tolerance * objective:
-                message = f"no penalty: no certificate; the scaled gradient is {norm:.1e}"
-                converged = True
-                break
-            if iteration == max_iterations:
-                break
-            direction, moved = newton_direction(
-                problem,
-                probabilities,
-                gradient,
-                precondition,
-                forcing=min(0.3, (norm / first_gradient) ** 0.5) if norm else 0.3,
-                small_enough=(tolerance * objective / (C * float(_total_weight(sample_weight, targets)))) ** 0.5,
-            )
-            length = step_length(problem, weight, logits, direction, moved)
-            if length == 0.0:
-                message = f"no further progress in this precision; the certified relative gap is {gap:.1e}"
-                break
-            weight = weight + length * direction
-            logits = problem.logits(weight)
-            objective = problem.objective(weight, logits)
+                seconds = time.perf_counter() - started
+                on_iteration(IterationRecord(descent.iteration, descent.objective, descent.gap, seconds))
+            stopped_by = descent.verdict()
+            if not stopped_by and descent.iteration >= max_iterations:
+                stopped_by = f"the limit of {max_iterations} iterations"
+            if not stopped_by:
+                descent.step()
     except KeyboardInterrupt:
-        message = f"interrupted after {iteration} iterations"
-    return _fit(problem, weight, best_bound, iterations=iteration, converged=converged, message=message)
+        stopped_by = "an interrupt"
+    return _fit(descent, basis, stopped_by)
 
 
-def _total_weight(sample_weight: Tensor | None, targets: Tensor) -> float:
-    """Sum of the sample weights."""
-    return float(len(targets)) if sample_weight is None else float(sample_weight.double().sum())
+def _fit_among_present(
+    features: Tensor,
+    targets: Tensor,
+    present: Tensor,
+    *,
+    sample_weight: Tensor | None,
+    initial: tuple[Tensor, Tensor] | None,
+    **options: Any,  # noqa: ANN401 - handed on unread
+) -> LinearFit:
+    """The fit among the classes that have rows, with the others' intercepts far below.
+
+    Rows of weight 0 may name an absent class; any present one serves in its place, as such a row counts nothing.
+    """
+    places = (present.long().cumsum(0) - 1).clamp_min(0)
+    fit = fit_softmax_regression(
+        features,
+        places[targets],
+        classes=int(present.sum()),
+        sample_weight=sample_weight,
+        initial=None if initial is None else (initial[0][present], initial[1][present]),
+        **options,
+    )
+    weight = fit.weight.new_zeros(len(present), fit.weight.shape[1])
+    bias = fit.bias.new_full((len(present),), float(fit.bias.min()) - 30)
+    weight[present], bias[present] = fit.weight, fit.bias
+    return replace(fit, weight=weight, bias=bias - bias.mean())
+
+
+class _Descent:
+    """The point, what is known of it, and the preconditioner at hand.
+
+    Args:
+        problem: F.
+        coarse: Precision of Hessian products.
+        exact: Precision of logits and gradients.
+        tolerance: Relative gap wanted.
+    """
+
+    def __init__(self, problem: Problem, *, coarse: torch.dtype, exact: torch.dtype, tolerance: float) -> None:
+        self.problem, self.coarse, self.exact, self.tolerance = problem, coarse, exact, tolerance
+        self.iteration, self.objective, self.absolute_gap = 0, math.inf, math.inf
+        self._generator = torch.Generator().manual_seed(0)
+        self._precondition: CurvaturePreconditioner | None = None
+        self._products = 0
+        self._decrement = math.inf
+        self._stuck = False
+        chosen = torch.zeros(problem.classes, problem.design.rows, dtype=exact, device=problem.design.device)
+        chosen.scatter_(0, problem.targets[None], problem.omega[None].to(exact))
+        self._sums_by_class = problem.design.pulled_back(chosen).double()
+
+    @property
+    def gap(self) -> float:
+        """The certified bound relative to the optimum."""
+        return relative_gap(self.objective, self.absolute_gap)
+
+    def place(self, weight: Float[Tensor, "K D1"]) -> None:
+        """Put the point at W, its intercepts settled."""
+        self.weight = weight
+        self._logits = self.problem.design.logits(weight, self.exact)
+        if self.problem.design.intercept:
+            tolerance = min(1e-6, max(1e-14, 0.01 * self.tolerance))
+            shift = settled_intercepts(self.problem, self._sums_by_class[:, -1], self._logits, tolerance=tolerance)
+            self.weight = torch.cat([weight[:, :-1], weight[:, -1:] + shift[:, None]], 1)
+            self._logits += shift.to(self.exact)[:, None]
+
+    def measure(self) -> None:
+        """Objective, gradient and gap at the point.
+
+        F only goes down from point to point, so a bound on an earlier point's distance holds for this one.
+        """
+        problem = self.problem
+        self.objective = problem.objective(self.weight, self._logits)
+        self._probabilities = torch.softmax(self._logits, 0)
+        pulled = problem.design.pulled_back(problem.residuals(self._probabilities)).double()
+        self._gradient = pulled + problem.penalty * self.weight
+        if problem.ridge > 0:
+            gap = gap_by_mixture(problem, self.weight, self._probabilities, pulled, self._sums_by_class)
+            self.absolute_gap = min(self.absolute_gap, gap)
+
+    def verdict(self) -> str:
+        """Why to stop here, or nothing."""
+        if self.gap <= self.tolerance:
+            return "the tolerance"
+        if self.problem.ridge == 0 and self.objective < 1e-3:
+            margins = self._logits.gather(0, self.problem.targets[None])[0]
+            others = self._logits.scatter(0, self.problem.targets[None], -math.inf).amax(0)
+            if bool((margins > others)[self.problem.omega > 0].all()):
+                return "separable classes"
+        if self._stuck:
+            return "rounding"
+        return ""
+
+    def step(self) -> None:
+        """One Newton step, or a change to float64 where float32 has given what it can."""
+        problem = self.problem
+        probabilities = self._probabilities.to(self.coarse)
+        if self._precondition is None or self.iteration == 1 or self._products > _PATIENCE:
+            self._precondition = CurvaturePreconditioner(problem, probabilities, self._generator)
+            self._decrement = math.inf
+        descent = -self._gradient
+        decrement = math.sqrt(max(0.0, float((descent * self._precondition(descent)).sum())))
+        direction = newton_direction(
+            problem,
+            probabilities,
+            self._gradient,
+            self._precondition,
+            forcing=self._forcing(decrement),
+            small_enough=self._small_enough(),
+            most_products=_MOST_PRODUCTS,
+        )
+        self._products = direction.products
+        if problem.ridge == 0:
+            gap = gap_by_newton(problem, self.weight, self.objective, probabilities, direction)
+            self.absolute_gap = min(self.absolute_gap, gap)
+        length = step_length(problem, self.weight, self._logits, self._gradient, direction)
+        lost = length == 0 or (decrement > 0.5 * self._decrement and decrement**2 < self._rounding())
+        self._decrement = decrement
+        if lost and torch.float32 in {self.coarse, self.exact}:
+            self.coarse = self.exact = torch.float64
+            self._decrement, self._precondition = math.inf, None
+        elif lost:
+            self._stuck = True
+        self.iteration += 1
+        self.place(self.weight + length * direction.step)
+
+    def _rounding(self) -> float:
+        """A decrease of F below which the coarse precision's rounding may rule."""
+        return 1e2 * torch.finfo(self.coarse).eps * self.objective
+
+    def _forcing(self, decrement: float) -> float:
+        """How far to solve Newton's equation: tighter as the steps begin to converge (Eisenstat and Walker, 1996)."""
+        if self.problem.ridge == 0 and decrement**2 < 10 * self.tolerance * self.objective:
+            return 0.0
+        return max(_LEAST_FORCING, min(_MOST_FORCING, decrement / self._decrement))
+
+    def _small_enough(self) -> float:
+        """The norm of a residual that the certificate would accept, with room for the Hessian's change."""
+        if self.problem.ridge == 0:
+            return self.tolerance * self.objective / (40 * (1 + float(self.weight.norm())))
+        return 0.5 * math.sqrt(2 * self.problem.ridge * self.tolerance * self.objective)
+
+
+def _check(features: Tensor, targets: Tensor, *, classes: int, C: float, sample_weight: Tensor | None) -> None:
+    """Refuse what cannot be fitted, with one clear message a fault."""
+    if features.ndim != 2 or 0 in features.shape:
+        raise DataError(f"features: expected a matrix (rows, columns) of numbers, got shape {tuple(features.shape)}.")
+    if features.layout not in {torch.strided, torch.sparse_csr}:
+        raise DataError(f"features: expected a dense or CSR matrix, got layout {features.layout}.")
+    rows = features.shape[0]
+    if targets.shape != (rows,):
+        raise DataError(f"targets: expected one class index for each of {rows} rows, got shape {tuple(targets.shape)}.")
+    if int(targets.min()) < 0 or int(targets.max()) >= classes:
+        raise DataError(
+            f"targets: expected class indices 0 to {classes - 1}, got {int(targets.min())} to {int(targets.max())}."
+        )
+    if not C > 0:
+        raise DataError(f"C: expected a positive number (inf is no penalty), got {C}.")
+    if sample_weight is not None and (
+        sample_weight.shape != targets.shape
+        or not bool((sample_weight >= 0).all())
+        or not bool(torch.isfinite(sample_weight).all())
+        or not bool((sample_weight > 0).any())
+    ):
+        raise DataError("sample_weight: expected one finite weight >= 0 for each row, and not all of them 0.")
+
+
+def _precisions(features: Tensor, *, classes: int, tolerance: float, C: float) -> tuple[torch.dtype, torch.dtype]:
+    """Precision of Hessian products, and of logits and gradients."""
+    small = features.shape[0] * features.shape[1] * classes <= _SMALL and features.layout == torch.strided
+    if small or math.isinf(C):
+        return torch.float64, torch.float64
+    if features.layout == torch.strided and not DenseDesign.float32_suffices(features):
+        return torch.float64, torch.float64
+    exact = torch.float32 if tolerance >= _FLOAT32_TOLERANCE else torch.float64
+    return (exact if features.layout == torch.sparse_csr else torch.float32), exact
+
+
+def _rotated(features: Tensor, precision: torch.dtype) -> tuple[Tensor, Tensor]:
+    """X = L Q with orthonormal rows Q: fewer rows than columns span no more directions than rows.
+
+    W = V Q has the logits V L' and the norm of V, so V can be fitted to L, which is N x N.
+    """
+    basis, triangle = torch.linalg.qr(features.T.to(precision))
+    return triangle.T.contiguous(), basis.T
 
 
 def _problem(
-    features: Tensor, targets: Tensor, *, classes: int, C: float, fit_intercept: bool, sample_weight: Tensor | None
-) -> _Problem:
-    rows = features.to(torch.float64)
-    if fit_intercept:
-        rows = torch.cat([rows, rows.new_ones(len(rows), 1)], 1)
-    omega = torch.ones_like(targets, dtype=torch.float64) if sample_weight is None else sample_weight.double()
+    features: Tensor,
+    targets: Tensor,
+    *,
+    classes: int,
+    C: float,
+    fit_intercept: bool,
+    weights: Tensor | None,
+    working: torch.dtype,
+) -> Problem:
+    """F in the parts that the descent uses."""
+    make = SparseDesign if features.layout == torch.sparse_csr else DenseDesign
+    design: Design = make(features, intercept=fit_intercept, working=working)
+    raw = torch.ones(design.rows, dtype=torch.float64, device=features.device) if weights is None else weights.double()
+    largest = float(raw.max())
+    omega = raw / largest
     total = float(omega.sum())
-    penalty = torch.full((rows.shape[1],), 1 / (C * total), dtype=torch.float64, device=rows.device)
+    penalty = omega.new_full((design.columns,), 1 / C / total / largest)
     if fit_intercept:
         penalty[-1] = 0
-    return _Problem(rows, targets.long(), omega / total, penalty, classes, fit_intercept)
+    return Problem(design, targets, omega / total, penalty, classes)
 
 
-def _start(problem: _Problem, initial: tuple[Tensor, Tensor] | None) -> Float[Tensor, "K D1"]:
-    """The caller's start, or zeros; both with columns that sum to zero over the classes."""
-    weight = problem.features.new_zeros(problem.classes, problem.features.shape[1])
-    if initial is not None:
-        columns = initial[0].shape[1]
-        weight[:, :columns] = initial[0].double()
-        if problem.intercept:
-            weight[:, columns] = initial[1].double()
-    return weight - weight.mean(0)
+def _start(problem: Problem, initial: tuple[Tensor, Tensor] | None, basis: Tensor | None) -> Float[Tensor, "K D1"]:
+    """The caller's start, or zeros; with columns that sum to zero over the classes."""
+    design = problem.design
+    if initial is None:
+        return torch.zeros(problem.classes, design.columns, dtype=torch.float64, device=design.device)
+    slopes = initial[0].double() if basis is None else initial[0].double() @ basis.T.double()
+    weight = torch.cat([slopes, initial[1].double()[:, None]], 1) if design.intercept else slopes
+    return design.moved(weight - weight.mean(0))
 
 
-def _fit(
-    problem: _Problem, weight: Tensor, bound: float, *, iterations: int, converged: bool, message: str
-) -> LinearFit:
-    objective = problem.objective(weight, problem.logits(weight))
-    if problem.intercept:
-        weight, bias = weight[:, :-1], weight[:, -1]
+def _fit(descent: _Descent, basis: Tensor | None, stopped_by: str) -> LinearFit:
+    """The result in the caller's columns, and in words what stopped the fit."""
+    design = descent.problem.design
+    weight = design.unmoved(descent.weight)
+    if design.intercept:
+        slopes, bias = weight[:, :-1], weight[:, -1]
     else:
-        bias = weight.new_zeros(problem.classes)
+        slopes, bias = weight, weight.new_zeros(len(weight))
+    if basis is not None:
+        slopes = slopes @ basis.double()
     return LinearFit(
-        weight.clone(), bias.clone(), objective, _relative_gap(objective, bound), iterations, converged, message
+        weight=slopes.contiguous(),
+        bias=bias.contiguous(),
+        objective=descent.objective,
+        optimality_gap=descent.gap,
+        iterations=descent.iteration,
+        converged=descent.gap <= descent.tolerance,
+        message=f"stopped by {stopped_by}, at a certified relative gap of {descent.gap:.1e}",
     )

@@ -1,0 +1,233 @@
+"""The rows of a linear softmax model as two products: Z = W X' and R X, however the rows are stored.
+
+`DenseDesign` reads any numeric dtype in place: a float32 matrix is used as it is; every other dtype is converted
+block by block into the precision that a product asks for, except that float64 rows get one float32 copy when the
+solver works in float32 (half the data's size). `SparseDesign` keeps a CSR matrix and its transpose.
+
+With an intercept, dense columns are centred without touching them: (x - mu) W' = x W' - mu W', which is exact algebra
+for a free intercept and keeps Hessians well conditioned. Weights here have the intercept as their last column.
+
+This module knows rows and products. It knows no classes, losses or penalties.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Float, Int, Num
+from torch import Tensor
+
+from polylogit.errors import DataError
+
+__all__ = ["DenseDesign", "Design", "SparseDesign", "matrix_product_nt"]
+
+_ROWS_A_BLOCK = 16384
+_ROWS_LOOKED_AT = 2048
+
+
+def matrix_product_nt(left: Float[Tensor, "A M"], right: Float[Tensor, "B M"]) -> Float[Tensor, "A B"]:
+    """The product left @ right.T; in float32 on a CPU through oneDNN, which is faster than BLAS.
+
+    `torch.matmul` sends float32 to BLAS, which takes 2 to 3 times as long on matrices with few rows. The operator that
+    torch's own compiler emits for a linear layer goes to oneDNN; where a build of torch lacks it, BLAS serves.
+    """
+    onednn = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None  # type: ignore[no-untyped-call]
+    if onednn is None or left.dtype != torch.float32 or left.device.type != "cpu" or 0 in (*left.shape, *right.shape):
+        return left @ right.T
+    product: Tensor = onednn(left, right, None, "none", [], "")
+    return product
+
+
+class DenseDesign:
+    """Rows in a dense matrix, centred implicitly where there is an intercept.
+
+    Args:
+        features: Rows of any real dtype; never changed.
+        intercept: Whether a column of ones stands after the last one.
+        working: The precision in which most products will be asked for.
+
+    Raises:
+        DataError: A value is NaN or infinite.
+    """
+
+    def __init__(self, features: Num[Tensor, "N D"], *, intercept: bool, working: torch.dtype) -> None:
+        self.rows, self.intercept, self.device = len(features), intercept, features.device
+        self.columns = features.shape[1] + intercept
+        self._features = features
+        self._coarse = features
+        if features.dtype == torch.float64 and working == torch.float32:
+            self._coarse = features.to(torch.float32)
+        ones = torch.full((1, self.rows), 1 / self.rows, dtype=working, device=self.device)
+        self._centre = torch.zeros(features.shape[1], dtype=torch.float64, device=self.device)
+        mean = self._products(ones)[0].double()
+        if not bool(torch.isfinite(mean).all()):
+            _refuse_nonfinite(features)
+        if intercept:
+            self._centre = mean
+
+    @staticmethod
+    def float32_suffices(features: Num[Tensor, "N D"]) -> bool:
+        """Whether no column's offset or scale would drown its spread in float32's rounding, judged on some rows."""
+        if features.dtype in {torch.uint8, torch.bool, torch.int8, torch.float16, torch.bfloat16}:
+            return True
+        sample = features[:: max(1, len(features) // _ROWS_LOOKED_AT)].double()
+        spread = sample.std(0, correction=0)
+        largest = sample.abs().amax(0)
+        varied = spread > 0
+        within = (largest[varied] < 1e4 * spread[varied]) & (largest[varied] < 1e12) & (spread[varied] > 1e-12)
+        return bool(within.all()) and bool((largest < 1e12).all())
+
+    def _blocks(self, precision: torch.dtype) -> Iterator[tuple[slice, Tensor]]:
+        """The matrix in a precision: whole where it is stored so, converted block by block elsewhere."""
+        for stored in (self._features, self._coarse):
+            if stored.dtype == precision:
+                yield slice(0, self.rows), stored
+                return
+        for start in range(0, self.rows, _ROWS_A_BLOCK):
+            block = slice(start, min(start + _ROWS_A_BLOCK, self.rows))
+            yield block, self._features[block].to(precision)
+
+    def _products(self, rows: Float[Tensor, "K N"]) -> Float[Tensor, "K D"]:
+        total = rows.new_zeros(len(rows), self._features.shape[1])
+        for block, features in self._blocks(rows.dtype):
+            total += matrix_product_nt(rows[:, block], features.T)
+        return total
+
+    def logits(self, weight: Float[Tensor, "K D1"], precision: torch.dtype) -> Float[Tensor, "K N"]:
+        """Z = W (X - mu)' + b."""
+        slopes = weight[:, : self.columns - self.intercept]
+        narrow = slopes.to(precision).contiguous()
+        parts = [matrix_product_nt(narrow, features) for _, features in self._blocks(precision)]
+        logits = parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+        if self.intercept:
+            shift = weight[:, -1].double() - slopes.double() @ self._centre
+            logits = logits.add_(shift.to(precision)[:, None])
+        return logits
+
+    def pulled_back(self, rows: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
+        """R (X - mu), and R 1."""
+        products = self._products(rows)
+        if not self.intercept:
+            return products
+        sums = rows.sum(1, dtype=torch.float64)
+        centred = products.double() - sums[:, None] * self._centre
+        return torch.cat([centred, sums[:, None]], 1).to(rows.dtype)
+
+    def squares_pulled_back(self, rows: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
+        """R (X - mu)^2, and R 1."""
+        total = rows.new_zeros(len(rows), self.columns)
+        for start in range(0, self.rows, _ROWS_A_BLOCK):
+            index = torch.arange(start, min(start + _ROWS_A_BLOCK, self.rows), device=self.device)
+            total += rows[:, index] @ self.gathered(index, rows.dtype).square()
+        return total
+
+    def gathered(self, index: Int[Tensor, " M"], precision: torch.dtype) -> Float[Tensor, "M D1"]:
+        """Some rows, centred, with the intercept's ones."""
+        rows = self._features[index].to(precision)
+        if not self.intercept:
+            return rows
+        gathered = rows.new_ones(len(index), self.columns)
+        torch.sub(rows, self._centre.to(precision), out=gathered[:, :-1])
+        return gathered
+
+    def unmoved(self, weight: Float[Tensor, "K D1"]) -> Float[Tensor, "K D1"]:
+        """W and b - W mu."""
+        if not self.intercept:
+            return weight
+        return torch.cat([weight[:, :-1], (weight[:, -1] - weight[:, :-1] @ self._centre)[:, None]], 1)
+
+    def moved(self, weight: Float[Tensor, "K D1"]) -> Float[Tensor, "K D1"]:
+        """W and b + W mu."""
+        if not self.intercept:
+            return weight
+        return torch.cat([weight[:, :-1], (weight[:, -1] + weight[:, :-1] @ self._centre)[:, None]], 1)
+
+
+class SparseDesign:
+    """Rows in a CSR matrix, kept with its transpose so that both products run along stored rows.
+
+    Args:
+        features: A two-dimensional sparse CSR tensor.
+        intercept: Whether a column of ones stands after the last one.
+        working: The precision of the stored values and so of every product.
+
+    Raises:
+        DataError: A value is NaN or infinite.
+    """
+
+    def __init__(self, features: Tensor, *, intercept: bool, working: torch.dtype) -> None:
+        self.rows, self.intercept, self.device = features.shape[0], intercept, features.device
+        self.columns = features.shape[1] + intercept
+        self._features = features.to(working)
+        if not bool(torch.isfinite(self._features.values()).all()):
+            raise DataError("features: expected finite numbers, got NaN or infinity among the stored values.")
+        self._transposed = self._features.to_sparse_csc()
+        self._transposed = torch.sparse_csr_tensor(
+            self._transposed.ccol_indices(),
+            self._transposed.row_indices(),
+            self._transposed.values(),
+            (features.shape[1], features.shape[0]),
+        )
+
+    def logits(self, weight: Float[Tensor, "K D1"], precision: torch.dtype) -> Float[Tensor, "K N"]:
+        """Z = W X' + b."""
+        narrow = weight.to(self._features.dtype)
+        logits = (self._features @ narrow[:, : self.columns - self.intercept].T.contiguous()).T
+        if self.intercept:
+            logits = logits + narrow[:, -1:]
+        return logits.to(precision)
+
+    def pulled_back(self, rows: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
+        """R X, and R 1."""
+        return self._pulled_back(self._transposed, rows)
+
+    def squares_pulled_back(self, rows: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
+        """R (X o X), and R 1."""
+        stored = self._transposed
+        squares = torch.sparse_csr_tensor(
+            stored.crow_indices(), stored.col_indices(), stored.values().square(), stored.shape
+        )
+        return self._pulled_back(squares, rows)
+
+    def _pulled_back(self, transposed: Tensor, rows: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
+        products = (transposed @ rows.T.to(transposed.dtype).contiguous()).T.to(rows.dtype)
+        if not self.intercept:
+            return products.contiguous()
+        return torch.cat([products, rows.sum(1, dtype=torch.float64).to(rows.dtype)[:, None]], 1)
+
+    def gathered(self, index: Int[Tensor, " M"], precision: torch.dtype) -> Float[Tensor, "M D1"]:
+        """Some rows as a dense matrix, with the intercept's ones."""
+        starts = self._features.crow_indices()
+        counts = (starts[1:] - starts[:-1])[index]
+        ends = counts.cumsum(0)
+        places = torch.arange(int(ends[-1]) if len(ends) else 0, device=self.device)
+        places += (starts[:-1][index] - (ends - counts)).repeat_interleave(counts)
+        gathered = torch.zeros(len(index), self.columns, dtype=precision, device=self.device)
+        line = torch.arange(len(index), device=self.device).repeat_interleave(counts)
+        gathered[line, self._features.col_indices()[places]] = self._features.values()[places].to(precision)
+        if self.intercept:
+            gathered[:, -1] = 1
+        return gathered
+
+    def unmoved(self, weight: Float[Tensor, "K D1"]) -> Float[Tensor, "K D1"]:
+        """The same weights: sparse columns are not centred."""
+        return weight
+
+    def moved(self, weight: Float[Tensor, "K D1"]) -> Float[Tensor, "K D1"]:
+        """The same weights."""
+        return weight
+
+
+Design = DenseDesign | SparseDesign
+"""What the solver asks of the rows: two products, either way of storing them."""
+
+
+def _refuse_nonfinite(features: Tensor) -> None:
+    """Name the first NaN or infinity."""
+    places = torch.nonzero(~torch.isfinite(features))
+    if len(places):
+        row, column = (int(place) for place in places[0])
+        raise DataError(
+            f"features, row {row}, column {column}: expected a finite number, got {features[row, column].item()} "
+            f"({len(places)} such values in all). Fill in or drop them first."
+        )
+    raise DataError("features: the values are too large for their sum to be a number. Scale the columns down first.")

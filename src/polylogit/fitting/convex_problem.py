@@ -1,0 +1,72 @@
+"""The convex function that softmax regression minimises, its gradient and its Hessian.
+
+With omega_n = w_n / sum w and lambda = 1 / (C sum w),
+
+    F(W, b)      = sum_n omega_n (logsumexp_k z_nk - z_n,y_n) + lambda / 2 ||W||^2,        z_n = W x_n + b
+    gradient     = sum_n omega_n (p_n - y_n) x_n' + lambda W,                              p_n = softmax(z_n)
+    Hessian o V  = sum_n omega_n (diag(p_n) - p_n p_n') (V x_n) x_n' + lambda V
+
+Arrays are class-major, (K, N): both products then read the rows once, in order. Sums over rows that decide (losses,
+slopes) are taken in float64. This module knows the function; how to descend it is `convex_direction`'s.
+
+Source: Bishop (2006), "Pattern Recognition and Machine Learning", equations 4.108 to 4.110.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from polylogit.fitting.convex_design import Design
+
+__all__ = ["Problem"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """F and what it is made of.
+
+    Args:
+        design: The rows.
+        targets: Class index of each row.
+        omega: Share of each row in the mean, summing to 1.
+        penalty: lambda for each column, 0 for the intercept's.
+        classes: K.
+    """
+
+    design: Design
+    targets: Int[Tensor, " N"]
+    omega: Float[Tensor, " N"]
+    penalty: Float[Tensor, " D1"]
+    classes: int
+
+    @property
+    def ridge(self) -> float:
+        """lambda; 0 without a penalty."""
+        return float(self.penalty[0])
+
+    def losses(self, logits: Float[Tensor, "K N"]) -> Float[Tensor, " N"]:
+        """Cross-entropy of each row."""
+        return torch.logsumexp(logits, 0) - logits.gather(0, self.targets[None])[0]
+
+    def objective(self, weight: Float[Tensor, "K D1"], logits: Float[Tensor, "K N"]) -> float:
+        """F at weights whose logits are known."""
+        return float(self.omega @ self.losses(logits).double() + 0.5 * (self.penalty * weight.square()).sum())
+
+    def residuals(self, probabilities: Float[Tensor, "K N"]) -> Float[Tensor, "K N"]:
+        """omega_n (p_n - y_n)."""
+        shares = self.omega.to(probabilities.dtype)
+        residuals = probabilities.clone()
+        residuals.scatter_add_(0, self.targets[None], residuals.new_full((1, len(self.targets)), -1))
+        return residuals.mul_(shares)
+
+    def hessian_product(
+        self, probabilities: Float[Tensor, "K N"], direction: Float[Tensor, "K D1"]
+    ) -> tuple[Float[Tensor, "K D1"], Float[Tensor, "K N"]]:
+        """H V, and V X' that it passes through."""
+        moved = self.design.logits(direction, probabilities.dtype)
+        curved = moved - (probabilities * moved).sum(0)
+        curved *= probabilities
+        curved *= self.omega.to(probabilities.dtype)
+        return self.design.pulled_back(curved).double() + self.penalty * direction, moved
