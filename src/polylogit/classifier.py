@@ -19,7 +19,8 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-from polylogit.data.encoder import TableEncoder
+from polylogit.data.encoder import ALIGNMENT, Strangers, TableEncoder, aligned_zeros
+from polylogit.data.frames import as_frame
 from polylogit.data.sources import open_source
 from polylogit.errors import ModelFileError
 from polylogit.model_header import FORMAT_VERSION, ModelHeader, NetworkSpec, TablePreprocessing, TrainedOn, read_header
@@ -28,8 +29,15 @@ from polylogit.whole_file import writing_whole
 
 __all__ = ["ROWS_AT_ONCE", "Classifier"]
 
-ROWS_AT_ONCE = 8192
-"""Rows that go through the network together: enough to keep every core busy, few enough to stay small in memory."""
+ROWS_AT_ONCE = 256
+"""Rows that go through the network together, always: the last rows are filled up with zeros.
+
+The order in which a matrix product adds up depends on its shape and on how a row lies in memory, so that a row alone
+could give other bits than the same row among thousands. With one shape, and rows that all lie alike, it gives the same.
+"""
+
+ROWS_ENCODED_AT_ONCE = 16_384
+"""Rows whose features are in memory together when a frame is predicted."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +83,12 @@ class Classifier:
     def __post_init__(self) -> None:
         self.network.eval()
 
-    def predict_logits(self, data: pl.DataFrame | str | Path, place: str = "the table") -> Float[Tensor, "N K"]:
+    def predict_logits(self, data: object, place: str = "the table") -> Float[Tensor, "N K"]:
         """Calibrated logits: what the network gives, divided by the temperature.
 
         Args:
-            data: A frame, or what stands for DATA on the command line.
+            data: A polars or pandas DataFrame, an Arrow table, a mapping of columns, a numpy array whose columns
+                stand in the order of the training table, or what stands for DATA on the command line.
             place: What messages call a frame.
 
         Returns:
@@ -91,19 +100,53 @@ class Classifier:
         if isinstance(data, str | Path):
             place = str(data)
             data = open_source(place).frame
-        return self.logits_of_inputs(self.preprocessing.encode(data, place))
+        names = [column.name for column in self.preprocessing.columns]
+        return self.logits_counting(as_frame(data, names, place), place)[0]
+
+    def logits_counting(
+        self, frame: pl.DataFrame, place: str = "the table", first_row: int = 0
+    ) -> tuple[Float[Tensor, "N K"], Strangers]:
+        """Calibrated logits, and the count of values that training prepared nothing for.
+
+        Args:
+            frame: Rows with the columns that the model needs.
+            place: What messages call the table.
+            first_row: How many rows of the table stand before the frame.
+
+        Returns:
+            Float32 logits, and the counts.
+
+        Raises:
+            DataError: As `predict_logits`.
+        """
+        logits, strangers = [], Strangers()
+        for start in range(0, max(frame.height, 1), ROWS_ENCODED_AT_ONCE):
+            rows = frame.slice(start, ROWS_ENCODED_AT_ONCE)
+            inputs, found = self.preprocessing.encode_counting(rows, place, first_row + start)
+            logits.append(self.logits_of_inputs(inputs))
+            strangers += found
+        return torch.cat(logits), strangers
 
     def logits_of_inputs(self, inputs: Float[Tensor, "N ..."]) -> Float[Tensor, "N K"]:
         """Calibrated logits of rows that the preprocessing has encoded already."""
         with torch.inference_mode():
-            parts = [self.network(part) for part in torch.split(inputs, ROWS_AT_ONCE)]
+            parts = [self._whole_block(part) for part in torch.split(inputs, ROWS_AT_ONCE)]
         return torch.cat(parts).float() / self.temperature
 
-    def predict_probabilities(self, data: pl.DataFrame | str | Path) -> Float[Tensor, "N K"]:
+    def _whole_block(self, rows: Float[Tensor, "N ..."]) -> Float[Tensor, "N K"]:
+        """Logits of at most `ROWS_AT_ONCE` rows, which go through the network as that many."""
+        block = rows
+        if len(rows) < ROWS_AT_ONCE or (rows.ndim == 2 and rows.stride(0) % ALIGNMENT):
+            block = aligned_zeros(ROWS_AT_ONCE, *rows.shape[1:])
+            block[: len(rows)] = rows
+        logits: Tensor = self.network(block)
+        return logits[: len(rows)]
+
+    def predict_probabilities(self, data: object) -> Float[Tensor, "N K"]:
         """A probability per row and class; each row sums to one. Arguments as for `predict_logits`."""
         return torch.softmax(self.predict_logits(data), dim=1)
 
-    def predict(self, data: pl.DataFrame | str | Path) -> list[str]:
+    def predict(self, data: object) -> list[str]:
         """The most probable class of each row, by name. Arguments as for `predict_logits`."""
         return [self.class_names[index] for index in self.predict_logits(data).argmax(dim=1).tolist()]
 

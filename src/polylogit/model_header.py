@@ -47,8 +47,11 @@ class TableColumn(_Closed):
     """One column of a table, as the encoder knows it: see `polylogit.data.encoder.Column`."""
 
     name: Name
-    type: Literal["number", "category"]
+    type: Literal["number", "boolean", "category", "date"]
     levels: list[str] | None = None
+    pooled: bool = False
+    missing: bool = False
+    format: Annotated[str, StringConstraints(min_length=1)] | None = None
 
     @model_validator(mode="after")
     def _levels_go_with_categories(self) -> "TableColumn":

@@ -5,13 +5,15 @@ three places that they come from: a TOML file, a model file (which keeps the rec
 not act on any of them, and stays free of torch.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from polylogit.data.column_types import asked_reading
 from polylogit.errors import RecipeError, did_you_mean
 from polylogit.model_header import read_header
 
@@ -22,6 +24,19 @@ class _Closed(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+def _column_words(words: str) -> str:
+    asked_reading(words)
+    return words
+
+
+def _encoding_name(name: str) -> str:
+    try:
+        b"".decode(name)
+    except LookupError:
+        raise ValueError("no text encoding of that name is known") from None
+    return name
+
+
 class DataRecipe(_Closed):
     """What to take from the data, and what to hold out."""
 
@@ -29,6 +44,19 @@ class DataRecipe(_Closed):
         default=None, description="The column of the classes. The bundled data know theirs."
     )
     drop: tuple[str, ...] = Field(default=(), description="Columns to leave out.")
+    columns: dict[str, Annotated[str, AfterValidator(_column_words)]] = Field(
+        default_factory=dict,
+        description="The types of columns by name: number, boolean, category, date, date:FORMAT; found if not given.",
+    )
+    free_text: Literal["refuse", "drop"] = Field(
+        default="refuse", description="What to do with columns that cannot be used: free text, empty or nested ones."
+    )
+    separator: Annotated[str, Field(min_length=1, max_length=1)] | None = Field(
+        default=None, description="What stands between the cells of a text table. Found in the header if not given."
+    )
+    encoding: Annotated[str, AfterValidator(_encoding_name)] = Field(
+        default="utf-8", description="Of text tables, where they are neither UTF-8 nor UTF-16."
+    )
     test_fraction: float = Field(default=0.2, gt=0, lt=1, description="The share of rows held out for the judgement.")
 
 
@@ -124,6 +152,8 @@ def read_recipe(source: Path | None = None, settings: Sequence[str] = ()) -> dic
     Example:
         >>> read_recipe(settings=["training.C=10", "data.target=type"])
         {'training': {'C': 10}, 'data': {'target': 'type'}}
+        >>> read_recipe(settings=['data.columns."no. of legs"=category'])
+        {'data': {'columns': {'no. of legs': 'category'}}}
     """
     entries: dict[str, Any] = {}
     if source is not None and source.suffix == ".safetensors":
@@ -137,10 +167,16 @@ def read_recipe(source: Path | None = None, settings: Sequence[str] = ()) -> dic
             raise RecipeError(f"{source}: not a TOML file: {fault}.") from fault
     for setting in settings:
         name, equals, text = setting.partition("=")
-        if not equals or not all(name.split(".")):
+        path = _path(name.strip())
+        if not equals or not all(path):
             raise RecipeError(f'--set {setting}: expected section.option=value, as in "training.C=10".')
-        _put(entries, name.strip().split("."), _value(text.strip()))
+        _put(entries, path, _value(text.strip()))
     return entries
+
+
+def _path(name: str) -> list[str]:
+    """The parts of a dotted name; a part in quotation marks, say a column's name, may hold anything."""
+    return [part.strip('"') for part in re.findall(r'(?:^|(?<=\.))("[^"]*"|[^."]*)(?=\.|$)', name)]
 
 
 def _put(entries: dict[str, Any], path: Sequence[str], value: object) -> None:

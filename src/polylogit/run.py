@@ -18,9 +18,13 @@ from torch import Tensor
 
 from polylogit.classes import balanced_class_weight, class_indices, ordered_class_names
 from polylogit.classifier import Classifier
-from polylogit.data.encoder import TableEncoder
+from polylogit.data.column_types import Reading, asked_reading
+from polylogit.data.columns import read_columns
+from polylogit.data.delimited import Dialect
+from polylogit.data.encoder import Strangers, TableEncoder
 from polylogit.data.sources import TableSource, open_source
 from polylogit.data.split import stratified_split
+from polylogit.data.type_inference import select_features
 from polylogit.errors import DataError, PolylogitError, RecipeError, did_you_mean
 from polylogit.evaluation import Evaluation, TemperatureFit, evaluate_logits, fit_temperature
 from polylogit.fitting.convex import IterationRecord, LinearFit, fit_softmax_regression
@@ -182,14 +186,21 @@ def train(
     """
     start = time.perf_counter()
     model_path = out or default_model_path(data, recipe.model.kind)
-    source = open_source(data)
+    source = open_source(data, _dialect(recipe))
     recipe = _with_target(recipe, source)
-    labels, features = _labels_and_features(source, recipe)
+    labels = _labels(source, str(recipe.data.target))
+    features, readings = select_features(
+        source.frame,
+        leave_out=[str(recipe.data.target), *recipe.data.drop],
+        asked={name: asked_reading(words) for name, words in recipe.data.columns.items()},
+        drop_unusable=recipe.data.free_text == "drop",
+        place=source.name,
+    )
     class_names = _class_names(labels, source.name)
     targets = class_indices(labels, class_names)
     split = stratified_split(targets, recipe.data.test_fraction, recipe.seed)
 
-    encoder = TableEncoder.fit(features, source.name, split.train)
+    encoder = TableEncoder.fit(features, source.name, split.train, readings)
     inputs = encoder.encode(features, source.name)
     history: list[IterationRecord] = []
 
@@ -252,12 +263,12 @@ def evaluate(model_path: Path, data: str) -> Judgement:
         DataError: The data are at fault, or hold a class that the model does not know.
     """
     classifier = Classifier.load(model_path)
-    source = open_source(data)
+    source = open_source(data, _dialect(Recipe.from_entries(classifier.recipe)))
     trained_on = classifier.trained_on
     labels = _labels(source, trained_on.target)
     targets = _known_indices(labels, classifier.class_names, source.name, trained_on.target)
     frame = source.frame
-    notes = list(_notes(classifier, frame.drop(trained_on.target)))
+    notes = []
     if source.fingerprint == trained_on.fingerprint:
         recipe = Recipe.from_entries(classifier.recipe)
         rows = stratified_split(targets, recipe.data.test_fraction, recipe.seed).test
@@ -265,7 +276,8 @@ def evaluate(model_path: Path, data: str) -> Judgement:
         notes.append(
             f"{source.name} is what the model was trained on: only the {len(rows)} rows held out then are judged."
         )
-    logits = classifier.predict_logits(frame, source.name)
+    logits, strangers = classifier.logits_counting(frame, source.name)
+    notes = [*_notes(classifier, frame, strangers), *notes]
     return Judgement(
         data=source.name,
         model_path=model_path,
@@ -294,8 +306,9 @@ def predict(model_path: Path, data: str, out: Path | None = None) -> Predictions
     if out is not None and out.suffix.lower() not in PREDICTION_ENDINGS:
         raise RecipeError(f"--out {out}: the ending is not known. Expected one of {', '.join(PREDICTION_ENDINGS)}.")
     classifier = Classifier.load(model_path)
-    source = open_source(data)
-    probabilities = torch.softmax(classifier.predict_logits(source.frame, source.name), dim=1)
+    source = open_source(data, _dialect(Recipe.from_entries(classifier.recipe)))
+    logits, strangers = classifier.logits_counting(source.frame, source.name)
+    probabilities = torch.softmax(logits, dim=1)
     names = [classifier.class_names[index] for index in probabilities.argmax(dim=1).tolist()]
     columns: dict[str, Any] = {"class": names}
     for index, name in enumerate(classifier.class_names):
@@ -303,7 +316,11 @@ def predict(model_path: Path, data: str, out: Path | None = None) -> Predictions
     frame = pl.DataFrame(columns)
     if out is not None:
         _write_frame(out, frame)
-    return Predictions(frame=frame, notes=_notes(classifier, source.frame))
+    return Predictions(frame=frame, notes=_notes(classifier, source.frame, strangers))
+
+
+def _dialect(recipe: Recipe) -> Dialect:
+    return Dialect(separator=recipe.data.separator, encoding=recipe.data.encoding)
 
 
 def _with_target(recipe: Recipe, source: TableSource) -> Recipe:
@@ -318,32 +335,20 @@ def _with_target(recipe: Recipe, source: TableSource) -> Recipe:
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"target": source.target})})
 
 
-def _labels_and_features(source: TableSource, recipe: Recipe) -> tuple[list[str], pl.DataFrame]:
-    target = str(recipe.data.target)
-    labels = _labels(source, target)
-    for name in recipe.data.drop:
-        if name not in source.frame.columns:
-            raise DataError(
-                f'{source.name}: data.drop names the column "{name}", which is not there.'
-                f"{did_you_mean(name, source.frame.columns)}"
-            )
-    return labels, source.frame.drop(target, *(name for name in recipe.data.drop if name != target))
-
-
 def _labels(source: TableSource, target: str) -> list[str]:
     if target not in source.frame.columns:
         raise DataError(
             f'{source.name}: there is no column "{target}" to take the classes from.'
             f"{did_you_mean(target, source.frame.columns)}"
         )
-    series = source.frame[target]
+    series = read_columns(source.frame, {target: Reading("category")}, source.name)[target]
     if series.null_count():
         row = int(series.is_null().arg_max() or 0)
         raise DataError(
             f'{source.name}, column "{target}", row {row + 1}: the class is missing ({series.null_count()} of '
             f"{len(series)} rows). Drop these rows, or write a class name into them."
         )
-    labels: list[str] = series.cast(pl.String).to_list()
+    labels: list[str] = series.to_list()
     return labels
 
 
@@ -396,7 +401,7 @@ def _calibrate(inputs: Tensor, targets: Tensor, classes: int, recipe: Recipe) ->
     return None if held_out is None else fit_temperature(held_out.logits, targets[held_out.rows])
 
 
-def _notes(classifier: Classifier, frame: pl.DataFrame) -> tuple[str, ...]:
+def _notes(classifier: Classifier, frame: pl.DataFrame, strangers: Strangers) -> tuple[str, ...]:
     """What a reader of predictions must know of the table they were made from."""
     notes = []
     others = classifier.preprocessing.other_columns(frame)
@@ -404,10 +409,7 @@ def _notes(classifier: Classifier, frame: pl.DataFrame) -> tuple[str, ...]:
     if others:
         listed = ", ".join(others[:10]) + (", …" if len(others) > 10 else "")
         notes.append(f"columns that the model does not use: {listed}.")
-    if all(column.name in frame.columns for column in classifier.preprocessing.columns):
-        for name, count in classifier.preprocessing.unseen_levels(frame).items():
-            notes.append(f'column "{name}": {count} rows hold a value never seen in training; it counts as none.')
-    return tuple(notes)
+    return (*notes, *strangers.notes(classifier.preprocessing))
 
 
 def _write_history(path: Path, history: list[IterationRecord]) -> None:

@@ -17,15 +17,17 @@ CHANGES = {
     "calibration.method": {"calibration": {"method": "none"}},
 }
 ONE_CHOICE_ONLY = {"model.kind"}
+PROVED_IN_TEST_RUN_TABLES = {"data.columns", "data.free_text", "data.separator", "data.encoding"}
 
 
 def options(entries, prefix=""):
     for name, value in entries.items():
-        yield from options(value, f"{prefix}{name}.") if isinstance(value, dict) else [f"{prefix}{name}"]
+        yield from options(value, f"{prefix}{name}.") if isinstance(value, dict) and value else [f"{prefix}{name}"]
 
 
 def test_every_option_is_tried():
-    assert set(CHANGES) | ONE_CHOICE_ONLY == set(options(Recipe().model_dump()))
+    elsewhere = ONE_CHOICE_ONLY | PROVED_IN_TEST_RUN_TABLES
+    assert set(CHANGES) | elsewhere == set(options(Recipe().model_dump()))
 
 
 @pytest.mark.parametrize("option", CHANGES)

@@ -1,3 +1,5 @@
+import datetime as dt
+
 import numpy as np
 import polars as pl
 import pytest
@@ -5,7 +7,8 @@ import torch
 from sklearn.compose import ColumnTransformer
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from polylogit.data.encoder import TableEncoder
+from polylogit.data.column_types import Reading
+from polylogit.data.encoder import MOST_LEVELS, Strangers, TableEncoder
 from polylogit.errors import DataError
 
 ANIMALS = pl.DataFrame(
@@ -42,8 +45,9 @@ def test_typed_frames_encode_as_text_does():
 def test_an_unseen_level_counts_as_none_and_is_counted():
     encoder = TableEncoder.fit(ANIMALS)
     new = pl.DataFrame({"legs": ["4", "2"], "skin": ["wool", "fur"], "weight": ["1", "1"]})
-    assert encoder.encode(new)[0, 1:4].tolist() == [0, 0, 0]
-    assert encoder.unseen_levels(new) == {"skin": 1}
+    features, strangers = encoder.encode_counting(new)
+    assert features[0, 1:4].tolist() == [0, 0, 0]
+    assert strangers == Strangers(unseen={"skin": 1})
 
 
 def test_a_constant_column_becomes_zeros_also_after_rounding():
@@ -66,3 +70,87 @@ def test_the_state_is_plain_data():
 def test_a_text_in_a_number_column_is_named():
     with pytest.raises(DataError, match='column "legs", row 2: expected a number, got "two"'):
         TableEncoder.fit(ANIMALS).encode(ANIMALS[:2].with_columns(legs=pl.Series(["4", "two"])))
+
+
+def test_gaps_get_a_feature_and_the_average(tmp_path):
+    frame = pl.DataFrame({"a": [1.0, None, 3.0, float("nan")], "b": ["x", "", None, "y"]})
+    encoder = TableEncoder.fit(frame)
+    assert encoder.feature_names == ("a", "a=(missing)", "b=x", "b=y", "b=(missing)")
+    assert encoder.encode(frame).tolist() == [[-1, 0, 1, 0, 0], [0, 1, 0, 0, 1], [1, 0, 0, 0, 1], [0, 1, 0, 1, 0]]
+
+
+def test_markers_of_missing_values_count_in_numbers_but_not_in_categories():
+    frame = pl.DataFrame({"a": ["1", "NA", "?", "3"], "b": ["NA", "DE", "NA", "DE"]})
+    assert TableEncoder.fit(frame).feature_names == ("a", "a=(missing)", "b=DE", "b=NA")
+
+
+def test_a_gap_where_training_had_none_counts_as_average_and_is_counted():
+    encoder = TableEncoder.fit(ANIMALS)
+    features, strangers = encoder.encode_counting(pl.DataFrame({"legs": [None], "skin": [""], "weight": ["NA"]}))
+    assert features.tolist() == [[0, 0, 0, 0, 0]]
+    assert strangers == Strangers(filled={"legs": 1, "skin": 1, "weight": 1})
+    assert len((strangers + strangers).notes(encoder)) == 3
+    assert (strangers + strangers).filled == {"legs": 2, "skin": 2, "weight": 2}
+
+
+@pytest.mark.parametrize("words", [("true", "false"), ("YES", "no"), (True, False)])
+def test_booleans_are_one_feature(words):
+    frame = pl.DataFrame({"a": [words[0], words[1], words[1], words[0]]})
+    assert TableEncoder.fit(frame).encode(frame).tolist() == [[1], [-1], [-1], [1]]
+
+
+def test_dates_become_year_age_month_and_weekday():
+    texts = ["2024-01-31", "2020-02-29", "2024-01-30T23:59:59Z"]
+    frame = pl.DataFrame({"seen": texts})
+    encoder = TableEncoder.fit(frame)
+    names = np.array(encoder.feature_names)
+    features = encoder.encode(frame)
+    flags = [set(names[2:][row[2:] == 1]) for row in features.numpy()]
+    assert flags[0] == {"seen:month=1", "seen:weekday=wednesday"}
+    assert flags[1] == {"seen:month=2", "seen:weekday=saturday"}
+    assert flags[2] == {"seen:month=1", "seen:weekday=tuesday"}
+    assert features[1, 1] > features[2, 1] > features[0, 1]  # the oldest has the greatest age
+    dates = pl.DataFrame({"seen": [dt.date(2024, 1, 31), dt.date(2020, 2, 29), dt.date(2024, 1, 30)]})
+    assert torch.equal(encoder.encode(dates), features)
+    assert torch.equal(encoder.encode(dates.cast(pl.Datetime)), features)
+    missing = encoder.encode(pl.DataFrame({"seen": ["NA"]}))
+    assert not missing.any()
+
+
+def test_rare_levels_are_pooled_and_strangers_join_them():
+    names = [f"n{index:03}" for index in range(MOST_LEVELS + 5)]
+    frame = pl.DataFrame({"a": names * 2 + names[5:] * 2})
+    encoder = TableEncoder.fit(frame)
+    assert encoder.feature_names == (*(f"a={name}" for name in names[5:]), "a=(rare)")
+    rare = encoder.encode(pl.DataFrame({"a": ["n000", "never seen", None]}))
+    assert rare[:, :-1].count_nonzero() == 0
+    assert rare[:, -1].tolist() == [1, 1, 0]
+    features, strangers = encoder.encode_counting(pl.DataFrame({"a": ["n000", "never seen"]}))
+    assert strangers == Strangers(unseen={"a": 2})
+    assert "these count as one" in strangers.notes(encoder)[0]
+    assert features[:, -1].tolist() == [1, 1]
+
+
+def test_codes_are_the_same_codes_as_integers_floats_and_text():
+    readings = {"code": Reading("category")}
+    frames = [pl.DataFrame({"code": values}) for values in ([3, 10, 3], [3.0, 10.0, 3.0], ["3", "10", " 3 "])]
+    encoder = TableEncoder.fit(frames[0], readings=readings)
+    assert encoder.feature_names == ("code=10", "code=3")
+    for frame in frames:
+        assert encoder.encode(frame).tolist() == [[0, 1], [1, 0], [0, 1]]
+
+
+def test_levels_and_means_come_from_the_training_rows_alone():
+    frame = pl.DataFrame({"a": [0.0, 2.0, 99.0, None], "b": ["x", "y", "z", "x"]})
+    encoder = TableEncoder.fit(frame, rows=torch.tensor([0, 1]))
+    assert encoder.feature_names == ("a", "b=x", "b=y")
+    assert encoder.encode(frame)[:2, 0].tolist() == [-1, 1]
+
+
+def test_a_row_gives_the_same_bits_alone_and_among_others():
+    draw = np.random.default_rng(0)
+    frame = pl.DataFrame({"a": draw.normal(size=300), "b": draw.choice(["x", "y"], 300), "c": draw.normal(size=300)})
+    encoder = TableEncoder.fit(frame)
+    whole = encoder.encode(frame)
+    for row in (0, 7, 299):
+        assert torch.equal(encoder.encode(frame[row : row + 1]), whole[row : row + 1])

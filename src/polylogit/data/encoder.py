@@ -1,13 +1,12 @@
 """The encoder of tables: named columns in, one row of numbers per row out.
 
-A number column is standardised with the mean and the standard deviation of the training rows; a category column
-becomes one 0/1 feature per level. Owns the state of that map, which is plain data, and every complaint about a
-cell. It does not read files and does not know the target.
+Owns the state of that map, which is plain data, and what it does with gaps and with values it never saw. What a cell
+means is the business of `columns`; files and the target are unknown here.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +15,26 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from polylogit.data.column_types import ColumnType, Reading
+from polylogit.data.columns import read_columns
+from polylogit.data.type_inference import find_readings, refusal
 from polylogit.errors import DataError, ModelFileError, did_you_mean
 
-__all__ = ["MOST_LEVELS", "Column", "TableEncoder"]
+__all__ = ["ALIGNMENT", "MOST_LEVELS", "Column", "Strangers", "TableEncoder", "aligned_zeros"]
 
 MOST_LEVELS = 100
-"""A text column with more distinct values than this is taken for free text or an identifier, and refused."""
+"""The most levels of a category that become features of their own; the rarer ones are pooled into one."""
+
+ALIGNMENT = 16
+"""Numbers of float32 in 64 bytes, a line of the cache and the widest register."""
+
+_UNSEEN = -2
+"""In the place of a feature: a level never seen; -1 is a gap that has no feature."""
+
+_MONTHS = 12
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_DAYS_A_YEAR = 365.25
+_ROWS_A_BLOCK = 8192
 
 
 @dataclass(frozen=True)
@@ -30,40 +43,110 @@ class Column:
 
     Args:
         name: As in the header.
-        type: "number" or "category".
-        levels: The distinct values of a category in their order; empty for a number.
+        type: "number", "boolean", "category" or "date".
+        levels: The values of a category that have a feature of their own, in the order of these; else empty.
+        pooled: Whether a category has one feature for all its rarer levels together.
+        missing: Whether there is a feature for a missing value: where training rows had gaps.
+        format: How a date is written where the column is text.
     """
 
     name: str
-    type: Literal["number", "category"]
+    type: ColumnType
     levels: tuple[str, ...] = ()
+    pooled: bool = False
+    missing: bool = False
+    format: str | None = None
+
+    @property
+    def scaled_names(self) -> tuple[str, ...]:
+        """The features of the column that are standardised numbers."""
+        match self.type:
+            case "number" | "boolean":
+                return (self.name,)
+            case "date":
+                return (f"{self.name}:year", f"{self.name}:age")
+            case _:
+                return ()
+
+    @property
+    def flag_names(self) -> tuple[str, ...]:
+        """The features of the column that are 0 or 1; they follow the scaled ones."""
+        names = [f"{self.name}={level}" for level in self.levels]
+        if self.type == "date":
+            names = [f"{self.name}:month={month}" for month in range(1, _MONTHS + 1)]
+            names += [f"{self.name}:weekday={day}" for day in _WEEKDAYS]
+        names += [f"{self.name}=(rare)"] * self.pooled + [f"{self.name}=(missing)"] * self.missing
+        return tuple(names)
 
     @property
     def width(self) -> int:
         """How many features the column becomes."""
-        return 1 if self.type == "number" else len(self.levels)
+        flags = _MONTHS + len(_WEEKDAYS) if self.type == "date" else len(self.levels)
+        return len(self.scaled_names) + flags + self.pooled + self.missing
+
+    @property
+    def reading(self) -> Reading:
+        """How its cells are read."""
+        return Reading(self.type, self.format)
+
+
+@dataclass(frozen=True)
+class Strangers:
+    """Cells that training rows prepared nothing for, counted by column while rows were encoded.
+
+    Args:
+        unseen: Rows with a level of a category that training never saw, or, where rare levels are pooled, with one
+            of those.
+        filled: Rows with a gap in a column that had none in training.
+    """
+
+    unseen: Mapping[str, int] = field(default_factory=dict)
+    filled: Mapping[str, int] = field(default_factory=dict)
+
+    def __add__(self, other: "Strangers") -> "Strangers":
+        return Strangers(*(_summed(*pair) for pair in ((self.unseen, other.unseen), (self.filled, other.filled))))
+
+    def notes(self, encoder: "TableEncoder") -> tuple[str, ...]:
+        """The counts in words, with the rule that was applied."""
+        pooled = {column.name for column in encoder.columns if column.pooled}
+        rules = {
+            True: "hold a value that is rare, or was never seen in training; these count as one",
+            False: "hold a value never seen in training; it counts as none",
+        }
+        notes = [f'column "{name}": {count} rows {rules[name in pooled]}.' for name, count in self.unseen.items()]
+        notes += [
+            f'column "{name}": {count} rows have no value, but every training row had one; they count as average.'
+            for name, count in self.filled.items()
+        ]
+        return tuple(notes)
 
 
 class TableEncoder:
     """A fitted map from named columns to features.
 
-    number:   (value - mean) / scale, where scale is the standard deviation, or 1 for a constant column
-    category: 1 for the level that the row has, 0 for the others; a level never seen in training gives zeros only
+    number:   (value - mean) / scale, where scale is the standard deviation, or 1 for a constant column; a gap gives 0
+    boolean:  the same of 0 and 1
+    category: 1 for the level that the row has, 0 for the others. The `MOST_LEVELS` most frequent levels have a feature
+              each; where there are more, the others share one, and so does a level never seen in training. Where none
+              are pooled a level never seen gives zeros only.
+    date:     year and age in years as numbers; 1 for the month and for the weekday
+    missing:  1 where the value is missing, for every column that has gaps in training rows. A gap in another column
+              counts as its average, and gives a category zeros only.
 
     Args:
         columns: The columns in the order of their features.
-        mean: One float64 mean per number column, in their order.
-        scale: One positive float64 scale per number column.
+        mean: One float64 mean per scaled feature, in their order.
+        scale: One positive float64 scale per scaled feature.
 
     Example:
-        >>> frame = pl.DataFrame({"legs": ["4", "2", "0"], "skin": ["fur", "feathers", "scales"]})
+        >>> frame = pl.DataFrame({"legs": ["4", "2", ""], "skin": ["fur", "feathers", "fur"]})
         >>> encoder = TableEncoder.fit(frame)
         >>> encoder.feature_names
-        ('legs', 'skin=feathers', 'skin=fur', 'skin=scales')
+        ('legs', 'legs=(missing)', 'skin=feathers', 'skin=fur')
         >>> encoder.encode(frame)
-        tensor([[ 1.2247,  0.0000,  1.0000,  0.0000],
-                [ 0.0000,  1.0000,  0.0000,  0.0000],
-                [-1.2247,  0.0000,  0.0000,  1.0000]])
+        tensor([[ 1.,  0.,  0.,  1.],
+                [-1.,  0.,  1.,  0.],
+                [ 0.,  1.,  0.,  1.]])
     """
 
     kind = "table"
@@ -75,11 +158,8 @@ class TableEncoder:
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """The name of each feature: the column's, or `column=level` for a category."""
-        names: list[str] = []
-        for column in self.columns:
-            names += [column.name] if column.type == "number" else [f"{column.name}={x}" for x in column.levels]
-        return tuple(names)
+        """The name of each feature: `column`, `column=level`, `column=(missing)`, or `column:part` for a date."""
+        return tuple(name for column in self.columns for name in (*column.scaled_names, *column.flag_names))
 
     @property
     def features(self) -> int:
@@ -91,9 +171,18 @@ class TableEncoder:
         """The shape of one encoded row: (D,)."""
         return (self.features,)
 
+    @property
+    def readings(self) -> dict[str, Reading]:
+        """How each column is read."""
+        return {column.name: column.reading for column in self.columns}
+
     @classmethod
     def fit(
-        cls, frame: pl.DataFrame, place: str = "the table", rows: Int[Tensor, " A"] | None = None
+        cls,
+        frame: pl.DataFrame,
+        place: str = "the table",
+        rows: Int[Tensor, " A"] | None = None,
+        readings: Mapping[str, Reading] | None = None,
     ) -> "TableEncoder":
         """Learn types from all rows, and levels, means and scales from the training rows.
 
@@ -101,21 +190,26 @@ class TableEncoder:
             frame: The feature columns.
             place: What messages call the table.
             rows: The row numbers of the training rows; None: all.
+            readings: How the columns are read; found in the cells where left out.
 
         Returns:
             The fitted encoder.
 
         Raises:
-            DataError: There is no column, or a column is missing throughout, has gaps, holds NaN or infinity, or is
-                text with too many distinct values.
+            DataError: There is no column, or a column cannot be used, or a cell of it cannot be read.
         """
         if not frame.width:
             raise DataError(f"{place}: no feature column is left beside the target.")
-        taken = np.arange(frame.height) if rows is None else rows.numpy()
-        columns = [_fitted_column(series, place, taken) for series in frame]
-        numbers = [_numbers(frame[column.name], place)[taken] for column in columns if column.type == "number"]
-        mean = torch.tensor([float(values.mean()) for values in numbers], dtype=torch.float64)
-        spread = torch.tensor([float(values.std()) for values in numbers], dtype=torch.float64)
+        readings = readings or find_readings(frame, place=place)
+        for name, reading in readings.items():
+            if not reading.usable:
+                raise refusal(frame[name], reading, place)
+        read = read_columns(frame, readings, place)
+        read = read if rows is None else read[rows.numpy()]
+        columns = [_fitted_column(read[name], reading) for name, reading in readings.items()]
+        scaled = read.select(expression for column in columns for expression in _scaled_expressions(column))
+        mean = torch.tensor([_mean(values) for values in scaled], dtype=torch.float64)
+        spread = torch.tensor([_spread(values) for values in scaled], dtype=torch.float64)
         # A constant column may show a spread of rounding errors only; dividing by it would blow the errors up.
         negligible = spread <= 1e-12 * mean.abs()
         return cls(columns, mean, torch.where(negligible, torch.ones_like(spread), spread))
@@ -131,33 +225,34 @@ class TableEncoder:
             Float32 features.
 
         Raises:
-            DataError: A column is not there, or a cell is missing or of the wrong type.
+            DataError: A column is not there, or a cell cannot be read.
+        """
+        return self.encode_counting(frame, place)[0]
+
+    def encode_counting(
+        self, frame: pl.DataFrame, place: str = "the table", first_row: int = 0
+    ) -> tuple[Float[Tensor, "N D"], Strangers]:
+        """Features of the rows, and the count of what training prepared nothing for.
+
+        Args:
+            frame: A frame that holds at least the fitted columns.
+            place: What messages call the table.
+            first_row: How many rows of the table stand before the frame.
+
+        Returns:
+            Float32 features, and the counts.
+
+        Raises:
+            DataError: As `encode`.
         """
         self._refuse_missing_columns(frame, place)
-        features = np.zeros((frame.height, self.features), dtype=np.float32)
-        at = number = 0
-        for column in self.columns:
-            series = frame[column.name]
-            if column.type == "number":
-                values = _numbers(series, place)
-                features[:, at] = (values - float(self.mean[number])) / float(self.scale[number])
-                number += 1
-            else:
-                place_of = {level: index for index, level in enumerate(column.levels)}
-                levels = np.array([place_of.get(level, -1) for level in _texts(series, place)])
-                known = np.flatnonzero(levels >= 0)
-                features[known, at + levels[known]] = 1.0
-            at += column.width
-        return torch.from_numpy(features)
-
-    def unseen_levels(self, frame: pl.DataFrame) -> dict[str, int]:
-        """How many rows of each category column hold a level that training never saw (columns with none left out)."""
-        counts = {
-            column.name: frame[column.name].cast(pl.String).is_in(list(column.levels)).not_().sum()
-            for column in self.columns
-            if column.type == "category"
-        }
-        return {name: int(count) for name, count in counts.items() if count}
+        read = read_columns(frame, self.readings, place, first_row)
+        inputs = aligned_zeros(frame.height, self.features)
+        features = inputs.numpy()
+        self._fill_scaled(read, features)
+        flags = read.select(expression for expression in self._flag_expressions(read))
+        _raise_flags(flags, features)
+        return inputs, self._strangers(read, flags)
 
     def other_columns(self, frame: pl.DataFrame) -> tuple[str, ...]:
         """The columns of the frame that the encoder does not use."""
@@ -166,14 +261,7 @@ class TableEncoder:
 
     def as_json(self) -> dict[str, Any]:
         """The state that is not a tensor, as plain data for a model file."""
-        return {
-            "kind": self.kind,
-            "columns": [
-                {"name": column.name, "type": column.type}
-                | ({"levels": list(column.levels)} if column.type == "category" else {})
-                for column in self.columns
-            ],
-        }
+        return {"kind": self.kind, "columns": [_column_as_json(column) for column in self.columns]}
 
     def tensors(self) -> dict[str, Tensor]:
         """The state that is tensors, by name."""
@@ -186,18 +274,76 @@ class TableEncoder:
         Raises:
             ModelFileError: The tensors do not fit the columns.
         """
-        columns = [Column(item["name"], item["type"], tuple(item.get("levels", ()))) for item in state["columns"]]
-        numbers = sum(column.type == "number" for column in columns)
+        columns = [Column(**{**item, "levels": tuple(item.get("levels", ()))}) for item in state["columns"]]
+        scaled = sum(len(column.scaled_names) for column in columns)
         for name in ("mean", "scale"):
-            if name not in tensors or tensors[name].shape != (numbers,) or tensors[name].dtype != torch.float64:
+            if name not in tensors or tensors[name].shape != (scaled,) or tensors[name].dtype != torch.float64:
                 found = f"{tensors[name].dtype} {list(tensors[name].shape)}" if name in tensors else "nothing"
-                raise ModelFileError(f"preprocessing.{name}: expected torch.float64 [{numbers}], found {found}")
+                raise ModelFileError(f"preprocessing.{name}: expected torch.float64 [{scaled}], found {found}")
         if not bool((tensors["scale"] > 0).all()):
             raise ModelFileError("preprocessing.scale: every scale must be positive")
         return cls(columns, tensors["mean"], tensors["scale"])
 
+    def _fill_scaled(self, read: pl.DataFrame, features: npt.NDArray[np.float32]) -> None:
+        expressions: list[pl.Expr] = []
+        places: list[int] = []
+        at = 0
+        for column in self.columns:
+            expressions += _scaled_expressions(column)
+            places += range(at, at + len(column.scaled_names))
+            at += column.width
+        if not expressions:
+            return
+        standardised = read.select(
+            ((expression - mean) / scale).fill_null(0.0).cast(pl.Float32)
+            for expression, mean, scale in zip(expressions, self.mean.tolist(), self.scale.tolist(), strict=True)
+        ).to_numpy()
+        # Block by block, so that the rows written to stay in the cache from column to column.
+        for start in range(0, len(features), _ROWS_A_BLOCK):
+            features[start : start + _ROWS_A_BLOCK, places] = standardised[start : start + _ROWS_A_BLOCK]
+
+    def _flag_expressions(self, read: pl.DataFrame) -> list[pl.Expr]:
+        """For each group of flags the feature that is 1 in a row, or -1 for none."""
+        expressions: list[pl.Expr] = []
+        at = 0
+        for column in self.columns:
+            first = at + len(column.scaled_names)
+            at += column.width
+            missing = at - 1 if column.missing else -1
+            value = pl.col(column.name)
+            if column.type == "category":
+                levels = pl.Enum(column.levels)
+                code = value.cast(levels, strict=False).to_physical().cast(pl.Int32) + first
+                unseen = first + len(column.levels) if column.pooled else _UNSEEN
+                expression = pl.when(value.is_null()).then(missing).otherwise(code.fill_null(unseen))
+                expressions.append(expression.cast(pl.Int32).alias(column.name))
+            elif column.type == "date":
+                month = value.dt.month().cast(pl.Int32) + (first - 1)
+                weekday = value.dt.weekday().cast(pl.Int32) + (first + _MONTHS - 1)
+                expressions.append(month.fill_null(-1).alias(f"{column.name}:month"))
+                expressions.append(weekday.fill_null(-1).alias(f"{column.name}:weekday"))
+            if column.missing and column.type != "category" and read[column.name].null_count():
+                gap = pl.when(value.is_null()).then(missing).otherwise(-1)
+                expressions.append(gap.cast(pl.Int32).alias(f"{column.name}=(missing)"))
+        return expressions
+
+    def _strangers(self, read: pl.DataFrame, flags: pl.DataFrame) -> Strangers:
+        unseen, filled, at = {}, {}, 0
+        for column in self.columns:
+            gaps = read[column.name].null_count()
+            if gaps and not column.missing:
+                filled[column.name] = gaps
+            if column.type == "category":
+                other = at + len(column.levels) if column.pooled else _UNSEEN
+                count = int((flags[column.name] == other).sum())
+                if count:
+                    unseen[column.name] = count
+            at += column.width
+        return Strangers(unseen, filled)
+
     def _refuse_missing_columns(self, frame: pl.DataFrame, place: str) -> None:
-        missing = [column.name for column in self.columns if column.name not in frame.columns]
+        there = set(frame.columns)
+        missing = [column.name for column in self.columns if column.name not in there]
         if missing:
             listed = ", ".join(f'"{name}"' for name in missing[:10]) + (", …" if len(missing) > 10 else "")
             spare = self.other_columns(frame)
@@ -208,76 +354,81 @@ class TableEncoder:
             )
 
 
-def _fitted_column(series: pl.Series, place: str, rows: npt.NDArray[np.int64]) -> Column:
-    if series.null_count() == len(series):
-        raise DataError(
-            f'{place}, column "{series.name}": every value is missing. '
-            f"Leave the column out with --set 'data.drop=[\"{series.name}\"]'."
-        )
-    if _is_number(series):
-        _numbers(series, place)
-        return Column(series.name, "number")
-    _texts(series, place)
-    distinct = series.n_unique()
-    if distinct > MOST_LEVELS:
-        raise DataError(
-            f'{place}, column "{series.name}": {distinct} distinct texts in {len(series)} rows; this looks like '
-            f"free text or an identifier, and at most {MOST_LEVELS} levels are taken. "
-            f"Leave the column out with --set 'data.drop=[\"{series.name}\"]'."
-        )
-    return Column(series.name, "category", tuple(series[rows].cast(pl.String).unique().sort()))
+def aligned_zeros(rows: int, *shape: int) -> Float[Tensor, "N ..."]:
+    """Float32 zeros whose rows, where they are vectors, start a multiple of `ALIGNMENT` numbers apart.
 
+    A matrix product adds up a row in an order that depends on where in memory it starts.
 
-def _is_number(series: pl.Series) -> bool:
-    """Whether the column is numbers: by its type, or, for text, because most cells that are there read as one.
-
-    A text column where all but a few cells are numbers is a number column with mistakes in it, and `_numbers` names
-    the first; a column of categories does not read as numbers at all.
+    Example:
+        >>> aligned_zeros(2, 3).stride()
+        (16, 1)
     """
-    if series.dtype.is_numeric() or series.dtype == pl.Boolean:
-        return True
-    if series.dtype != pl.String:
-        return False
-    there = series.drop_nulls()
-    read = there.cast(pl.Float64, strict=False)
-    return 2 * read.null_count() < len(there)
+    if len(shape) != 1:
+        return torch.zeros(rows, *shape)
+    return torch.zeros(rows, -(-shape[0] // ALIGNMENT) * ALIGNMENT)[:, : shape[0]]
 
 
-def _numbers(series: pl.Series, place: str) -> npt.NDArray[np.float64]:
-    _refuse_gaps(series, place)
-    values = series.cast(pl.Float64, strict=False)
-    if values.null_count():
-        row = int(values.is_null().arg_max() or 0)
-        raise DataError(
-            f'{place}, column "{series.name}", row {row + 1}: expected a number, got "{series[row]}". '
-            "Correct the cell, or drop the row."
-        )
-    infinite = ~values.is_finite()
-    if infinite.any():
-        row = int(infinite.arg_max() or 0)
-        raise DataError(
-            f'{place}, column "{series.name}", row {row + 1}: expected a finite number, got {values[row]}. '
-            "Correct the cell, or drop the row."
-        )
-    return values.to_numpy()
+def _fitted_column(values: pl.Series, reading: Reading) -> Column:
+    levels: tuple[str, ...] = ()
+    pooled = False
+    if reading.type == "category":
+        counts = values.drop_nulls().value_counts(name="rows").sort(["rows", values.name], descending=[True, False])
+        pooled = counts.height > MOST_LEVELS
+        levels = tuple(counts[values.name].head(MOST_LEVELS).sort())
+    missing = values.null_count() > 0
+    return Column(values.name, reading.type, levels, pooled=pooled, missing=missing, format=reading.format)
 
 
-def _texts(series: pl.Series, place: str) -> list[str]:
-    if series.dtype not in (pl.String, pl.Categorical, pl.Enum, pl.Boolean) and not series.dtype.is_numeric():
-        raise DataError(
-            f'{place}, column "{series.name}": values of type {series.dtype} are not handled. Make numbers or '
-            f"categories of them, or leave the column out with --set 'data.drop=[\"{series.name}\"]'."
-        )
-    _refuse_gaps(series, place)
-    texts: list[str] = series.cast(pl.String).to_list()
-    return texts
+def _scaled_expressions(column: Column) -> list[pl.Expr]:
+    """The numbers of a column before they are standardised, in the order of `Column.scaled_names`."""
+    value = pl.col(column.name)
+    match column.type:
+        case "number" | "boolean":
+            return [value.cast(pl.Float64)]
+        case "date":
+            # Counted from 1970 instead of from today: standardising takes the difference away, and no clock is read.
+            age = -value.to_physical().cast(pl.Float64) / _DAYS_A_YEAR
+            return [
+                value.dt.year().cast(pl.Float64).alias(f"{column.name}:year"),
+                age.alias(f"{column.name}:age"),
+            ]
+        case _:
+            return []
 
 
-def _refuse_gaps(series: pl.Series, place: str) -> None:
-    if series.null_count():
-        row = int(series.is_null().arg_max() or 0)
-        raise DataError(
-            f'{place}, column "{series.name}", row {row + 1}: the value is missing ({series.null_count()} of '
-            f"{len(series)} rows). Missing features are not filled: fill the cells, drop the rows, or leave the "
-            f"column out with --set 'data.drop=[\"{series.name}\"]'."
-        )
+def _mean(values: pl.Series) -> float:
+    there = values.drop_nulls()
+    return float(there.to_numpy().mean()) if len(there) else 0.0
+
+
+def _spread(values: pl.Series) -> float:
+    there = values.drop_nulls()
+    return float(there.to_numpy().std()) if len(there) else 0.0
+
+
+def _raise_flags(flags: pl.DataFrame, features: npt.NDArray[np.float32]) -> None:
+    """Set the named feature of each row to 1, block by block for the cache."""
+    groups = [series.to_numpy() for series in flags]
+    for start in range(0, len(features), _ROWS_A_BLOCK):
+        block = features[start : start + _ROWS_A_BLOCK]
+        rows = np.arange(len(block))
+        for group in groups:
+            places = group[start : start + _ROWS_A_BLOCK]
+            there = places >= 0
+            if there.all():
+                block[rows, places] = 1.0
+            else:
+                block[rows[there], places[there]] = 1.0
+
+
+def _summed(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:
+    return {name: left.get(name, 0) + right.get(name, 0) for name in (*left, *(set(right) - set(left)))}
+
+
+def _column_as_json(column: Column) -> dict[str, Any]:
+    entries: dict[str, Any] = {"name": column.name, "type": column.type}
+    if column.type == "category":
+        entries |= {"levels": list(column.levels), "pooled": column.pooled}
+    if column.format is not None:
+        entries["format"] = column.format
+    return entries | {"missing": column.missing}

@@ -1,108 +1,158 @@
-"""Tables in: a CSV or TSV file becomes a frame of text columns, or a clear error.
+"""Tables in: one file of any known format becomes a frame, or a clear error.
 
-Owns what can be wrong with the file itself: its encoding, its header, its rows. Every cell stays text with the white
-space around it removed, and an empty cell is missing; what a column means is the encoder's business.
+Owns the choice by file ending and what can be wrong with the formats that carry their own types: Parquet, Arrow and
+JSON lines. Delimited text is the business of `delimited`, folders of parts that of `parts`, and what a column means
+that of `columns`.
 """
 
-import csv
+import json
+import shutil
+import tempfile
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
 
+from polylogit.data.compression import is_compressed, opened, table_ending
+from polylogit.data.delimited import Dialect, read_delimited, scan_delimited
 from polylogit.errors import DataError
 
-__all__ = ["SEPARATORS", "read_table"]
+__all__ = ["DELIMITED_ENDINGS", "ENDINGS", "is_table", "read_table", "scan_table"]
 
-SEPARATORS = {".csv": ",", ".tsv": "\t"}
-"""The endings of the table files that can be read, and what stands between their cells."""
+DELIMITED_ENDINGS = (".csv", ".tsv")
+_PARQUET_ENDINGS = (".parquet", ".pq")
+_ARROW_ENDINGS = (".arrow", ".feather")
+_JSON_ENDINGS = (".jsonl", ".ndjson")
+
+ENDINGS = (*DELIMITED_ENDINGS, *_PARQUET_ENDINGS, *_ARROW_ENDINGS, *_JSON_ENDINGS)
+"""The endings of the table files that can be read; text files may be compressed too, as in `.csv.gz`."""
+
+_FAULTS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError)
 
 
-def read_table(path: Path) -> pl.DataFrame:
-    r"""Read a delimited text file with a header, every cell as text.
+def is_table(path: Path) -> bool:
+    """Whether the ending is one that `read_table` takes.
 
-    Rows count from 1 below the header in every message about cells; lines count from 1 in the file. Empty lines are
-    passed over.
+    Example:
+        >>> is_table(Path("a.csv.gz")), is_table(Path("a.parquet")), is_table(Path("a.parquet.gz"))
+        (True, True, False)
+    """
+    texts = (*DELIMITED_ENDINGS, *_JSON_ENDINGS)
+    return table_ending(path) in (texts if is_compressed(path) else ENDINGS)
+
+
+def read_table(path: Path, dialect: Dialect | None = None) -> pl.DataFrame:
+    r"""Read a table file.
 
     Args:
-        path: A file that ends in one of `SEPARATORS`, in UTF-8.
+        path: A file for which `is_table` holds.
+        dialect: How a text table is written; other formats pass it over.
 
     Returns:
-        A frame of String columns; missing cells are null.
+        A frame. Cells of delimited text are String and null where empty; the other formats keep their types.
 
     Raises:
-        DataError: The file cannot be read, is empty, is not UTF-8, has no rows, repeats a column name, or has a
-            row with another number of cells than its header.
+        DataError: The file cannot be read, is cut short or damaged, or has no columns or rows.
 
     Example:
         >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / "animals.csv"
-        >>> _ = path.write_text("legs,type\n4, mammal\n2,\n")
+        >>> path = Path(tempfile.mkdtemp()) / "animals.jsonl"
+        >>> _ = path.write_text('{"legs": 4, "type": "mammal"}\n{"legs": 2}\n')
         >>> read_table(path).rows()
-        [('4', 'mammal'), ('2', None)]
+        [(4, 'mammal'), (2, None)]
     """
-    separator = SEPARATORS[path.suffix.lower()]
-    try:
-        content = path.read_bytes()
-    except OSError as fault:
-        raise DataError(f"{path}: cannot be read ({fault.strerror}).") from fault
-    if not content.strip():
-        raise DataError(f"{path}: the file is empty. Expected a header and at least two rows.")
-    _refuse_other_encodings(path, content)
-    _refuse_repeated_names(path, separator)
-    try:
-        frame = pl.read_csv(content, separator=separator, infer_schema=False)
-    except pl.exceptions.PolarsError as fault:
-        _refuse_ragged_rows(path, separator)
-        raise DataError(f"{path}: cannot be read as a table ({str(fault).splitlines()[0]}).") from fault
-    frame = frame.with_columns(pl.all().str.strip_chars().replace("", None))
-    if frame.width > 1:
-        if frame.to_series(-1).null_count():  # polars fills short rows from the right with nulls
-            _refuse_ragged_rows(path, separator)
-        frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
+    if table_ending(path) in DELIMITED_ENDINGS:
+        return read_delimited(path, dialect)
+    with _scanned(path) as scan:
+        frame = scan.collect()
     if frame.is_empty():
-        raise DataError(f"{path}: there is a header but no row below it.")
+        raise DataError(f"{path}: the table has {frame.width} columns but no row.")
     return frame
 
 
-def _refuse_other_encodings(path: Path, content: bytes) -> None:
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError as fault:
-        line = content.count(b"\n", 0, fault.start) + 1
-        raise DataError(
-            f"{path}, line {line}: byte 0x{content[fault.start]:02x} is not UTF-8. "
-            "Save the file as UTF-8 (in a spreadsheet: 'CSV UTF-8'), or convert it, say with iconv."
-        ) from fault
-    nul = content.find(b"\0")
-    if nul >= 0:
-        line = content.count(b"\n", 0, nul) + 1
-        raise DataError(f"{path}, line {line}: a NUL byte. This is not a text table; export it anew as CSV.")
+def scan_table(path: Path, dialect: Dialect | None, rows: int) -> Iterator[pl.DataFrame]:
+    """The rows of `read_table` in batches, without ever holding them all.
+
+    Args:
+        path: A file for which `is_table` holds.
+        dialect: How a text table is written.
+        rows: About how many rows a batch has.
+
+    Yields:
+        Frames, in the order of the rows.
+
+    Raises:
+        DataError: As `read_table`, but a fault far down in the file is told when it is reached.
+    """
+    if table_ending(path) in DELIMITED_ENDINGS:
+        yield from scan_delimited(path, dialect, rows)
+        return
+    found = False
+    with _scanned(path) as scan:
+        for batch in scan.collect_batches(chunk_size=rows, maintain_order=True):
+            found = found or not batch.is_empty()
+            yield batch
+    if not found:
+        raise DataError(f"{path}: the table has no row.")
 
 
-def _refuse_repeated_names(path: Path, separator: str) -> None:
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        names = [name.strip() for name in next(csv.reader(lines, delimiter=separator), [])]
-    for name, times in Counter(names).items():
-        if times > 1:
-            called = f'"{name}"' if name else "without a name"
-            raise DataError(f"{path}: {times} columns are called {called}. Give each column a name of its own.")
-        if not name:
-            raise DataError(f"{path}: column {names.index(name) + 1} of the header has no name. Give it one.")
-
-
-def _refuse_ragged_rows(path: Path, separator: str) -> None:
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        reader = csv.reader(lines, delimiter=separator)
-        expected = len(next(reader))
-        line = reader.line_num + 1
+@contextmanager
+def _scanned(path: Path) -> Iterator[pl.LazyFrame]:
+    """A lazy frame of the file; whatever polars says against the file while it is used becomes a DataError."""
+    if not path.is_file():
+        raise DataError(f"{path}: cannot be read (no such file).")
+    with tempfile.TemporaryDirectory(prefix="polylogit-") as folder:
         try:
-            for cells in reader:
-                if cells and len(cells) != expected:
-                    raise DataError(
-                        f"{path}, line {line}: expected {expected} cells as in the header, got {len(cells)}. "
-                        "Mend the line: a cell that holds the separator needs quotes around it."
-                    )
-                line = reader.line_num + 1
-        except csv.Error as fault:
-            raise DataError(f"{path}, line {line}: {fault}.") from fault
+            yield _lazy(path, Path(folder))
+        except _FAULTS as fault:
+            if isinstance(fault, DataError):
+                raise
+            if table_ending(path) in _JSON_ENDINGS:
+                _refuse_broken_lines(path)
+            reason = (str(fault) or type(fault).__name__).splitlines()[0]
+            raise DataError(
+                f"{path}: cannot be read as {_format_name(path)} ({reason}). "
+                "Is the file whole, and is its ending the right one?"
+            ) from fault
+
+
+def _lazy(path: Path, folder: Path) -> pl.LazyFrame:
+    ending = table_ending(path)
+    if not path.stat().st_size:
+        raise DataError(f"{path}: the file is empty.")
+    if ending in _PARQUET_ENDINGS:
+        return pl.scan_parquet(path, glob=False)
+    if ending in _ARROW_ENDINGS:
+        with path.open("rb") as file:
+            streamed = file.read(6) != b"ARROW1"  # an Arrow stream, not an Arrow file
+        return pl.read_ipc_stream(path).lazy() if streamed else pl.scan_ipc(path, glob=False)
+    plain = path
+    if is_compressed(path):
+        plain = folder / "plain.jsonl"
+        with opened(path) as source, plain.open("wb") as target:
+            shutil.copyfileobj(source, target, 4 * 2**20)
+    return pl.scan_ndjson(plain, infer_schema_length=None)
+
+
+def _format_name(path: Path) -> str:
+    ending = table_ending(path)
+    return "Parquet" if ending in _PARQUET_ENDINGS else "Arrow" if ending in _ARROW_ENDINGS else "JSON lines"
+
+
+def _refuse_broken_lines(path: Path) -> None:
+    """Name the first line that is no JSON object."""
+    with opened(path) as source:
+        for line, content in enumerate(source, start=1):
+            if not content.strip():
+                continue
+            try:
+                names = json.loads(content, object_pairs_hook=lambda pairs: [name for name, _ in pairs])
+            except (ValueError, RecursionError) as fault:
+                raise DataError(f"{path}, line {line}: not JSON ({fault}). Expected one object a line.") from fault
+            if not isinstance(names, list) or content.strip()[:1] != b"{":
+                raise DataError(f'{path}, line {line}: expected a JSON object, as in {{"legs": 4, "type": "mammal"}}.')
+            for name, times in Counter(names).items():
+                if times > 1:
+                    raise DataError(f'{path}, line {line}: the name "{name}" stands there {times} times.')

@@ -1,0 +1,58 @@
+"""Compressed files, read as if they were not.
+
+Owns which endings mean a compression: gzip, bzip2 and xz, as Python's own library reads them.
+"""
+
+import bz2
+import gzip
+import lzma
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from polylogit.errors import DataError
+
+__all__ = ["COMPRESSIONS", "is_compressed", "opened", "table_ending"]
+
+_OPEN: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+
+COMPRESSIONS = tuple(_OPEN)
+"""The endings of compressed files that can be read."""
+
+
+def is_compressed(path: Path) -> bool:
+    """Whether the last ending names a compression."""
+    return path.suffix.lower() in COMPRESSIONS
+
+
+def table_ending(path: Path) -> str:
+    """The ending that tells the format, in lower case, below that of a compression.
+
+    Example:
+        >>> table_ending(Path("a.CSV.gz")), table_ending(Path("b.parquet"))
+        ('.csv', '.parquet')
+    """
+    return Path(path.stem).suffix.lower() if is_compressed(path) else path.suffix.lower()
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """The decompressed bytes of a file, as a stream.
+
+    Args:
+        path: Any file; what its last ending names no compression of is read as it is.
+
+    Yields:
+        A binary file object, open for reading.
+
+    Raises:
+        DataError: The compressed stream is cut short or damaged.
+        OSError: The file cannot be opened.
+    """
+    try:
+        with _OPEN.get(path.suffix.lower(), open)(path, "rb") as source:
+            yield source
+    except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as fault:
+        raise DataError(f"{path}: the compressed file is cut short or damaged ({fault}).") from fault
