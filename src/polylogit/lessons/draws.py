@@ -5,11 +5,12 @@ Owns the systems of the document that starts from drawn predictions; its numbers
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from polylogit.classes import class_indices, one_hot
 from polylogit.lessons.catalogue import Measurements
 from polylogit.losses import cross_entropy_with_logits, cross_entropy_with_probabilities
+from polylogit.misuse import diagnose
 
 __all__ = ["MEASURES"]
 
@@ -87,6 +88,9 @@ def probabilities_taken_for_logits() -> Measurements:
     return {
         "wrong loss, of probabilities taken for logits": cross_entropy_with_logits(probabilities, targets).item(),
         "right loss": cross_entropy_with_probabilities(probabilities, targets).item(),
+        "what the detector says of it": ", ".join(
+            diagnose(nn.Identity(), nn.CrossEntropyLoss(), probabilities, targets).codes
+        ),
     }
 
 

@@ -11,9 +11,11 @@ from torch import Tensor, nn
 from polylogit.fitting.loop import fit_network
 from polylogit.fitting.options import TrainingOptions
 from polylogit.lessons.catalogue import Measurements
+from polylogit.losses import cross_entropy_with_probabilities
+from polylogit.misuse import diagnose
 from polylogit.networks import LinearNetwork
 
-__all__ = ["INPUTS", "MEASURES", "TARGETS", "descend", "linear_from_zero"]
+__all__ = ["INPUTS", "MEASURES", "TARGETS", "descend", "linear_from_zero", "told_by_detector"]
 
 INPUTS = torch.tensor(
     [
@@ -37,13 +39,24 @@ EPOCHS = 5000
 
 def cross_entropy() -> Measurements:
     """The loss that takes logits, given logits."""
-    return _named(descend(linear_from_zero(4, 3), INPUTS, TARGETS, epochs=EPOCHS))
+    network = linear_from_zero(4, 3)
+    told = told_by_detector(network, INPUTS, TARGETS)
+    return {"what the detector says": told, **_named(descend(network, INPUTS, TARGETS, epochs=EPOCHS))}
 
 
 def softmax_twice() -> Measurements:
     """The loss that takes logits, given probabilities: it applies softmax to them again."""
     network = nn.Sequential(linear_from_zero(4, 3), nn.Softmax(dim=1))
-    return _named(descend(network, INPUTS, TARGETS, epochs=EPOCHS))
+    told = told_by_detector(network, INPUTS, TARGETS)
+    losses = descend(network, INPUTS, TARGETS, epochs=1000)
+    with torch.no_grad():
+        cost = cross_entropy_with_probabilities(network(INPUTS), TARGETS).item()
+    losses += descend(network, INPUTS, TARGETS, epochs=EPOCHS - len(losses))
+    return {
+        "what the detector says": told,
+        "real cross-entropy after epoch 1000": cost,
+        **_named(losses),
+    }
 
 
 def module() -> Measurements:
@@ -51,6 +64,16 @@ def module() -> Measurements:
     torch.manual_seed(1)
     torch.rand(3, 5), torch.randint(5, (3,))
     return _named(descend(LinearNetwork(features=4, classes=3), INPUTS, TARGETS, epochs=EPOCHS))
+
+
+def told_by_detector(network: nn.Module, inputs: Float[Tensor, "N D"], targets: Int[Tensor, " N"]) -> str:
+    """The codes of what is wrong with this network under PyTorch's cross-entropy, or "nothing".
+
+    Example:
+        >>> told_by_detector(nn.Sequential(linear_from_zero(4, 3), nn.Softmax(dim=1)), INPUTS, TARGETS)
+        'softmax-twice'
+    """
+    return ", ".join(diagnose(network, nn.CrossEntropyLoss(), inputs, targets).codes) or "nothing"
 
 
 def linear_from_zero(features: int, classes: int) -> nn.Linear:
