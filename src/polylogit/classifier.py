@@ -11,9 +11,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -21,9 +22,12 @@ from torch import Tensor, nn
 
 from polylogit.data.encoder import ALIGNMENT, Strangers, TableEncoder, aligned_zeros
 from polylogit.data.frames import as_frame
+from polylogit.data.picture_sources import read_unlabelled
+from polylogit.data.pictures import PictureEncoder, Pictures, pictures_from_array
 from polylogit.data.sources import open_source
-from polylogit.errors import ModelFileError
-from polylogit.model_header import FORMAT_VERSION, ModelHeader, NetworkSpec, TablePreprocessing, TrainedOn, read_header
+from polylogit.errors import DataError, ModelFileError
+from polylogit.fitting.forward import shown
+from polylogit.model_header import FORMAT_VERSION, PREPROCESSING, ModelHeader, NetworkSpec, TrainedOn, read_header
 from polylogit.networks import build_network
 from polylogit.whole_file import writing_whole
 
@@ -38,6 +42,11 @@ could give other bits than the same row among thousands. With one shape, and row
 
 ROWS_ENCODED_AT_ONCE = 16_384
 """Rows whose features are in memory together when a frame is predicted."""
+
+
+_ENCODERS: Mapping[str, type[TableEncoder | PictureEncoder]] = {
+    encoder.kind: encoder for encoder in (TableEncoder, PictureEncoder)
+}
 
 
 @dataclass(frozen=True)
@@ -72,7 +81,7 @@ class Classifier:
                 [0.8808, 0.1192]])
     """
 
-    preprocessing: TableEncoder
+    preprocessing: TableEncoder | PictureEncoder
     network: nn.Module
     network_spec: NetworkSpec
     class_names: tuple[str, ...]
@@ -82,21 +91,29 @@ class Classifier:
 
     def __post_init__(self) -> None:
         self.network.eval()
+        if isinstance(self.preprocessing, PictureEncoder):
+            # The order of sums follows the layout in memory: one layout, so that a loaded model gives the same bits.
+            self.network.to(memory_format=torch.channels_last)
 
-    def predict_logits(self, data: object, place: str = "the table") -> Float[Tensor, "N K"]:
+    def predict_logits(self, data: object, place: str = "the data") -> Float[Tensor, "N K"]:
         """Calibrated logits: what the network gives, divided by the temperature.
 
         Args:
-            data: A polars or pandas DataFrame, an Arrow table, a mapping of columns, a numpy array whose columns
-                stand in the order of the training table, or what stands for DATA on the command line.
-            place: What messages call a frame.
+            data: What stands for DATA on the command line; or, for a model of tables, a polars or pandas DataFrame, an
+                Arrow table, a mapping of columns, or a numpy array whose columns stand in the order of the training
+                table; for a model of pictures, `Pictures` or a uint8 array (see `pictures_from_array`).
+            place: What messages call data that do not come by name or path.
 
         Returns:
             Float32 logits whose softmax are the probabilities.
 
         Raises:
-            DataError: A column that the model needs is not there, or a cell is of the wrong type.
+            DataError: The data are not of the kind that the model takes, a column that it needs is not there, or a cell
+                or a picture is at fault.
         """
+        if isinstance(self.preprocessing, PictureEncoder):
+            pictures = _pictures(data, self.preprocessing.input_shape, place)
+            return self.logits_of_inputs(self.preprocessing.encode(pictures, place))
         if isinstance(data, str | Path):
             place = str(data)
             data = open_source(place).frame
@@ -119,6 +136,8 @@ class Classifier:
         Raises:
             DataError: As `predict_logits`.
         """
+        if not isinstance(self.preprocessing, TableEncoder):
+            raise DataError(f"{place}: the model takes pictures, got a table.")
         logits, strangers = [], Strangers()
         for start in range(0, max(frame.height, 1), ROWS_ENCODED_AT_ONCE):
             rows = frame.slice(start, ROWS_ENCODED_AT_ONCE)
@@ -127,19 +146,20 @@ class Classifier:
             strangers += found
         return torch.cat(logits), strangers
 
-    def logits_of_inputs(self, inputs: Float[Tensor, "N ..."]) -> Float[Tensor, "N K"]:
-        """Calibrated logits of rows that the preprocessing has encoded already."""
+    def logits_of_inputs(self, inputs: Num[Tensor, "N ..."]) -> Float[Tensor, "N K"]:
+        """Calibrated logits of rows that the preprocessing has encoded already; of pictures, their pixels."""
         with torch.inference_mode():
             parts = [self._whole_block(part) for part in torch.split(inputs, ROWS_AT_ONCE)]
         return torch.cat(parts).float() / self.temperature
 
-    def _whole_block(self, rows: Float[Tensor, "N ..."]) -> Float[Tensor, "N K"]:
+    def _whole_block(self, rows: Num[Tensor, "N ..."]) -> Float[Tensor, "N K"]:
         """Logits of at most `ROWS_AT_ONCE` rows, which go through the network as that many."""
-        block = rows
+        prepare = self.preprocessing.prepare if isinstance(self.preprocessing, PictureEncoder) else None
+        rows = block = shown(rows, prepare)
         if len(rows) < ROWS_AT_ONCE or (rows.ndim == 2 and rows.stride(0) % ALIGNMENT):
             block = aligned_zeros(ROWS_AT_ONCE, *rows.shape[1:])
             block[: len(rows)] = rows
-        logits: Tensor = self.network(block)
+        logits: Tensor = self.network(shown(block, None))
         return logits[: len(rows)]
 
     def predict_probabilities(self, data: object) -> Float[Tensor, "N K"]:
@@ -165,7 +185,7 @@ class Classifier:
             polylogit_version=version("polylogit"),
             class_names=list(self.class_names),
             network=self.network_spec,
-            preprocessing=TablePreprocessing.model_validate(self.preprocessing.as_json()),
+            preprocessing=PREPROCESSING[self.preprocessing.kind].model_validate(self.preprocessing.as_json()),
             temperature=self.temperature,
             trained_on=self.trained_on,
             recipe=dict(self.recipe),
@@ -204,7 +224,7 @@ class Classifier:
         try:
             network = _network_from(header, _under("network.", tensors))
             state = header.preprocessing.model_dump(mode="json", exclude_none=True)
-            preprocessing = TableEncoder.from_state(state, _under("preprocessing.", tensors))
+            preprocessing = _ENCODERS[header.preprocessing.kind].from_state(state, _under("preprocessing.", tensors))
             _refuse_misfits(header, network, preprocessing)
             _refuse_strangers(tensors, network, preprocessing)
         except ModelFileError as fault:
@@ -219,6 +239,18 @@ class Classifier:
             trained_on=header.trained_on,
             recipe=header.recipe,
         )
+
+
+def _pictures(data: object, form: tuple[int, int, int], place: str) -> Pictures | Tensor:
+    if isinstance(data, str | Path):
+        return read_unlabelled(str(data), form)
+    if isinstance(data, Pictures):
+        return data
+    if isinstance(data, Tensor | np.ndarray):
+        return pictures_from_array(data, place)
+    raise DataError(
+        f"{place}: the model takes pictures: a name or path, Pictures or a uint8 array; got {type(data).__name__}."
+    )
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -241,7 +273,7 @@ def _network_from(header: ModelHeader, tensors: Mapping[str, Tensor]) -> nn.Modu
     return network
 
 
-def _refuse_misfits(header: ModelHeader, network: nn.Module, preprocessing: TableEncoder) -> None:
+def _refuse_misfits(header: ModelHeader, network: nn.Module, preprocessing: TableEncoder | PictureEncoder) -> None:
     """Try one row of the preprocessing's shape on the network that has no memory yet: out must come K logits."""
     expected = (1, len(header.class_names))
     try:
@@ -253,7 +285,9 @@ def _refuse_misfits(header: ModelHeader, network: nn.Module, preprocessing: Tabl
         raise ModelFileError(f"the network gives scores of shape {found}, but there are {expected[1]} class names")
 
 
-def _refuse_strangers(tensors: Mapping[str, Tensor], network: nn.Module, preprocessing: TableEncoder) -> None:
+def _refuse_strangers(
+    tensors: Mapping[str, Tensor], network: nn.Module, preprocessing: TableEncoder | PictureEncoder
+) -> None:
     known = {f"network.{name}" for name in network.state_dict()}
     known |= {f"preprocessing.{name}" for name in preprocessing.tensors()}
     strangers = sorted(set(tensors) - known)

@@ -15,11 +15,13 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from polylogit.data.picture_names import stands_for_pictures
 from polylogit.errors import PolylogitError, RecipeError
-from polylogit.recipe import Recipe, read_recipe
+from polylogit.recipe import AnyRecipe, Recipe, read_recipe, shipped_recipes, starting_entries
 
 if TYPE_CHECKING:
     from polylogit.fitting.convex import IterationRecord
+    from polylogit.fitting.history import EpochRecord
 
 app = typer.Typer(
     name="polylogit",
@@ -32,7 +34,17 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Data = Annotated[str, typer.Argument(metavar="DATA", help="A bundled name (zoo), or a .csv or .tsv file.")]
+Data = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="A name (zoo, mnist, fashion-mnist, ...), a .csv or .tsv file, or a folder of pictures per class.",
+    ),
+]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Where data sets with a name lie or shall go. [default: POLYLOGIT_DATA]"),
+]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model file that polylogit train wrote.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")]
 
@@ -63,9 +75,16 @@ def _options(
 def train(
     data: Data,
     target: Annotated[str | None, typer.Option(metavar="COLUMN", help="The column that holds the classes.")] = None,
-    model: Annotated[Literal["linear"] | None, typer.Option(help="linear: softmax regression.")] = None,
+    model: Annotated[
+        Literal["linear", "mlp", "cnn", "residual"] | None,
+        typer.Option(help="linear: softmax regression. mlp: hidden layers. cnn, residual: for pictures."),
+    ] = None,
     recipe: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A recipe (.toml), or a model file, to repeat its run.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help=f"A recipe (.toml), a model file, to repeat its run, or one of: {', '.join(shipped_recipes())}.",
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -75,6 +94,9 @@ def train(
         Path | None, typer.Option(metavar="MODEL", help="The model file. [default: runs/DATA-MODEL/model.safetensors]")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of every random draw. [default: 0]")] = None,
+    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where a network is fitted.")] = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the network's fit that was cut.")] = False,
+    data_root: DataRoot = None,
     as_json: Json = False,
 ) -> None:
     """Train a classifier, judge it on rows it has not seen, and keep it."""
@@ -86,13 +108,19 @@ def train(
                 entries.setdefault(section, {})[option] = value
         if seed is not None:
             entries["seed"] = seed
+        if recipe is None:
+            entries = starting_entries(data, entries, pictures=stands_for_pictures(data))
         checked = Recipe.from_entries(entries)
         if out is not None and out.suffix != ".safetensors":
             raise RecipeError(f"--out {out}: a model file ends in .safetensors.")
         from polylogit import run
 
-        with _fitting(Console(stderr=True)) as told:
-            result = run.train(data, checked, out=out, on_iteration=told)
+        with _fitting(Console(stderr=True), checked) as told:
+            result = run.train(
+                data, checked, out=out, data_root=data_root, device=device, resume=resume, on_progress=told
+            )
+        if not result.whole:
+            typer.echo(f"note: {result.fit_message}", err=True)
         if as_json:
             typer.echo(json.dumps(result.as_json(), ensure_ascii=False))
             return
@@ -112,13 +140,13 @@ def train(
 
 
 @app.command(epilog="Example: polylogit evaluate runs/zoo-linear/model.safetensors zoo")
-def evaluate(model: Model, data: Data, as_json: Json = False) -> None:
+def evaluate(model: Model, data: Data, data_root: DataRoot = None, as_json: Json = False) -> None:
     """Judge a saved model on rows whose classes are known."""
     console = _console(as_json)
     with _faults_told():
         from polylogit import run
 
-        result = run.evaluate(model, data)
+        result = run.evaluate(model, data, data_root=data_root)
         if as_json:
             typer.echo(json.dumps(result.as_json(), ensure_ascii=False))
             return
@@ -138,12 +166,13 @@ def predict(
             metavar="FILE", help="Where to write: .csv, .parquet or .jsonl. [default: CSV on standard output]"
         ),
     ] = None,
+    data_root: DataRoot = None,
 ) -> None:
     """Predict the class of each row, with a probability per class."""
     with _faults_told():
         from polylogit import run
 
-        result = run.predict(model, data, out)
+        result = run.predict(model, data, out, data_root=data_root)
         _tell_notes(result.notes)
         if out is None:
             typer.echo(result.frame.write_csv(), nl=False)
@@ -220,22 +249,34 @@ def _faults_told() -> Iterator[None]:
 class _Told:
     """Shows how far the fit has come; silent where nobody watches."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, epochs: int) -> None:
+        self.epochs = epochs
         self.status = console.status(Text("reading the data")) if console.is_terminal else None
 
-    def __call__(self, record: "IterationRecord") -> None:
+    def __call__(self, record: "IterationRecord | EpochRecord") -> None:
         if self.status is not None:
-            self.status.update(
-                Text(
-                    f"iteration {record.iteration}: objective {record.objective:.6f}, "
-                    f"at most {record.optimality_gap:.1e} above its optimum"
-                )
-            )
+            self.status.update(Text(_progress_line(record, self.epochs)))
+
+
+def _progress_line(record: "IterationRecord | EpochRecord", epochs: int) -> str:
+    from polylogit.fitting.convex import IterationRecord
+
+    if isinstance(record, IterationRecord):
+        return (
+            f"iteration {record.iteration}: objective {record.objective:.6f}, "
+            f"at most {record.optimality_gap:.1e} above its optimum"
+        )
+    left = record.seconds / record.epoch * (epochs - record.epoch)
+    judged = "" if record.validation_accuracy is None else f", validation accuracy {record.validation_accuracy:.4f}"
+    return (
+        f"epoch {record.epoch} of {epochs}: loss {record.train_loss:.4f}{judged}, "
+        f"{record.rows_per_second:,.0f} rows a second, about {left:.0f} s left"
+    )
 
 
 @contextmanager
-def _fitting(console: Console) -> Iterator[_Told]:
-    told = _Told(console)
+def _fitting(console: Console, recipe: AnyRecipe) -> Iterator[_Told]:
+    told = _Told(console, recipe.training.epochs)
     if told.status is None:
         yield told
         return

@@ -7,6 +7,7 @@ taken from a model file at no cost.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,8 +18,10 @@ from polylogit.errors import ModelFileError
 __all__ = [
     "FORMAT_VERSION",
     "MOST_HEADER_BYTES",
+    "PREPROCESSING",
     "ModelHeader",
     "NetworkSpec",
+    "PicturePreprocessing",
     "TableColumn",
     "TablePreprocessing",
     "TrainedOn",
@@ -28,6 +31,8 @@ __all__ = [
 FORMAT_VERSION = 1
 MOST_HEADER_BYTES = 32 * 2**20
 """A header longer than this is refused before it is read."""
+MOST_PIXELS = 4096
+"""A picture side longer than this is refused: a network is never tried on pictures of a size that no memory holds."""
 
 Name = Annotated[str, StringConstraints(min_length=1)]
 
@@ -67,6 +72,22 @@ class TablePreprocessing(_Closed):
     columns: Annotated[list[TableColumn], Field(min_length=1)]
 
 
+class PicturePreprocessing(_Closed):
+    """The encoder of pictures, but for its tensors `preprocessing.mean` and `preprocessing.scale`."""
+
+    kind: Literal["picture"]
+    channels: Literal[1, 3]
+    height: Annotated[int, Field(gt=0, le=MOST_PIXELS)]
+    width: Annotated[int, Field(gt=0, le=MOST_PIXELS)]
+
+
+PREPROCESSING: Mapping[str, type[TablePreprocessing | PicturePreprocessing]] = {
+    "table": TablePreprocessing,
+    "picture": PicturePreprocessing,
+}
+"""The schema of each kind of preprocessing."""
+
+
 class TrainedOn(_Closed):
     """What the model was trained on: the data's name and bytes, and how the rows were split."""
 
@@ -85,7 +106,7 @@ class ModelHeader(_Closed):
     polylogit_version: str
     class_names: Annotated[list[str], Field(min_length=2)]
     network: NetworkSpec
-    preprocessing: TablePreprocessing
+    preprocessing: Annotated[TablePreprocessing | PicturePreprocessing, Field(discriminator="kind")]
     temperature: Annotated[float, Field(gt=0)]
     trained_on: TrainedOn
     recipe: dict[str, Any]

@@ -11,17 +11,38 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from polylogit.data.column_types import asked_reading
 from polylogit.errors import RecipeError, did_you_mean
 from polylogit.model_header import read_header
+from polylogit.network_recipe import (
+    AugmentationRecipe,
+    CnnModel,
+    LinearModel,
+    MlpModel,
+    MlpTraining,
+    PictureTraining,
+    ResidualModel,
+    Section,
+)
 
-__all__ = ["CalibrationRecipe", "DataRecipe", "ModelRecipe", "Recipe", "TrainingRecipe", "read_recipe"]
+__all__ = [
+    "AnyRecipe",
+    "CalibrationRecipe",
+    "CnnRecipe",
+    "DataRecipe",
+    "MlpRecipe",
+    "NetworkRecipe",
+    "Recipe",
+    "ResidualRecipe",
+    "TrainingRecipe",
+    "read_recipe",
+    "shipped_recipes",
+    "starting_entries",
+]
 
-
-class _Closed(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+_SHIPPED = Path(__file__).parent / "recipes"
 
 
 def _column_words(words: str) -> str:
@@ -37,7 +58,7 @@ def _encoding_name(name: str) -> str:
     return name
 
 
-class DataRecipe(_Closed):
+class DataRecipe(Section):
     """What to take from the data, and what to hold out."""
 
     target: Annotated[str, Field(min_length=1)] | None = Field(
@@ -58,16 +79,15 @@ class DataRecipe(_Closed):
         default="utf-8", description="Of text tables, where they are neither UTF-8 nor UTF-16."
     )
     test_fraction: float = Field(default=0.2, gt=0, lt=1, description="The share of rows held out for the judgement.")
+    picture_size: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        description="Height and width that picture files are brought to. Left out: as they are where all are alike and "
+        "small, else 64.",
+    )
 
 
-class ModelRecipe(_Closed):
-    """Which network."""
-
-    kind: Literal["linear"] = Field(default="linear", description="linear: softmax regression.")
-
-
-class TrainingRecipe(_Closed):
-    """How the weights are found."""
+class TrainingRecipe(Section):
+    """How the weights of a linear model are found."""
 
     C: float = Field(
         default=1.0, gt=0, description="Inverse strength of the penalty, as scikit-learn's: C * losses + |weights|²/2."
@@ -81,7 +101,7 @@ class TrainingRecipe(_Closed):
     epochs: int = Field(default=1000, ge=1, description="The most outer iterations of the solver.")
 
 
-class CalibrationRecipe(_Closed):
+class CalibrationRecipe(Section):
     """How the probabilities are made believable."""
 
     method: Literal["temperature", "none"] = Field(
@@ -90,28 +110,15 @@ class CalibrationRecipe(_Closed):
     )
 
 
-class Recipe(_Closed):
-    """Everything that a training run depends on, besides the data.
-
-    Example:
-        >>> recipe = Recipe.from_entries({"training": {"C": 10.0}})
-        >>> recipe.training.C, recipe.data.test_fraction
-        (10.0, 0.2)
-        >>> Recipe.from_entries({"trianing": {}})
-        Traceback (most recent call last):
-        ...
-        polylogit.errors.RecipeError: the recipe has 1 fault:
-          trianing: there is no such option. Did you mean "training"?
-    """
+class RecipeBase(Section):
+    """What the recipes of all kinds of model have in common."""
 
     seed: int = Field(default=0, ge=0, lt=2**63, description="Of every random draw.")
     data: DataRecipe = DataRecipe()
-    model: ModelRecipe = ModelRecipe()
-    training: TrainingRecipe = TrainingRecipe()
     calibration: CalibrationRecipe = CalibrationRecipe()
 
     @classmethod
-    def from_entries(cls, entries: Mapping[str, Any]) -> "Recipe":
+    def from_entries(cls, entries: Mapping[str, Any]) -> "AnyRecipe":
         """A recipe of nested options, all faults told at once.
 
         Args:
@@ -123,10 +130,11 @@ class Recipe(_Closed):
         Raises:
             RecipeError: Options are unknown or out of range: one line for each.
         """
+        kind = _class_of(entries)
         try:
-            return cls.model_validate(entries)
+            return kind.model_validate(entries)
         except ValidationError as fault:
-            lines = [_told(cls, error["type"], error["loc"], error["msg"], error["input"]) for error in fault.errors()]
+            lines = [_told(kind, error["type"], error["loc"], error["msg"], error["input"]) for error in fault.errors()]
             count = "1 fault" if len(lines) == 1 else f"{len(lines)} faults"
             raise RecipeError(f"the recipe has {count}:\n" + "\n".join(f"  {line}" for line in lines)) from None
 
@@ -135,11 +143,122 @@ class Recipe(_Closed):
         return self.model_dump(mode="json", exclude_none=True)
 
 
+class Recipe(RecipeBase):
+    """Everything that a training run depends on, besides the data: the recipe of a linear model.
+
+    The recipes of networks stand below; `from_entries` gives the one of the kind that `model.kind` names.
+
+    Example:
+        >>> recipe = Recipe.from_entries({"training": {"C": 10.0}})
+        >>> recipe.training.C, recipe.data.test_fraction
+        (10.0, 0.2)
+        >>> Recipe.from_entries({"model": {"kind": "mlp"}}).model.hidden
+        (256,)
+        >>> Recipe.from_entries({"trianing": {}})
+        Traceback (most recent call last):
+        ...
+        polylogit.errors.RecipeError: the recipe has 1 fault:
+          trianing: there is no such option. Did you mean "training"?
+    """
+
+    model: LinearModel = LinearModel()
+    training: TrainingRecipe = TrainingRecipe()
+
+
+class MlpRecipe(RecipeBase):
+    """The recipe of an MLP."""
+
+    model: MlpModel = MlpModel()
+    training: MlpTraining = MlpTraining()
+    augmentation: AugmentationRecipe = AugmentationRecipe()
+
+
+class CnnRecipe(RecipeBase):
+    """The recipe of a plain convolutional network."""
+
+    model: CnnModel = CnnModel()
+    training: PictureTraining = PictureTraining()
+    augmentation: AugmentationRecipe = AugmentationRecipe()
+
+
+class ResidualRecipe(RecipeBase):
+    """The recipe of a residual network."""
+
+    model: ResidualModel = ResidualModel()
+    training: PictureTraining = PictureTraining()
+    augmentation: AugmentationRecipe = AugmentationRecipe()
+
+
+NetworkRecipe = MlpRecipe | CnnRecipe | ResidualRecipe
+"""The recipe of a network that is fitted step by step."""
+
+AnyRecipe = Recipe | NetworkRecipe
+"""The recipe of any model."""
+
+_OF_KIND: Mapping[str, type[AnyRecipe]] = {
+    "linear": Recipe,
+    "mlp": MlpRecipe,
+    "cnn": CnnRecipe,
+    "residual": ResidualRecipe,
+}
+
+
+def _class_of(entries: Mapping[str, Any]) -> type[AnyRecipe]:
+    """The class for the kind that the entries name; what is wrong with them is told later."""
+    section = entries.get("model")
+    kind = section.get("kind", "linear") if isinstance(section, Mapping) else "linear"
+    return _OF_KIND.get(kind, Recipe) if isinstance(kind, str) else Recipe
+
+
+def shipped_recipes() -> tuple[str, ...]:
+    """The names of the recipes that come with the package."""
+    return tuple(sorted(file.stem for file in _SHIPPED.glob("*.toml")))
+
+
+def starting_entries(data: str, entries: Mapping[str, Any], *, pictures: bool) -> dict[str, Any]:
+    """What the entries start from where a person has named no recipe: what is known to suit the data.
+
+    Args:
+        data: What stands for DATA on the command line.
+        entries: What the person has set; a kind of model named there is respected.
+        pictures: Whether the data are pictures.
+
+    Returns:
+        The entries of the shipped recipe of that name, if its kind is the one wanted, else for pictures the kind
+        "cnn"; with the person's own entries over them.
+
+    Example:
+        >>> starting_entries("holiday", {}, pictures=True)
+        {'model': {'kind': 'cnn'}}
+        >>> starting_entries("zoo", {"seed": 1}, pictures=False)
+        {'seed': 1}
+    """
+    start: dict[str, Any] = {"model": {"kind": "cnn"}} if pictures else {}
+    if data in shipped_recipes():
+        start = read_recipe(Path(data))
+    section = entries.get("model")
+    wanted = section.get("kind") if isinstance(section, Mapping) else None
+    if wanted is not None and wanted != start.get("model", {}).get("kind"):
+        start = {}
+    return _merged(start, entries)
+
+
+def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(under)
+    for name, value in over.items():
+        before = merged.get(name)
+        if isinstance(before, Mapping) and isinstance(value, Mapping):
+            merged[name] = _merged(before, value)
+        else:
+            merged[name] = value
+    return merged
+
+
 def read_recipe(source: Path | None = None, settings: Sequence[str] = ()) -> dict[str, Any]:
     """The entries of a recipe file, with settings put over them.
 
     Args:
-        source: A TOML file, or a model file, whose own recipe is taken.
+        source: A TOML file; or a model file, whose own recipe is taken; or the name of a shipped recipe.
         settings: Texts `section.option=value`, the value written as in TOML; a bare word is text.
 
     Returns:
@@ -159,10 +278,13 @@ def read_recipe(source: Path | None = None, settings: Sequence[str] = ()) -> dic
     if source is not None and source.suffix == ".safetensors":
         entries = dict(read_header(source).recipe)
     elif source is not None:
+        if source.name in shipped_recipes() and str(source) == source.name and not source.exists():
+            source = _SHIPPED / f"{source}.toml"
         try:
             entries = tomllib.loads(source.read_text(encoding="utf-8"))
         except OSError as fault:
-            raise RecipeError(f"{source}: the recipe cannot be read ({fault.strerror}).") from fault
+            hint = did_you_mean(str(source), shipped_recipes()) if not source.suffix else ""
+            raise RecipeError(f"{source}: the recipe cannot be read ({fault.strerror}).{hint}") from fault
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
             raise RecipeError(f"{source}: not a TOML file: {fault}.") from fault
     for setting in settings:

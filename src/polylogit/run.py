@@ -6,32 +6,34 @@ prints nothing: results are returned, progress goes to a callback.
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
-from polylogit.classes import balanced_class_weight, class_indices, ordered_class_names
+from polylogit.classes import class_indices, ordered_class_names
 from polylogit.classifier import Classifier
 from polylogit.data.column_types import Reading, asked_reading
 from polylogit.data.columns import read_columns
 from polylogit.data.delimited import Dialect
 from polylogit.data.encoder import Strangers, TableEncoder
+from polylogit.data.picture_names import stands_for_pictures
+from polylogit.data.picture_sources import open_pictures, read_unlabelled
+from polylogit.data.pictures import PictureEncoder
 from polylogit.data.sources import TableSource, open_source
 from polylogit.data.split import stratified_split
 from polylogit.data.type_inference import select_features
 from polylogit.errors import DataError, PolylogitError, RecipeError, did_you_mean
-from polylogit.evaluation import Evaluation, TemperatureFit, evaluate_logits, fit_temperature
-from polylogit.fitting.convex import IterationRecord, LinearFit, fit_softmax_regression
-from polylogit.fitting.held_out import held_out_logits
-from polylogit.model_header import NetworkSpec, TrainedOn
-from polylogit.networks import LinearNetwork
-from polylogit.recipe import Recipe
+from polylogit.evaluation import Evaluation, TemperatureFit, evaluate_logits
+from polylogit.fitting.devices import DeviceName
+from polylogit.model_header import TrainedOn
+from polylogit.problem import Problem, picture_problem, targets_by_name
+from polylogit.recipe import AnyRecipe, Recipe
+from polylogit.training import Progress, TrainingPlace, fit_model
 from polylogit.whole_file import writing_whole
 
 __all__ = [
@@ -47,9 +49,6 @@ __all__ = [
 
 PREDICTION_ENDINGS = (".csv", ".parquet", ".jsonl")
 
-HELD_OUT_TOLERANCE = 1e-3
-"""How exact the fits need to be that only serve the calibration; those of the classifier itself keep the recipe's."""
-
 
 @dataclass(frozen=True)
 class TrainingRun:
@@ -63,7 +62,8 @@ class TrainingRun:
         test: Figures on the rows held out.
         test_uncalibrated: The same with temperature 1.
         calibration: The temperature and what it rests on; None where the recipe wants none.
-        epochs: Outer iterations of the solver.
+        epochs: Iterations of the solver, or epochs of the loop.
+        whole: Whether the fit came to its own end; False after an interrupt or a divergence.
         fit_message: How the fit ended, in words.
         seconds: Wall time from reading the data to the written model.
         model_path: The model file.
@@ -71,13 +71,14 @@ class TrainingRun:
     """
 
     data: str
-    recipe: Recipe
+    recipe: AnyRecipe
     classifier: Classifier
     train: Evaluation
     test: Evaluation
     test_uncalibrated: Evaluation
     calibration: TemperatureFit | None
     epochs: int
+    whole: bool
     fit_message: str
     seconds: float
     model_path: Path
@@ -98,6 +99,8 @@ class TrainingRun:
             "calibration": None if self.calibration is None else asdict(self.calibration),
             "seconds": round(self.seconds, 3),
             "epochs": self.epochs,
+            "whole": self.whole,
+            "fit_message": self.fit_message,
             "seed": self.recipe.seed,
             "model_path": str(self.model_path),
             "history_path": str(self.history_path),
@@ -143,7 +146,8 @@ class Predictions:
     """What `predict` gives.
 
     Args:
-        frame: The column `class`, then one column `probability_NAME` per class; rows in the order of the data.
+        frame: For picture files the column `file`; the column `class`, then one column `probability_NAME` per class;
+            rows in the order of the data.
         notes: Columns left aside and values never seen in training.
     """
 
@@ -163,18 +167,25 @@ def default_model_path(data: str, kind: str) -> Path:
 
 def train(
     data: str,
-    recipe: Recipe,
+    recipe: AnyRecipe,
     *,
     out: Path | None = None,
-    on_iteration: Callable[[IterationRecord], None] | None = None,
+    data_root: Path | None = None,
+    device: DeviceName = "auto",
+    resume: bool = False,
+    on_progress: Progress | None = None,
 ) -> TrainingRun:
     """Train a classifier, judge it on held-out rows, and keep it.
 
     Args:
         data: What stands for DATA on the command line.
-        recipe: Everything else that the run depends on. The same data, recipe and versions give the same model file.
-        out: The model file; `history.jsonl` is written beside it.
-        on_iteration: Called after each outer iteration of the solver.
+        recipe: Everything else that the run depends on. The same data, recipe, device and versions give the same
+            model file.
+        out: The model file; `history.jsonl` is written beside it, and while a network is fitted its checkpoint.
+        data_root: Where data sets with a name lie; see `polylogit.data.picture_sources`.
+        device: Where a network is fitted; linear models are fitted on the CPU.
+        resume: Whether to go on from the checkpoint of a run of the same recipe on the same data that was cut.
+        on_progress: Called after each iteration of the solver, or each epoch.
 
     Returns:
         The classifier and its figures. Files are written whole, after the fit, or not at all.
@@ -182,78 +193,71 @@ def train(
     Raises:
         DataError: The data are at fault.
         RecipeError: The recipe does not fit the data.
+        ModelFileError: The checkpoint is damaged or of another run.
+        DivergenceError: The loss became NaN or infinite before there were weights worth keeping.
         PolylogitError: A file cannot be written.
     """
     start = time.perf_counter()
     model_path = out or default_model_path(data, recipe.model.kind)
-    source = open_source(data, _dialect(recipe))
-    recipe = _with_target(recipe, source)
-    labels = _labels(source, str(recipe.data.target))
-    features, readings = select_features(
-        source.frame,
-        leave_out=[str(recipe.data.target), *recipe.data.drop],
-        asked={name: asked_reading(words) for name, words in recipe.data.columns.items()},
-        drop_unusable=recipe.data.free_text == "drop",
-        place=source.name,
-    )
-    class_names = _class_names(labels, source.name)
-    targets = class_indices(labels, class_names)
-    split = stratified_split(targets, recipe.data.test_fraction, recipe.seed)
-
-    encoder = TableEncoder.fit(features, source.name, split.train, readings)
-    inputs = encoder.encode(features, source.name)
-    history: list[IterationRecord] = []
-
-    def record(iteration: IterationRecord) -> None:
-        history.append(iteration)
-        if on_iteration is not None:
-            on_iteration(iteration)
-
-    fit = _fit_linear(inputs[split.train], targets[split.train], len(class_names), recipe, record)
-    calibration = _calibrate(inputs[split.train], targets[split.train], len(class_names), recipe)
+    if stands_for_pictures(data):
+        problem = picture_problem(data, recipe, data_root)
+    else:
+        recipe, problem = _table_problem(open_source(data, _dialect(recipe)), recipe)
+    checkpoint = model_path.with_name(f"{model_path.stem}.checkpoint.safetensors")
+    place = TrainingPlace(device=device, checkpoint=checkpoint, resume=resume)
+    fit = fit_model(problem, recipe, place=place, on_progress=on_progress)
+    split, targets = problem.split, problem.targets
     classifier = Classifier(
-        preprocessing=encoder,
-        network=LinearNetwork.with_weights(fit.weight, fit.bias),
-        network_spec=NetworkSpec(kind="linear", options={"features": encoder.features, "classes": len(class_names)}),
-        class_names=class_names,
-        temperature=1.0 if calibration is None else calibration.temperature,
+        preprocessing=problem.encoder,
+        network=fit.network,
+        network_spec=fit.spec,
+        class_names=problem.class_names,
+        temperature=1.0 if fit.calibration is None else fit.calibration.temperature,
         trained_on=TrainedOn(
-            data=source.name,
-            target=str(recipe.data.target),
-            fingerprint=source.fingerprint,
+            data=problem.name,
+            target=problem.target,
+            fingerprint=problem.fingerprint,
             rows_train=len(split.train),
             rows_test=len(split.test),
         ),
         recipe=recipe.as_entries(),
     )
-    train_logits, test_logits = (classifier.logits_of_inputs(inputs[rows]) for rows in (split.train, split.test))
+    train_logits, test_logits = (
+        classifier.logits_of_inputs(problem.inputs[rows]) for rows in (split.train, split.test)
+    )
     history_path = model_path.with_name("history.jsonl")
     classifier.save(model_path)
-    _write_history(history_path, history)
+    _write_history(history_path, fit.history)
+    if fit.whole:
+        checkpoint.unlink(missing_ok=True)
     return TrainingRun(
-        data=source.name,
+        data=problem.name,
         recipe=recipe,
         classifier=classifier,
-        train=evaluate_logits(train_logits, targets[split.train], class_names),
-        test=evaluate_logits(test_logits, targets[split.test], class_names),
-        test_uncalibrated=evaluate_logits(test_logits * classifier.temperature, targets[split.test], class_names),
-        calibration=calibration,
-        epochs=fit.iterations,
-        fit_message=f"{fit.iterations} iterations: {fit.message}",
+        train=evaluate_logits(train_logits, targets[split.train], problem.class_names),
+        test=evaluate_logits(test_logits, targets[split.test], problem.class_names),
+        test_uncalibrated=evaluate_logits(
+            test_logits * classifier.temperature, targets[split.test], problem.class_names
+        ),
+        calibration=fit.calibration,
+        epochs=fit.epochs,
+        whole=fit.whole,
+        fit_message=fit.message,
         seconds=time.perf_counter() - start,
         model_path=model_path,
         history_path=history_path,
     )
 
 
-def evaluate(model_path: Path, data: str) -> Judgement:
+def evaluate(model_path: Path, data: str, *, data_root: Path | None = None) -> Judgement:
     """Judge a saved classifier on rows with known classes.
 
     Where the data are the very file that the model was trained on, only the rows held out then are judged.
 
     Args:
         model_path: A model file.
-        data: What stands for DATA on the command line; it holds the target column too.
+        data: What stands for DATA on the command line; it holds the target column too, or a folder per class.
+        data_root: Where data sets with a name lie.
 
     Returns:
         The figures.
@@ -263,6 +267,8 @@ def evaluate(model_path: Path, data: str) -> Judgement:
         DataError: The data are at fault, or hold a class that the model does not know.
     """
     classifier = Classifier.load(model_path)
+    if isinstance(classifier.preprocessing, PictureEncoder):
+        return _judge_pictures(model_path, classifier, classifier.preprocessing.input_shape, data, data_root)
     source = open_source(data, _dialect(Recipe.from_entries(classifier.recipe)))
     trained_on = classifier.trained_on
     labels = _labels(source, trained_on.target)
@@ -277,7 +283,7 @@ def evaluate(model_path: Path, data: str) -> Judgement:
             f"{source.name} is what the model was trained on: only the {len(rows)} rows held out then are judged."
         )
     logits, strangers = classifier.logits_counting(frame, source.name)
-    notes = [*_notes(classifier, frame, strangers), *notes]
+    notes = [*_notes(classifier.preprocessing, trained_on.target, frame, strangers), *notes]
     return Judgement(
         data=source.name,
         model_path=model_path,
@@ -287,13 +293,14 @@ def evaluate(model_path: Path, data: str) -> Judgement:
     )
 
 
-def predict(model_path: Path, data: str, out: Path | None = None) -> Predictions:
+def predict(model_path: Path, data: str, out: Path | None = None, *, data_root: Path | None = None) -> Predictions:
     """Predict the class of each row, with a probability per class.
 
     Args:
         model_path: A model file.
         data: What stands for DATA on the command line; columns in any order, the target need not be there.
         out: Where to write the predictions: .csv, .parquet or .jsonl; nowhere when left out.
+        data_root: Where data sets with a name lie.
 
     Returns:
         The predictions.
@@ -306,24 +313,84 @@ def predict(model_path: Path, data: str, out: Path | None = None) -> Predictions
     if out is not None and out.suffix.lower() not in PREDICTION_ENDINGS:
         raise RecipeError(f"--out {out}: the ending is not known. Expected one of {', '.join(PREDICTION_ENDINGS)}.")
     classifier = Classifier.load(model_path)
-    source = open_source(data, _dialect(Recipe.from_entries(classifier.recipe)))
-    logits, strangers = classifier.logits_counting(source.frame, source.name)
+    columns: dict[str, Any] = {}
+    notes: tuple[str, ...] = ()
+    if isinstance(classifier.preprocessing, PictureEncoder):
+        pictures = read_unlabelled(data, classifier.preprocessing.input_shape, data_root)
+        columns |= {} if pictures.files is None else {"file": pictures.files}
+        logits = classifier.predict_logits(pictures, data)
+    else:
+        source = open_source(data, _dialect(Recipe.from_entries(classifier.recipe)))
+        logits, strangers = classifier.logits_counting(source.frame, source.name)
+        notes = _notes(classifier.preprocessing, classifier.trained_on.target, source.frame, strangers)
     probabilities = torch.softmax(logits, dim=1)
     names = [classifier.class_names[index] for index in probabilities.argmax(dim=1).tolist()]
-    columns: dict[str, Any] = {"class": names}
+    columns["class"] = names
     for index, name in enumerate(classifier.class_names):
         columns[f"probability_{name}"] = probabilities[:, index].numpy()
     frame = pl.DataFrame(columns)
     if out is not None:
         _write_frame(out, frame)
-    return Predictions(frame=frame, notes=_notes(classifier, source.frame, strangers))
+    return Predictions(frame=frame, notes=notes)
 
 
-def _dialect(recipe: Recipe) -> Dialect:
+def _dialect(recipe: AnyRecipe) -> Dialect:
     return Dialect(separator=recipe.data.separator, encoding=recipe.data.encoding)
 
 
-def _with_target(recipe: Recipe, source: TableSource) -> Recipe:
+def _judge_pictures(
+    model_path: Path, classifier: Classifier, form: tuple[int, int, int], data: str, data_root: Path | None
+) -> Judgement:
+    source = open_pictures(data, root=data_root, form=form)
+    targets = targets_by_name(source, classifier.class_names)
+    pixels, notes = source.pictures.pixels, []
+    split = source.own_split
+    if split is None and source.fingerprint == classifier.trained_on.fingerprint:
+        recipe = Recipe.from_entries(classifier.recipe)
+        split = stratified_split(targets, recipe.data.test_fraction, recipe.seed)
+        notes.append(
+            f"{data} is what the model was trained on: only the {len(split.test)} pictures held out are judged."
+        )
+    if split is not None:
+        pixels, targets = pixels[split.test], targets[split.test]
+    return Judgement(
+        data=source.name,
+        model_path=model_path,
+        classifier=classifier,
+        test=evaluate_logits(classifier.predict_logits(pixels, data), targets, classifier.class_names),
+        notes=tuple(notes),
+    )
+
+
+def _table_problem(source: TableSource, recipe: AnyRecipe) -> tuple[AnyRecipe, Problem]:
+    """The problem that a table poses, and the recipe with the target that the table itself knows."""
+    recipe = _with_target(recipe, source)
+    labels = _labels(source, str(recipe.data.target))
+    features, readings = select_features(
+        source.frame,
+        leave_out=[str(recipe.data.target), *recipe.data.drop],
+        asked={name: asked_reading(words) for name, words in recipe.data.columns.items()},
+        drop_unusable=recipe.data.free_text == "drop",
+        place=source.name,
+    )
+    class_names = _class_names(labels, source.name)
+    targets = class_indices(labels, class_names)
+    split = stratified_split(targets, recipe.data.test_fraction, recipe.seed)
+    encoder = TableEncoder.fit(features, source.name, split.train, readings)
+    problem = Problem(
+        name=source.name,
+        target=str(recipe.data.target),
+        fingerprint=source.fingerprint,
+        encoder=encoder,
+        inputs=encoder.encode(features, source.name),
+        targets=targets,
+        class_names=class_names,
+        split=split,
+    )
+    return recipe, problem
+
+
+def _with_target(recipe: AnyRecipe, source: TableSource) -> AnyRecipe:
     """The recipe with the target that the source itself knows, where the recipe names none."""
     if recipe.data.target is not None:
         return recipe
@@ -369,63 +436,20 @@ def _known_indices(labels: list[str], class_names: tuple[str, ...], place: str, 
         raise DataError(f'{place}, column "{target}", {fault}') from fault
 
 
-def _fit_linear(
-    inputs: Tensor, targets: Tensor, classes: int, recipe: Recipe, record: Callable[[IterationRecord], None] | None
-) -> LinearFit:
-    training = recipe.training
-    balanced = training.class_weight == "balanced"
-    return fit_softmax_regression(
-        inputs,
-        targets,
-        classes=classes,
-        C=training.C,
-        sample_weight=balanced_class_weight(targets, classes)[targets] if balanced else None,
-        tolerance=training.tolerance,
-        max_iterations=training.epochs,
-        on_iteration=record,
-    )
-
-
-def _calibrate(inputs: Tensor, targets: Tensor, classes: int, recipe: Recipe) -> TemperatureFit | None:
-    """A temperature from training rows, each scored by a model that was fitted without it."""
-    if recipe.calibration.method == "none":
-        return None
-    looser = recipe.training.model_copy(update={"tolerance": max(recipe.training.tolerance, HELD_OUT_TOLERANCE)})
-    recipe = recipe.model_copy(update={"training": looser})
-
-    def fit_and_score(fitted: Int[Tensor, " A"], scored: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
-        fit = _fit_linear(inputs[fitted], targets[fitted], classes, recipe, record=None)
-        return (inputs[scored].double() @ fit.weight.T.double() + fit.bias.double()).float()
-
-    held_out = held_out_logits(targets, fit_and_score, seed=recipe.seed)
-    return None if held_out is None else fit_temperature(held_out.logits, targets[held_out.rows])
-
-
-def _notes(classifier: Classifier, frame: pl.DataFrame, strangers: Strangers) -> tuple[str, ...]:
+def _notes(encoder: TableEncoder, target: str, frame: pl.DataFrame, strangers: Strangers) -> tuple[str, ...]:
     """What a reader of predictions must know of the table they were made from."""
     notes = []
-    others = classifier.preprocessing.other_columns(frame)
-    others = tuple(name for name in others if name != classifier.trained_on.target)
+    others = encoder.other_columns(frame)
+    others = tuple(name for name in others if name != target)
     if others:
         listed = ", ".join(others[:10]) + (", …" if len(others) > 10 else "")
         notes.append(f"columns that the model does not use: {listed}.")
-    return (*notes, *strangers.notes(classifier.preprocessing))
+    return (*notes, *strangers.notes(encoder))
 
 
-def _write_history(path: Path, history: list[IterationRecord]) -> None:
-    lines = [
-        json.dumps(
-            {
-                "epoch": record.iteration,
-                "objective": record.objective,
-                "optimality_gap": record.optimality_gap,
-                "seconds": round(record.seconds, 6),
-            }
-        )
-        for record in history
-    ]
+def _write_history(path: Path, history: tuple[dict[str, Any], ...]) -> None:
     with writing_whole(path) as temporary:
-        temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        temporary.write_text("".join(f"{json.dumps(record)}\n" for record in history), encoding="utf-8")
 
 
 def _write_frame(path: Path, frame: pl.DataFrame) -> None:

@@ -1,23 +1,86 @@
-"""Every option of a recipe changes something that can be measured."""
+"""Every option of every kind of recipe changes something that can be measured."""
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from polylogit.recipe import Recipe
+from polylogit.recipe import CnnRecipe, MlpRecipe, Recipe, ResidualRecipe
 from polylogit.run import train
 
-CHANGES = {
+ALL = {
     "seed": {"seed": 1},
-    "data.target": {"data": {"target": "legs"}},
-    "data.drop": {"data": {"drop": ["milk"]}},
     "data.test_fraction": {"data": {"test_fraction": 0.4}},
-    "training.C": {"training": {"C": 0.01}},
     "training.class_weight": {"training": {"class_weight": "balanced"}},
-    "training.tolerance": {"training": {"tolerance": 0.5}},
     "training.epochs": {"training": {"epochs": 1}},
-    "calibration.method": {"calibration": {"method": "none"}},
 }
-ONE_CHOICE_ONLY = {"model.kind"}
 PROVED_IN_TEST_RUN_TABLES = {"data.columns", "data.free_text", "data.separator", "data.encoding"}
+OF_TABLES = {"data.target": {"data": {"target": "legs"}}, "data.drop": {"data": {"drop": ["milk"]}}}
+OF_THE_SOLVER = {
+    "calibration.method": {"calibration": {"method": "none"}},
+    "training.C": {"training": {"C": 0.01}},
+    "training.tolerance": {"training": {"tolerance": 0.5}},
+}
+OF_THE_LOOP = {
+    f"training.{name}": {"training": {name: value}}
+    for name, value in {
+        "batch_size": "all",
+        "optimizer": "sgd",
+        "learning_rate": 0.02,
+        "momentum": 0.5,
+        "weight_decay": 0.5,
+        "schedule": "cosine",
+        "warmup_fraction": 0.6,
+        "label_smoothing": 0.3,
+        "gradient_clip": 0.01,
+        "accumulation": 3,
+        "averaging": 0.9,
+        "patience": 1,
+        "validation_fraction": 0.3,
+        "precision": "bfloat16",
+    }.items()
+}
+OF_THE_MLP = {
+    "model.hidden": {"model": {"hidden": [8]}},
+    "model.activation": {"model": {"activation": "tanh"}},
+    "model.dropout": {"model": {"dropout": 0.5}},
+}
+OF_PICTURES = {
+    "data.picture_size": {"data": {"picture_size": 12}},
+    "augmentation.flip": {"augmentation": {"flip": True}},
+    "augmentation.shift": {"augmentation": {"shift": 2}},
+    "augmentation.cutout": {"augmentation": {"cutout": 3}},
+    "model.dropout": {"model": {"dropout": 0.5}},
+}
+OF_THE_CNN = {
+    "model.widths": {"model": {"widths": [4]}},
+    "model.kernel_sizes": {"model": {"kernel_sizes": 5}},
+    "model.strides": {"model": {"strides": 2}},
+    "model.pools": {"model": {"pools": 1}},
+    "model.padding": {"model": {"padding": "valid"}},
+    "model.batch_norm": {"model": {"batch_norm": False}},
+}
+OF_THE_RESIDUAL = {
+    "model.stem": {"model": {"stem": 6}},
+    "model.stem_kernel": {"model": {"stem_kernel": 3}},
+    "model.widths": {"model": {"widths": [4]}},
+    "model.blocks": {"model": {"blocks": 0}},
+}
+START = {
+    "linear": {},
+    "mlp": {"training": {"epochs": 2}},
+    "cnn": {
+        "model": {"widths": [8], "kernel_sizes": 3, "strides": 1, "pools": 2},
+        "training": {"epochs": 2, "batch_size": 16},
+    },
+    "residual": {"model": {"stem": 4, "widths": [8]}, "training": {"epochs": 2, "batch_size": 16}},
+}
+CHANGES = {
+    "linear": ALL | OF_TABLES | OF_THE_SOLVER,
+    "mlp": ALL | OF_TABLES | OF_THE_LOOP | OF_THE_MLP,
+    "cnn": ALL | OF_THE_LOOP | OF_PICTURES | OF_THE_CNN,
+    "residual": ALL | OF_THE_LOOP | OF_PICTURES | OF_THE_RESIDUAL,
+}
+CASES = [(kind, option) for kind, changes in CHANGES.items() for option in changes]
 
 
 def options(entries, prefix=""):
@@ -25,14 +88,60 @@ def options(entries, prefix=""):
         yield from options(value, f"{prefix}{name}.") if isinstance(value, dict) and value else [f"{prefix}{name}"]
 
 
-def test_every_option_is_tried():
-    elsewhere = ONE_CHOICE_ONLY | PROVED_IN_TEST_RUN_TABLES
-    assert set(CHANGES) | elsewhere == set(options(Recipe().model_dump()))
+def merged(under, over):
+    both = {**under, **over}
+    return {
+        name: {**under.get(name, {}), **value} if isinstance(value, dict) else value for name, value in both.items()
+    }
 
 
-@pytest.mark.parametrize("option", CHANGES)
-def test_it_matters(option, zoo_run, tmp_path):
-    changed = train("zoo", Recipe.from_entries(CHANGES[option]), out=tmp_path / "m.safetensors")
-    before = {"weights": zoo_run.classifier.network.state_dict()["linear.weight"].tolist(), **zoo_run.test.as_json()}
-    after = {"weights": changed.classifier.network.state_dict()["linear.weight"].tolist(), **changed.test.as_json()}
-    assert before != after
+@pytest.mark.parametrize("recipe", [Recipe, MlpRecipe, CnnRecipe, ResidualRecipe])
+def test_every_option_is_tried(recipe):
+    kind = recipe().model.kind
+    # "model.kind" is what tells the recipes apart; the calibration of networks is tried in test_run_pictures.
+    elsewhere = {"model.kind", *PROVED_IN_TEST_RUN_TABLES} | ({"calibration.method"} if kind != "linear" else set())
+    if kind in ("linear", "mlp"):  # the options of pictures are tried with the networks for pictures
+        elsewhere |= {"data.picture_size"}
+        elsewhere |= {option for option in OF_PICTURES if option.startswith("augmentation.") and kind == "mlp"}
+    else:
+        elsewhere |= set(OF_TABLES)
+    assert set(CHANGES[kind]) | elsewhere == set(options(recipe().model_dump()))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Sixty small pictures for the networks that need them; the bundled table for the others."""
+    folder = tmp_path_factory.mktemp("pictures")
+    draw = np.random.default_rng(0)
+    for name, count in (("dark", 20), ("light", 40)):
+        (folder / name).mkdir()
+        for number in range(count):
+            values = draw.integers(0, 200, size=(8, 8), dtype=np.uint8) + (50 if name == "light" else 0)
+            Image.fromarray(values.astype(np.uint8)).save(folder / name / f"{number}.png")
+    return {"linear": "zoo", "mlp": "zoo", "cnn": str(folder), "residual": str(folder)}
+
+
+@pytest.fixture(scope="module")
+def figures(data, tmp_path_factory):
+    """What a recipe comes to, each recipe fitted once."""
+    out = tmp_path_factory.mktemp("models") / "model.safetensors"
+    known = {}
+
+    def of(kind, change):
+        entries = merged({"model": {"kind": kind}}, merged(START[kind], change))
+        if repr(entries) not in known:
+            run = train(data[kind], Recipe.from_entries(entries), out=out)
+            state = {name: value.tolist() for name, value in run.classifier.network.state_dict().items()}
+            known[repr(entries)] = {"weights": state, "test": run.test.as_json(), "epochs": run.epochs}
+        return known[repr(entries)]
+
+    return of
+
+
+@pytest.mark.parametrize(("kind", "option"), CASES, ids=[f"{kind}-{option}" for kind, option in CASES])
+def test_it_matters(kind, option, figures):
+    before = {
+        "training.patience": {"training": {"epochs": 30}},
+        "training.precision": {"training": {"precision": "float32"}},
+    }.get(option, {})
+    assert figures(kind, before) != figures(kind, merged(before, CHANGES[kind][option]))

@@ -32,7 +32,7 @@ def fit(folder: Path) -> None:
         torch.randn(256, 1, 8, 8, generator=generator),
         torch.randint(3, (256,), generator=generator),
         options=TrainingOptions(epochs=24, batch_size=32, learning_rate=0.01, averaging=0.9),
-        checkpoint=Checkpoint(folder / "checkpoint.safetensors", "killed", resume=True, seconds_between=0.0),
+        checkpoint=Checkpoint(folder / "checkpoint.safetensors", "killed", resume=True, share=1e9),
     )
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
     save_file(state, folder / "weights.safetensors")

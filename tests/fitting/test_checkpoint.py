@@ -53,7 +53,7 @@ def test_a_cut_run_ends_as_the_whole_one_does(tmp_path, optimizer, patience):
             options=options,
             validation=rows(),
             on_epoch=cut,
-            checkpoint=Checkpoint(path, "this run", resume=False, seconds_between=0.0),
+            checkpoint=Checkpoint(path, "this run", resume=False, share=1e9),
         )
     resumed = network()
     result = fit_network(
@@ -61,7 +61,7 @@ def test_a_cut_run_ends_as_the_whole_one_does(tmp_path, optimizer, patience):
         *rows(),
         options=options,
         validation=rows(),
-        checkpoint=Checkpoint(path, "this run", resume=True, seconds_between=0.0),
+        checkpoint=Checkpoint(path, "this run", resume=True, share=1e9),
     )
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
@@ -88,9 +88,7 @@ def test_a_fit_killed_at_any_moment_ends_with_the_same_bits(tmp_path):
 
 def test_a_write_that_is_cut_leaves_the_checkpoint_before_it(tmp_path, monkeypatch):
     path = tmp_path / "checkpoint.safetensors"
-    fit_network(
-        network(), *rows(), options=OPTIONS, checkpoint=Checkpoint(path, "a", resume=False, seconds_between=0.0)
-    )
+    fit_network(network(), *rows(), options=OPTIONS, checkpoint=Checkpoint(path, "a", resume=False, share=1e9))
     before = path.read_bytes()
     checkpoint = Checkpoint(path, "a", resume=True)
     state = checkpoint.read()
@@ -109,9 +107,7 @@ def test_a_write_that_is_cut_leaves_the_checkpoint_before_it(tmp_path, monkeypat
 
 def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     path = tmp_path / "checkpoint.safetensors"
-    fit_network(
-        network(), *rows(), options=OPTIONS, checkpoint=Checkpoint(path, "a", resume=False, seconds_between=0.0)
-    )
+    fit_network(network(), *rows(), options=OPTIONS, checkpoint=Checkpoint(path, "a", resume=False, share=1e9))
     with pytest.raises(ModelFileError, match="the checkpoint is of another run"):
         Checkpoint(path, "b", resume=True).read()
     assert Checkpoint(path, "b", resume=False).read() is None
@@ -127,15 +123,13 @@ def test_a_damaged_checkpoint_is_refused(tmp_path, content):
 
 def test_a_truncated_checkpoint_is_refused(tmp_path):
     path = tmp_path / "checkpoint.safetensors"
-    fit_network(
-        network(), *rows(), options=OPTIONS, checkpoint=Checkpoint(path, "a", resume=False, seconds_between=0.0)
-    )
+    fit_network(network(), *rows(), options=OPTIONS, checkpoint=Checkpoint(path, "a", resume=False, share=1e9))
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(ModelFileError, match="damaged"):
         Checkpoint(path, "a", resume=True).read()
 
 
-def test_states_are_written_no_oftener_than_asked(tmp_path):
-    checkpoint = Checkpoint(tmp_path / "checkpoint.safetensors", "a", resume=False, seconds_between=3600.0)
+def test_the_first_epoch_is_written_and_then_no_more_than_the_share_of_time(tmp_path, monkeypatch):
+    checkpoint = Checkpoint(tmp_path / "checkpoint.safetensors", "a", resume=True, share=1e-9)
     fit_network(network(), *rows(), options=OPTIONS, checkpoint=checkpoint)
-    assert not checkpoint.path.exists()
+    assert checkpoint.read().epoch == 1

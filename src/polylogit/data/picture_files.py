@@ -12,20 +12,17 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from polylogit.data.picture_names import PICTURE_ENDINGS
 from polylogit.data.pictures import Pictures
 from polylogit.errors import DataError
 
 __all__ = [
-    "PICTURE_ENDINGS",
     "class_folders",
     "common_form",
     "labelled_pictures",
     "picture_files",
     "read_pictures",
 ]
-
-PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-"""The endings of the picture files that can be read."""
 
 _LONGEST_KEPT = 96
 _USUAL_SIDE = 64

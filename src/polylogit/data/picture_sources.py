@@ -19,28 +19,16 @@ from jaxtyping import Int
 from torch import Tensor
 
 from polylogit.data.idx import read_idx
-from polylogit.data.picture_files import common_form, labelled_pictures, read_pictures
+from polylogit.data.picture_files import class_folders, common_form, labelled_pictures, picture_files, read_pictures
+from polylogit.data.picture_names import IDX_SETS, NAMED_PICTURES, OTHER_SETS, PICTURE_ENDINGS
 from polylogit.data.pictures import Pictures, pictures_from_array
 from polylogit.data.split import Split
 from polylogit.errors import DataError
 
-__all__ = ["NAMED_PICTURES", "PictureSource", "default_data_root", "open_named_pictures", "open_picture_folder"]
+__all__ = ["PictureSource", "default_data_root", "open_pictures", "read_unlabelled"]
 
-_IDX_SETS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "kmnist": "KMNIST"}
 _IDX_PREFIXES = ("train", "t10k")
-_OTHER_SETS = {
-    "qmnist": ("QMNIST", {}),
-    "cifar10": ("CIFAR10", {}),
-    "cifar100": ("CIFAR100", {}),
-    **{
-        f"emnist-{split}": ("EMNIST", {"split": split})
-        for split in ("balanced", "byclass", "bymerge", "digits", "letters", "mnist")
-    },
-}
 _DIGITS = tuple("0123456789")
-
-NAMED_PICTURES = (*_IDX_SETS, *_OTHER_SETS)
-"""The picture data sets that go by a name."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +66,62 @@ def default_data_root() -> Path:
     return (Path(cache) if cache else Path.home() / ".cache") / "polylogit"
 
 
+def open_pictures(
+    data: str, *, root: Path | None = None, side: int | None = None, form: tuple[int, int, int] | None = None
+) -> PictureSource:
+    """Read labelled pictures by name or from a folder with one folder per class.
+
+    Args:
+        data: What stands for DATA on the command line.
+        root: Where data sets lie; see `open_named_pictures`.
+        side: Height and width that pictures in files are brought to; see `common_form` when left out.
+        form: Channels, height and width that pictures in files are brought to, whatever they are.
+
+    Returns:
+        The pictures.
+
+    Raises:
+        DataError: There are no such pictures, or they are damaged.
+    """
+    if data in NAMED_PICTURES:
+        return open_named_pictures(data, root)
+    folder = Path(data)
+    if not folder.is_dir():
+        raise DataError(f"{data}: expected a folder with one folder of pictures per class, got one file.")
+    return open_picture_folder(folder, side, form)
+
+
+def read_unlabelled(data: str, form: tuple[int, int, int], root: Path | None = None) -> Pictures:
+    """Read pictures to predict the classes of.
+
+    Args:
+        data: A picture file, a folder of pictures, a folder of folders of pictures, or the name of a data set: of that
+            the part that it keeps for testing.
+        form: Channels, height and width that pictures in files are brought to.
+        root: Where data sets lie; see `open_named_pictures`.
+
+    Returns:
+        The pictures, with their files where they came from files.
+
+    Raises:
+        DataError: There are no pictures, or one is damaged.
+    """
+    if data in NAMED_PICTURES:
+        source = open_named_pictures(data, root)
+        return Pictures(source.pictures.pixels[source.own_split.test if source.own_split else slice(None)])
+    path = Path(data)
+    if path.is_dir():
+        files = [file for folder in (path, *class_folders(path)) for file in picture_files(folder)]
+        if not files:
+            endings = ", ".join(PICTURE_ENDINGS)
+            raise DataError(f"{data}: no picture in this folder or in those inside it. Expected {endings}.")
+    elif path.is_file():
+        files = [path]
+    else:
+        raise DataError(f"{data}: there is no such file, folder or data name. Data sets: {', '.join(NAMED_PICTURES)}.")
+    return read_pictures(files, form)
+
+
 def open_named_pictures(name: str, root: Path | None = None) -> PictureSource:
     """Read a picture data set, fetching it first where it is not there yet.
 
@@ -93,15 +137,18 @@ def open_named_pictures(name: str, root: Path | None = None) -> PictureSource:
         DataError: The files are not there and cannot be fetched, or are damaged.
     """
     root = default_data_root() if root is None else root
-    return _open_idx_set(name, root) if name in _IDX_SETS else _open_other_set(name, root)
+    return _open_idx_set(name, root) if name in IDX_SETS else _open_other_set(name, root)
 
 
-def open_picture_folder(folder: Path, side: int | None = None) -> PictureSource:
+def open_picture_folder(
+    folder: Path, side: int | None = None, form: tuple[int, int, int] | None = None
+) -> PictureSource:
     """Read a folder with one folder of pictures per class.
 
     Args:
         folder: See `polylogit.data.picture_files`.
         side: Height and width that the pictures are brought to; see `common_form` when left out.
+        form: Channels, height and width that they are brought to, whatever they are.
 
     Returns:
         The pictures, class by class.
@@ -110,7 +157,7 @@ def open_picture_folder(folder: Path, side: int | None = None) -> PictureSource:
         DataError: See `labelled_pictures`, `common_form` and `read_pictures`.
     """
     files, labels = labelled_pictures(folder)
-    pictures = read_pictures(files, common_form(files, side))
+    pictures = read_pictures(files, form or common_form(files, side))
     class_names = tuple(dict.fromkeys(labels))
     index_of = {label: index for index, label in enumerate(class_names)}
     digest = hashlib.sha256()
@@ -130,8 +177,8 @@ def open_picture_folder(folder: Path, side: int | None = None) -> PictureSource:
 def _open_idx_set(name: str, root: Path) -> PictureSource:
     import torchvision  # noqa: PLC0415 - slow to import, and only needed for pictures by name
 
-    kind = getattr(torchvision.datasets, _IDX_SETS[name])
-    raw = root / _IDX_SETS[name] / "raw"
+    kind = getattr(torchvision.datasets, IDX_SETS[name])
+    raw = root / IDX_SETS[name] / "raw"
     checksums: dict[str, str] = dict(kind.resources)
     if not all(_as_it_lies(raw, file) for file in checksums):
         _fetch(name, kind, root, [str(raw / file) for file in checksums])
@@ -163,7 +210,7 @@ def _as_it_lies(raw: Path, packed: str) -> Path | None:
 def _open_other_set(name: str, root: Path) -> PictureSource:
     import torchvision  # noqa: PLC0415 - slow to import, and only needed for pictures by name
 
-    called, options = _OTHER_SETS[name]
+    called, options = OTHER_SETS[name]
     kind = getattr(torchvision.datasets, called)
     try:
         parts = [kind(root, train=train, **options) for train in (True, False)]

@@ -58,29 +58,31 @@ class Checkpoint:
         path: Of the file.
         identity: What makes this run: its recipe and data, as text. A checkpoint of another identity is refused.
         resume: Whether a checkpoint that is there is taken up; else it is passed over, and overwritten in time.
-        seconds_between: A state is written when the last one is older than this.
+        share: The most of the fit's time that writing may take: after a write of t seconds none follows for t / share.
     """
 
-    def __init__(self, path: Path, identity: str, *, resume: bool, seconds_between: float = 5.0) -> None:
+    def __init__(self, path: Path, identity: str, *, resume: bool, share: float = 0.05) -> None:
         self.path = path
         self.identity = identity
         self.resume = resume
-        self.seconds_between = seconds_between
-        self._written = time.monotonic()
+        self.share = share
+        self._next = 0.0
 
     def is_due(self) -> bool:
         """Whether it is time to write."""
-        return time.monotonic() - self._written >= self.seconds_between
+        return time.monotonic() >= self._next
 
     def write(self, state: TrainingState) -> None:
         """Write a state, whole or not at all."""
+        start = time.monotonic()
         entries = {name: value for name, value in vars(state).items() if name != "tensors"}
         entries |= {"format_version": _FORMAT_VERSION, "identity": self.identity}
         tensors = {name: value.detach().cpu().contiguous() for name, value in state.tensors.items()}
         content = save_tensors(tensors, metadata={"polylogit_checkpoint": json.dumps(entries)})
         with writing_whole(self.path) as temporary:
             temporary.write_bytes(content)
-        self._written = time.monotonic()
+        end = time.monotonic()
+        self._next = end + (end - start) / self.share
 
     def read(self) -> TrainingState | None:
         """The state to go on from; None where a run is to start anew.

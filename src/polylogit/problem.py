@@ -1,0 +1,97 @@
+"""A classification problem: what DATA and a recipe pose, encoded and split, before anything is fitted.
+
+Owns the plain data that a fit starts from, and how pictures come to be such a problem. It fits nothing and writes
+nothing.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from jaxtyping import Int, Num
+from torch import Tensor
+
+from polylogit.data.encoder import TableEncoder
+from polylogit.data.picture_sources import PictureSource, open_pictures
+from polylogit.data.pictures import PictureEncoder
+from polylogit.data.split import Split, stratified_split
+from polylogit.errors import DataError, did_you_mean
+from polylogit.recipe import AnyRecipe
+
+__all__ = ["PICTURE_TARGET", "Problem", "picture_problem", "targets_by_name"]
+
+PICTURE_TARGET = "class"
+"""What stands for the target's name where the classes are folders or a data set's own."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Rows with a class each, encoded and split.
+
+    Args:
+        name: What messages and results call the data.
+        target: Where the classes come from.
+        fingerprint: Tells whether other data are the same.
+        encoder: From raw rows to inputs, fitted on the training rows.
+        inputs: Features of a table, or pixels of pictures.
+        targets: Class indices.
+        class_names: The classes in the order of their indices.
+        split: Training rows and test rows.
+    """
+
+    name: str
+    target: str
+    fingerprint: str
+    encoder: TableEncoder | PictureEncoder
+    inputs: Num[Tensor, "N ..."]
+    targets: Int[Tensor, " N"]
+    class_names: tuple[str, ...]
+    split: Split
+
+
+def picture_problem(data: str, recipe: AnyRecipe, data_root: Path | None) -> Problem:
+    """The problem that labelled pictures pose.
+
+    Args:
+        data: What stands for DATA on the command line.
+        recipe: Says how pictures in files are sized, and how they are split where the data set has no split of its own.
+        data_root: Where data sets lie.
+
+    Returns:
+        The problem.
+
+    Raises:
+        DataError: The pictures are at fault.
+    """
+    source = open_pictures(data, root=data_root, side=recipe.data.picture_size)
+    split = _split_of(source, recipe)
+    return Problem(
+        name=source.name,
+        target=PICTURE_TARGET,
+        fingerprint=source.fingerprint,
+        encoder=PictureEncoder.fit(source.pictures.pixels[split.train]),
+        inputs=source.pictures.pixels,
+        targets=source.targets,
+        class_names=source.class_names,
+        split=split,
+    )
+
+
+def _split_of(source: PictureSource, recipe: AnyRecipe) -> Split:
+    """The data set's own split; where it has none, the one that the recipe draws."""
+    return source.own_split or stratified_split(source.targets, recipe.data.test_fraction, recipe.seed)
+
+
+def targets_by_name(source: PictureSource, class_names: tuple[str, ...]) -> Int[Tensor, " N"]:
+    """The targets of pictures as indices into a model's classes.
+
+    Raises:
+        DataError: The pictures have a class that the model does not know.
+    """
+    for name in source.class_names:
+        if name not in class_names:
+            raise DataError(
+                f'{source.name}: the class "{name}" is none of the {len(class_names)} that the model knows.'
+                f"{did_you_mean(name, class_names)}"
+            )
+    place = source.targets.new_tensor([class_names.index(name) for name in source.class_names])
+    return place[source.targets]

@@ -1,0 +1,274 @@
+"""From a problem and a recipe to a fitted network and its temperature.
+
+Owns the choice between the exact solver and the training loop, and the rows that calibration rests on. Reading data,
+judging and writing files are the business of `run`.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from polylogit.classes import balanced_class_weight
+from polylogit.data.augmentation import Augmentation
+from polylogit.data.pictures import PictureEncoder
+from polylogit.data.split import stratified_split
+from polylogit.errors import RecipeError
+from polylogit.evaluation import TemperatureFit, fit_temperature
+from polylogit.fitting.checkpoint import Checkpoint
+from polylogit.fitting.convex import IterationRecord, LinearFit, fit_softmax_regression
+from polylogit.fitting.devices import DeviceName, choose_device
+from polylogit.fitting.forward import network_logits
+from polylogit.fitting.held_out import held_out_logits
+from polylogit.fitting.history import EpochRecord
+from polylogit.fitting.loop import fit_network
+from polylogit.fitting.options import TrainingOptions
+from polylogit.model_header import NetworkSpec
+from polylogit.networks import KINDS, LinearNetwork
+from polylogit.problem import Problem
+from polylogit.recipe import MlpRecipe, NetworkRecipe, Recipe
+
+__all__ = ["FittedModel", "Progress", "TrainingPlace", "fit_linear", "fit_model"]
+
+HELD_OUT_TOLERANCE = 1e-3
+"""How exact the fits need to be that only serve the calibration; those of the classifier itself keep the recipe's."""
+
+USUAL_BATCH = 256
+VALIDATION_ROWS = 2000
+
+Progress = Callable[[IterationRecord | EpochRecord], None]
+
+
+@dataclass(frozen=True)
+class TrainingPlace:
+    """Where a network is fitted, and where the fit can be taken up again.
+
+    Args:
+        device: The device asked for.
+        checkpoint: The file that keeps the state of the fit; None: none is kept.
+        resume: Whether to go on from it.
+    """
+
+    device: DeviceName = "auto"
+    checkpoint: Path | None = None
+    resume: bool = False
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """What a fit gives.
+
+    Args:
+        network: With its weights, on the CPU, in evaluation mode.
+        spec: What builds it again.
+        calibration: The temperature and what it rests on; None where the recipe wants none, or rows
+            were too few.
+        epochs: Iterations of the solver, or epochs of the loop.
+        message: How the fit ended, in words.
+        whole: Whether it came to its own end; False after an interrupt or a divergence.
+        history: One record per epoch, as plain data.
+    """
+
+    network: nn.Module
+    spec: NetworkSpec
+    calibration: TemperatureFit | None
+    epochs: int
+    message: str
+    whole: bool
+    history: tuple[dict[str, Any], ...]
+
+
+def fit_model(
+    problem: Problem, recipe: Recipe | NetworkRecipe, *, place: TrainingPlace, on_progress: Progress | None
+) -> FittedModel:
+    """Fit the model that the recipe wants on the training rows of the problem.
+
+    Args:
+        problem: Rows, encoded and split; the test rows are not looked at.
+        recipe: Which model, and how it is fitted.
+        place: Device and checkpoint.
+        on_progress: Called after every iteration or epoch.
+
+    Returns:
+        The fitted model.
+
+    Raises:
+        RecipeError: The recipe does not fit the data.
+        DivergenceError: A network's loss was NaN or infinite before one epoch was whole.
+    """
+    if isinstance(recipe, Recipe):
+        return _linear_model(problem, recipe, on_progress)
+    return _network_model(problem, recipe, place, on_progress)
+
+
+def _linear_model(problem: Problem, recipe: Recipe, on_progress: Progress | None) -> FittedModel:
+    rows = problem.split.train
+    inputs, targets, classes = problem.inputs[rows], problem.targets[rows], len(problem.class_names)
+    if isinstance(problem.encoder, PictureEncoder):
+        inputs = problem.encoder.prepare(inputs).flatten(1)
+    history: list[dict[str, Any]] = []
+
+    def record(iteration: IterationRecord) -> None:
+        history.append(
+            {
+                "epoch": iteration.iteration,
+                "objective": iteration.objective,
+                "optimality_gap": iteration.optimality_gap,
+                "seconds": round(iteration.seconds, 6),
+            }
+        )
+        if on_progress is not None:
+            on_progress(iteration)
+
+    fit = fit_linear(inputs, targets, classes, recipe, record)
+    return FittedModel(
+        network=LinearNetwork.with_weights(fit.weight, fit.bias),
+        spec=NetworkSpec(kind="linear", options={"features": inputs.shape[1], "classes": classes}),
+        calibration=_cross_fitted_temperature(inputs, targets, classes, recipe),
+        epochs=fit.iterations,
+        message=f"{fit.iterations} iterations: {fit.message}",
+        whole=True,
+        history=tuple(history),
+    )
+
+
+def fit_linear(
+    inputs: Float[Tensor, "N D"],
+    targets: Int[Tensor, " N"],
+    classes: int,
+    recipe: Recipe,
+    on_iteration: Callable[[IterationRecord], None] | None,
+) -> LinearFit:
+    """Softmax regression as the recipe wants it; see `fit_softmax_regression`."""
+    training = recipe.training
+    balanced = training.class_weight == "balanced"
+    return fit_softmax_regression(
+        inputs,
+        targets,
+        classes=classes,
+        C=training.C,
+        sample_weight=balanced_class_weight(targets, classes)[targets] if balanced else None,
+        tolerance=training.tolerance,
+        max_iterations=training.epochs,
+        on_iteration=on_iteration,
+    )
+
+
+def _cross_fitted_temperature(
+    inputs: Float[Tensor, "N D"], targets: Int[Tensor, " N"], classes: int, recipe: Recipe
+) -> TemperatureFit | None:
+    """A temperature from training rows, each scored by a model that was fitted without it."""
+    if recipe.calibration.method == "none":
+        return None
+    looser = recipe.training.model_copy(update={"tolerance": max(recipe.training.tolerance, HELD_OUT_TOLERANCE)})
+    recipe = recipe.model_copy(update={"training": looser})
+
+    def fit_and_score(fitted: Int[Tensor, " A"], scored: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
+        fit = fit_linear(inputs[fitted], targets[fitted], classes, recipe, on_iteration=None)
+        return (inputs[scored].double() @ fit.weight.T.double() + fit.bias.double()).float()
+
+    held_out = held_out_logits(targets, fit_and_score, seed=recipe.seed)
+    return None if held_out is None else fit_temperature(held_out.logits, targets[held_out.rows])
+
+
+def _network_model(
+    problem: Problem, recipe: NetworkRecipe, place: TrainingPlace, on_progress: Progress | None
+) -> FittedModel:
+    training, classes = recipe.training, len(problem.class_names)
+    rows = problem.split.train
+    share = training.validation_fraction or min(0.2, VALIDATION_ROWS / len(rows))
+    parts = stratified_split(problem.targets[rows], share, recipe.seed)
+    fitted, held_out = rows[parts.train], rows[parts.test]
+    targets, held_out_targets = problem.targets[fitted], problem.targets[held_out]
+    held_out_inputs = problem.inputs[held_out]
+    spec = NetworkSpec(kind=recipe.model.kind, options=_network_options(problem, recipe))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        network = KINDS[spec.kind](**spec.options)
+    prepare = problem.encoder.prepare if isinstance(problem.encoder, PictureEncoder) else None
+    fit = fit_network(
+        network,
+        problem.inputs[fitted],
+        targets,
+        options=_options(recipe, rows=len(fitted)),
+        validation=(held_out_inputs, held_out_targets),
+        class_weight=balanced_class_weight(targets, classes) if training.class_weight == "balanced" else None,
+        prepare=prepare,
+        augment=_augmentation(problem, recipe),
+        device=choose_device(place.device),
+        on_epoch=on_progress,
+        checkpoint=None
+        if place.checkpoint is None
+        else Checkpoint(place.checkpoint, _identity(problem, recipe), resume=place.resume),
+    )
+    calibration = None
+    if recipe.calibration.method == "temperature":
+        logits = network_logits(network, held_out_inputs, prepare=prepare)
+        calibration = fit_temperature(logits, held_out_targets)
+    network.to("cpu")
+    return FittedModel(
+        network=network,
+        spec=spec,
+        calibration=calibration,
+        epochs=fit.epochs,
+        message=fit.message,
+        whole=fit.ended in ("finished", "early"),
+        history=tuple(asdict(record) for record in fit.history),
+    )
+
+
+def _network_options(problem: Problem, recipe: NetworkRecipe) -> dict[str, Any]:
+    options = recipe.model.model_dump(mode="json", exclude={"kind"})
+    classes = len(problem.class_names)
+    if isinstance(recipe, MlpRecipe):
+        return {"features": problem.encoder.features, "classes": classes, **options}
+    if not isinstance(problem.encoder, PictureEncoder):
+        raise RecipeError(
+            f"{problem.name}: a network of kind {recipe.model.kind} takes pictures, and this is a table. "
+            "Take --model linear or --model mlp."
+        )
+    channels, height, width = problem.encoder.input_shape
+    return {"channels": channels, "height": height, "width": width, "classes": classes, **options}
+
+
+def _augmentation(problem: Problem, recipe: NetworkRecipe) -> Augmentation | None:
+    augmentation = Augmentation(**recipe.augmentation.model_dump())
+    if not augmentation.changes_anything:
+        return None
+    if not isinstance(problem.encoder, PictureEncoder):
+        raise RecipeError(f"{problem.name}: augmentation is for pictures, and this is a table. Leave it out.")
+    return augmentation
+
+
+def _options(recipe: NetworkRecipe, rows: int) -> TrainingOptions:
+    """The loop's options; where a recipe writes 0 for "off", the loop has None."""
+    training = recipe.training
+    return TrainingOptions(
+        epochs=training.epochs,
+        batch_size=training.batch_size or min(USUAL_BATCH, max(1, rows // 8)),
+        optimizer=training.optimizer,
+        learning_rate=training.learning_rate,
+        momentum=training.momentum,
+        weight_decay=training.weight_decay,
+        schedule=training.schedule,
+        warmup_fraction=training.warmup_fraction,
+        label_smoothing=training.label_smoothing,
+        gradient_clip=training.gradient_clip or None,
+        accumulation=training.accumulation,
+        averaging=training.averaging or None,
+        patience=training.patience or None,
+        precision=training.precision,
+        seed=recipe.seed,
+    )
+
+
+def _identity(problem: Problem, recipe: NetworkRecipe) -> str:
+    """What must be the same for a checkpoint to be of this run."""
+    parts = {"recipe": recipe.as_entries(), "data": problem.fingerprint, "polylogit": version("polylogit")}
+    return json.dumps(parts, sort_keys=True)
