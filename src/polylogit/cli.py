@@ -46,6 +46,9 @@ DataRoot = Annotated[
     typer.Option(metavar="FOLDER", help="Where data sets with a name lie or shall go. [default: POLYLOGIT_DATA]"),
 ]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model file that polylogit train wrote.")]
+Report = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write the judgement as one HTML page that opens offline.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")]
 
 
@@ -93,6 +96,9 @@ def train(
     out: Annotated[
         Path | None, typer.Option(metavar="MODEL", help="The model file. [default: runs/DATA-MODEL/model.safetensors]")
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The report. [default: report.html beside the model file]")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Of every random draw. [default: 0]")] = None,
     device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where a network is fitted.")] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the network's fit that was cut.")] = False,
@@ -116,8 +122,16 @@ def train(
         from polylogit import run
 
         with _fitting(Console(stderr=True), checked) as told:
+            out = out or run.default_model_path(data, checked.model.kind)
             result = run.train(
-                data, checked, out=out, data_root=data_root, device=device, resume=resume, on_progress=told
+                data,
+                checked,
+                out=out,
+                report=report or out.with_name("report.html"),
+                data_root=data_root,
+                device=device,
+                resume=resume,
+                on_progress=told,
             )
         if not result.whole:
             typer.echo(f"note: {result.fit_message}", err=True)
@@ -125,6 +139,7 @@ def train(
             typer.echo(json.dumps(result.as_json(), ensure_ascii=False))
             return
         from polylogit.report.terminal import judgement
+        from polylogit.report.words import calibration_in_short
 
         trained_on = result.classifier.trained_on
         console.print(
@@ -133,26 +148,34 @@ def train(
             highlight=False,
         )
         console.print(judgement(result.test, result.train), highlight=False)
+        calibrated = calibration_in_short(result.calibration, result.test, result.test_uncalibrated)
+        console.print(f"\n{calibrated}", highlight=False)
         console.print(
-            f"\nmodel    {result.model_path}\nhistory  {result.history_path}", highlight=False, soft_wrap=True
+            f"\nmodel    {result.model_path}\nhistory  {result.history_path}\nreport   {result.report_path}",
+            highlight=False,
+            soft_wrap=True,
         )
         console.print(f"\nNext: polylogit predict {result.model_path} {data}", highlight=False, soft_wrap=True)
 
 
 @app.command(epilog="Example: polylogit evaluate runs/zoo-linear/model.safetensors zoo")
-def evaluate(model: Model, data: Data, data_root: DataRoot = None, as_json: Json = False) -> None:
+def evaluate(
+    model: Model, data: Data, report: Report = None, data_root: DataRoot = None, as_json: Json = False
+) -> None:
     """Judge a saved model on rows whose classes are known."""
     console = _console(as_json)
     with _faults_told():
         from polylogit import run
 
-        result = run.evaluate(model, data, data_root=data_root)
+        result = run.evaluate(model, data, report=report, data_root=data_root)
         if as_json:
             typer.echo(json.dumps(result.as_json(), ensure_ascii=False))
             return
         from polylogit.report.terminal import judgement
 
         console.print(judgement(result.test), highlight=False)
+        if report is not None:
+            console.print(f"\nreport   {report}", highlight=False, soft_wrap=True)
         _tell_notes(result.notes)
 
 
@@ -166,13 +189,17 @@ def predict(
             metavar="FILE", help="Where to write: .csv, .parquet or .jsonl. [default: CSV on standard output]"
         ),
     ] = None,
+    abstain_below: Annotated[
+        float | None,
+        typer.Option(metavar="P", help="Give no class to rows whose top probability is below P; the report advises."),
+    ] = None,
     data_root: DataRoot = None,
 ) -> None:
     """Predict the class of each row, with a probability per class."""
     with _faults_told():
         from polylogit import run
 
-        result = run.predict(model, data, out, data_root=data_root)
+        result = run.predict(model, data, out, abstain_below=abstain_below, data_root=data_root)
         _tell_notes(result.notes)
         if out is None:
             typer.echo(result.frame.write_csv(), nl=False)

@@ -7,6 +7,7 @@ nothing.
 from dataclasses import dataclass
 from pathlib import Path
 
+import polars as pl
 from jaxtyping import Int, Num
 from torch import Tensor
 
@@ -36,6 +37,7 @@ class Problem:
         targets: Class indices.
         class_names: The classes in the order of their indices.
         split: Training rows and test rows.
+        table: The feature columns before they were encoded; None for pictures.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Problem:
     targets: Int[Tensor, " N"]
     class_names: tuple[str, ...]
     split: Split
+    table: pl.DataFrame | None = None
 
 
 def picture_problem(data: str, recipe: AnyRecipe, data_root: Path | None) -> Problem:

@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from polylogit.classes import class_indices, ordered_class_names
@@ -33,6 +33,8 @@ from polylogit.fitting.devices import DeviceName
 from polylogit.model_header import TrainedOn
 from polylogit.problem import Problem, picture_problem, targets_by_name
 from polylogit.recipe import AnyRecipe, Recipe
+from polylogit.report import write_report
+from polylogit.reporting import report_data
 from polylogit.training import Progress, TrainingPlace, fit_model
 from polylogit.whole_file import writing_whole
 
@@ -68,6 +70,7 @@ class TrainingRun:
         seconds: Wall time from reading the data to the written model.
         model_path: The model file.
         history_path: One JSON object per epoch.
+        report_path: The page; None where none was asked for.
     """
 
     data: str
@@ -83,6 +86,7 @@ class TrainingRun:
     seconds: float
     model_path: Path
     history_path: Path
+    report_path: Path | None
 
     def as_json(self) -> dict[str, Any]:
         """The object that `polylogit train --json` prints."""
@@ -104,7 +108,7 @@ class TrainingRun:
             "seed": self.recipe.seed,
             "model_path": str(self.model_path),
             "history_path": str(self.history_path),
-            "report_path": None,
+            "report_path": None if self.report_path is None else str(self.report_path),
         }
 
 
@@ -118,6 +122,7 @@ class Judgement:
         classifier: The classifier judged.
         test: Figures on the rows.
         notes: What a reader must know to take the figures rightly.
+        report_path: The page; None where none was asked for.
     """
 
     data: str
@@ -125,6 +130,7 @@ class Judgement:
     classifier: Classifier
     test: Evaluation
     notes: tuple[str, ...]
+    report_path: Path | None
 
     def as_json(self) -> dict[str, Any]:
         """The object that `polylogit evaluate --json` prints."""
@@ -136,7 +142,7 @@ class Judgement:
             "test": self.test.as_json(),
             "temperature": self.classifier.temperature,
             "model_path": str(self.model_path),
-            "report_path": None,
+            "report_path": None if self.report_path is None else str(self.report_path),
             "notes": list(self.notes),
         }
 
@@ -146,9 +152,9 @@ class Predictions:
     """What `predict` gives.
 
     Args:
-        frame: For picture files the column `file`; the column `class`, then one column `probability_NAME` per class;
-            rows in the order of the data.
-        notes: Columns left aside and values never seen in training.
+        frame: For picture files the column `file`; the column `class`, missing where the classifier abstains; then one
+            column `probability_NAME` per class. Rows in the order of the data.
+        notes: Columns left aside, values never seen in training, and how many rows were answered.
     """
 
     frame: pl.DataFrame
@@ -170,6 +176,7 @@ def train(
     recipe: AnyRecipe,
     *,
     out: Path | None = None,
+    report: Path | None = None,
     data_root: Path | None = None,
     device: DeviceName = "auto",
     resume: bool = False,
@@ -182,6 +189,7 @@ def train(
         recipe: Everything else that the run depends on. The same data, recipe, device and versions give the same
             model file.
         out: The model file; `history.jsonl` is written beside it, and while a network is fitted its checkpoint.
+        report: Where to write the report, an HTML page; nowhere when left out.
         data_root: Where data sets with a name lie; see `polylogit.data.picture_sources`.
         device: Where a network is fitted; linear models are fitted on the CPU.
         resume: Whether to go on from the checkpoint of a run of the same recipe on the same data that was cut.
@@ -225,31 +233,50 @@ def train(
     train_logits, test_logits = (
         classifier.logits_of_inputs(problem.inputs[rows]) for rows in (split.train, split.test)
     )
+    test_targets = targets[split.test]
+    test = evaluate_logits(test_logits, test_targets, problem.class_names)
+    uncalibrated = evaluate_logits(test_logits * classifier.temperature, test_targets, problem.class_names)
     history_path = model_path.with_name("history.jsonl")
     classifier.save(model_path)
     _write_history(history_path, fit.history)
     if fit.whole:
         checkpoint.unlink(missing_ok=True)
+    seconds = time.perf_counter() - start
+    if report is not None:
+        page = report_data(
+            classifier,
+            test,
+            test_logits,
+            test_targets,
+            data=problem.name,
+            model_path=model_path,
+            rows=problem.inputs[split.test] if problem.table is None else problem.table[split.test.numpy()],
+            uncalibrated=uncalibrated,
+            calibration=fit.calibration,
+            row_numbers=split.test + 1,
+            history=fit.history,
+            facts={"fit": fit.message, "seconds": f"{seconds:.1f}"},
+        )
+        write_report(page, report)
     return TrainingRun(
         data=problem.name,
         recipe=recipe,
         classifier=classifier,
         train=evaluate_logits(train_logits, targets[split.train], problem.class_names),
-        test=evaluate_logits(test_logits, targets[split.test], problem.class_names),
-        test_uncalibrated=evaluate_logits(
-            test_logits * classifier.temperature, targets[split.test], problem.class_names
-        ),
+        test=test,
+        test_uncalibrated=uncalibrated,
         calibration=fit.calibration,
         epochs=fit.epochs,
         whole=fit.whole,
         fit_message=fit.message,
-        seconds=time.perf_counter() - start,
+        seconds=seconds,
         model_path=model_path,
         history_path=history_path,
+        report_path=report,
     )
 
 
-def evaluate(model_path: Path, data: str, *, data_root: Path | None = None) -> Judgement:
+def evaluate(model_path: Path, data: str, *, report: Path | None = None, data_root: Path | None = None) -> Judgement:
     """Judge a saved classifier on rows with known classes.
 
     Where the data are the very file that the model was trained on, only the rows held out then are judged.
@@ -257,6 +284,7 @@ def evaluate(model_path: Path, data: str, *, data_root: Path | None = None) -> J
     Args:
         model_path: A model file.
         data: What stands for DATA on the command line; it holds the target column too, or a folder per class.
+        report: Where to write the report, an HTML page; nowhere when left out.
         data_root: Where data sets with a name lie.
 
     Returns:
@@ -268,38 +296,49 @@ def evaluate(model_path: Path, data: str, *, data_root: Path | None = None) -> J
     """
     classifier = Classifier.load(model_path)
     if isinstance(classifier.preprocessing, PictureEncoder):
-        return _judge_pictures(model_path, classifier, classifier.preprocessing.input_shape, data, data_root)
+        form = classifier.preprocessing.input_shape
+        return _judge_pictures(model_path, classifier, form, data, data_root=data_root, report=report)
     source = open_source(data, _dialect(Recipe.from_entries(classifier.recipe)))
     trained_on = classifier.trained_on
     labels = _labels(source, trained_on.target)
     targets = _known_indices(labels, classifier.class_names, source.name, trained_on.target)
-    frame = source.frame
-    notes = []
+    rows, notes = torch.arange(len(targets)), []
     if source.fingerprint == trained_on.fingerprint:
         recipe = Recipe.from_entries(classifier.recipe)
         rows = stratified_split(targets, recipe.data.test_fraction, recipe.seed).test
-        frame, targets = frame[rows.numpy()], targets[rows]
         notes.append(
             f"{source.name} is what the model was trained on: only the {len(rows)} rows held out then are judged."
         )
+    frame, targets = source.frame[rows.numpy()], targets[rows]
     logits, strangers = classifier.logits_counting(frame, source.name)
-    notes = [*_notes(classifier.preprocessing, trained_on.target, frame, strangers), *notes]
-    return Judgement(
-        data=source.name,
-        model_path=model_path,
-        classifier=classifier,
-        test=evaluate_logits(logits, targets, classifier.class_names),
-        notes=tuple(notes),
+    return _judgement(
+        source.name,
+        model_path,
+        classifier,
+        logits,
+        targets,
+        rows=frame.select([column.name for column in classifier.preprocessing.columns]),
+        row_numbers=rows + 1,
+        notes=(*_notes(classifier.preprocessing, trained_on.target, frame, strangers), *notes),
+        report=report,
     )
 
 
-def predict(model_path: Path, data: str, out: Path | None = None, *, data_root: Path | None = None) -> Predictions:
+def predict(
+    model_path: Path,
+    data: str,
+    out: Path | None = None,
+    *,
+    abstain_below: float | None = None,
+    data_root: Path | None = None,
+) -> Predictions:
     """Predict the class of each row, with a probability per class.
 
     Args:
         model_path: A model file.
         data: What stands for DATA on the command line; columns in any order, the target need not be there.
         out: Where to write the predictions: .csv, .parquet or .jsonl; nowhere when left out.
+        abstain_below: Give no class to a row whose top probability is below this, 0 to 1.
         data_root: Where data sets with a name lie.
 
     Returns:
@@ -308,8 +347,11 @@ def predict(model_path: Path, data: str, out: Path | None = None, *, data_root: 
     Raises:
         ModelFileError: The model file is at fault.
         DataError: The data are at fault.
-        PolylogitError: The predictions cannot be written, or their ending is not known.
+        RecipeError: The ending of `out` is not known, or `abstain_below` is no probability.
+        PolylogitError: The predictions cannot be written.
     """
+    if abstain_below is not None and not 0 <= abstain_below <= 1:
+        raise RecipeError(f"--abstain-below {abstain_below:g}: expected a probability, 0 to 1.")
     if out is not None and out.suffix.lower() not in PREDICTION_ENDINGS:
         raise RecipeError(f"--out {out}: the ending is not known. Expected one of {', '.join(PREDICTION_ENDINGS)}.")
     classifier = Classifier.load(model_path)
@@ -324,8 +366,13 @@ def predict(model_path: Path, data: str, out: Path | None = None, *, data_root: 
         logits, strangers = classifier.logits_counting(source.frame, source.name)
         notes = _notes(classifier.preprocessing, classifier.trained_on.target, source.frame, strangers)
     probabilities = torch.softmax(logits, dim=1)
-    names = [classifier.class_names[index] for index in probabilities.argmax(dim=1).tolist()]
-    columns["class"] = names
+    top = probabilities.max(dim=1)
+    sure = (top.values >= (abstain_below or 0)).tolist()
+    answers = zip(top.indices.tolist(), sure, strict=True)
+    names = [classifier.class_names[index] if answered else None for index, answered in answers]
+    columns["class"] = pl.Series(names, dtype=pl.String)
+    if abstain_below is not None:
+        notes = (*notes, f"{sum(sure)} of {len(sure)} rows answered; the others are below {abstain_below:g}.")
     for index, name in enumerate(classifier.class_names):
         columns[f"probability_{name}"] = probabilities[:, index].numpy()
     frame = pl.DataFrame(columns)
@@ -339,11 +386,17 @@ def _dialect(recipe: AnyRecipe) -> Dialect:
 
 
 def _judge_pictures(
-    model_path: Path, classifier: Classifier, form: tuple[int, int, int], data: str, data_root: Path | None
+    model_path: Path,
+    classifier: Classifier,
+    form: tuple[int, int, int],
+    data: str,
+    *,
+    data_root: Path | None,
+    report: Path | None,
 ) -> Judgement:
     source = open_pictures(data, root=data_root, form=form)
     targets = targets_by_name(source, classifier.class_names)
-    pixels, notes = source.pictures.pixels, []
+    rows, notes = torch.arange(len(targets)), []
     split = source.own_split
     if split is None and source.fingerprint == classifier.trained_on.fingerprint:
         recipe = Recipe.from_entries(classifier.recipe)
@@ -352,13 +405,51 @@ def _judge_pictures(
             f"{data} is what the model was trained on: only the {len(split.test)} pictures held out are judged."
         )
     if split is not None:
-        pixels, targets = pixels[split.test], targets[split.test]
-    return Judgement(
-        data=source.name,
-        model_path=model_path,
-        classifier=classifier,
-        test=evaluate_logits(classifier.predict_logits(pixels, data), targets, classifier.class_names),
+        rows = split.test
+    pixels = source.pictures.pixels[rows]
+    return _judgement(
+        source.name,
+        model_path,
+        classifier,
+        classifier.predict_logits(pixels, data),
+        targets[rows],
+        rows=pixels,
+        row_numbers=rows + 1,
         notes=tuple(notes),
+        report=report,
+    )
+
+
+def _judgement(
+    data: str,
+    model_path: Path,
+    classifier: Classifier,
+    logits: Float[Tensor, "N K"],
+    targets: Int[Tensor, " N"],
+    *,
+    rows: pl.DataFrame | UInt8[Tensor, "N C H W"],
+    row_numbers: Int[Tensor, " N"],
+    notes: tuple[str, ...],
+    report: Path | None,
+) -> Judgement:
+    test = evaluate_logits(logits, targets, classifier.class_names)
+    if report is not None:
+        uncalibrated = evaluate_logits(logits * classifier.temperature, targets, classifier.class_names)
+        page = report_data(
+            classifier,
+            test,
+            logits,
+            targets,
+            data=data,
+            model_path=model_path,
+            rows=rows,
+            uncalibrated=uncalibrated,
+            row_numbers=row_numbers,
+            notes=notes,
+        )
+        write_report(page, report)
+    return Judgement(
+        data=data, model_path=model_path, classifier=classifier, test=test, notes=notes, report_path=report
     )
 
 
@@ -386,6 +477,7 @@ def _table_problem(source: TableSource, recipe: AnyRecipe) -> tuple[AnyRecipe, P
         targets=targets,
         class_names=class_names,
         split=split,
+        table=features,
     )
     return recipe, problem
 

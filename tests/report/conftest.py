@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 import torch
 
-from polylogit.evaluation import evaluate_logits, fit_temperature
-from polylogit.report import Coefficients, ColumnImportance, ReportData
+from polylogit.evaluation import ColumnImportance, evaluate_logits, fit_temperature
+from polylogit.report import Coefficients, ReportData
 
 FLAGS = (
     "--headless",

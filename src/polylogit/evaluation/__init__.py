@@ -5,6 +5,7 @@
     reliability.py  how far the probabilities can be believed: bins and calibration errors
     coverage.py     what is had by answering only the sure rows
     calibration.py  how to make them believable: the temperature, fitted on held-out rows
+    importance.py   which columns it rests on
     figures.py      all of it about one set of rows: `Evaluation`
 
 Nothing here trains, reads files or draws. Logits come in as they are to be judged: whoever wants the calibrated
@@ -14,6 +15,7 @@ figures divides by the temperature first.
 from polylogit.evaluation.calibration import TemperatureFit, fit_temperature
 from polylogit.evaluation.coverage import Answered, CoverageCurve, answered_above, coverage_curve
 from polylogit.evaluation.figures import Averages, Baselines, ClassFigures, Evaluation, evaluate_logits
+from polylogit.evaluation.importance import ColumnImportance, permutation_importance
 from polylogit.evaluation.reliability import ReliabilityBins, calibration_error, reliability_bins
 from polylogit.evaluation.rows import JudgedRows
 
@@ -22,6 +24,7 @@ __all__ = [
     "Averages",
     "Baselines",
     "ClassFigures",
+    "ColumnImportance",
     "CoverageCurve",
     "Evaluation",
     "JudgedRows",
@@ -32,5 +35,6 @@ __all__ = [
     "coverage_curve",
     "evaluate_logits",
     "fit_temperature",
+    "permutation_importance",
     "reliability_bins",
 ]

@@ -9,7 +9,7 @@ style.py       colours, and matplotlib's SVG made fit for a page
 """
 
 from polylogit.report.content import Coefficients, ReportData
-from polylogit.report.curves import ColumnImportance, plot_importance, plot_learning_curves
+from polylogit.report.curves import plot_importance, plot_learning_curves
 from polylogit.report.mistakes import Mistake, confident_mistakes
 from polylogit.report.page import report_html, write_report
 from polylogit.report.pictures import plot_pictures
@@ -17,7 +17,6 @@ from polylogit.report.plots import plot_confusion, plot_coverage, plot_probabili
 
 __all__ = [
     "Coefficients",
-    "ColumnImportance",
     "Mistake",
     "ReportData",
     "confident_mistakes",

@@ -10,8 +10,7 @@ import polars as pl
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from polylogit.evaluation import Evaluation, TemperatureFit
-from polylogit.report.curves import ColumnImportance
+from polylogit.evaluation import ColumnImportance, Evaluation, TemperatureFit
 
 __all__ = ["Coefficients", "ReportData"]
 

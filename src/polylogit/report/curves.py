@@ -4,33 +4,18 @@ Owns which numbers of a history are drawn together: losses with losses, accuraci
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from polylogit.evaluation import ColumnImportance
 from polylogit.report.style import ACCENT, INK, MUTED, WARM, figure_style
 
-__all__ = ["ColumnImportance", "drawable_curves", "plot_importance", "plot_learning_curves"]
+__all__ = ["drawable_curves", "plot_importance", "plot_learning_curves"]
 
 _COLOURS = (ACCENT, WARM, MUTED, INK)
-
-
-@dataclass(frozen=True)
-class ColumnImportance:
-    """How much the log loss rises when a column's values are shuffled among the rows.
-
-    Args:
-        column: Its name.
-        mean: Mean rise over several shuffles, in nats.
-        spread: Standard deviation over the shuffles.
-    """
-
-    column: str
-    mean: float
-    spread: float
 
 
 def drawable_curves(history: Sequence[Mapping[str, int | float | None]]) -> dict[str, list[str]]:
@@ -89,6 +74,7 @@ def plot_learning_curves(
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         if measure == "optimality gap":
             ax.set_yscale("log")
+            ax.yaxis.set_major_formatter(lambda value, _: f"{value:.0e}")
         if len(curves[measure]) > 1:
             ax.legend()
     return ax

@@ -91,7 +91,7 @@ def _contents(report: ReportData) -> dict[str, Any]:
             "belief": words.belief(evaluation, report.uncalibrated),
             "weakness": words.weakness(evaluation),
             "threshold": words.threshold_advice(evaluation, report.noun),
-            "calibration": words.calibration_told(report.calibration),
+            "calibration": words.calibration_told(report.calibration, report.temperature),
         },
         "figures": _figures(report),
         "curve_names": [f"curve-{name}" for name in ("log-loss", "accuracy", "objective", "optimality-gap")],
@@ -251,8 +251,8 @@ def _recipe_lines(recipe: Mapping[str, object]) -> list[tuple[str, str]]:
     """Options as dotted names with their values, as `--set` takes them."""
     lines: list[tuple[str, str]] = []
     for key, value in recipe.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and value:
             lines += [(f"{key}.{name}", text) for name, text in _recipe_lines(value)]
         else:
-            lines.append((key, str(value)))
+            lines.append((key, "none" if value in ([], {}, ()) else str(value)))
     return lines

@@ -36,6 +36,7 @@ def _summary(test: Evaluation, train: Evaluation | None) -> Table:
     rows = [
         ("accuracy", "accuracy", ".1%", f"95% interval {low:.1%} to {high:.1%}"),
         ("log loss", "log_loss", ".4f", f"nats; class frequencies alone: {test.baselines.frequency_log_loss:.4f}"),
+        ("Brier score", "brier_score", ".4f", "squared distance from the truth, 0 to 2"),
         ("calibration error", "calibration_error", ".4f", "of the top probability"),
     ]
     for label, figure, form, words in rows:

@@ -5,20 +5,34 @@ Owns the words alone: every number comes from `Evaluation` as it is.
 
 from polylogit.evaluation import Evaluation, TemperatureFit
 
-__all__ = ["belief", "calibration_told", "headline", "most_confused", "percent", "threshold_advice", "weakness"]
+__all__ = [
+    "belief",
+    "calibration_in_short",
+    "calibration_told",
+    "headline",
+    "most_confused",
+    "percent",
+    "threshold_advice",
+    "weakness",
+]
 
 FEW_ROWS = 1000
 
 
 def percent(share: float | None, decimals: int = 1) -> str:
-    """A share as people write it; a dash where it is not defined.
+    """A share as people write it; a dash where it is not defined. Only all is 100%, and only none is 0%.
 
     Example:
-        >>> percent(0.8914), percent(None), percent(1.0)
-        ('89.1%', '–', '100%')
+        >>> percent(0.8914), percent(None), percent(1.0), percent(0.9999)
+        ('89.1%', '–', '100%', '>99.9%')
     """
     if share is None:
         return "–"
+    least = 10.0 ** -(decimals + 2)
+    if 0 < share < least / 2:
+        return f"<{least:.{decimals}%}"
+    if 1 - least / 2 < share < 1:
+        return f">{1 - least:.{decimals}%}"
     return f"{share:.{decimals}%}".replace(f".{'0' * decimals}%", "%")
 
 
@@ -65,13 +79,13 @@ def weakness(evaluation: Evaluation) -> str:
     count, other = max((count, k) for k, count in enumerate(taken) if k != hardest)
     name = evaluation.class_names
     return (
-        f"It finds “{name[hardest]}” hardest: {percent(recall)} of {sum(taken):,g} are recognised, "
-        f"and {count:,g} are taken for “{name[other]}”."
+        f"It finds “{name[hardest]}” hardest: it recognises {percent(recall)} of {sum(taken):,g}, and most often takes "
+        f"the others for “{name[other]}” ({count:,g})."
     )
 
 
 def threshold_advice(evaluation: Evaluation, noun: str = "rows") -> str:
-    """What is had by answering only where it is sure: the highest threshold that still answers half of the rows."""
+    """What is had by answering only where it is sure: the most accurate threshold that still answers half the rows."""
     useful = [
         answered
         for answered in evaluation.answered
@@ -79,24 +93,37 @@ def threshold_advice(evaluation: Evaluation, noun: str = "rows") -> str:
     ]
     if not useful:
         return ""
-    best = useful[-1]
+    best = max(useful, key=lambda answered: (answered.accuracy or 0.0, answered.coverage))
     return (
         f"Answering only where it is at least {percent(best.threshold)} sure, it answers {percent(best.coverage)} of "
         f"the {noun} and is right on {percent(best.accuracy)} of those."
     )
 
 
-def calibration_told(fit: TemperatureFit | None) -> str:
-    """What the temperature is and what it rests on."""
+def calibration_told(fit: TemperatureFit | None, temperature: float = 1.0) -> str:
+    """What the temperature is and what it rests on, as far as that is known."""
+    if fit is None and temperature != 1:
+        return f"The network's logits are divided by the temperature {temperature:.3f} that was fitted in training."
     if fit is None:
         return "The probabilities are not calibrated: the recipe asks for none, or no row could be held out."
     if fit.reason is not None:
-        return f"The temperature stays at 1, for {fit.reason}."
+        return f"The temperature stays at 1: {fit.reason}."
     character = "too sure" if fit.temperature > 1 else "not sure enough"
     return (
         f"The network alone is {character}: its logits are divided by a temperature of {fit.temperature:.3f}, give or "
         f"take {fit.relative_error or 0:.0%}. It was fitted on {fit.rows:,} rows that the model behind it had not "
         "seen, and never on those judged here."
+    )
+
+
+def calibration_in_short(fit: TemperatureFit | None, test: Evaluation, uncalibrated: Evaluation) -> str:
+    """One sentence for the terminal: the temperature, and what it did to the held-out rows."""
+    if fit is None or fit.reason is not None:
+        return calibration_told(fit)
+    return (
+        f"Temperature {fit.temperature:.3f}, fitted on {fit.rows:,} rows of the training part: calibration error "
+        f"{uncalibrated.calibration_error:.4f} before and {test.calibration_error:.4f} after, log loss "
+        f"{uncalibrated.log_loss:.4f} before and {test.log_loss:.4f} after."
     )
 
 

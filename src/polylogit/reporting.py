@@ -1,0 +1,146 @@
+"""From a classifier and the rows it was judged on to the report's contents.
+
+Owns what is gathered for the page, and what would take too long for one. How the page looks is the business of
+`report`; which rows are judged, of `run`.
+"""
+
+import os
+import platform
+import shlex
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import polars as pl
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from polylogit.classifier import Classifier
+from polylogit.data.encoder import TableEncoder
+from polylogit.evaluation import ColumnImportance, Evaluation, TemperatureFit, permutation_importance
+from polylogit.networks import LinearNetwork
+from polylogit.report import Coefficients, ReportData
+
+__all__ = ["MOST_COLUMNS", "MOST_ROWS", "column_importances", "report_data"]
+
+MOST_ROWS = 1000
+MOST_COLUMNS = 60
+"""Importances are worked out on so many rows at most, and not at all for tables with more columns than this."""
+
+
+def report_data(
+    classifier: Classifier,
+    evaluation: Evaluation,
+    logits: Float[Tensor, "N K"],
+    targets: Int[Tensor, " N"],
+    *,
+    data: str,
+    model_path: Path,
+    rows: pl.DataFrame | UInt8[Tensor, "N C H W"],
+    uncalibrated: Evaluation | None = None,
+    calibration: TemperatureFit | None = None,
+    row_numbers: Int[Tensor, " N"] | None = None,
+    history: Sequence[Mapping[str, int | float | None]] = (),
+    findings: Sequence[str] | None = None,
+    notes: Sequence[str] = (),
+    facts: Mapping[str, str] | None = None,
+) -> ReportData:
+    """Everything that a report can tell of a classifier and the rows it was judged on.
+
+    Args:
+        classifier: The classifier judged.
+        evaluation: Its figures on the rows.
+        logits: Its logits of them, divided by the temperature.
+        targets: Their classes.
+        data: What stood for DATA on the command line.
+        model_path: The model file, which keeps the recipe that repeats the run.
+        rows: The rows as they came, a table without its target or pictures.
+        uncalibrated: Figures of the same rows with temperature 1.
+        calibration: What the temperature rests on, where that is known.
+        row_numbers: The number of each row in its file, counting from 1.
+        history: One record an epoch.
+        findings: What the audit found.
+        notes: What a reader must know to take the figures rightly.
+        facts: Other things worth keeping, by name.
+
+    Returns:
+        The contents of the page.
+    """
+    own_facts = {
+        "polylogit": version("polylogit"),
+        "torch": torch.__version__,
+        "Python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+    }
+    table = rows if isinstance(rows, pl.DataFrame) else None
+    return ReportData(
+        data=data,
+        model=classifier.network_spec.kind,
+        evaluation=evaluation,
+        logits=logits,
+        targets=targets,
+        rows_trained_on=classifier.trained_on.rows_train,
+        uncalibrated=uncalibrated,
+        temperature=classifier.temperature,
+        calibration=calibration,
+        history=history,
+        pictures=None if isinstance(rows, pl.DataFrame) else rows,
+        table=table,
+        row_numbers=row_numbers,
+        coefficients=_coefficients(classifier),
+        importances=[] if table is None else column_importances(classifier, table, logits, targets),
+        findings=findings,
+        notes=notes,
+        recipe=classifier.recipe,
+        facts={**(facts or {}), **own_facts},
+        command=shlex.join(
+            [
+                "polylogit",
+                "train",
+                classifier.trained_on.data,
+                "--recipe",
+                str(model_path),
+                "--out",
+                "again.safetensors",
+            ]
+        ),
+    )
+
+
+def column_importances(
+    classifier: Classifier, table: pl.DataFrame, logits: Float[Tensor, "N K"], targets: Int[Tensor, " N"]
+) -> list[ColumnImportance]:
+    """How much the classifier rests on each column that it uses; nothing where there are too many columns.
+
+    Args:
+        classifier: The classifier.
+        table: The judged rows.
+        logits: Its logits of them.
+        targets: Their classes.
+
+    Returns:
+        One entry for each column, in the encoder's order.
+    """
+    if not isinstance(classifier.preprocessing, TableEncoder):
+        return []
+    columns = [column.name for column in classifier.preprocessing.columns]
+    if len(columns) > MOST_COLUMNS or len(targets) < 2:
+        return []
+    chosen = torch.randperm(len(targets), generator=torch.Generator().manual_seed(0))[:MOST_ROWS]
+    rows = table[chosen.numpy()]
+
+    def logits_when_shuffled(column: str, order: Int[Tensor, " N"]) -> Float[Tensor, "N K"]:
+        return classifier.predict_logits(rows.with_columns(rows[column].gather(order.numpy())))
+
+    return permutation_importance(columns, logits_when_shuffled, logits[chosen], targets[chosen])
+
+
+def _coefficients(classifier: Classifier) -> Coefficients | None:
+    if not isinstance(classifier.network, LinearNetwork):
+        return None
+    weight = classifier.network.linear.weight.detach()
+    encoder = classifier.preprocessing
+    if isinstance(encoder, TableEncoder):
+        return Coefficients(weight, feature_names=encoder.feature_names)
+    return Coefficients(weight, picture_shape=encoder.input_shape)
