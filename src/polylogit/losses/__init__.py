@@ -5,15 +5,17 @@
     probabilities             binary_cross_entropy_with_probabilities       cross_entropy_with_probabilities
     log-probabilities                                                       cross_entropy_with_log_probabilities
 
-Each has a module of the same name (`CrossEntropyWithLogits`, ...). Beside them: `focal_cross_entropy_with_logits`, and
-`target_weights` with `weighted_mean`, which keep the objective the same when a batch is cut into parts.
-The files: `softmax`, `binary` and `focal` are the losses, `likelihood` what `softmax` and `focal` share, `targets` what
-a target may be, `reduction` the one reduction, `arithmetic` precision and 0 * inf, `modules` the modules. Nothing here
-knows of training, data or class names.
+Each has a module of the same name (`CrossEntropyWithLogits`, ...). Beside them: `focal_cross_entropy_with_logits`;
+`linear_cross_entropy_with_logits` for very many classes; `target_weights` with `weighted_mean`, which keep the
+objective the same when a batch is cut into parts.
+The files: `softmax`, `binary`, `focal` and `linear` are the losses, `likelihood` what `softmax` and `focal` share,
+`fused` a faster kernel, `targets` what a target may be, `reduction` the one reduction, `arithmetic` precision and
+0 * inf, `modules` the modules. Nothing here knows of training, data or class names.
 """
 
 from polylogit.losses.binary import binary_cross_entropy_with_logits, binary_cross_entropy_with_probabilities
 from polylogit.losses.focal import focal_cross_entropy_with_logits
+from polylogit.losses.linear import linear_cross_entropy_with_logits
 from polylogit.losses.modules import (
     BinaryCrossEntropyWithLogits,
     BinaryCrossEntropyWithProbabilities,
@@ -44,6 +46,7 @@ __all__ = [
     "cross_entropy_with_logits",
     "cross_entropy_with_probabilities",
     "focal_cross_entropy_with_logits",
+    "linear_cross_entropy_with_logits",
     "target_weights",
     "weighted_mean",
 ]

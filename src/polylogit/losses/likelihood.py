@@ -15,9 +15,8 @@ from polylogit.losses.reduction import Reduction, check_reduction, check_share, 
 from polylogit.losses.targets import (
     broadcast_sample_weight,
     check_class_weight,
-    check_indices,
-    check_rows,
     check_sample_weight,
+    check_targets,
     class_axis,
     resolve_targets,
     weights_of,
@@ -68,13 +67,10 @@ def negative_log_likelihood(
         check_class_weight(options.class_weight, scores.shape[axis])
         options = options._replace(class_weight=options.class_weight.to(scores.dtype))
     readable = options.validate and not torch.compiler.is_compiling()
-    soft = resolved.dtype.is_floating_point
-    if readable and soft:
-        check_rows(resolved, axis)
-    elif readable:
-        check_indices(resolved, scores.shape[axis], options.ignore_index)
+    if readable:
+        check_targets(resolved, axis, scores.shape[axis], options.ignore_index)
 
-    if soft:
+    if resolved.dtype.is_floating_point:
         losses = _of_soft_rows(scores, resolved.to(scores.dtype), options, probabilities=probabilities)
     else:
         losses = _of_indices(scores, resolved, options, probabilities=probabilities)

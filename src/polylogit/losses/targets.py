@@ -177,6 +177,14 @@ def check_rows(rows: Float[Tensor, "..."], axis: int, *, name: str = "targets") 
     )
 
 
+def check_targets(resolved: Shaped[Tensor, "..."], axis: int, classes: int, ignore_index: int) -> None:
+    """Raise ScoreError where a value of resolved targets does not hold."""
+    if resolved.dtype.is_floating_point:
+        check_rows(resolved, axis)
+    else:
+        check_indices(resolved, classes, ignore_index)
+
+
 def check_sample_weight(sample_weight: Shaped[Tensor, "..."]) -> None:
     """Raise ScoreError where a sample weight is negative or NaN."""
     if sample_weight.numel() and not float(sample_weight.detach().amin()) >= 0:

@@ -1,0 +1,202 @@
+"""Cross-entropy of a linear layer's logits, for so many classes that N x K logits do not fit.
+
+Owns `linear_cross_entropy_with_logits`. The logits are made and used up in blocks of rows by
+`torch.nn.functional.linear_cross_entropy`; what that does not take (label smoothing, sample weights, soft rows one by
+one) follows from its row losses, because sums of logits over classes are linear in the features.
+Does not own the losses of logits that are there already (`softmax`), to which small batches go.
+"""
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from polylogit.errors import ScoreError
+from polylogit.losses.arithmetic import product
+from polylogit.losses.reduction import Reduction, check_reduction, check_share, reduce_losses
+from polylogit.losses.softmax import cross_entropy_with_logits
+from polylogit.losses.targets import (
+    check_class_weight,
+    check_sample_weight,
+    check_targets,
+    resolve_targets,
+    weights_of,
+)
+
+__all__ = ["linear_cross_entropy_with_logits"]
+
+# Logits that are there at a time, 32 MiB of float32: PyTorch's kernel holds about three such blocks, and a smaller one
+# would add up the weight's gradient too often.
+_BLOCK = 1 << 23
+# Below this the logits are no burden, and the plain way is differentiable twice.
+_MANY_LOGITS = 1 << 22
+
+
+def linear_cross_entropy_with_logits(
+    features: Float[Tensor, "*rows D"],
+    weight: Float[Tensor, "K _"],
+    targets: Shaped[Tensor, "..."],
+    *,
+    bias: Float[Tensor, " K"] | None = None,
+    class_weight: Float[Tensor, " _"] | None = None,
+    sample_weight: Float[Tensor, "..."] | None = None,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    reduction: Reduction = "mean",
+    validate: bool = True,
+) -> Float[Tensor, "..."]:
+    """Softmax cross-entropy of the logits features @ weight.T + bias, in nats, without holding them all.
+
+    loss_n = logsumexp_k(z[n, k]) - sum_k targets[n, k] * z[n, k]
+    z[n, k] = sum_d features[n, d] * weight[k, d] + bias[k]
+
+    Above 4 million logits it works on blocks of rows: memory grows with the block, not with N x K. The gradient is made
+    in the forward pass then, so a gradient of the gradient is not to be had (below, it is).
+
+    Args:
+        features: (N, D), or more axes before the last, floating: what the linear layer gets.
+        weight: (K, D), floating, as in `torch.nn.Linear`.
+        targets: Class indices with the features' shape less the last axis, of any integer dtype; or one-hot or soft
+            rows of that shape with K after it. Here the classes lie on the last axis, as the features do.
+        bias: (K,), floating.
+        class_weight: As in `cross_entropy_with_logits`.
+        sample_weight: One number a row, 0 or more: the features' shape less the last axis.
+        ignore_index: As in `cross_entropy_with_logits`.
+        label_smoothing: As in `cross_entropy_with_logits`.
+        reduction: As in `cross_entropy_with_logits`.
+        validate: As in `cross_entropy_with_logits`.
+
+    Returns:
+        A scalar, or for "none" one loss per row; float32 at least.
+
+    Raises:
+        ScoreError: Features and weight do not fit, and whatever `cross_entropy_with_logits` refuses.
+
+    Example:
+        >>> features, weight = torch.eye(2), torch.tensor([[2.0, 0.0], [0.0, 3.0], [1.0, 0.0]])
+        >>> linear_cross_entropy_with_logits(features, weight, torch.tensor([0, 1]))
+        tensor(0.2513)
+
+    Source: Wijmans et al., Cut Your Losses in Large-Vocabulary Language Models (2024), section 4, for the idea.
+    """
+    _check_shapes(features, weight, targets, sample_weight)
+    rows_shape, classes = features.shape[:-1], weight.shape[0]
+    soft = targets.dim() == features.dim()
+    flat = features.reshape(-1, features.shape[-1])
+    sample_weight = None if sample_weight is None else sample_weight.reshape(-1)
+    flat_targets = targets.reshape(-1, classes) if soft else targets.reshape(-1)
+    if flat.shape[0] * classes < _MANY_LOGITS:
+        losses = cross_entropy_with_logits(
+            F.linear(flat, weight, bias),
+            flat_targets,
+            class_weight=class_weight,
+            sample_weight=sample_weight,
+            ignore_index=ignore_index,
+            label_smoothing=label_smoothing,
+            reduction=reduction,
+            validate=validate,
+        )
+        return losses.reshape(rows_shape) if reduction == "none" else losses
+
+    check_reduction(reduction)
+    check_share("label_smoothing", label_smoothing)
+    resolved = resolve_targets(flat_targets, (flat.shape[0], classes))
+    if class_weight is not None:
+        check_class_weight(class_weight, classes)
+    if validate and not torch.compiler.is_compiling():
+        check_targets(resolved, 1, classes, ignore_index)
+        if sample_weight is not None:
+            check_sample_weight(sample_weight)
+    layer = _Blocks(flat, weight, bias)
+    if not soft and sample_weight is None and not label_smoothing and class_weight is None and reduction != "none":
+        total = layer.losses(resolved, ignore_index, "sum")
+        return total if reduction == "sum" else total / (resolved != ignore_index).sum().clamp_min(1)
+    if soft:
+        losses = layer.soft(resolved, class_weight, label_smoothing)
+    else:
+        losses = layer.indexed(resolved, class_weight, label_smoothing, ignore_index)
+    if sample_weight is not None:
+        sample_weight = sample_weight.to(losses.dtype)
+        losses = product(sample_weight, losses)
+    if reduction == "none":
+        return losses.reshape(rows_shape)
+    return reduce_losses(losses, weights_of(resolved, 1, class_weight, sample_weight, ignore_index), reduction)
+
+
+def _check_shapes(features: Tensor, weight: Tensor, targets: Tensor, sample_weight: Tensor | None) -> None:
+    """Raise ScoreError where rows, features or classes do not fit together."""
+    if features.dim() < 2 or features.shape[-1] != weight.shape[1]:
+        raise ScoreError(
+            f"features: expected shape (N, {weight.shape[1]}) for a weight of shape {tuple(weight.shape)}, "
+            f"got {tuple(features.shape)}. The weight is (K, D), as in torch.nn.Linear."
+        )
+    rows = tuple(features.shape[:-1])
+    with_classes = (*rows, weight.shape[0])
+    if tuple(targets.shape) not in (rows, with_classes):
+        raise ScoreError(
+            f"targets: expected shape {rows} of class indices, or {with_classes} of rows over the classes, "
+            f"got {tuple(targets.shape)}. Pair targets and features row by row."
+        )
+    if sample_weight is not None and tuple(sample_weight.shape) != rows:
+        raise ScoreError(
+            f"sample_weight: expected one weight per row, shape {rows}, got shape {tuple(sample_weight.shape)}."
+        )
+
+
+class _Blocks:
+    """A linear layer whose logits are seen in blocks only; sums of logits over classes come from the features."""
+
+    def __init__(self, features: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+        self.features, self.weight, self.bias = features, weight, bias
+
+    def losses(self, targets: Tensor, ignore_index: int, reduction: str) -> Tensor:
+        """PyTorch's blocked kernel: logsumexp - logits[target], per row or summed."""
+        options = torch.nn.LinearCrossEntropyOptions(
+            batch_chunk_size=max(1, _BLOCK // self.weight.shape[0]),
+            acc_policy="accurate",
+            allow_retain_graph=torch.compiler.is_compiling(),
+        )
+        losses: Tensor = F.linear_cross_entropy(
+            self.features,
+            self.weight,
+            targets,
+            linear_bias=self.bias,
+            reduction=reduction,
+            ignore_index=ignore_index,
+            options=options,
+        )
+        return losses.float() if losses.dtype.itemsize < 4 else losses
+
+    def combined(self, coefficients: Tensor) -> Tensor:
+        """sum_k coefficients[n, k] * logits[n, k] per row, with coefficients (K,) or (N, K), without the logits."""
+        mixed = (coefficients @ self.weight * self.features).sum(-1)
+        return mixed if self.bias is None else mixed + coefficients @ self.bias
+
+    def indexed(self, targets: Tensor, class_weight: Tensor | None, smoothing: float, ignore_index: int) -> Tensor:
+        """(1 - s) w_y (lse - z_y) + s / K sum_k w_k (lse - z_k), and 0 for ignored rows."""
+        skip = targets == ignore_index
+        safe = targets.masked_fill(skip, 0)
+        surprise = self.losses(safe, -100, "none")
+        losses = surprise if class_weight is None else class_weight[safe] * surprise
+        if smoothing:
+            chosen = (self.weight[safe] * self.features).sum(1)
+            if self.bias is not None:
+                chosen = chosen + self.bias[safe]
+            weights = (
+                self.weight.new_ones(self.weight.shape[0]) if class_weight is None else class_weight.to(chosen.dtype)
+            )
+            spread = weights.sum() * (surprise + chosen) - self.combined(weights)
+            losses = (1 - smoothing) * losses + smoothing / len(weights) * spread
+        return losses.masked_fill(skip, 0)
+
+    def soft(self, rows: Tensor, class_weight: Tensor | None, smoothing: float) -> Tensor:
+        """sum_k t_k w_k (lse - z_k), with lse from the row loss of class 0."""
+        rows = rows.to(self.features.dtype)
+        if smoothing:
+            rows = (1 - smoothing) * rows + smoothing / rows.shape[1]
+        if class_weight is not None:
+            rows = rows * class_weight.to(rows.dtype)
+        first = self.features @ self.weight[0] + (0 if self.bias is None else self.bias[0])
+        zeros = torch.zeros(len(rows), dtype=torch.long, device=rows.device)
+        lse = self.losses(zeros, -100, "none") + first
+        return rows.sum(1) * lse - self.combined(rows)
