@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench pages clean
+.PHONY: help install demo test check format bench lessons-all pages clean
 
 help: ## Print this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,7 +33,10 @@ format: install ## Put the code into the project's format.
 	$(BIN)/ruff format .
 
 bench: install ## Run the benchmarks (one at a time, quiet machine); each writes benchmarks/results/.
-	@for file in $(filter-out benchmarks/timing.py, $(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@for file in $(filter-out benchmarks/timing.py benchmarks/lessons.py, $(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+lessons-all: install ## Run every lesson (twenty minutes, quiet machine); writes docs/lessons/results.md.
+	$(BIN)/python benchmarks/lessons.py
 
 pages: install ## Make the lessons' notebooks from their pages, and draw their pictures.
 	$(BIN)/python docs/lessons/make_notebooks.py

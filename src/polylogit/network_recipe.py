@@ -98,10 +98,10 @@ class NetworkTraining(Section):
     patience: Annotated[int, Field(ge=0)] = Field(
         default=0, description="Epochs without a better validation loss before the fit stops; 0: all epochs are run."
     )
-    validation_fraction: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+    validation_fraction: Share | None = Field(
         default=None,
-        description="The share of the training rows kept for validation and calibration. Left out: 2,000 rows, or a "
-        "fifth if that is fewer.",
+        description="The share of the training rows kept for validation and calibration; 0: none. Left out: 2,000 "
+        "rows, or a fifth if that is fewer.",
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="auto: bfloat16 for pictures where the hardware has it."

@@ -67,11 +67,13 @@ def picture_problem(data: str, recipe: AnyRecipe, data_root: Path | None) -> Pro
     """
     source = open_pictures(data, root=data_root, side=recipe.data.picture_size)
     split = _split_of(source, recipe)
+    pixels = source.pictures.pixels[split.train]
+    unit = recipe.data.picture_values == "unit"
     return Problem(
         name=source.name,
         target=PICTURE_TARGET,
         fingerprint=source.fingerprint,
-        encoder=PictureEncoder.fit(source.pictures.pixels[split.train]),
+        encoder=PictureEncoder.unit(pixels) if unit else PictureEncoder.fit(pixels),
         inputs=source.pictures.pixels,
         targets=source.targets,
         class_names=source.class_names,

@@ -84,6 +84,10 @@ class DataRecipe(Section):
         description="Height and width that picture files are brought to. Left out: as they are where all are alike and "
         "small, else 64.",
     )
+    picture_values: Literal["standardised", "unit"] = Field(
+        default="standardised",
+        description="standardised: mean 0 and deviation 1 in each channel of the training pictures. unit: from 0 to 1.",
+    )
 
 
 class TrainingRecipe(Section):

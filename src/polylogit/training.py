@@ -34,7 +34,7 @@ from polylogit.networks import KINDS, LinearNetwork
 from polylogit.problem import Problem
 from polylogit.recipe import MlpRecipe, NetworkRecipe, Recipe
 
-__all__ = ["FittedModel", "Progress", "TrainingPlace", "fit_linear", "fit_model"]
+__all__ = ["FittedModel", "Progress", "TrainingPlace", "fit_linear", "fit_model", "loop_options", "new_network"]
 
 HELD_OUT_TOLERANCE = 1e-3
 """How exact the fits need to be that only serve the calibration; those of the classifier itself keep the recipe's."""
@@ -181,23 +181,23 @@ def _network_model(
     problem: Problem, recipe: NetworkRecipe, place: TrainingPlace, on_progress: Progress | None
 ) -> FittedModel:
     training, classes = recipe.training, len(problem.class_names)
-    rows = problem.split.train
-    share = training.validation_fraction or min(0.2, VALIDATION_ROWS / len(rows))
-    parts = stratified_split(problem.targets[rows], share, recipe.seed)
-    fitted, held_out = rows[parts.train], rows[parts.test]
+    calibrated = recipe.calibration.method == "temperature"
+    fitted, held_out = _fitted_and_held_out(problem, recipe)
+    if calibrated and not len(held_out):
+        raise RecipeError(
+            "training.validation_fraction: 0 keeps no rows to calibrate on. Keep some, or set calibration.method "
+            'to "none".'
+        )
     targets, held_out_targets = problem.targets[fitted], problem.targets[held_out]
     held_out_inputs = problem.inputs[held_out]
-    spec = NetworkSpec(kind=recipe.model.kind, options=_network_options(problem, recipe))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        network = KINDS[spec.kind](**spec.options)
+    network, spec = new_network(problem, recipe)
     prepare = problem.encoder.prepare if isinstance(problem.encoder, PictureEncoder) else None
     fit = fit_network(
         network,
         problem.inputs[fitted],
         targets,
-        options=_options(recipe, rows=len(fitted)),
-        validation=(held_out_inputs, held_out_targets),
+        options=loop_options(recipe, rows=len(fitted)),
+        validation=(held_out_inputs, held_out_targets) if len(held_out) else None,
         class_weight=balanced_class_weight(targets, classes) if training.class_weight == "balanced" else None,
         prepare=prepare,
         augment=_augmentation(problem, recipe),
@@ -208,7 +208,7 @@ def _network_model(
         else Checkpoint(place.checkpoint, _identity(problem, recipe), resume=place.resume),
     )
     calibration = None
-    if recipe.calibration.method == "temperature":
+    if calibrated:
         logits = network_logits(network, held_out_inputs, prepare=prepare)
         calibration = fit_temperature(logits, held_out_targets)
     network.to("cpu")
@@ -221,6 +221,36 @@ def _network_model(
         whole=fit.ended in ("finished", "early"),
         history=tuple(asdict(record) for record in fit.history),
     )
+
+
+def _fitted_and_held_out(problem: Problem, recipe: NetworkRecipe) -> tuple[Int[Tensor, " A"], Int[Tensor, " B"]]:
+    """The training rows that the network is fitted on, and those kept for validation and calibration."""
+    rows = problem.split.train
+    share = recipe.training.validation_fraction
+    if share == 0:
+        return rows, rows[:0]
+    share = share or min(0.2, VALIDATION_ROWS / len(rows))
+    parts = stratified_split(problem.targets[rows], share, recipe.seed)
+    return rows[parts.train], rows[parts.test]
+
+
+def new_network(problem: Problem, recipe: NetworkRecipe) -> tuple[nn.Module, NetworkSpec]:
+    """The network of a recipe, freshly drawn from its seed, and what builds it again.
+
+    Args:
+        problem: Says how many features or which pictures, and how many classes.
+        recipe: Says the rest.
+
+    Returns:
+        The network and its spec.
+
+    Raises:
+        RecipeError: The network does not fit the problem.
+    """
+    spec = NetworkSpec(kind=recipe.model.kind, options=_network_options(problem, recipe))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        return KINDS[spec.kind](**spec.options), spec
 
 
 def _network_options(problem: Problem, recipe: NetworkRecipe) -> dict[str, Any]:
@@ -246,8 +276,16 @@ def _augmentation(problem: Problem, recipe: NetworkRecipe) -> Augmentation | Non
     return augmentation
 
 
-def _options(recipe: NetworkRecipe, rows: int) -> TrainingOptions:
-    """The loop's options; where a recipe writes 0 for "off", the loop has None."""
+def loop_options(recipe: NetworkRecipe, rows: int) -> TrainingOptions:
+    """The loop's options; where a recipe writes 0 for "off", the loop has None.
+
+    Args:
+        recipe: The recipe.
+        rows: How many the network is fitted on; small data get small batches.
+
+    Returns:
+        The options.
+    """
     training = recipe.training
     return TrainingOptions(
         epochs=training.epochs,

@@ -46,6 +46,7 @@ OF_THE_MLP = {
 }
 OF_PICTURES = {
     "data.picture_size": {"data": {"picture_size": 12}},
+    "data.picture_values": {"data": {"picture_values": "unit"}},
     "augmentation.flip": {"augmentation": {"flip": True}},
     "augmentation.shift": {"augmentation": {"shift": 2}},
     "augmentation.cutout": {"augmentation": {"cutout": 3}},
@@ -101,7 +102,7 @@ def test_every_option_is_tried(recipe):
     # "model.kind" is what tells the recipes apart; the calibration of networks is tried in test_run_pictures.
     elsewhere = {"model.kind", *PROVED_IN_TEST_RUN_TABLES} | ({"calibration.method"} if kind != "linear" else set())
     if kind in ("linear", "mlp"):  # the options of pictures are tried with the networks for pictures
-        elsewhere |= {"data.picture_size"}
+        elsewhere |= {"data.picture_size", "data.picture_values"}
         elsewhere |= {option for option in OF_PICTURES if option.startswith("augmentation.") and kind == "mlp"}
     else:
         elsewhere |= set(OF_TABLES)

@@ -138,6 +138,20 @@ class PictureEncoder:
         variance = (share * (values - mean[:, None]).square()).sum(1)
         return cls(height, width, mean, torch.where(variance > 0, variance.sqrt(), torch.ones_like(variance)))
 
+    @classmethod
+    def unit(cls, pixels: UInt8[Tensor, "N C H W"]) -> "PictureEncoder":
+        """The encoder that only divides by 255, for pictures like these.
+
+        Args:
+            pixels: Their size and channels count, their values do not.
+
+        Returns:
+            The encoder: mean 0 and scale 1 in each channel.
+        """
+        channels, height, width = pixels.shape[1:]
+        mean = torch.zeros(channels, dtype=torch.float64)
+        return cls(height, width, mean, torch.ones_like(mean))
+
     def encode(
         self, pictures: Pictures | UInt8[Tensor, "N C H W"], place: str = "the pictures"
     ) -> UInt8[Tensor, "N C H W"]:
