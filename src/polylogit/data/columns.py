@@ -12,7 +12,16 @@ import polars as pl
 from polylogit.data.column_types import Reading, UsableType
 from polylogit.errors import DataError
 
-__all__ = ["DATE_FORMATS", "MISSING_MARKERS", "date_of_text", "find_mistakes", "present_cells", "read_columns"]
+__all__ = [
+    "DATE_FORMATS",
+    "MISSING_MARKERS",
+    "date_of_text",
+    "expected_words",
+    "find_mistakes",
+    "present_cells",
+    "read_cells",
+    "read_columns",
+]
 
 MISSING_MARKERS = ("", "?", "-", ".", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "Null", "null", "None", "none")
 """Texts that mean a missing value in a column of numbers, booleans or dates. A category may be called so."""
@@ -58,7 +67,7 @@ def read_columns(
     Raises:
         DataError: A cell cannot be read, or is infinite; the message names the first.
     """
-    read = frame.select(_expression(frame[name], reading) for name, reading in readings.items())
+    read = read_cells(frame, readings)
     for name, reading in readings.items():
         if reading.type != "category" and read[name].null_count() > frame[name].null_count():
             mistakes = find_mistakes(frame[name], read[name])
@@ -75,6 +84,11 @@ def read_columns(
                     f"{read[name][row]}. Correct the cell, or drop the row."
                 )
     return read
+
+
+def read_cells(frame: pl.DataFrame, readings: Mapping[str, Reading]) -> pl.DataFrame:
+    """As `read_columns`, but what cannot be read is null, and infinities stay."""
+    return frame.select(_expression(frame[name], reading) for name, reading in readings.items())
 
 
 def find_mistakes(raw: pl.Series, read: pl.Series) -> pl.Series:
@@ -162,11 +176,16 @@ def _unreadable(series: pl.Series, kind: UsableType) -> pl.Expr:
 
 
 def _mistake(series: pl.Series, reading: Reading, row: int, place: str, first_row: int) -> DataError:
+    return DataError(
+        f'{place}, column "{series.name}", row {first_row + row + 1}: {expected_words(series, reading, row)}. '
+        "Correct the cell, or drop the row."
+    )
+
+
+def expected_words(series: pl.Series, reading: Reading, row: int) -> str:
+    """What was expected in a cell that cannot be read, and what came."""
     expected = {"number": "a number", "boolean": "true or false", "date": "a date"}[reading.type]
     if reading.format:
         expected += f" written as {reading.format}"
     came = f'"{series[row]}"' if series.dtype == pl.String else f"{series[row]!r} ({series.dtype})"
-    return DataError(
-        f'{place}, column "{series.name}", row {first_row + row + 1}: expected {expected}, got {came}. '
-        "Correct the cell, or drop the row."
-    )
+    return f"expected {expected}, got {came}"

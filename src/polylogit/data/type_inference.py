@@ -4,61 +4,29 @@ Owns that judgement, and the words for columns that cannot be used. How the cell
 `columns`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import polars as pl
 
 from polylogit.data.column_types import ColumnType, Reading
-from polylogit.data.columns import DATE_FORMATS, date_of_text, present_cells, read_columns
+from polylogit.data.columns import DATE_FORMATS, date_of_text, present_cells
 from polylogit.errors import DataError, did_you_mean
 
-__all__ = ["FEWEST_TEXTS", "find_reading", "find_readings", "quoted_key", "refusal", "select_features"]
+__all__ = [
+    "FEWEST_TEXTS",
+    "find_reading",
+    "find_readings",
+    "quoted_key",
+    "refusal",
+    "refusal_words",
+    "refuse_unknown_columns",
+]
 
 FEWEST_TEXTS = 20
 """With no more distinct texts than this a column counts as a category even where they are all different."""
 
 _SAMPLE = 10_000
 _BOOLEANS = ({"true", "false"}, {"yes", "no"})
-
-
-def select_features(
-    frame: pl.DataFrame,
-    *,
-    leave_out: Sequence[str] = (),
-    asked: Mapping[str, Reading] | None = None,
-    drop_unusable: bool = False,
-    place: str = "the table",
-) -> tuple[pl.DataFrame, dict[str, Reading]]:
-    """The feature columns of a table, read, as a recipe asks for them.
-
-    Args:
-        frame: The table.
-        leave_out: Columns that are no features: the target, and what the recipe drops.
-        asked: Readings by column name.
-        drop_unusable: Whether to leave out columns that cannot be used, too, instead of refusing them.
-        place: What messages call the table.
-
-    Returns:
-        The columns as `read_columns` gives them, and the reading of each.
-
-    Raises:
-        DataError: A column that is named is not there, or one cannot be used, or a cell cannot be read.
-    """
-    for name in leave_out:
-        if name not in frame.columns:
-            raise DataError(
-                f'{place}: data.drop names the column "{name}", which is not there.{did_you_mean(name, frame.columns)}'
-            )
-    features = frame.drop(set(leave_out))
-    readings = find_readings(features, asked, place)
-    for name, reading in list(readings.items()):
-        if not reading.usable:
-            if not drop_unusable:
-                raise refusal(features[name], reading, place)
-            del readings[name]
-    if not readings:
-        raise DataError(f"{place}: no feature column is left beside the target.")
-    return read_columns(features, readings, place), readings
 
 
 def find_readings(
@@ -78,12 +46,7 @@ def find_readings(
         DataError: Something is asked of a column that is not there.
     """
     asked = asked or {}
-    for name in asked:
-        if name not in frame.columns:
-            raise DataError(
-                f'{place}: data.columns names the column "{name}", which is not there.'
-                f"{did_you_mean(name, frame.columns)}"
-            )
+    refuse_unknown_columns(frame, asked, 'data.columns names the column "{}", which is not there', place)
     return {series.name: _completed(series, asked.get(series.name)) for series in frame}
 
 
@@ -157,22 +120,36 @@ def _dates(texts: pl.Series, date_format: str) -> pl.Series:
 
 
 def refusal(series: pl.Series, reading: Reading, place: str) -> DataError:
+    """The error for a column whose reading is not usable."""
+    return DataError(f'{place}, column "{series.name}": {" ".join(refusal_words(series, reading))}')
+
+
+def refusal_words(series: pl.Series, reading: Reading) -> tuple[str, str]:
     """Why a column whose reading is not usable cannot become features, and what to do."""
-    name = series.name
-    drop = f"Leave the column out with --set 'data.drop=[\"{name}\"]'"
+    drop = f"Leave the column out with --set 'data.drop=[\"{series.name}\"]'"
     match reading.type:
         case "empty":
-            words = f"every value is missing. {drop}."
+            return "every value is missing.", f"{drop}."
         case "nested":
-            words = f"values of type {series.dtype} are not handled. Make numbers or categories of them, or: {drop}."
+            return f"values of type {series.dtype} are not handled.", f"Make numbers or categories of them. {drop}."
         case _:
-            there = present_cells(series)
-            words = (
-                f"{there.n_unique()} distinct texts in {len(series)} rows; this looks like free text or an identifier. "
+            distinct = present_cells(series).n_unique()
+            return (
+                f"{distinct} distinct texts in {len(series)} rows; this looks like free text or an identifier.",
                 f"{drop} (every such column: --set data.free_text=drop), or make it a category: "
-                f"--set 'data.columns.{quoted_key(name)}=category'."
+                f"--set 'data.columns.{quoted_key(series.name)}=category'.",
             )
-    return DataError(f'{place}, column "{name}": {words}')
+
+
+def refuse_unknown_columns(frame: pl.DataFrame, names: Iterable[str], words: str, place: str) -> None:
+    """Refuse a column that is named but not there, with the nearest that is.
+
+    Raises:
+        DataError: The first of the names that is no column.
+    """
+    for name in names:
+        if name not in frame.columns:
+            raise DataError(f"{place}: {words.format(name)}.{did_you_mean(name, frame.columns)}")
 
 
 def quoted_key(name: str) -> str:

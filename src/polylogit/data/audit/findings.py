@@ -1,0 +1,92 @@
+"""What an audit found: one finding for each thing that is wrong with a table, and all of them together.
+
+Owns the form of findings, not how they are come by.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from polylogit.errors import DataError
+
+__all__ = ["Audit", "Finding", "Severity"]
+
+Severity = Literal["error", "warning", "note"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong with a table.
+
+    Args:
+        code: The kind of finding, in words with hyphens; stays the same between versions.
+        severity: An "error" stops training; a "warning" is likely to spoil what comes out; a "note" is worth knowing.
+        message: What is wrong, in a sentence.
+        remedy: What to do, in a sentence.
+        column: Where, if in one column.
+        row: The first row that shows it, counted from 1.
+        value: What stands there, as text.
+        count: How many rows show it.
+
+    Example:
+        >>> print(Finding("constant", "warning", "every row has the same value.", "Drop it.", column="legs"))
+        column "legs": every row has the same value. Drop it.
+    """
+
+    code: str
+    severity: Severity
+    message: str
+    remedy: str
+    column: str | None = None
+    row: int | None = None
+    value: str | None = None
+    count: int | None = None
+
+    def __str__(self) -> str:
+        where = [f'column "{self.column}"'] * (self.column is not None) + [f"row {self.row}"] * (self.row is not None)
+        place = f"{', '.join(where)}: " if where else ""
+        return f"{place}{self.message} {self.remedy}"
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Everything that an audit found.
+
+    Args:
+        data: The table's name.
+        rows: N.
+        columns: The type that each feature column is taken for.
+        classes: Rows of each class, in the order of the classes; empty without a target.
+        findings: Errors first, then warnings, then notes.
+    """
+
+    data: str
+    rows: int
+    columns: Mapping[str, str]
+    classes: Mapping[str, int]
+    findings: tuple[Finding, ...]
+
+    def of(self, severity: Severity) -> tuple[Finding, ...]:
+        """The findings of one severity."""
+        return tuple(finding for finding in self.findings if finding.severity == severity)
+
+    def refuse_errors(self) -> None:
+        """Raise a DataError that tells every error, one a line, if there are any."""
+        errors = self.of("error")
+        if len(errors) == 1:
+            joint = ", " if errors[0].column is not None else ": "
+            raise DataError(f"{self.data}{joint}{errors[0]}")
+        if errors:
+            lines = "".join(f"\n  {error}" for error in errors)
+            raise DataError(f"{self.data}: {len(errors)} errors:{lines}")
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that `polylogit check --json` prints."""
+        return {
+            "data": self.data,
+            "rows": self.rows,
+            "columns": dict(self.columns),
+            "classes": dict(self.classes),
+            **{f"{severity}s": len(self.of(severity)) for severity in ("error", "warning", "note")},
+            "findings": [asdict(finding) for finding in self.findings],
+        }
