@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from polylogit.classifier import Classifier
-from polylogit.errors import DataError
+from polylogit.errors import DataError, RecipeError
 from polylogit.recipe import Recipe
-from polylogit.run import predict, train
+from polylogit.run import evaluate, predict, train
 
 
 @pytest.fixture(scope="module")
@@ -157,3 +157,26 @@ def test_strangers_are_counted(animals, classifier, tmp_path):
     notes = predict(tmp_path / "m.safetensors", str(tmp_path / "new.parquet")).notes
     assert notes[0] == "columns that the model does not use: tag."
     assert notes[1] == 'column "skin": 120 rows hold a value never seen in training; it counts as none.'
+
+
+@pytest.mark.parametrize(
+    ("option", "values", "held_out"),
+    [
+        ("group", np.repeat(np.arange(24), 5), 20),
+        ("time", [f"2024-01-01 {hour:02}:{minute:02}" for hour in range(2) for minute in range(60)], 24),
+        ("split", ["train", "test", "train"] * 40, 40),
+    ],
+)
+def test_a_column_says_which_rows_are_held_out_also_later(option, values, held_out, animals, run_of, tmp_path):  # noqa: PLR0917
+    animals.with_columns(pl.Series("how", values)).write_csv(tmp_path / "a.csv")
+    run = run_of(tmp_path / "a.csv", **{option: "how"}, drop=["seen"])
+    assert run.classifier.trained_on.rows_test == held_out
+    judged = evaluate(run.model_path, str(tmp_path / "a.csv"))
+    assert judged.test.as_json() == run.test.as_json()
+    used = {column.name for column in run.classifier.preprocessing.columns}
+    assert ("how" in used) == (option == "time")
+
+
+def test_rows_are_split_in_one_way_only():
+    with pytest.raises(RecipeError, match="rows are split in one way only, but group and time are given"):
+        Recipe.from_entries({"data": {"group": "a", "time": "b"}})

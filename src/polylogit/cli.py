@@ -38,7 +38,8 @@ Data = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="A name (zoo, mnist, fashion-mnist, ...), a .csv or .tsv file, or a folder of pictures per class.",
+        help="A name (zoo, mnist, fashion-mnist, ...), a table (.csv, .tsv, .parquet, .arrow, .jsonl), a folder of its "
+        "parts, or a folder of pictures per class.",
     ),
 ]
 DataRoot = Annotated[
@@ -135,6 +136,8 @@ def train(
             )
         if not result.whole:
             typer.echo(f"note: {result.fit_message}", err=True)
+        for finding in result.audit.of("warning") if result.audit is not None else ():
+            typer.echo(f"warning: {finding}", err=True)
         if as_json:
             typer.echo(json.dumps(result.as_json(), ensure_ascii=False))
             return
@@ -177,6 +180,37 @@ def evaluate(
         if report is not None:
             console.print(f"\nreport   {report}", highlight=False, soft_wrap=True)
         _tell_notes(result.notes)
+
+
+@app.command(epilog="Example: polylogit check animals.csv --target type")
+def check(
+    data: Data,
+    target: Annotated[str | None, typer.Option(metavar="COLUMN", help="The column that holds the classes.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SECTION.OPTION=VALUE", help="Set one option of the recipe; may be repeated."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell everything that is wrong with a table, and train nothing. Exit status 1 if there are errors."""
+    with _faults_told():
+        entries = read_recipe(None, settings or ())
+        if target is not None:
+            entries.setdefault("data", {})["target"] = target
+        checked = Recipe.from_entries(entries)
+        if stands_for_pictures(data):
+            raise RecipeError(f"{data}: check audits tables; pictures are audited when they are read.")
+        from polylogit.table_problem import check_table
+
+        found = check_table(data, checked)
+        if as_json:
+            typer.echo(json.dumps(found.as_json(), ensure_ascii=False))
+        else:
+            from polylogit.report.audit import audit_report
+
+            _console(as_json).print(audit_report(found), highlight=False)
+        if found.of("error"):
+            raise typer.Exit(1)
 
 
 @app.command(epilog="Example: polylogit predict runs/zoo-linear/model.safetensors new.csv --out classes.csv")

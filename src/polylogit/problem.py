@@ -11,6 +11,7 @@ import polars as pl
 from jaxtyping import Int, Num
 from torch import Tensor
 
+from polylogit.data.audit import Audit
 from polylogit.data.encoder import TableEncoder
 from polylogit.data.picture_sources import PictureSource, open_pictures
 from polylogit.data.pictures import PictureEncoder
@@ -38,6 +39,7 @@ class Problem:
         class_names: The classes in the order of their indices.
         split: Training rows and test rows.
         table: The feature columns before they were encoded; None for pictures.
+        audit: What was found in the table; None for pictures.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Problem:
     class_names: tuple[str, ...]
     split: Split
     table: pl.DataFrame | None = None
+    audit: Audit | None = None
 
 
 def picture_problem(data: str, recipe: AnyRecipe, data_root: Path | None) -> Problem:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
 from polylogit.data.column_types import asked_reading
 from polylogit.errors import RecipeError, did_you_mean
@@ -78,6 +78,11 @@ class DataRecipe(Section):
     encoding: Annotated[str, AfterValidator(_encoding_name)] = Field(
         default="utf-8", description="Of text tables, where they are neither UTF-8 nor UTF-16."
     )
+    group: str | None = Field(
+        default=None, description="A column whose rows of one value stay together when rows are held out."
+    )
+    time: str | None = Field(default=None, description="A column by which the newest rows are held out.")
+    split: str | None = Field(default=None, description="A column that says train or test for every row.")
     test_fraction: float = Field(default=0.2, gt=0, lt=1, description="The share of rows held out for the judgement.")
     picture_size: Annotated[int, Field(ge=1)] | None = Field(
         default=None,
@@ -88,6 +93,13 @@ class DataRecipe(Section):
         default="standardised",
         description="standardised: mean 0 and deviation 1 in each channel of the training pictures. unit: from 0 to 1.",
     )
+
+    @model_validator(mode="after")
+    def _one_way_to_split(self) -> "DataRecipe":
+        named = [name for name in ("group", "time", "split") if getattr(self, name) is not None]
+        if len(named) > 1:
+            raise ValueError(f"rows are split in one way only, but {' and '.join(named)} are given")
+        return self
 
 
 class TrainingRecipe(Section):

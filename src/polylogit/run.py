@@ -15,26 +15,23 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from polylogit.classes import class_indices, ordered_class_names
 from polylogit.classifier import Classifier
-from polylogit.data.column_types import Reading, asked_reading
-from polylogit.data.columns import read_columns
-from polylogit.data.delimited import Dialect
+from polylogit.data.audit import Audit
 from polylogit.data.encoder import Strangers, TableEncoder
 from polylogit.data.picture_names import stands_for_pictures
 from polylogit.data.picture_sources import open_pictures, read_unlabelled
 from polylogit.data.pictures import PictureEncoder
-from polylogit.data.sources import TableSource, open_source
+from polylogit.data.sources import open_source
 from polylogit.data.split import stratified_split
-from polylogit.data.type_inference import select_features
-from polylogit.errors import DataError, PolylogitError, RecipeError, did_you_mean
+from polylogit.errors import PolylogitError, RecipeError
 from polylogit.evaluation import Evaluation, TemperatureFit, evaluate_logits
 from polylogit.fitting.devices import DeviceName
 from polylogit.model_header import TrainedOn
-from polylogit.problem import Problem, picture_problem, targets_by_name
+from polylogit.problem import picture_problem, targets_by_name
 from polylogit.recipe import AnyRecipe, Recipe
 from polylogit.report import write_report
 from polylogit.reporting import report_data
+from polylogit.table_problem import dialect_of, known_targets, split_of_table, table_problem
 from polylogit.training import Progress, TrainingPlace, fit_model
 from polylogit.whole_file import writing_whole
 
@@ -59,6 +56,7 @@ class TrainingRun:
     Args:
         data: The data's name.
         recipe: The recipe, complete.
+        audit: What was found in a table; no errors, but perhaps warnings. None for pictures.
         classifier: The trained classifier.
         train: Figures on the rows trained on.
         test: Figures on the rows held out.
@@ -75,6 +73,7 @@ class TrainingRun:
 
     data: str
     recipe: AnyRecipe
+    audit: Audit | None
     classifier: Classifier
     train: Evaluation
     test: Evaluation
@@ -106,6 +105,7 @@ class TrainingRun:
             "whole": self.whole,
             "fit_message": self.fit_message,
             "seed": self.recipe.seed,
+            "warnings": [] if self.audit is None else [str(finding) for finding in self.audit.of("warning")],
             "model_path": str(self.model_path),
             "history_path": str(self.history_path),
             "report_path": None if self.report_path is None else str(self.report_path),
@@ -210,7 +210,7 @@ def train(
     if stands_for_pictures(data):
         problem = picture_problem(data, recipe, data_root)
     else:
-        recipe, problem = _table_problem(open_source(data, _dialect(recipe)), recipe)
+        recipe, problem = table_problem(data, recipe)
     checkpoint = model_path.with_name(f"{model_path.stem}.checkpoint.safetensors")
     place = TrainingPlace(device=device, checkpoint=checkpoint, resume=resume)
     fit = fit_model(problem, recipe, place=place, on_progress=on_progress)
@@ -261,6 +261,7 @@ def train(
     return TrainingRun(
         data=problem.name,
         recipe=recipe,
+        audit=problem.audit,
         classifier=classifier,
         train=evaluate_logits(train_logits, targets[split.train], problem.class_names),
         test=test,
@@ -298,14 +299,13 @@ def evaluate(model_path: Path, data: str, *, report: Path | None = None, data_ro
     if isinstance(classifier.preprocessing, PictureEncoder):
         form = classifier.preprocessing.input_shape
         return _judge_pictures(model_path, classifier, form, data, data_root=data_root, report=report)
-    source = open_source(data, _dialect(Recipe.from_entries(classifier.recipe)))
+    source = open_source(data, dialect_of(Recipe.from_entries(classifier.recipe)))
     trained_on = classifier.trained_on
-    labels = _labels(source, trained_on.target)
-    targets = _known_indices(labels, classifier.class_names, source.name, trained_on.target)
+    targets = known_targets(source, trained_on.target, classifier.class_names)
     rows, notes = torch.arange(len(targets)), []
     if source.fingerprint == trained_on.fingerprint:
         recipe = Recipe.from_entries(classifier.recipe)
-        rows = stratified_split(targets, recipe.data.test_fraction, recipe.seed).test
+        rows = split_of_table(source, targets, recipe).test
         notes.append(
             f"{source.name} is what the model was trained on: only the {len(rows)} rows held out then are judged."
         )
@@ -362,7 +362,7 @@ def predict(
         columns |= {} if pictures.files is None else {"file": pictures.files}
         logits = classifier.predict_logits(pictures, data)
     else:
-        source = open_source(data, _dialect(Recipe.from_entries(classifier.recipe)))
+        source = open_source(data, dialect_of(Recipe.from_entries(classifier.recipe)))
         logits, strangers = classifier.logits_counting(source.frame, source.name)
         notes = _notes(classifier.preprocessing, classifier.trained_on.target, source.frame, strangers)
     probabilities = torch.softmax(logits, dim=1)
@@ -379,10 +379,6 @@ def predict(
     if out is not None:
         _write_frame(out, frame)
     return Predictions(frame=frame, notes=notes)
-
-
-def _dialect(recipe: AnyRecipe) -> Dialect:
-    return Dialect(separator=recipe.data.separator, encoding=recipe.data.encoding)
 
 
 def _judge_pictures(
@@ -451,81 +447,6 @@ def _judgement(
     return Judgement(
         data=data, model_path=model_path, classifier=classifier, test=test, notes=notes, report_path=report
     )
-
-
-def _table_problem(source: TableSource, recipe: AnyRecipe) -> tuple[AnyRecipe, Problem]:
-    """The problem that a table poses, and the recipe with the target that the table itself knows."""
-    recipe = _with_target(recipe, source)
-    labels = _labels(source, str(recipe.data.target))
-    features, readings = select_features(
-        source.frame,
-        leave_out=[str(recipe.data.target), *recipe.data.drop],
-        asked={name: asked_reading(words) for name, words in recipe.data.columns.items()},
-        drop_unusable=recipe.data.free_text == "drop",
-        place=source.name,
-    )
-    class_names = _class_names(labels, source.name)
-    targets = class_indices(labels, class_names)
-    split = stratified_split(targets, recipe.data.test_fraction, recipe.seed)
-    encoder = TableEncoder.fit(features, source.name, split.train, readings)
-    problem = Problem(
-        name=source.name,
-        target=str(recipe.data.target),
-        fingerprint=source.fingerprint,
-        encoder=encoder,
-        inputs=encoder.encode(features, source.name),
-        targets=targets,
-        class_names=class_names,
-        split=split,
-        table=features,
-    )
-    return recipe, problem
-
-
-def _with_target(recipe: AnyRecipe, source: TableSource) -> AnyRecipe:
-    """The recipe with the target that the source itself knows, where the recipe names none."""
-    if recipe.data.target is not None:
-        return recipe
-    if source.target is None:
-        listed = ", ".join(source.frame.columns[-8:])
-        raise RecipeError(
-            f"{source.name}: which column holds the classes? Name it with --target; the last columns are: {listed}."
-        )
-    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"target": source.target})})
-
-
-def _labels(source: TableSource, target: str) -> list[str]:
-    if target not in source.frame.columns:
-        raise DataError(
-            f'{source.name}: there is no column "{target}" to take the classes from.'
-            f"{did_you_mean(target, source.frame.columns)}"
-        )
-    series = read_columns(source.frame, {target: Reading("category")}, source.name)[target]
-    if series.null_count():
-        row = int(series.is_null().arg_max() or 0)
-        raise DataError(
-            f'{source.name}, column "{target}", row {row + 1}: the class is missing ({series.null_count()} of '
-            f"{len(series)} rows). Drop these rows, or write a class name into them."
-        )
-    labels: list[str] = series.to_list()
-    return labels
-
-
-def _class_names(labels: list[str], place: str) -> tuple[str, ...]:
-    class_names = ordered_class_names(labels)
-    if len(class_names) < 2:
-        raise DataError(
-            f'{place}: every row is of the class "{class_names[0]}". Expected at least two classes; is the target '
-            "column the right one?"
-        )
-    return class_names
-
-
-def _known_indices(labels: list[str], class_names: tuple[str, ...], place: str, target: str) -> Int[Tensor, " N"]:
-    try:
-        return class_indices(labels, class_names)
-    except DataError as fault:
-        raise DataError(f'{place}, column "{target}", {fault}') from fault
 
 
 def _notes(encoder: TableEncoder, target: str, frame: pl.DataFrame, strangers: Strangers) -> tuple[str, ...]:

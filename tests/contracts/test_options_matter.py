@@ -13,7 +13,9 @@ ALL = {
     "training.class_weight": {"training": {"class_weight": "balanced"}},
     "training.epochs": {"training": {"epochs": 1}},
 }
-PROVED_IN_TEST_RUN_TABLES = {"data.columns", "data.free_text", "data.separator", "data.encoding"}
+PROVED_IN_TEST_RUN_TABLES = {
+    "data.columns", "data.free_text", "data.separator", "data.encoding", "data.group", "data.time", "data.split",
+}  # fmt: skip
 OF_TABLES = {"data.target": {"data": {"target": "legs"}}, "data.drop": {"data": {"drop": ["milk"]}}}
 OF_THE_SOLVER = {
     "calibration.method": {"calibration": {"method": "none"}},

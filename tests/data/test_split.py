@@ -1,9 +1,10 @@
+import polars as pl
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from polylogit.data.split import stratified_split
+from polylogit.data.split import given_split, grouped_split, stratified_split, time_split
 from polylogit.errors import DataError
 
 
@@ -38,3 +39,39 @@ def test_the_seed_decides():
 def test_the_draw_stays_as_it_was():
     # A changed draw would let `evaluate` judge older models on rows that they were trained on.
     assert stratified_split(torch.arange(20) % 2, 0.3, seed=0).test.tolist() == [4, 5, 7, 8, 12, 19]
+
+
+@given(groups=st.lists(st.integers(0, 9), min_size=4, max_size=60), fraction=st.floats(0.1, 0.9))
+def test_no_group_stands_in_both_parts(groups, fraction):
+    targets, groups = torch.arange(len(groups)) % 2, torch.tensor(groups)
+    smallest = min(groups.bincount()[groups.unique()].tolist())
+    if smallest > round(fraction * len(groups)):
+        with pytest.raises(DataError, match="groups can be held out"):
+            grouped_split(targets, groups, fraction, seed=0)
+        return
+    assume(len(targets) - smallest > len(targets) // 2 + 1)  # else a group may hold the only rows of a class
+    split = grouped_split(targets, groups, fraction, seed=0)
+    assert not set(groups[split.train].tolist()) & set(groups[split.test].tolist())
+    assert sorted(split.train.tolist() + split.test.tolist()) == list(range(len(groups)))
+    assert 0 < len(split.test) <= round(fraction * len(groups))
+    assert set(targets[split.train].tolist()) == {0, 1}
+
+
+def test_time_holds_out_what_came_last():
+    split = time_split(pl.Series([5, 1, 4, 2, 3, 3]), 0.4)
+    assert split.test.tolist() == [0, 2]
+    with pytest.raises(DataError, match="of one moment"):
+        time_split(pl.Series([1, 2, 2, 2]), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train", "test", "tset"], 'column "part", row 3: expected train or test, got "tset"'),
+        (["train", None], "row 2: expected train or test"),
+        (["test", "test"], 'every row is "test"'),
+    ],
+)
+def test_a_given_split_says_train_or_test(words, message):
+    with pytest.raises(DataError, match=message):
+        given_split(pl.Series("part", words), "t.csv")

@@ -1,19 +1,21 @@
 """The hold-out split: which rows are trained on and which are kept unseen.
 
-Owns the draw alone: row numbers in, row numbers out, the same for the same seed on every machine.
+Owns the choice of rows alone: by class, by group, by time, or as a column says; the same for the same seed on every
+machine.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from polylogit.errors import DataError
 
-__all__ = ["Split", "stratified_split"]
+__all__ = ["Split", "given_split", "grouped_split", "stratified_split", "time_split"]
 
 Rows = npt.NDArray[np.int64]
 
@@ -78,3 +80,109 @@ def _apportion(seats: int, counts: Rows, most: Rows) -> Rows:
         owed = np.where(shares < most, exact - shares, -np.inf)
         shares[int(np.argmax(owed))] += 1
     return shares
+
+
+def grouped_split(targets: Int[Tensor, " N"], groups: Int[Tensor, " N"], test_fraction: float, seed: int) -> Split:
+    """Hold out whole groups: no group has rows in both parts.
+
+    Groups are taken in a random order as long as the test part stays within round(test_fraction * N) rows and every
+    class keeps a row for training; a group that would break either is left in the training part.
+
+    Args:
+        targets: Class indices.
+        groups: The group of each row, as an integer.
+        test_fraction: The share of rows to hold out, between 0 and 1.
+        seed: Of the order.
+
+    Returns:
+        The two parts.
+
+    Raises:
+        DataError: No group can be held out.
+
+    Example:
+        >>> groups = torch.tensor([0, 0, 1, 1, 2, 2, 3, 3])
+        >>> split = grouped_split(torch.tensor([0, 1] * 4), groups, 0.25, seed=0)
+        >>> len(groups[split.test].unique()), len(split.test)
+        (1, 2)
+    """
+    names, group_of = np.unique(groups.numpy(), return_inverse=True)
+    classes = int(targets.max()) + 1
+    counts = np.zeros((len(names), classes), dtype=np.int64)
+    np.add.at(counts, (group_of, targets.numpy()), 1)
+    wanted = round(test_fraction * targets.numel())
+    left, taken = counts.sum(0), np.zeros(len(names), dtype=bool)
+    held_out = 0
+    for group in np.random.Generator(np.random.PCG64(seed)).permutation(len(names)):
+        rows = int(counts[group].sum())
+        if held_out + rows <= wanted and np.all((left - counts[group] > 0) | (counts[group] == 0)):
+            left, held_out, taken[group] = left - counts[group], held_out + rows, True
+    if not held_out:
+        raise DataError(
+            f"none of the {len(names)} groups can be held out: each is larger than {wanted} rows or has the only rows "
+            "of a class. Split by another column, or give a larger --set data.test_fraction."
+        )
+    return _split(taken[group_of])
+
+
+def time_split(moments: pl.Series, test_fraction: float) -> Split:
+    """Hold out the newest rows; rows of one moment stay together, in the training part.
+
+    Args:
+        moments: When each row was, as numbers.
+        test_fraction: The share of rows to hold out, at most.
+
+    Returns:
+        The two parts.
+
+    Raises:
+        DataError: All rows are of one moment.
+
+    Example:
+        >>> time_split(pl.Series([3, 1, 2, 4, 4]), 0.4).test.tolist()
+        [3, 4]
+    """
+    ordered = moments.sort()
+    last_trained = ordered[max(len(ordered) - round(test_fraction * len(ordered)) - 1, 0)]
+    newest = (moments > last_trained).to_numpy()
+    if not newest.any():
+        raise DataError(
+            f"the newest {1 - test_fraction:.0%} of the rows are of one moment, so none can be held out by time. "
+            "Give a larger --set data.test_fraction, or split in another way."
+        )
+    return _split(newest)
+
+
+def given_split(parts: pl.Series, place: str) -> Split:
+    """The split that a column of the words train and test gives.
+
+    Args:
+        parts: One word a row.
+        place: What messages call the table.
+
+    Returns:
+        The two parts.
+
+    Raises:
+        DataError: A row has another word, or a part has no rows.
+
+    Example:
+        >>> given_split(pl.Series("part", ["train", "test", "train"]), "t.csv").test.tolist()
+        [1]
+    """
+    words = parts.str.to_lowercase()
+    other = ~words.is_in(["train", "test"]).fill_null(value=False)
+    if other.any():
+        row = int(other.arg_max() or 0)
+        raise DataError(
+            f'{place}, column "{parts.name}", row {row + 1}: expected train or test, got "{parts[row] or ""}". '
+            "Mend the column that data.split names."
+        )
+    test = (words == "test").to_numpy()
+    if test.all() or not test.any():
+        raise DataError(f'{place}, column "{parts.name}": every row is "{parts[0]}". Expected train and test rows.')
+    return _split(test)
+
+
+def _split(test: npt.NDArray[np.bool_]) -> Split:
+    return Split(train=torch.from_numpy(np.flatnonzero(~test)), test=torch.from_numpy(np.flatnonzero(test)))

@@ -21,8 +21,6 @@ from polylogit.data.type_inference import find_readings, refuse_unknown_columns
 
 __all__ = ["Audit", "AuditedTable", "Finding", "Severity", "audit_leakage", "audit_table"]
 
-_ORDER = {"error": 0, "warning": 1, "note": 2}
-
 
 @dataclass(frozen=True)
 class AuditedTable:
@@ -105,8 +103,8 @@ def audit_table(
         rows=frame.height,
         columns={name: reading.type for name, reading in readings.items()},
         classes=counts,
-        findings=tuple(sorted(found, key=lambda finding: _ORDER[finding.severity])),
-    )
+        findings=(),
+    ).and_also(found)
     return AuditedTable(audit, read, usable, class_names, targets)
 
 

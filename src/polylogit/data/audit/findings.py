@@ -3,9 +3,9 @@
 Owns the form of findings, not how they are come by.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, get_args
 
 from polylogit.errors import DataError
 
@@ -69,6 +69,11 @@ class Audit:
     def of(self, severity: Severity) -> tuple[Finding, ...]:
         """The findings of one severity."""
         return tuple(finding for finding in self.findings if finding.severity == severity)
+
+    def and_also(self, findings: Iterable[Finding]) -> "Audit":
+        """The audit with more findings, in the order of their severity."""
+        ordered = sorted((*self.findings, *findings), key=lambda finding: get_args(Severity).index(finding.severity))
+        return replace(self, findings=tuple(ordered))
 
     def refuse_errors(self) -> None:
         """Raise a DataError that tells every error, one a line, if there are any."""

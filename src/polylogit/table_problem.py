@@ -1,0 +1,197 @@
+"""A table as a classification problem: read, audited, split and encoded as a recipe asks.
+
+Owns what the data section of a recipe means for a table, so that training and judging take the same columns and hold
+out the same rows. It fits nothing but the encoder.
+"""
+
+import polars as pl
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from polylogit.classes import class_indices
+from polylogit.data.audit import Audit, AuditedTable, audit_leakage, audit_table
+from polylogit.data.column_types import Reading, asked_reading
+from polylogit.data.columns import read_columns
+from polylogit.data.delimited import Dialect
+from polylogit.data.encoder import TableEncoder
+from polylogit.data.sources import TableSource, open_source
+from polylogit.data.split import Split, given_split, grouped_split, stratified_split, time_split
+from polylogit.data.type_inference import refuse_unknown_columns
+from polylogit.errors import DataError, RecipeError
+from polylogit.problem import Problem
+from polylogit.recipe import AnyRecipe
+
+__all__ = ["check_table", "dialect_of", "known_targets", "split_of_table", "table_problem"]
+
+
+def dialect_of(recipe: AnyRecipe) -> Dialect:
+    """How text tables are written, by the recipe."""
+    return Dialect(separator=recipe.data.separator, encoding=recipe.data.encoding)
+
+
+def table_problem(data: str, recipe: AnyRecipe) -> tuple[AnyRecipe, Problem]:
+    """The problem that a table poses, and the recipe with the target that the table itself knows.
+
+    Args:
+        data: What stands for DATA on the command line.
+        recipe: Its data section says what the columns are and how the rows are split.
+
+    Returns:
+        The recipe with its target named, and the problem.
+
+    Raises:
+        DataError: The table is at fault; every error that the audit finds is told.
+        RecipeError: The recipe names no target, and the table has none of its own.
+    """
+    source = open_source(data, dialect_of(recipe))
+    recipe = _with_target(recipe, source)
+    audited = _audited(source, recipe)
+    audited.audit.refuse_errors()
+    targets = torch.tensor(audited.targets)
+    split = split_of_table(source, targets, recipe)
+    audit = audited.audit
+    if recipe.data.split is not None or recipe.data.time is not None:
+        audit = audit.and_also(audit_leakage(audited.features, split.train.numpy(), split.test.numpy()))
+    encoder = TableEncoder.fit(audited.features, source.name, split.train, audited.readings)
+    problem = Problem(
+        name=source.name,
+        target=str(recipe.data.target),
+        fingerprint=source.fingerprint,
+        encoder=encoder,
+        inputs=encoder.encode(audited.features, source.name),
+        targets=targets,
+        class_names=audited.class_names,
+        split=split,
+        table=audited.features,
+        audit=audit,
+    )
+    return recipe, problem
+
+
+def check_table(data: str, recipe: AnyRecipe) -> Audit:
+    """Find everything that is wrong with a table, and train nothing.
+
+    Args:
+        data: What stands for DATA on the command line.
+        recipe: Its data section says what the columns are. Without a target only the features are audited.
+
+    Returns:
+        The audit.
+
+    Raises:
+        DataError: The table cannot be read, or a column that is named is not there.
+    """
+    source = open_source(data, dialect_of(recipe))
+    if recipe.data.target is None and source.target is not None:
+        recipe = _with_target(recipe, source)
+    audited = _audited(source, recipe)
+    audit = audited.audit
+    if audited.targets is not None and recipe.data.split is not None and not audit.of("error"):
+        split = split_of_table(source, torch.tensor(audited.targets), recipe)
+        audit = audit.and_also(audit_leakage(audited.features, split.train.numpy(), split.test.numpy()))
+    return audit
+
+
+def known_targets(source: TableSource, target: str, class_names: tuple[str, ...]) -> Int[Tensor, " N"]:
+    """The class indices of a table's rows, for a model that knows these classes.
+
+    Raises:
+        DataError: There is no such column, or a class is missing or unknown; the message names the row.
+    """
+    refuse_unknown_columns(source.frame, [target], 'there is no column "{}" to take the classes from', source.name)
+    labels = read_columns(source.frame, {target: Reading("category")}, source.name)[target]
+    if labels.null_count():
+        row = int(labels.is_null().arg_max() or 0)
+        raise DataError(
+            f'{source.name}, column "{target}", row {row + 1}: the class is missing ({labels.null_count()} of '
+            f"{len(labels)} rows). Drop these rows, or write a class name into them."
+        )
+    try:
+        return class_indices(labels.to_list(), class_names)
+    except DataError as fault:
+        raise DataError(f'{source.name}, column "{target}", {fault}') from fault
+
+
+def split_of_table(source: TableSource, targets: Int[Tensor, " N"], recipe: AnyRecipe) -> Split:
+    """The rows that a recipe trains on, and those that it holds out.
+
+    Args:
+        source: The table.
+        targets: Class indices of its rows.
+        recipe: Names the column to split by, if any, and else the share of rows to draw.
+
+    Returns:
+        The split; the same for the same table and recipe.
+
+    Raises:
+        DataError: A column is not there or cannot be split by, or too few rows or classes are left to train on.
+    """
+    wanted = recipe.data
+    for option in ("group", "time", "split"):
+        name = getattr(wanted, option)
+        if name is not None:
+            words = f'data.{option} names the column "{{}}", which is not there'
+            refuse_unknown_columns(source.frame, [name], words, source.name)
+    if wanted.group is not None:
+        groups = _read(source, wanted.group, "category").rank("dense").fill_null(0).cast(pl.Int64)
+        split = grouped_split(targets, torch.tensor(groups.to_numpy()), wanted.test_fraction, recipe.seed)
+    elif wanted.time is not None:
+        split = time_split(_time(source, wanted.time), wanted.test_fraction)
+    elif wanted.split is not None:
+        split = given_split(_read(source, wanted.split, "category"), source.name)
+    else:
+        return stratified_split(targets, wanted.test_fraction, recipe.seed)
+    if len(torch.unique(targets[split.train])) < 2:
+        raise DataError(f"{source.name}: the rows to train on are all of one class. Split the rows in another way.")
+    return split
+
+
+def _read(source: TableSource, name: str, kind: str) -> pl.Series:
+    return read_columns(source.frame, {name: asked_reading(kind)}, source.name)[name]
+
+
+def _time(source: TableSource, name: str) -> pl.Series:
+    """Moments that can be put in order: numbers, or dates with their time."""
+    column = source.frame[name]
+    if column.dtype.is_temporal() or column.dtype.is_numeric():
+        moments = column.to_physical()
+    else:
+        text = column.cast(pl.String).str.strip_chars()
+        moments = text.cast(pl.Float64, strict=False)
+        if moments.null_count():
+            moments = text.str.replace(" ", "T").str.to_datetime(strict=False).to_physical()
+        if moments.null_count():
+            moments = _read(source, name, "date").to_physical()
+    if moments.null_count():
+        row = int(moments.is_null().arg_max() or 0)
+        raise DataError(
+            f'{source.name}, column "{name}", row {row + 1}: the time is missing, so the rows cannot be split by it. '
+            "Write it in, or drop the row."
+        )
+    return moments
+
+
+def _with_target(recipe: AnyRecipe, source: TableSource) -> AnyRecipe:
+    """The recipe with the target that the source itself knows, where the recipe names none."""
+    if recipe.data.target is not None:
+        return recipe
+    if source.target is None:
+        listed = ", ".join(source.frame.columns[-8:])
+        raise RecipeError(
+            f"{source.name}: which column holds the classes? Name it with --target; the last columns are: {listed}."
+        )
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"target": source.target})})
+
+
+def _audited(source: TableSource, recipe: AnyRecipe) -> AuditedTable:
+    wanted = recipe.data
+    no_features = [name for name in (wanted.group, wanted.split) if name is not None and name in source.frame.columns]
+    return audit_table(
+        source.frame,
+        target=wanted.target,
+        leave_out=[*wanted.drop, *no_features],
+        asked={name: asked_reading(words) for name, words in wanted.columns.items()},
+        drop_unusable=wanted.free_text == "drop",
+        place=source.name,
+    )
