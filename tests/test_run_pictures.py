@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -79,11 +80,16 @@ def test_a_picture_has_the_same_logits_alone_and_among_others(run):
 
 
 def test_the_temperature_rests_on_training_rows_that_were_not_fitted(folder, tmp_path):
-    training = {"epochs": 1, "validation_fraction": 0.6}
-    warm = train(str(folder), recipe(training=training), out=tmp_path / "m.safetensors")
+    doubtful = tmp_path / "doubtful"
+    shutil.copytree(folder, doubtful)
+    for number in range(9):  # where nothing is ever wrong, no temperature is the best
+        (doubtful / "lower" / f"{number:02}.png").rename(doubtful / "upper" / f"from-lower-{number}.png")
+    training = {"epochs": 4, "validation_fraction": 0.6}
+    warm = train(str(doubtful), recipe(training=training), out=tmp_path / "m.safetensors")
     assert warm.calibration.rows == 58
     assert warm.classifier.temperature != 1.0
-    cold = train(str(folder), recipe(training=training, calibration={"method": "none"}), out=tmp_path / "m.safetensors")
+    options = recipe(training=training, calibration={"method": "none"})
+    cold = train(str(doubtful), options, out=tmp_path / "m.safetensors")
     assert cold.classifier.temperature == 1.0
 
 
