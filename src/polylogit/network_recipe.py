@@ -80,7 +80,9 @@ class NetworkTraining(Section):
     batch_size: Count | Literal["all"] | None = Field(
         default=None, description='Rows in a step, or "all". Left out: 256, or an eighth of the rows if that is fewer.'
     )
-    optimizer: Literal["sgd", "adam", "adamw"] = Field(default="adamw", description="What turns gradients into steps.")
+    optimizer: Literal["sgd", "adam", "adamw", "muon"] = Field(
+        default="adamw", description="What turns gradients into steps."
+    )
     learning_rate: float = Field(default=0.005, gt=0, description="At its height.")
     momentum: Share = Field(default=0.9, description="Of SGD, or the first beta of Adam and AdamW.")
     weight_decay: float = Field(default=0.01, ge=0, description="Pull of matrices and kernels towards zero.")

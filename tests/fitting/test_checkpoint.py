@@ -34,7 +34,7 @@ class CutError(Exception):
     """Stands for whatever ends a process."""
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "muon"])
 @pytest.mark.parametrize("patience", [None, 4])
 def test_a_cut_run_ends_as_the_whole_one_does(tmp_path, optimizer, patience):
     options = TrainingOptions(**{**vars(OPTIONS), "optimizer": optimizer, "patience": patience})

@@ -94,6 +94,7 @@ def test_a_row_of_weight_two_is_a_row_that_stands_twice(rows):
         {"epochs": 4},
         {"batch_size": 10},
         {"optimizer": "adam"},
+        {"optimizer": "muon"},
         {"learning_rate": 0.2},
         {"momentum": 0.5},
         {"weight_decay": 0.1},

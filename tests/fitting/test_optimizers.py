@@ -14,7 +14,7 @@ def test_plain_sgd_takes_the_step_that_is_written_in_books():
     torch.testing.assert_close(network.weight.detach(), before - 0.1 * 2 * before)
 
 
-@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "muon"])
 def test_biases_are_not_decayed(name):
     network = nn.Linear(2, 2)
     optimizer = build_optimizer(network, name, learning_rate=0.1, momentum=0.9, weight_decay=0.5)

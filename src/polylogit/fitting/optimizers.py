@@ -4,14 +4,16 @@ Owns the closed sets of optimisers and schedules. The loop that calls them stand
 """
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
+from polylogit.fitting.muon import Muon
+
 __all__ = ["OptimizerName", "ScheduleName", "build_optimizer", "learning_rate_factor"]
 
-OptimizerName = Literal["sgd", "adam", "adamw"]
+OptimizerName = Literal["sgd", "adam", "adamw", "muon"]
 ScheduleName = Literal["constant", "one-cycle", "cosine"]
 
 _LAST_FACTOR = 0.002
@@ -28,7 +30,8 @@ def build_optimizer(
 
     Args:
         network: Its parameters that require a gradient are updated.
-        name: "sgd" (with Nesterov momentum where momentum is not 0), "adam" or "adamw".
+        name: "sgd" (with Nesterov momentum where momentum is not 0), "adam", "adamw", or "muon": orthogonal steps for
+            every matrix and kernel but the network's first and last, AdamW for all else.
         learning_rate: Step length before the schedule's factor.
         momentum: Of SGD, or beta_1 of Adam and AdamW.
         weight_decay: For SGD and Adam the factor of the penalty |w|^2 / 2 in the gradient, for AdamW the decay apart
@@ -46,16 +49,32 @@ def build_optimizer(
     Adam, algorithm 1; Sutskever et al. (2013), On the importance of initialization and momentum, section 2.
     """
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    if name == "muon":
+        return Muon(_muon_groups(trained, weight_decay), lr=learning_rate, momentum=momentum)
+    decayed = [parameter for parameter in trained if parameter.ndim > 1 and weight_decay > 0]
+    spared = [parameter for parameter in trained if parameter.ndim <= 1 or weight_decay == 0]
     groups = [
-        {"params": [parameter for parameter in trained if parameter.ndim > 1], "weight_decay": weight_decay},
-        {"params": [parameter for parameter in trained if parameter.ndim <= 1], "weight_decay": 0.0},
+        {"params": parameters, "weight_decay": decay}
+        for parameters, decay in ((decayed, weight_decay), (spared, 0.0))
+        if parameters  # each group costs a call a step: small networks feel it
     ]
-    groups = [group for group in groups if group["params"]]
     fused = all(parameter.device.type in ("cpu", "cuda", "mps") for parameter in trained)
     if name == "sgd":
         return torch.optim.SGD(groups, lr=learning_rate, momentum=momentum, nesterov=momentum > 0, fused=fused)
     kind = torch.optim.AdamW if name == "adamw" else torch.optim.Adam
     return kind(groups, lr=learning_rate, betas=(momentum, 0.999), fused=fused)
+
+
+def _muon_groups(trained: list[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
+    kernels = [parameter for parameter in trained if parameter.ndim > 1]
+    inner, outer = kernels[1:-1], kernels[:1] + kernels[1:][-1:]
+    spared = [parameter for parameter in trained if parameter.ndim <= 1]
+    groups = (
+        {"params": inner, "orthogonal": True, "weight_decay": weight_decay},
+        {"params": outer, "orthogonal": False, "weight_decay": weight_decay},
+        {"params": spared, "orthogonal": False, "weight_decay": 0.0},
+    )
+    return [group for group in groups if group["params"]]
 
 
 def learning_rate_factor(schedule: ScheduleName, step: int, steps: int, warmup_fraction: float) -> float:
