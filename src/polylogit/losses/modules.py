@@ -1,8 +1,11 @@
 """The losses as modules, for those who build a loss once and call it in a loop.
 
-Owns the modules: each holds the options of one function and calls it; class weights are a buffer, so they move with
-`.to(device)` and are checked once, here. Does not own any arithmetic.
+Owns the modules: each holds the options of one function and calls it; weights are buffers, so they move with
+`.to(device)`, and options are checked once, here. Does not own any arithmetic.
 """
+
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
@@ -21,35 +24,42 @@ __all__ = [
 ]
 
 
-class _MulticlassLoss(nn.Module):
-    """Options that the losses over a class axis share."""
+class _Loss(nn.Module):
+    """A function and its options; what each option is stands with the function."""
 
-    class_weight: Tensor | None
+    function: ClassVar[Callable[..., Tensor]]
+    options: ClassVar[tuple[str, ...]]
 
-    def __init__(
-        self,
-        *,
-        class_weight: Float[Tensor, " K"] | None = None,
-        ignore_index: int = -100,
-        reduction: Reduction = "mean",
-        validate: bool = True,
-    ) -> None:
+    def __init__(self, *, reduction: Reduction, validate: bool) -> None:
         super().__init__()
         check_reduction(reduction)
-        if class_weight is not None and not bool((class_weight >= 0).all()):
-            raise ScoreError(f"class_weight: expected weights of 0 or more, got {class_weight.tolist()}.")
-        self.register_buffer("class_weight", class_weight)
-        self.ignore_index = ignore_index
         self.reduction: Reduction = reduction
         self.validate = validate
 
+    def forward(
+        self,
+        scores: Shaped[Tensor, "..."],
+        targets: Shaped[Tensor, "..."],
+        sample_weight: Float[Tensor, "..."] | None = None,
+    ) -> Float[Tensor, "..."]:
+        """The loss of scores of the kind in the class's name; see its function for shapes and dtypes."""
+        return type(self).function(scores, targets, sample_weight=sample_weight, **self._chosen())
+
     def extra_repr(self) -> str:
-        weights = "" if self.class_weight is None else f"class_weight={self.class_weight.tolist()}, "
-        return f"{weights}ignore_index={self.ignore_index}, reduction={self.reduction!r}, validate={self.validate}"
+        """The options, for `print(module)`."""
+        chosen = {
+            name: value.tolist() if isinstance(value, Tensor) else value for name, value in self._chosen().items()
+        }
+        return ", ".join(f"{name}={value!r}" for name, value in chosen.items() if value is not None)
+
+    def _chosen(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in (*self.options, "reduction", "validate")}
 
 
-class _SmoothedLoss(_MulticlassLoss):
-    """The same, with label smoothing."""
+class _SmoothedLoss(_Loss):
+    """A loss over a class axis, with label smoothing."""
+
+    options = ("class_weight", "ignore_index", "label_smoothing")
 
     def __init__(
         self,
@@ -60,12 +70,11 @@ class _SmoothedLoss(_MulticlassLoss):
         reduction: Reduction = "mean",
         validate: bool = True,
     ) -> None:
-        super().__init__(class_weight=class_weight, ignore_index=ignore_index, reduction=reduction, validate=validate)
+        super().__init__(reduction=reduction, validate=validate)
         check_share("label_smoothing", label_smoothing)
+        self.register_buffer("class_weight", _checked(class_weight))
+        self.ignore_index = ignore_index
         self.label_smoothing = label_smoothing
-
-    def extra_repr(self) -> str:
-        return f"{super().extra_repr()}, label_smoothing={self.label_smoothing}"
 
 
 class CrossEntropyWithLogits(_SmoothedLoss):
@@ -85,23 +94,7 @@ class CrossEntropyWithLogits(_SmoothedLoss):
         tensor(0.5076)
     """
 
-    def forward(
-        self,
-        logits: Shaped[Tensor, "..."],
-        targets: Shaped[Tensor, "..."],
-        sample_weight: Float[Tensor, "..."] | None = None,
-    ) -> Float[Tensor, "..."]:
-        """The loss of (N, K) logits."""
-        return softmax.cross_entropy_with_logits(
-            logits,
-            targets,
-            class_weight=self.class_weight,
-            sample_weight=sample_weight,
-            ignore_index=self.ignore_index,
-            label_smoothing=self.label_smoothing,
-            reduction=self.reduction,
-            validate=self.validate,
-        )
+    function = staticmethod(softmax.cross_entropy_with_logits)
 
 
 class CrossEntropyWithLogProbabilities(_SmoothedLoss):
@@ -114,23 +107,7 @@ class CrossEntropyWithLogProbabilities(_SmoothedLoss):
         tensor(0.6931)
     """
 
-    def forward(
-        self,
-        log_probabilities: Shaped[Tensor, "..."],
-        targets: Shaped[Tensor, "..."],
-        sample_weight: Float[Tensor, "..."] | None = None,
-    ) -> Float[Tensor, "..."]:
-        """The loss of (N, K) log-probabilities."""
-        return softmax.cross_entropy_with_log_probabilities(
-            log_probabilities,
-            targets,
-            class_weight=self.class_weight,
-            sample_weight=sample_weight,
-            ignore_index=self.ignore_index,
-            label_smoothing=self.label_smoothing,
-            reduction=self.reduction,
-            validate=self.validate,
-        )
+    function = staticmethod(softmax.cross_entropy_with_log_probabilities)
 
 
 class CrossEntropyWithProbabilities(_SmoothedLoss):
@@ -143,27 +120,11 @@ class CrossEntropyWithProbabilities(_SmoothedLoss):
         tensor(0.6931)
     """
 
-    def forward(
-        self,
-        probabilities: Shaped[Tensor, "..."],
-        targets: Shaped[Tensor, "..."],
-        sample_weight: Float[Tensor, "..."] | None = None,
-    ) -> Float[Tensor, "..."]:
-        """The loss of (N, K) probabilities."""
-        return softmax.cross_entropy_with_probabilities(
-            probabilities,
-            targets,
-            class_weight=self.class_weight,
-            sample_weight=sample_weight,
-            ignore_index=self.ignore_index,
-            label_smoothing=self.label_smoothing,
-            reduction=self.reduction,
-            validate=self.validate,
-        )
+    function = staticmethod(softmax.cross_entropy_with_probabilities)
 
 
-class FocalCrossEntropyWithLogits(_MulticlassLoss):
-    """`focal_cross_entropy_with_logits` as a module; options as in `CrossEntropyWithLogits`, and gamma.
+class FocalCrossEntropyWithLogits(_Loss):
+    """`focal_cross_entropy_with_logits` as a module; gamma, and options as in `CrossEntropyWithLogits`.
 
     Example:
         >>> import torch
@@ -171,6 +132,9 @@ class FocalCrossEntropyWithLogits(_MulticlassLoss):
         >>> loss(torch.tensor([[2.0, 0.0, 1.0]]), torch.tensor([0]))
         tensor(0.0457)
     """
+
+    function = staticmethod(focal.focal_cross_entropy_with_logits)
+    options = ("gamma", "class_weight", "ignore_index")
 
     def __init__(
         self,
@@ -181,37 +145,17 @@ class FocalCrossEntropyWithLogits(_MulticlassLoss):
         reduction: Reduction = "mean",
         validate: bool = True,
     ) -> None:
-        super().__init__(class_weight=class_weight, ignore_index=ignore_index, reduction=reduction, validate=validate)
+        super().__init__(reduction=reduction, validate=validate)
         focal.check_gamma(gamma)
         self.gamma = gamma
-
-    def forward(
-        self,
-        logits: Shaped[Tensor, "..."],
-        targets: Shaped[Tensor, "..."],
-        sample_weight: Float[Tensor, "..."] | None = None,
-    ) -> Float[Tensor, "..."]:
-        """The loss of (N, K) logits."""
-        return focal.focal_cross_entropy_with_logits(
-            logits,
-            targets,
-            gamma=self.gamma,
-            class_weight=self.class_weight,
-            sample_weight=sample_weight,
-            ignore_index=self.ignore_index,
-            reduction=self.reduction,
-            validate=self.validate,
-        )
-
-    def extra_repr(self) -> str:
-        """The options, for `print(module)`."""
-        return f"gamma={self.gamma}, {super().extra_repr()}"
+        self.register_buffer("class_weight", _checked(class_weight))
+        self.ignore_index = ignore_index
 
 
-class _BinaryLoss(nn.Module):
-    """Options that the binary losses share."""
+class _BinaryLoss(_Loss):
+    """A loss of one score for each question."""
 
-    pos_weight: Tensor | None
+    options = ("pos_weight", "label_smoothing")
 
     def __init__(
         self,
@@ -221,17 +165,10 @@ class _BinaryLoss(nn.Module):
         reduction: Reduction = "mean",
         validate: bool = True,
     ) -> None:
-        super().__init__()
-        check_reduction(reduction)
+        super().__init__(reduction=reduction, validate=validate)
         check_share("label_smoothing", label_smoothing)
         self.register_buffer("pos_weight", pos_weight)
         self.label_smoothing = label_smoothing
-        self.reduction: Reduction = reduction
-        self.validate = validate
-
-    def extra_repr(self) -> str:
-        weight = "" if self.pos_weight is None else f"pos_weight={self.pos_weight.tolist()}, "
-        return f"{weight}label_smoothing={self.label_smoothing}, reduction={self.reduction!r}, validate={self.validate}"
 
 
 class BinaryCrossEntropyWithLogits(_BinaryLoss):
@@ -249,22 +186,7 @@ class BinaryCrossEntropyWithLogits(_BinaryLoss):
         tensor(0.1269)
     """
 
-    def forward(
-        self,
-        logits: Shaped[Tensor, "..."],
-        targets: Shaped[Tensor, "..."],
-        sample_weight: Float[Tensor, "..."] | None = None,
-    ) -> Float[Tensor, "..."]:
-        """The loss of logits of any shape."""
-        return binary.binary_cross_entropy_with_logits(
-            logits,
-            targets,
-            pos_weight=self.pos_weight,
-            sample_weight=sample_weight,
-            label_smoothing=self.label_smoothing,
-            reduction=self.reduction,
-            validate=self.validate,
-        )
+    function = staticmethod(binary.binary_cross_entropy_with_logits)
 
 
 class BinaryCrossEntropyWithProbabilities(_BinaryLoss):
@@ -276,19 +198,11 @@ class BinaryCrossEntropyWithProbabilities(_BinaryLoss):
         tensor(0.1054)
     """
 
-    def forward(
-        self,
-        probabilities: Shaped[Tensor, "..."],
-        targets: Shaped[Tensor, "..."],
-        sample_weight: Float[Tensor, "..."] | None = None,
-    ) -> Float[Tensor, "..."]:
-        """The loss of probabilities of any shape."""
-        return binary.binary_cross_entropy_with_probabilities(
-            probabilities,
-            targets,
-            pos_weight=self.pos_weight,
-            sample_weight=sample_weight,
-            label_smoothing=self.label_smoothing,
-            reduction=self.reduction,
-            validate=self.validate,
-        )
+    function = staticmethod(binary.binary_cross_entropy_with_probabilities)
+
+
+def _checked(class_weight: Tensor | None) -> Tensor | None:
+    """Class weights as they are, once they are seen to be 0 or more."""
+    if class_weight is not None and not bool((class_weight >= 0).all()):
+        raise ScoreError(f"class_weight: expected weights of 0 or more, got {class_weight.tolist()}.")
+    return class_weight
