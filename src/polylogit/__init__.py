@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from polylogit.classifier import Classifier
     from polylogit.errors import DataError, ModelFileError, PolylogitError, RecipeError, ScoreError
+    from polylogit.estimators.linear import SoftmaxRegression
+    from polylogit.estimators.linear_path import SoftmaxRegressionCV
 
 __version__ = version("polylogit")
 
@@ -21,6 +23,8 @@ _HOME = {
     "PolylogitError": "polylogit.errors",
     "RecipeError": "polylogit.errors",
     "ScoreError": "polylogit.errors",
+    "SoftmaxRegression": "polylogit.estimators.linear",
+    "SoftmaxRegressionCV": "polylogit.estimators.linear_path",
 }
 
 __all__ = [
@@ -30,6 +34,8 @@ __all__ = [
     "PolylogitError",
     "RecipeError",
     "ScoreError",
+    "SoftmaxRegression",
+    "SoftmaxRegressionCV",
     "__version__",
 ]
 

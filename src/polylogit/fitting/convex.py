@@ -35,7 +35,7 @@ from torch import Tensor
 
 from polylogit.errors import DataError
 from polylogit.fitting.convex_certificate import gap_by_mixture, gap_by_newton, relative_gap
-from polylogit.fitting.convex_design import DenseDesign, Design, SparseDesign
+from polylogit.fitting.convex_design import DenseDesign, Design, SparseDesign, refuse_nonfinite
 from polylogit.fitting.convex_direction import newton_direction, settled_intercepts, step_length
 from polylogit.fitting.convex_preconditioner import CurvaturePreconditioner
 from polylogit.fitting.convex_problem import Problem
@@ -46,8 +46,8 @@ _FLOAT32_TOLERANCE = 1e-5
 _SMALL = 2_000_000
 _MOST_PRODUCTS = 400
 _PATIENCE = 6
-_MOST_FORCING = 0.1
-_LEAST_FORCING = 0.03
+_MOST_FORCING = 0.3
+_LEAST_FORCING = 0.1
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,7 @@ def fit_softmax_regression(
     max_iterations: int = 200,
     initial: tuple[Float[Tensor, "K D"], Float[Tensor, " K"]] | None = None,
     on_iteration: Callable[[IterationRecord], None] | None = None,
+    seed: int = 0,
 ) -> LinearFit:
     """Weights and intercepts that minimise the penalised softmax cross-entropy, with a certificate.
 
@@ -120,6 +121,7 @@ def fit_softmax_regression(
         max_iterations: Most Newton steps.
         initial: Weights and intercepts to start from; zeros when left out.
         on_iteration: Called at the start and after each step.
+        seed: Of the rows that the preconditioner is drawn from: it changes the path, not the optimum.
 
     Returns:
         The best point found and how far from the optimum it can be. KeyboardInterrupt ends the fit early and returns
@@ -153,15 +155,16 @@ def fit_softmax_regression(
             max_iterations=max_iterations,
             initial=initial,
             on_iteration=on_iteration,
+            seed=seed,
         )
-    coarse, exact = _precisions(features, classes=classes, tolerance=tolerance, C=C)
     basis = None
     if features.layout == torch.strided and 2 * features.shape[0] <= features.shape[1]:
-        features, basis = _rotated(features, exact)
+        features, basis = _rotated(features)
+    coarse, exact = _precisions(features, classes=classes, tolerance=tolerance, C=C)
     problem = _problem(
         features, targets, classes=classes, C=C, fit_intercept=fit_intercept, weights=sample_weight, working=coarse
     )
-    descent = _Descent(problem, coarse=coarse, exact=exact, tolerance=tolerance)
+    descent = _Descent(problem, coarse=coarse, exact=exact, tolerance=tolerance, seed=seed)
     descent.place(_start(problem, initial, basis))
     stopped_by = ""
     try:
@@ -216,12 +219,15 @@ class _Descent:
         coarse: Precision of Hessian products.
         exact: Precision of logits and gradients.
         tolerance: Relative gap wanted.
+        seed: Of the preconditioner's rows.
     """
 
-    def __init__(self, problem: Problem, *, coarse: torch.dtype, exact: torch.dtype, tolerance: float) -> None:
+    def __init__(
+        self, problem: Problem, *, coarse: torch.dtype, exact: torch.dtype, tolerance: float, seed: int
+    ) -> None:
         self.problem, self.coarse, self.exact, self.tolerance = problem, coarse, exact, tolerance
         self.iteration, self.objective, self.absolute_gap = 0, math.inf, math.inf
-        self._generator = torch.Generator().manual_seed(0)
+        self._generator = torch.Generator().manual_seed(seed)
         self._precondition: CurvaturePreconditioner | None = None
         self._products = 0
         self._decrement = math.inf
@@ -240,7 +246,9 @@ class _Descent:
         self.weight = weight
         self._logits = self.problem.design.logits(weight, self.exact)
         if self.problem.design.intercept:
-            tolerance = min(1e-6, max(1e-14, 0.01 * self.tolerance))
+            # What an excess e adds to the gap is about e times the logits' size.
+            wanted = 1e-3 * self.tolerance * min(1.0, self.objective) / (1 + float(weight.norm()))
+            tolerance = min(1e-6, max(0.1 * torch.finfo(self.exact).eps, wanted))
             shift = settled_intercepts(self.problem, self._sums_by_class[:, -1], self._logits, tolerance=tolerance)
             self.weight = torch.cat([weight[:, :-1], weight[:, -1:] + shift[:, None]], 1)
             self._logits += shift.to(self.exact)[:, None]
@@ -278,7 +286,6 @@ class _Descent:
         probabilities = self._probabilities.to(self.coarse)
         if self._precondition is None or self.iteration == 1 or self._products > _PATIENCE:
             self._precondition = CurvaturePreconditioner(problem, probabilities, self._generator)
-            self._decrement = math.inf
         descent = -self._gradient
         decrement = math.sqrt(max(0.0, float((descent * self._precondition(descent)).sum())))
         direction = newton_direction(
@@ -318,7 +325,7 @@ class _Descent:
     def _small_enough(self) -> float:
         """The norm of a residual that the certificate would accept, with room for the Hessian's change."""
         if self.problem.ridge == 0:
-            return self.tolerance * self.objective / (40 * (1 + float(self.weight.norm())))
+            return max(1e-14, self.tolerance * self.objective / (40 * (1 + float(self.weight.norm()))))
         return 0.5 * math.sqrt(2 * self.problem.ridge * self.tolerance * self.objective)
 
 
@@ -348,21 +355,24 @@ def _check(features: Tensor, targets: Tensor, *, classes: int, C: float, sample_
 
 def _precisions(features: Tensor, *, classes: int, tolerance: float, C: float) -> tuple[torch.dtype, torch.dtype]:
     """Precision of Hessian products, and of logits and gradients."""
-    small = features.shape[0] * features.shape[1] * classes <= _SMALL and features.layout == torch.strided
-    if small or math.isinf(C):
+    sparse = features.layout == torch.sparse_csr
+    values = features.values().numel() if sparse else features.numel()
+    if values * classes <= _SMALL or math.isinf(C):
         return torch.float64, torch.float64
-    if features.layout == torch.strided and not DenseDesign.float32_suffices(features):
+    if not sparse and not DenseDesign.float32_suffices(features):
         return torch.float64, torch.float64
     exact = torch.float32 if tolerance >= _FLOAT32_TOLERANCE else torch.float64
-    return (exact if features.layout == torch.sparse_csr else torch.float32), exact
+    return (exact if sparse else torch.float32), exact
 
 
-def _rotated(features: Tensor, precision: torch.dtype) -> tuple[Tensor, Tensor]:
+def _rotated(features: Tensor) -> tuple[Tensor, Tensor]:
     """X = L Q with orthonormal rows Q: fewer rows than columns span no more directions than rows.
 
     W = V Q has the logits V L' and the norm of V, so V can be fitted to L, which is N x N.
     """
-    basis, triangle = torch.linalg.qr(features.T.to(precision))
+    if not bool(torch.isfinite(features).all()):
+        refuse_nonfinite(features)
+    basis, triangle = torch.linalg.qr(features.T.double())
     return triangle.T.contiguous(), basis.T
 
 

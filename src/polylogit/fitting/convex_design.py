@@ -10,7 +10,9 @@ for a free intercept and keeps Hessians well conditioned. Weights here have the 
 This module knows rows and products. It knows no classes, losses or penalties.
 """
 
+import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from jaxtyping import Float, Int, Num
@@ -18,7 +20,7 @@ from torch import Tensor
 
 from polylogit.errors import DataError
 
-__all__ = ["DenseDesign", "Design", "SparseDesign", "matrix_product_nt"]
+__all__ = ["DenseDesign", "Design", "SparseDesign", "csr_tensor", "matrix_product_nt", "refuse_nonfinite"]
 
 _ROWS_A_BLOCK = 16384
 _ROWS_LOOKED_AT = 2048
@@ -35,6 +37,34 @@ def matrix_product_nt(left: Float[Tensor, "A M"], right: Float[Tensor, "B M"]) -
         return left @ right.T
     product: Tensor = onednn(left, right, None, "none", [], "")
     return product
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without torch's notes, once a process, that the CSR layout is "beta" and that its indices go unchecked.
+
+    The products that the solver needs are long-standing, and the indices come from a checked matrix.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
+        warnings.filterwarnings("ignore", message="Sparse invariant checks are implicitly disabled")
+        yield
+
+
+def csr_tensor(starts: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
+    """A sparse CSR tensor that shares the memory of its parts.
+
+    Args:
+        starts: Where each row starts among the values, and where the last ends.
+        columns: Column of each value, rising within a row.
+        values: The stored values.
+        shape: Rows and columns.
+
+    Returns:
+        The matrix.
+    """
+    with _quiet():
+        return torch.sparse_csr_tensor(starts, columns, values, shape, check_invariants=False)
 
 
 class DenseDesign:
@@ -60,7 +90,7 @@ class DenseDesign:
         self._centre = torch.zeros(features.shape[1], dtype=torch.float64, device=self.device)
         mean = self._products(ones)[0].double()
         if not bool(torch.isfinite(mean).all()):
-            _refuse_nonfinite(features)
+            refuse_nonfinite(features)
         if intercept:
             self._centre = mean
 
@@ -160,12 +190,10 @@ class SparseDesign:
         self._features = features.to(working)
         if not bool(torch.isfinite(self._features.values()).all()):
             raise DataError("features: expected finite numbers, got NaN or infinity among the stored values.")
-        self._transposed = self._features.to_sparse_csc()
-        self._transposed = torch.sparse_csr_tensor(
-            self._transposed.ccol_indices(),
-            self._transposed.row_indices(),
-            self._transposed.values(),
-            (features.shape[1], features.shape[0]),
+        with _quiet():
+            by_column = self._features.to_sparse_csc()
+        self._transposed = csr_tensor(
+            by_column.ccol_indices(), by_column.row_indices(), by_column.values(), (features.shape[1], self.rows)
         )
 
     def logits(self, weight: Float[Tensor, "K D1"], precision: torch.dtype) -> Float[Tensor, "K N"]:
@@ -183,8 +211,8 @@ class SparseDesign:
     def squares_pulled_back(self, rows: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
         """R (X o X), and R 1."""
         stored = self._transposed
-        squares = torch.sparse_csr_tensor(
-            stored.crow_indices(), stored.col_indices(), stored.values().square(), stored.shape
+        squares = csr_tensor(
+            stored.crow_indices(), stored.col_indices(), stored.values().square(), (stored.shape[0], stored.shape[1])
         )
         return self._pulled_back(squares, rows)
 
@@ -221,7 +249,7 @@ Design = DenseDesign | SparseDesign
 """What the solver asks of the rows: two products, either way of storing them."""
 
 
-def _refuse_nonfinite(features: Tensor) -> None:
+def refuse_nonfinite(features: Tensor) -> None:
     """Name the first NaN or infinity."""
     places = torch.nonzero(~torch.isfinite(features))
     if len(places):

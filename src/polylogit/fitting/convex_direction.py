@@ -68,7 +68,9 @@ def newton_direction(
     search = precondition(residual)
     squared = float((residual * search).sum())
     first, products = squared, 0
-    while products < most_products and squared > forcing**2 * first and float(residual.norm()) > small_enough:
+    while products < most_products and squared > forcing**2 * first:
+        if products and float(residual.norm()) <= small_enough:
+            break
         curved, search_moved = problem.hessian_product(probabilities, search)
         products += 1
         curvature = float((search * curved).sum())

@@ -25,7 +25,7 @@ from polylogit.fitting.convex_problem import Problem
 __all__ = ["CurvaturePreconditioner"]
 
 _LEAST_ROWS = 1024
-_ROWS_A_COLUMN = 1.5
+_ROWS_A_COLUMN = 3
 _LEAST_BUDGET = 4_000_000
 
 

@@ -1,0 +1,257 @@
+"""scikit-learn's own tests of multinomial `LogisticRegression` that apply to L2, put to `SoftmaxRegression`."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.datasets import load_digits, load_iris, make_blobs, make_classification
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from polylogit import SoftmaxRegression
+from polylogit.errors import DataError
+
+X_IRIS, Y_IRIS = load_iris(return_X_y=True)
+X_IRIS = StandardScaler().fit_transform(X_IRIS)
+TIGHT = 1e-12
+
+
+def exact(**options):
+    """scikit-learn run to convergence."""
+    return LogisticRegression(solver="newton-cholesky", tol=1e-12, max_iter=1000, **options)
+
+
+def assert_same_coefficients(ours, theirs, atol=1e-5):
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=atol)
+    shift = 0.0 if len(ours.classes_) == 2 else theirs.intercept_.mean()
+    np.testing.assert_allclose(ours.intercept_, theirs.intercept_ - shift, atol=atol)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("C", [0.01, 1.0, 100.0])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_coefficients_agree_with_scikit_learn(fit_intercept, C, classes):
+    chosen = classes > Y_IRIS
+    ours = SoftmaxRegression(C=C, fit_intercept=fit_intercept, tol=TIGHT).fit(X_IRIS[chosen], Y_IRIS[chosen])
+    theirs = exact(C=C, fit_intercept=fit_intercept).fit(X_IRIS[chosen], Y_IRIS[chosen])
+    assert ours.coef_.shape == theirs.coef_.shape
+    assert ours.intercept_.shape == theirs.intercept_.shape
+    assert_same_coefficients(ours, theirs)
+    np.testing.assert_allclose(ours.predict_proba(X_IRIS), theirs.predict_proba(X_IRIS), atol=1e-6)
+
+
+def test_two_classes_predict_as_labelled():
+    X, y = [[-1, 0], [0, 1], [1, 1]], np.array([0, 1, 1])
+    for labels in (y, np.array(["no", "yes"])[y], y.astype(bool), y - 5):
+        model = SoftmaxRegression(C=100.0).fit(X, labels)
+        assert model.coef_.shape == (1, 2)
+        np.testing.assert_array_equal(model.predict(X), labels)
+        np.testing.assert_allclose(model.predict_proba(X).sum(1), 1)
+        np.testing.assert_array_equal(model.predict_proba(X).argmax(1), y)
+
+
+@pytest.mark.parametrize("C", [1.0, np.inf])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_solution_satisfies_the_first_order_conditions(C, fit_intercept):
+    X, y = make_classification(400, 10, n_informative=6, n_classes=4, random_state=3)
+    model = SoftmaxRegression(C=C, fit_intercept=fit_intercept, tol=1e-10).fit(X, y)
+    residuals = model.predict_proba(X) - np.eye(4)[y]
+    np.testing.assert_allclose(residuals.T @ X + model.coef_ / C, 0, atol=1e-3)
+    if fit_intercept:
+        np.testing.assert_allclose(residuals.sum(0), 0, atol=1e-3)
+
+
+def test_multinomial_blobs_without_penalty_agree_with_scikit_learn():
+    X, y = make_blobs(n_samples=200, centers=3, cluster_std=4.0, random_state=1)
+    ours = SoftmaxRegression(C=np.inf, tol=1e-10).fit(X, y)
+    theirs = exact(C=np.inf).fit(X, y)
+    np.testing.assert_allclose(ours.coef_, theirs.coef_ - theirs.coef_.mean(0), atol=1e-4)
+
+
+def test_string_labels_give_the_same_model_as_numbers():
+    X, y = make_classification(50, 10, n_classes=3, n_informative=4, random_state=0)
+    names = np.array(["bar", "baz", "foo"])[y]
+    by_name, by_number = SoftmaxRegression().fit(X, names), SoftmaxRegression().fit(X, y)
+    np.testing.assert_array_equal(by_name.coef_, by_number.coef_)
+    assert by_name.classes_.tolist() == ["bar", "baz", "foo"]
+    assert set(by_name.predict(X)) <= {"bar", "baz", "foo"}
+
+
+def test_probabilities_of_the_multinomial_model_beat_one_against_rest_in_log_loss():
+    X, y = make_classification(10, 20, n_classes=3, n_informative=10, random_state=0)
+    model = SoftmaxRegression().fit(X, y)
+    probabilities = model.predict_proba(X)
+    one_against_rest = 1 / (1 + np.exp(-model.decision_function(X)))
+    one_against_rest /= one_against_rest.sum(1, keepdims=True)
+    assert log_loss(y, probabilities) < log_loss(y, one_against_rest)
+    np.testing.assert_allclose(np.log(probabilities), model.predict_log_proba(X), atol=1e-12)
+
+
+def test_classes_that_overlap_nowhere_have_identifiable_coefficients():
+    rng = np.random.default_rng(42)
+    target = np.array([f"n{label}" for label in Y_IRIS])
+    model = SoftmaxRegression(C=len(target), tol=1e-9).fit(X_IRIS + 0.1 * rng.standard_normal(X_IRIS.shape), target)
+    np.testing.assert_allclose(model.coef_.sum(0), 0, atol=1e-9)
+    assert model.intercept_.sum() == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("container", [sparse.csr_matrix, sparse.csc_matrix, sparse.csr_array, sparse.csc_array])
+def test_sparse_rows_give_the_dense_answer(container):
+    X = np.where(np.abs(X_IRIS) > 0.8, X_IRIS, 0.0)
+    dense = SoftmaxRegression(tol=TIGHT).fit(X, Y_IRIS)
+    thin = SoftmaxRegression(tol=TIGHT).fit(container(X), Y_IRIS)
+    np.testing.assert_allclose(thin.coef_, dense.coef_, atol=1e-5)
+    np.testing.assert_allclose(thin.predict_proba(container(X)), dense.predict_proba(X), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda X: X.astype(np.float32),
+        np.asfortranarray,
+        torch.tensor,
+        lambda X: pd.DataFrame(X, columns=list("abcd")),
+        lambda X: pl.DataFrame(X, schema=list("abcd")),
+    ],
+)
+def test_containers_give_the_same_answer(convert):
+    expected = SoftmaxRegression(tol=1e-6).fit(X_IRIS, Y_IRIS)
+    model = SoftmaxRegression(tol=1e-6).fit(convert(X_IRIS), Y_IRIS)
+    np.testing.assert_allclose(model.coef_, expected.coef_, atol=1e-4)
+    np.testing.assert_array_equal(model.predict(convert(X_IRIS)), expected.predict(X_IRIS))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64])
+def test_whole_numbers_are_read_as_they_are(dtype):
+    X, y = load_digits(return_X_y=True)
+    X, y = X[:300], y[:300]
+    expected = SoftmaxRegression(C=0.01).fit(X, y)
+    np.testing.assert_allclose(SoftmaxRegression(C=0.01).fit(X.astype(dtype), y).coef_, expected.coef_, atol=1e-12)
+
+
+def test_names_of_columns_are_kept():
+    model = SoftmaxRegression().fit(pd.DataFrame(X_IRIS, columns=list("abcd")), Y_IRIS)
+    assert model.feature_names_in_.tolist() == list("abcd")
+
+
+def test_a_memory_map_is_read_in_place(tmp_path):
+    np.save(tmp_path / "rows.npy", X_IRIS)
+    rows = np.load(tmp_path / "rows.npy", mmap_mode="r")
+    model = SoftmaxRegression().fit(rows, Y_IRIS)
+    np.testing.assert_array_equal(model.coef_, SoftmaxRegression().fit(X_IRIS, Y_IRIS).coef_)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_coefficients_have_the_dtype_of_the_rows(dtype):
+    model = SoftmaxRegression().fit(X_IRIS.astype(dtype), Y_IRIS)
+    assert model.coef_.dtype == dtype
+    assert model.predict_proba(X_IRIS.astype(dtype)).dtype == dtype
+
+
+@pytest.mark.parametrize("class_weight", [{0: 1.0, 1: 10.0, 2: 1.0}, {0: 1.0, 1: 2.0, 2: 3.0}, "balanced", None])
+def test_class_and_sample_weights_agree_with_scikit_learn(class_weight):
+    X, y = X_IRIS[45:], Y_IRIS[45:]
+    weights = np.random.default_rng(0).uniform(0, 3, len(y))
+    ours = SoftmaxRegression(class_weight=class_weight, tol=TIGHT).fit(X, y, sample_weight=weights)
+    theirs = exact(class_weight=class_weight).fit(X, y, sample_weight=weights)
+    assert_same_coefficients(ours, theirs)
+
+
+def test_sample_weights_are_not_changed():
+    weights = np.linspace(0, 2, len(Y_IRIS))
+    before = weights.copy()
+    SoftmaxRegression(class_weight="balanced").fit(X_IRIS, Y_IRIS, sample_weight=weights)
+    np.testing.assert_array_equal(weights, before)
+
+
+def test_a_warm_start_at_the_optimum_takes_no_step():
+    model = SoftmaxRegression(warm_start=True, tol=1e-6).fit(X_IRIS, Y_IRIS)
+    first = model.coef_.copy()
+    assert model.n_iter_[0] > 1
+    model.fit(X_IRIS, Y_IRIS)
+    assert model.n_iter_[0] == 0
+    np.testing.assert_allclose(model.coef_, first, atol=1e-3)
+
+
+def test_a_warm_start_of_two_classes_takes_no_step():
+    X, y = X_IRIS[50:], Y_IRIS[50:]
+    model = SoftmaxRegression(warm_start=True, tol=1e-6).fit(X, y)
+    assert model.fit(X, y).n_iter_[0] == 0
+
+
+@pytest.mark.parametrize("max_iter", [0, 1, 2])
+def test_stopping_early_says_how_far_it_came(max_iter):
+    with pytest.warns(ConvergenceWarning, match=rf"limit of {max_iter} iterations.*certified relative gap.*max_iter"):
+        model = SoftmaxRegression(max_iter=max_iter, tol=1e-9).fit(X_IRIS, Y_IRIS)
+    assert model.n_iter_[0] == max_iter
+    assert model.optimality_gap_ > 1e-9
+
+
+def test_separable_classes_without_a_penalty_are_told():
+    with pytest.warns(ConvergenceWarning, match="separable.*finite value"):
+        SoftmaxRegression(C=np.inf).fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e4])
+def test_unscaled_columns_converge_without_a_warning(scale):
+    X, y = make_classification(500, 8, n_informative=6, n_classes=3, random_state=0)
+    X = X * np.logspace(-3, 4, 8) * scale
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = SoftmaxRegression().fit(X, y)
+    assert model.optimality_gap_ <= 1e-4
+
+
+def test_a_large_sparse_matrix_is_fitted_without_a_dense_copy():
+    X = sparse.random_array((50, 100_000), density=1e-4, rng=np.random.default_rng(0), format="csr")
+    y = np.arange(50) % 5
+    model = SoftmaxRegression().fit(X, y)
+    assert model.coef_.shape == (5, 100_000)
+    assert model.optimality_gap_ <= 1e-4
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_missing_and_infinite_values_are_refused(bad):
+    X = X_IRIS.copy()
+    X[3, 2] = bad
+    with pytest.raises(ValueError, match=r"NaN|infinity"):
+        SoftmaxRegression().fit(X, Y_IRIS)
+
+
+def test_one_class_is_refused():
+    with pytest.raises(DataError, match="at least 2 classes, got 1 class"):
+        SoftmaxRegression().fit(X_IRIS, np.zeros(len(X_IRIS)))
+
+
+def test_works_in_pipelines_searches_and_calibration():
+    pipeline = make_pipeline(StandardScaler(), SoftmaxRegression())
+    assert cross_val_score(pipeline, X_IRIS, Y_IRIS, cv=3).mean() > 0.93
+    search = GridSearchCV(SoftmaxRegression(), {"C": [1e-6, 1.0]}, cv=3).fit(X_IRIS, Y_IRIS)
+    assert search.best_params_ == {"C": 1.0}
+    calibrated = CalibratedClassifierCV(SoftmaxRegression(), cv=3).fit(X_IRIS, Y_IRIS)
+    assert calibrated.score(X_IRIS, Y_IRIS) > 0.93
+    assert clone(SoftmaxRegression(C=3.0)).C == 3.0
+
+
+def test_verbose_tells_objective_and_gap(capsys):
+    SoftmaxRegression(verbose=1).fit(X_IRIS, Y_IRIS)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) > 2
+    assert "objective" in lines[-1]
+    assert "certified gap" in lines[-1]
+
+
+def test_threads_are_given_back():
+    before = torch.get_num_threads()
+    SoftmaxRegression(n_jobs=1).fit(X_IRIS, Y_IRIS)
+    assert torch.get_num_threads() == before
