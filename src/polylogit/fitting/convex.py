@@ -242,7 +242,7 @@ class _Descent:
         return relative_gap(self.objective, self.absolute_gap)
 
     def place(self, weight: Float[Tensor, "K D1"]) -> None:
-        """Put the point at W, its intercepts settled."""
+        """Put the point at W, its intercepts settled; its logits and objective."""
         self.weight = weight
         self._logits = self.problem.design.logits(weight, self.exact)
         if self.problem.design.intercept:
@@ -252,14 +252,14 @@ class _Descent:
             shift = settled_intercepts(self.problem, self._sums_by_class[:, -1], self._logits, tolerance=tolerance)
             self.weight = torch.cat([weight[:, :-1], weight[:, -1:] + shift[:, None]], 1)
             self._logits += shift.to(self.exact)[:, None]
+        self.objective = self.problem.objective(self.weight, self._logits)
 
     def measure(self) -> None:
-        """Objective, gradient and gap at the point.
+        """Gradient and gap at the point.
 
         F only goes down from point to point, so a bound on an earlier point's distance holds for this one.
         """
         problem = self.problem
-        self.objective = problem.objective(self.weight, self._logits)
         self._probabilities = torch.softmax(self._logits, 0)
         pulled = problem.design.pulled_back(problem.residuals(self._probabilities)).double()
         self._gradient = pulled + problem.penalty * self.weight
@@ -302,19 +302,24 @@ class _Descent:
             gap = gap_by_newton(problem, self.weight, self.objective, probabilities, direction)
             self.absolute_gap = min(self.absolute_gap, gap)
         length = step_length(problem, self.weight, self._logits, self._gradient, direction)
-        lost = length == 0 or (decrement > 0.5 * self._decrement and decrement**2 < self._rounding())
+        lost = length == 0 or (decrement > 0.5 * self._decrement and decrement**2 < self._rounding(self.coarse))
         self._decrement = decrement
+        self.iteration += 1
+        before, objective = self.weight, self.objective
+        self.place(before + length * direction.step)
+        if not self.objective <= objective + self._rounding(self.exact):
+            lost = True
+            self.place(before)
         if lost and torch.float32 in {self.coarse, self.exact}:
             self.coarse = self.exact = torch.float64
             self._decrement, self._precondition = math.inf, None
+            self.place(self.weight)
         elif lost:
             self._stuck = True
-        self.iteration += 1
-        self.place(self.weight + length * direction.step)
 
-    def _rounding(self) -> float:
-        """A decrease of F below which the coarse precision's rounding may rule."""
-        return 1e2 * torch.finfo(self.coarse).eps * self.objective
+    def _rounding(self, precision: torch.dtype) -> float:
+        """A change of F below which a precision's rounding may rule."""
+        return 1e2 * torch.finfo(precision).eps * self.objective
 
     def _forcing(self, decrement: float) -> float:
         """How far to solve Newton's equation: tighter as the steps begin to converge (Eisenstat and Walker, 1996)."""

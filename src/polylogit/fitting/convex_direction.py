@@ -17,6 +17,8 @@ from polylogit.fitting.convex_problem import Problem
 
 __all__ = ["Direction", "newton_direction", "settled_intercepts", "step_length"]
 
+_LEAST_CURVATURE = 1e-7
+
 
 @dataclass(frozen=True)
 class Direction:
@@ -48,7 +50,9 @@ def newton_direction(
     """Conjugate gradients on H V = -gradient.
 
     Stops when the residual has shrunk by `forcing` in the norm of the preconditioner, or when its plain norm is below
-    `small_enough`: what is left of it is the next gradient, but for the change of the Hessian.
+    `small_enough`: what is left of it is the next gradient, but for the change of the Hessian. A search along which
+    the Hessian has next to nothing beside its preconditioner is rounding (duplicate columns without a penalty) and ends
+    it too.
 
     Args:
         problem: F.
@@ -67,14 +71,14 @@ def newton_direction(
     residual = -(gradient - gradient.mean(0))
     search = precondition(residual)
     squared = float((residual * search).sum())
-    first, products = squared, 0
+    first, size, products = squared, squared, 0
     while products < most_products and squared > forcing**2 * first:
         if products and float(residual.norm()) <= small_enough:
             break
         curved, search_moved = problem.hessian_product(probabilities, search)
         products += 1
         curvature = float((search * curved).sum())
-        if not curvature > 0:
+        if not curvature > _LEAST_CURVATURE * size:
             break
         length = squared / curvature
         step += length * search
@@ -83,6 +87,7 @@ def newton_direction(
         preconditioned = precondition(residual)
         previous, squared = squared, float((residual * preconditioned).sum())
         search = preconditioned + (squared / previous) * search
+        size = squared + (squared / previous) ** 2 * size
     return Direction(step, moved, residual, products)
 
 

@@ -110,7 +110,7 @@ def _factored_block(
     narrow = scale.to(block.dtype)
     block = block * narrow[:, None] * narrow
     block.diagonal().add_((problem.penalty * scale.square()).to(block.dtype))
-    jitter = columns * torch.finfo(block.dtype).eps
+    jitter = max(1e-10, columns * torch.finfo(block.dtype).eps)
     while True:
         block.diagonal().add_(jitter)
         factor, failed = torch.linalg.cholesky_ex(block)
