@@ -1,5 +1,3 @@
-import os
-
 import pytest
 import torch
 
@@ -7,15 +5,13 @@ from polylogit.lessons.catalogue import choose_lessons
 from polylogit.lessons.digits import TwoLogits, digit_rows
 from polylogit.lessons.running import run_lesson
 
-needs_pictures = pytest.mark.skipif("POLYLOGIT_DATA" not in os.environ, reason="POLYLOGIT_DATA names no folder of data")
-
 
 def test_two_logits_are_zero_and_the_networks_number():
     logit = torch.tensor([[2.0], [-1.0]])
     assert TwoLogits(torch.nn.Identity())(logit).tolist() == [[0.0, 2.0], [0.0, -1.0]]
 
 
-@needs_pictures
+@pytest.mark.usefixtures("picture_data")
 def test_rows_come_digit_by_digit():
     inputs, targets = digit_rows((0, 1, 2))
     assert inputs.shape == (18623, 784)
@@ -24,7 +20,7 @@ def test_rows_come_digit_by_digit():
     assert (float(inputs.min()), float(inputs.max())) == (0.0, 1.0)
 
 
-@needs_pictures
+@pytest.mark.usefixtures("picture_data")
 @pytest.mark.parametrize(
     "name",
     ["mnist-zero-or-one-probability", "mnist-zero-or-one-logit", "mnist-three-classes", "fashion-mnist-a-picture"],

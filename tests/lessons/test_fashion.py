@@ -1,4 +1,3 @@
-import os
 from pathlib import Path
 
 import pytest
@@ -11,8 +10,6 @@ from polylogit.problem import picture_problem
 from polylogit.recipe import Recipe, read_recipe, shipped_recipes
 from polylogit.run import train
 from polylogit.training import new_network
-
-needs_pictures = pytest.mark.skipif("POLYLOGIT_DATA" not in os.environ, reason="POLYLOGIT_DATA names no folder of data")
 
 PRINTED = {
     "mlp-32": lambda: [nn.Linear(784, 32), nn.ReLU(), nn.Linear(32, 10)],
@@ -38,7 +35,7 @@ def test_each_network_is_a_recipe_that_comes_with_the_package():
     assert {f"fashion-mnist-{name}" for name in NETWORKS} <= set(shipped_recipes())
 
 
-@needs_pictures
+@pytest.mark.usefixtures("picture_data")
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_recipe_starts_from_the_very_network_that_the_lecture_writes(name):
     problem = picture_problem("fashion-mnist", recipe_of(name), None)
@@ -54,7 +51,7 @@ def test_a_recipe_starts_from_the_very_network_that_the_lecture_writes(name):
     )
 
 
-@needs_pictures
+@pytest.mark.usefixtures("picture_data")
 def test_the_recipe_trains_what_the_lesson_measures(tmp_path):
     measured = network_of("fashion-mnist-mlp-32", epochs=5)
     run = train("fashion-mnist", recipe_of("mlp-32", "training.epochs=5"), out=tmp_path / "m.safetensors")

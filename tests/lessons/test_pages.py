@@ -6,7 +6,6 @@ import doctest
 import importlib.util
 import io
 import json
-import os
 import re
 from pathlib import Path
 
@@ -52,9 +51,9 @@ def test_the_notebook_is_made_from_the_page_as_it_stands(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_the_notebook_runs_from_top_to_bottom(page):
-    if page.stem.startswith("5-") and "POLYLOGIT_DATA" not in os.environ:
-        pytest.skip("POLYLOGIT_DATA names no folder of data")
+def test_the_notebook_runs_from_top_to_bottom(page, request):
+    if page.stem.startswith("5-"):
+        request.getfixturevalue("picture_data")
     notebook = json.loads(page.with_suffix(".ipynb").read_text(encoding="utf-8"))
     names = {"__name__": "__main__"}
     same = doctest.OutputChecker().check_output
