@@ -51,3 +51,20 @@ def test_too_few_rows_are_told_and_leave_the_temperature_at_one(tmp_path):
     few = train(str(table), Recipe.from_entries({"data": {"target": "kind"}}), out=tmp_path / "model.safetensors")
     assert few.classifier.temperature == 1
     assert "24 rows were held out; 50 are needed" in few.as_json()["calibration"]["reason"]
+
+
+def test_rows_of_a_group_are_held_out_together(tmp_path):
+    """Every row stands twice: only where both copies are held out together is the temperature an honest one."""
+    draw = torch.Generator().manual_seed(0)
+    features = torch.randn(60, 40, generator=draw).repeat(2, 1)
+    labels = torch.randint(2, (60,), generator=draw).repeat(2)  # nothing to learn: a believable model is unsure
+    lines = [",".join([f"{x:.4f}" for x in row] + [str(n % 60), "ab"[label]]) for n, (row, label) in
+             enumerate(zip(features.tolist(), labels.tolist(), strict=True))]  # fmt: skip
+    table = tmp_path / "twice.csv"
+    header = ",".join([f"x{n}" for n in range(40)] + ["patient", "kind"])
+    table.write_text("\n".join([header, *lines]) + "\n")
+    entries = {"data": {"target": "kind", "drop": ["patient"]}}
+    blind = train(str(table), Recipe.from_entries(entries), out=tmp_path / "blind.safetensors")
+    entries = {"data": {"target": "kind", "group": "patient"}}
+    honest = train(str(table), Recipe.from_entries(entries), out=tmp_path / "honest.safetensors")
+    assert honest.calibration.log_loss_before > 2 * blind.calibration.log_loss_before

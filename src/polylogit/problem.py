@@ -40,6 +40,7 @@ class Problem:
         split: Training rows and test rows.
         table: The feature columns before they were encoded; None for pictures.
         audit: What was found in the table; None for pictures.
+        groups: The group of each row, where the recipe holds whole groups out.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Problem:
     split: Split
     table: pl.DataFrame | None = None
     audit: Audit | None = None
+    groups: Int[Tensor, " N"] | None = None
 
 
 def picture_problem(data: str, recipe: AnyRecipe, data_root: Path | None) -> Problem:

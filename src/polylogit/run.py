@@ -255,6 +255,7 @@ def train(
             calibration=fit.calibration,
             row_numbers=split.test + 1,
             history=fit.history,
+            findings=None if problem.audit is None else [str(finding) for finding in problem.audit.findings],
             facts={"fit": fit.message, "seconds": f"{seconds:.1f}"},
         )
         write_report(page, report)

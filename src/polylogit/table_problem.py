@@ -65,6 +65,7 @@ def table_problem(data: str, recipe: AnyRecipe) -> tuple[AnyRecipe, Problem]:
         split=split,
         table=audited.features,
         audit=audit,
+        groups=None if recipe.data.group is None else _groups(source, recipe.data.group),
     )
     return recipe, problem
 
@@ -134,8 +135,7 @@ def split_of_table(source: TableSource, targets: Int[Tensor, " N"], recipe: AnyR
             words = f'data.{option} names the column "{{}}", which is not there'
             refuse_unknown_columns(source.frame, [name], words, source.name)
     if wanted.group is not None:
-        groups = _read(source, wanted.group, "category").rank("dense").fill_null(0).cast(pl.Int64)
-        split = grouped_split(targets, torch.tensor(groups.to_numpy()), wanted.test_fraction, recipe.seed)
+        split = grouped_split(targets, _groups(source, wanted.group), wanted.test_fraction, recipe.seed)
     elif wanted.time is not None:
         split = time_split(_time(source, wanted.time), wanted.test_fraction)
     elif wanted.split is not None:
@@ -145,6 +145,12 @@ def split_of_table(source: TableSource, targets: Int[Tensor, " N"], recipe: AnyR
     if len(torch.unique(targets[split.train])) < 2:
         raise DataError(f"{source.name}: the rows to train on are all of one class. Split the rows in another way.")
     return split
+
+
+def _groups(source: TableSource, name: str) -> Int[Tensor, " N"]:
+    """A number for each value of a column; rows without one are a group of their own."""
+    values = _read(source, name, "category").rank("dense").fill_null(0).cast(pl.Int64)
+    return torch.tensor(values.to_numpy())
 
 
 def _read(source: TableSource, name: str, kind: str) -> pl.Series:

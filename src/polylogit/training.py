@@ -130,7 +130,9 @@ def _linear_model(problem: Problem, recipe: Recipe, on_progress: Progress | None
     return FittedModel(
         network=LinearNetwork.with_weights(fit.weight, fit.bias),
         spec=NetworkSpec(kind="linear", options={"features": inputs.shape[1], "classes": classes}),
-        calibration=_cross_fitted_temperature(inputs, targets, classes, recipe),
+        calibration=_cross_fitted_temperature(
+            inputs, targets, classes, recipe, groups=None if problem.groups is None else problem.groups[rows]
+        ),
         epochs=fit.iterations,
         message=f"{fit.iterations} iterations: {fit.message}",
         whole=True,
@@ -161,7 +163,12 @@ def fit_linear(
 
 
 def _cross_fitted_temperature(
-    inputs: Float[Tensor, "N D"], targets: Int[Tensor, " N"], classes: int, recipe: Recipe
+    inputs: Float[Tensor, "N D"],
+    targets: Int[Tensor, " N"],
+    classes: int,
+    recipe: Recipe,
+    *,
+    groups: Int[Tensor, " N"] | None,
 ) -> TemperatureFit | None:
     """A temperature from training rows, each scored by a model that was fitted without it."""
     if recipe.calibration.method == "none":
@@ -173,7 +180,7 @@ def _cross_fitted_temperature(
         fit = fit_linear(inputs[fitted], targets[fitted], classes, recipe, on_iteration=None)
         return (inputs[scored].double() @ fit.weight.T.double() + fit.bias.double()).float()
 
-    held_out = held_out_logits(targets, fit_and_score, seed=recipe.seed)
+    held_out = held_out_logits(targets, fit_and_score, seed=recipe.seed, groups=groups)
     return None if held_out is None else fit_temperature(held_out.logits, targets[held_out.rows])
 
 

@@ -57,3 +57,22 @@ def test_classes_of_one_row_each_leave_nothing_to_hold_out():
 def test_the_seed_decides_the_folds():
     targets = torch.arange(3).repeat(17)
     assert spy(targets)[1] == spy(targets)[1]
+
+
+def test_no_group_stands_on_both_sides():
+    groups = torch.arange(30).repeat_interleave(4)
+    targets = torch.arange(3).repeat(40)
+    held_out, asked = spy(targets, groups=groups)
+    assert sorted(held_out.rows.tolist()) == list(range(120))
+    for _, scored in asked:
+        inside = groups[sorted(scored)].unique()
+        assert len(scored) == 4 * len(inside)
+    assert {len(scored) for _, scored in asked} == {12}
+
+
+def test_a_class_of_one_group_is_never_held_out():
+    groups = torch.arange(30).repeat_interleave(4)
+    targets = torch.arange(2).repeat(60)
+    targets[groups == 7] = 2
+    held_out, _ = spy(targets, groups=groups)
+    assert not set((targets == 2).nonzero()[:, 0].tolist()) & set(held_out.rows.tolist())

@@ -41,6 +41,7 @@ def held_out_logits(
     fit_and_score: Callable[[Int[Tensor, " A"], Int[Tensor, " B"]], Float[Tensor, "B K"]],
     *,
     seed: int,
+    groups: Int[Tensor, " N"] | None = None,
     folds: int = FOLDS,
     rows_wanted: int = ROWS_WANTED,
 ) -> HeldOutLogits | None:
@@ -53,6 +54,8 @@ def held_out_logits(
         targets: The class of each row.
         fit_and_score: Fits a model to the rows named first and gives its logits of the rows named second.
         seed: Of the draw of the folds.
+        groups: The group of each row, where rows of a group are alike; no group stands on both sides of a fit. A class
+            that lives in one group only is never held out.
         folds: How many parts the rows are dealt into, at least 2; every class is dealt out evenly.
         rows_wanted: Stop as soon as so many rows are held out.
 
@@ -70,7 +73,7 @@ def held_out_logits(
     Source: Guo, Pleiss, Sun and Weinberger (2017), section 4: calibrate on rows not trained on; cross-fitting as in
         Niculescu-Mizil and Caruana (2005), section 4.
     """
-    fold = _deal(targets, folds, seed)
+    fold = _deal(targets, folds, seed) if groups is None else _deal_groups(targets, groups, folds, seed)
     rows: list[Tensor] = []
     logits: list[Tensor] = []
     for index in range(folds):
@@ -96,4 +99,20 @@ def _deal(targets: Int[Tensor, " N"], folds: int, seed: int) -> Int[Tensor, " N"
         if len(rows) > 1:
             fold[rows] = (dealt + np.arange(len(rows))) % folds
             dealt += len(rows)
+    return torch.from_numpy(fold)
+
+
+def _deal_groups(targets: Int[Tensor, " N"], groups: Int[Tensor, " N"], folds: int, seed: int) -> Int[Tensor, " N"]:
+    """The fold of each row, whole groups at a time, each to the fold that has the fewest rows; -1 as above."""
+    draw = np.random.Generator(np.random.PCG64(seed))
+    names, group = np.unique(groups.numpy(), return_inverse=True)
+    sizes, fold_of = np.zeros(folds, dtype=np.int64), np.empty(len(names), dtype=np.int64)
+    for index in draw.permutation(len(names)):
+        fold_of[index] = int(sizes.argmin())
+        sizes[fold_of[index]] += int((group == index).sum())
+    fold = fold_of[group]
+    for k in np.unique(targets.numpy()):
+        rows = targets.numpy() == k
+        if len(np.unique(fold[rows])) == 1:
+            fold[rows] = -1
     return torch.from_numpy(fold)

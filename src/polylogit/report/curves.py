@@ -47,7 +47,7 @@ def plot_learning_curves(
     Example:
         >>> ax = plot_learning_curves([{"epoch": 1, "train_loss": 0.9}, {"epoch": 2, "train_loss": 0.5}])
         >>> ax.get_ylabel(), len(ax.lines)
-        ('log loss', 1)
+        ('train loss', 1)
     """
     curves = drawable_curves(history)
     if measure is None:
@@ -70,12 +70,13 @@ def plot_learning_curves(
                     markersize=3.5,
                     label=_told(key),
                 )
-        ax.set(xlabel="epoch", ylabel=measure)
+        alone = len(curves[measure]) == 1
+        ax.set(xlabel="epoch", ylabel=_told(curves[measure][0]) if alone else measure)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         if measure == "optimality gap":
             ax.set_yscale("log")
             ax.yaxis.set_major_formatter(lambda value, _: f"{value:.0e}")
-        if len(curves[measure]) > 1:
+        if not alone:
             ax.legend()
     return ax
 

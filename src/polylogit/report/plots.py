@@ -211,7 +211,7 @@ def plot_probabilities(
         ax.set(xlim=(0, 1), xlabel="probability of the answer", ylabel="share of rows")
         _percent(ax, "x")
         ax.yaxis.set_major_formatter(lambda value, _: f"{abs(value):.0%}")
-        ax.legend(loc="upper left")
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0)
     return ax
 
 

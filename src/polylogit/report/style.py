@@ -51,10 +51,12 @@ _STYLE: dict[Any, Any] = {
     "xtick.labelcolor": INK,
     "xtick.labelsize": 8.5,
     "xtick.major.size": 0,
+    "xtick.minor.size": 0,
     "ytick.color": MUTED,
     "ytick.labelcolor": INK,
     "ytick.labelsize": 8.5,
     "ytick.major.size": 0,
+    "ytick.minor.size": 0,
 }
 
 
