@@ -86,7 +86,8 @@ def of_logits(quick: bool) -> Iterator[dict[str, object]]:
                         "unchecked": step(unchecked(ours), scores, targets),
                         "torch": step(theirs, scores, targets),
                     },
-                    rounds=5 if quick else 15 if n * k > 1e7 else 41,
+                    rounds=5 if quick else 7 if n * k > 1e7 else 31,
+                    warmup=1 if n * k > 1e7 else 3,
                     sample_seconds=0.005,
                 )
                 yield {

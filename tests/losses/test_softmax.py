@@ -229,3 +229,15 @@ def test_parts_of_a_batch_give_the_objective_of_the_whole(kind, generator):
         total = total + loss(convert(logits[part]), targets[part], label_smoothing=0.1, reduction="sum", **kept)
         weight = weight + losses.target_weights(targets[part], logits[part].shape, **kept).sum()
     assert_close(losses.weighted_mean(total, weight), whole)
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+@pytest.mark.parametrize("shape", [(6, 5), (6, 5, 3)])
+def test_soft_rows_give_pytorchs_number(kind, generator, reduction, shape):
+    loss, convert = kind
+    logits = torch.randn(shape, generator=generator, dtype=torch.float64)
+    rows = torch.rand(shape, generator=generator, dtype=torch.float64).softmax(1).requires_grad_()
+    options = {"reduction": reduction, "label_smoothing": 0.1}
+    value, expected = loss(convert(logits), rows, **options), F.cross_entropy(logits, rows, **options)
+    assert_close(value, expected)
+    assert_close(torch.autograd.grad(value, rows), torch.autograd.grad(expected, rows))

@@ -6,6 +6,8 @@ Owns the losses of two classes with one score for each question: two-class rows,
 Does not own: scores with a class axis (`softmax`).
 """
 
+import math
+
 import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from jaxtyping import Float, Shaped
@@ -58,6 +60,14 @@ def binary_cross_entropy_with_logits(
     """
     scores = at_least_float32(logits, "logits")
     rows = _resolve(scores, targets, label_smoothing, reduction, validate=validate)
+    if scores.is_cpu and sample_weight is None and reduction != "none" and not torch.compiler.is_compiling():
+        # PyTorch's kernel reads 0 * inf as NaN where an infinite logit is right; otherwise its result is ours.
+        try:
+            loss = F.binary_cross_entropy_with_logits(scores, rows, pos_weight=pos_weight, reduction=reduction)
+            if not math.isnan(loss.item()):
+                return loss
+        except RuntimeError:  # under vmap there is no number to read
+            pass
     # -log sigmoid(x) = log(1 + exp(-x)): exact at both ends, where log(sigmoid(x)) has rounded to log(0) or log(1).
     happened = -F.logsigmoid(scores)
     if pos_weight is not None:

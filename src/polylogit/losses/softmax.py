@@ -85,6 +85,7 @@ def cross_entropy_with_logits(
 
     Source: Bishop, Pattern Recognition and Machine Learning (2006), section 4.3.4, eq. 4.108.
     """
+    loss: Tensor | None
     if targets.dtype is torch.int64 and logits.is_cpu and sample_weight is None and not torch.compiler.is_compiling():
         # Two fused kernels, where their result is ours too. They look at every class index on their way through, so the
         # check of the targets is free here: what they refuse the long way refuses too, in words that help.
@@ -107,9 +108,33 @@ def cross_entropy_with_logits(
                     return loss
         except (IndexError, ValueError, RuntimeError):
             pass
+    elif targets.dtype.is_floating_point and logits.is_cpu and class_weight is None and sample_weight is None:
+        loss = _of_soft_rows(logits, targets, label_smoothing, reduction, validate=validate)
+        if loss is not None:
+            return loss
     log_probabilities = F.log_softmax(at_least_float32(logits, "logits"), class_axis(logits.shape))
     options = Options(class_weight, sample_weight, ignore_index, label_smoothing, reduction, validate)
     return negative_log_likelihood(log_probabilities, targets, options)
+
+
+def _of_soft_rows(
+    logits: Tensor, targets: Tensor, label_smoothing: float, reduction: Reduction, *, validate: bool
+) -> Tensor | None:
+    """PyTorch's kernel for soft rows; None where the long way has to be taken.
+
+    It reads 0 * inf as NaN where a class without target mass is impossible; the long way knows better. Where its loss
+    is not NaN, its value and gradient are the long way's.
+    """
+    if targets.shape != logits.shape or reduction == "none" or torch.compiler.is_compiling():
+        return None
+    if validate:
+        check_rows(targets, class_axis(logits.shape))
+    scores = at_least_float32(logits, "logits")
+    try:
+        loss = F.cross_entropy(scores, targets.to(scores.dtype), label_smoothing=label_smoothing, reduction=reduction)
+        return None if math.isnan(loss.item()) else loss
+    except (ValueError, RuntimeError):
+        return None
 
 
 def _is_large(scores: Tensor, targets: Tensor) -> bool:
