@@ -6,7 +6,7 @@ interrupted. It computes nothing, and imports torch only once a command is sure 
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -223,6 +223,10 @@ def predict(
             metavar="FILE", help="Where to write: .csv, .parquet or .jsonl. [default: CSV on standard output]"
         ),
     ] = None,
+    carry: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="A column of DATA to write before the prediction; may be repeated."),
+    ] = None,
     abstain_below: Annotated[
         float | None,
         typer.Option(metavar="P", help="Give no class to rows whose top probability is below P; the report advises."),
@@ -233,12 +237,17 @@ def predict(
     with _faults_told():
         from polylogit import run
 
-        result = run.predict(model, data, out, abstain_below=abstain_below, data_root=data_root)
+        if carry and out is None:
+            raise RecipeError("--carry needs --out, the file to write the columns to.")
+        with _counting(Console(stderr=True)) as told:
+            result = run.predict(
+                model, data, out, carry=carry or (), abstain_below=abstain_below, data_root=data_root, on_progress=told
+            )
         _tell_notes(result.notes)
-        if out is None:
+        if out is None and result.frame is not None:
             typer.echo(result.frame.write_csv(), nl=False)
         else:
-            typer.echo(f"{out}: {result.frame.height} rows", err=True)
+            typer.echo(f"{out}: {result.rows} rows", err=True)
 
 
 @app.command(epilog="Example: polylogit lessons eight-rows-softmax-twice")
@@ -333,6 +342,16 @@ def _progress_line(record: "IterationRecord | EpochRecord", epochs: int) -> str:
         f"epoch {record.epoch} of {epochs}: loss {record.train_loss:.4f}{judged}, "
         f"{record.rows_per_second:,.0f} rows a second, about {left:.0f} s left"
     )
+
+
+@contextmanager
+def _counting(console: Console) -> Iterator[Callable[[int], None] | None]:
+    """Shows how many rows are predicted; silent where nobody watches."""
+    if not console.is_terminal:
+        yield None
+        return
+    with console.status(Text("predicting")) as status:
+        yield lambda rows: status.update(Text(f"{rows:,} rows predicted"))
 
 
 @contextmanager

@@ -6,6 +6,7 @@ prints nothing: results are returned, progress goes to a callback.
 
 import json
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from polylogit.errors import PolylogitError, RecipeError
 from polylogit.evaluation import Evaluation, TemperatureFit, evaluate_logits
 from polylogit.fitting.devices import DeviceName
 from polylogit.model_header import TrainedOn
+from polylogit.prediction import PREDICTION_ENDINGS, notes_on_columns, prediction_frame, write_predictions
 from polylogit.problem import picture_problem, targets_by_name
 from polylogit.recipe import AnyRecipe, Recipe
 from polylogit.report import write_report
@@ -45,8 +47,6 @@ __all__ = [
     "predict",
     "train",
 ]
-
-PREDICTION_ENDINGS = (".csv", ".parquet", ".jsonl")
 
 
 @dataclass(frozen=True)
@@ -153,11 +153,14 @@ class Predictions:
 
     Args:
         frame: For picture files the column `file`; the column `class`, missing where the classifier abstains; then one
-            column `probability_NAME` per class. Rows in the order of the data.
+            column `probability_NAME` per class. Rows in the order of the data. None where they were written to a file
+            batch by batch.
+        rows: N.
         notes: Columns left aside, values never seen in training, and how many rows were answered.
     """
 
-    frame: pl.DataFrame
+    frame: pl.DataFrame | None
+    rows: int
     notes: tuple[str, ...]
 
 
@@ -320,7 +323,7 @@ def evaluate(model_path: Path, data: str, *, report: Path | None = None, data_ro
         targets,
         rows=frame.select([column.name for column in classifier.preprocessing.columns]),
         row_numbers=rows + 1,
-        notes=(*_notes(classifier.preprocessing, trained_on.target, frame, strangers), *notes),
+        notes=(*_notes(classifier, frame, strangers), *notes),
         report=report,
     )
 
@@ -330,8 +333,10 @@ def predict(
     data: str,
     out: Path | None = None,
     *,
+    carry: Sequence[str] = (),
     abstain_below: float | None = None,
     data_root: Path | None = None,
+    on_progress: Callable[[int], None] | None = None,
 ) -> Predictions:
     """Predict the class of each row, with a probability per class.
 
@@ -339,8 +344,10 @@ def predict(
         model_path: A model file.
         data: What stands for DATA on the command line; columns in any order, the target need not be there.
         out: Where to write the predictions: .csv, .parquet or .jsonl; nowhere when left out.
+        carry: Columns of a table that are written before the prediction, where a table's predictions are written.
         abstain_below: Give no class to a row whose top probability is below this, 0 to 1.
         data_root: Where data sets with a name lie.
+        on_progress: Called with the rows written so far, where a table's predictions are written.
 
     Returns:
         The predictions.
@@ -362,24 +369,31 @@ def predict(
         pictures = read_unlabelled(data, classifier.preprocessing.input_shape, data_root)
         columns |= {} if pictures.files is None else {"file": pictures.files}
         logits = classifier.predict_logits(pictures, data)
+    elif out is not None:
+        dialect = dialect_of(Recipe.from_entries(classifier.recipe))
+        written = write_predictions(
+            classifier, data, out, dialect=dialect, carry=carry, abstain_below=abstain_below, on_progress=on_progress
+        )
+        told = _abstained(written.answered, written.rows, abstain_below)
+        return Predictions(frame=None, rows=written.rows, notes=(*written.notes, *told))
     else:
         source = open_source(data, dialect_of(Recipe.from_entries(classifier.recipe)))
         logits, strangers = classifier.logits_counting(source.frame, source.name)
-        notes = _notes(classifier.preprocessing, classifier.trained_on.target, source.frame, strangers)
-    probabilities = torch.softmax(logits, dim=1)
-    top = probabilities.max(dim=1)
-    sure = (top.values >= (abstain_below or 0)).tolist()
-    answers = zip(top.indices.tolist(), sure, strict=True)
-    names = [classifier.class_names[index] if answered else None for index, answered in answers]
-    columns["class"] = pl.Series(names, dtype=pl.String)
-    if abstain_below is not None:
-        notes = (*notes, f"{sum(sure)} of {len(sure)} rows answered; the others are below {abstain_below:g}.")
-    for index, name in enumerate(classifier.class_names):
-        columns[f"probability_{name}"] = probabilities[:, index].numpy()
-    frame = pl.DataFrame(columns)
+        notes = _notes(classifier, source.frame, strangers)
+    frame = prediction_frame(logits, classifier.class_names, abstain_below)
+    answered = frame.height - frame["class"].null_count()
+    frame = pl.DataFrame(columns).hstack(frame.get_columns()) if columns else frame
     if out is not None:
         _write_frame(out, frame)
-    return Predictions(frame=frame, notes=notes)
+    return Predictions(
+        frame=frame, rows=frame.height, notes=(*notes, *_abstained(answered, frame.height, abstain_below))
+    )
+
+
+def _abstained(answered: int, rows: int, abstain_below: float | None) -> tuple[str, ...]:
+    if abstain_below is None:
+        return ()
+    return (f"{answered} of {rows} rows answered; the others are below {abstain_below:g}.",)
 
 
 def _judge_pictures(
@@ -450,15 +464,11 @@ def _judgement(
     )
 
 
-def _notes(encoder: TableEncoder, target: str, frame: pl.DataFrame, strangers: Strangers) -> tuple[str, ...]:
+def _notes(classifier: Classifier, frame: pl.DataFrame, strangers: Strangers) -> tuple[str, ...]:
     """What a reader of predictions must know of the table they were made from."""
-    notes = []
-    others = encoder.other_columns(frame)
-    others = tuple(name for name in others if name != target)
-    if others:
-        listed = ", ".join(others[:10]) + (", …" if len(others) > 10 else "")
-        notes.append(f"columns that the model does not use: {listed}.")
-    return (*notes, *strangers.notes(encoder))
+    encoder = classifier.preprocessing
+    on_cells = strangers.notes(encoder) if isinstance(encoder, TableEncoder) else ()
+    return (*notes_on_columns(classifier, frame), *on_cells)
 
 
 def _write_history(path: Path, history: tuple[dict[str, Any], ...]) -> None:

@@ -21,13 +21,16 @@ import polars as pl
 from polylogit.data.compression import is_compressed, opened
 from polylogit.errors import DataError
 
-__all__ = ["LONGEST_HEADER", "SEPARATORS", "Dialect", "read_delimited", "scan_delimited"]
+__all__ = ["CELLS_AT_ONCE", "LONGEST_HEADER", "SEPARATORS", "Dialect", "read_delimited", "scan_delimited"]
 
 SEPARATORS = ",;\t|"
 """What may stand between the cells of a line."""
 
 LONGEST_HEADER = 16 * 2**20
 """A file whose first line is longer than this many bytes is no table."""
+
+CELLS_AT_ONCE = 4_000_000
+"""About how many cells of a table are in memory together while it is read in batches."""
 
 _CHUNK = 4 * 2**20
 _BYTE_ORDER_MARKS = ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -83,13 +86,12 @@ def read_delimited(path: Path, dialect: Dialect | None = None) -> pl.DataFrame:
     return frame
 
 
-def scan_delimited(path: Path, dialect: Dialect | None, rows: int) -> Iterator[pl.DataFrame]:
+def scan_delimited(path: Path, dialect: Dialect | None = None) -> Iterator[pl.DataFrame]:
     """The rows of `read_delimited` in batches, without ever holding them all.
 
     Args:
         path: A text file, perhaps compressed.
         dialect: How it is written.
-        rows: About how many rows a batch has.
 
     Yields:
         Frames of String columns.
@@ -102,6 +104,7 @@ def scan_delimited(path: Path, dialect: Dialect | None, rows: int) -> Iterator[p
         found = False
         try:
             scan = pl.scan_csv(text.file, separator=text.separator, infer_schema=False, low_memory=True)
+            rows = max(1, CELLS_AT_ONCE // text.columns)
             for batch in scan.collect_batches(chunk_size=rows, maintain_order=True):
                 tidy = text.tidy(batch)
                 found = found or not tidy.is_empty()

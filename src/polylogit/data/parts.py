@@ -56,13 +56,12 @@ def read_parts(paths: Sequence[Path], dialect: Dialect | None = None) -> pl.Data
     return frames[0] if len(frames) == 1 else pl.concat(frames, how="vertical_relaxed")
 
 
-def scan_parts(paths: Sequence[Path], dialect: Dialect | None, rows: int) -> Iterator[tuple[Path, pl.DataFrame]]:
+def scan_parts(paths: Sequence[Path], dialect: Dialect | None = None) -> Iterator[tuple[Path, pl.DataFrame]]:
     """The rows of all parts in batches, each with the part that it is from.
 
     Args:
         paths: At least one table file.
         dialect: How text tables are written.
-        rows: About how many rows a batch has.
 
     Yields:
         A part's path and some of its rows.
@@ -72,7 +71,7 @@ def scan_parts(paths: Sequence[Path], dialect: Dialect | None, rows: int) -> Ite
     """
     first: pl.DataFrame | None = None
     for path in paths:
-        for batch in scan_table(path, dialect, rows):
+        for batch in scan_table(path, dialect):
             first = batch.clear() if first is None else first
             yield path, _like(first, batch, paths[0], path)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import polars as pl
 
 from polylogit.data.compression import is_compressed, opened, table_ending
-from polylogit.data.delimited import Dialect, read_delimited, scan_delimited
+from polylogit.data.delimited import CELLS_AT_ONCE, Dialect, read_delimited, scan_delimited
 from polylogit.errors import DataError
 
 __all__ = ["DELIMITED_ENDINGS", "ENDINGS", "is_table", "read_table", "scan_table"]
@@ -25,6 +25,8 @@ DELIMITED_ENDINGS = (".csv", ".tsv")
 _PARQUET_ENDINGS = (".parquet", ".pq")
 _ARROW_ENDINGS = (".arrow", ".feather")
 _JSON_ENDINGS = (".jsonl", ".ndjson")
+
+_BINARY_ENDINGS = (*_PARQUET_ENDINGS, *_ARROW_ENDINGS)
 
 ENDINGS = (*DELIMITED_ENDINGS, *_PARQUET_ENDINGS, *_ARROW_ENDINGS, *_JSON_ENDINGS)
 """The endings of the table files that can be read; text files may be compressed too, as in `.csv.gz`."""
@@ -72,13 +74,12 @@ def read_table(path: Path, dialect: Dialect | None = None) -> pl.DataFrame:
     return frame
 
 
-def scan_table(path: Path, dialect: Dialect | None, rows: int) -> Iterator[pl.DataFrame]:
+def scan_table(path: Path, dialect: Dialect | None = None) -> Iterator[pl.DataFrame]:
     """The rows of `read_table` in batches, without ever holding them all.
 
     Args:
         path: A file for which `is_table` holds.
         dialect: How a text table is written.
-        rows: About how many rows a batch has.
 
     Yields:
         Frames, in the order of the rows.
@@ -87,15 +88,27 @@ def scan_table(path: Path, dialect: Dialect | None, rows: int) -> Iterator[pl.Da
         DataError: As `read_table`, but a fault far down in the file is told when it is reached.
     """
     if table_ending(path) in DELIMITED_ENDINGS:
-        yield from scan_delimited(path, dialect, rows)
+        yield from scan_delimited(path, dialect)
         return
     found = False
     with _scanned(path) as scan:
-        for batch in scan.collect_batches(chunk_size=rows, maintain_order=True):
+        rows = max(1, CELLS_AT_ONCE // max(1, len(scan.collect_schema())))
+        for batch in _slices(scan, rows) if table_ending(path) in _BINARY_ENDINGS else _batches(scan, rows):
             found = found or not batch.is_empty()
             yield batch
     if not found:
         raise DataError(f"{path}: the table has no row.")
+
+
+def _slices(scan: pl.LazyFrame, rows: int) -> Iterator[pl.DataFrame]:
+    """Slice by slice, each read from the file anew: polars' own batches read ahead, three times as much memory."""
+    height = scan.select(pl.len()).collect().item()
+    for start in range(0, height, rows):
+        yield scan.slice(start, rows).collect()
+
+
+def _batches(scan: pl.LazyFrame, rows: int) -> Iterator[pl.DataFrame]:
+    yield from scan.collect_batches(chunk_size=rows, maintain_order=True)
 
 
 @contextmanager
