@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench lessons-all pages clean
+.PHONY: help install demo test fuzz check format bench lessons-all pages clean
 
 help: ## Print this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ demo: install ## Train on the bundled zoo table, judge on unseen rows, keep the 
 
 test: install ## Run the tests, the docstrings' examples and the documents' code blocks.
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto
+
+fuzz: install ## Try 10,000 mutated table files (minutes; `make test` tries a slice).
+	POLYLOGIT_FUZZ=10000 $(BIN)/pytest tests/hostile/test_table_fuzz.py
 
 check: install ## Lint, format check, strict types, and the order of the floors.
 	$(BIN)/ruff check .

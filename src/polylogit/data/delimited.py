@@ -227,9 +227,9 @@ def _written_plain(path: Path, dialect: Dialect, folder: Path) -> Path:
                 target.write(_line_feeds(decoder.decode(chunk), old_line_ends))
                 at += len(chunk)
             target.write(_line_feeds(decoder.decode(b"", final=True), old_line_ends))
-        except UnicodeDecodeError as fault:
+        except UnicodeError as fault:
             raise DataError(
-                f"{path}: the text is not {encoding}, near byte {at + fault.start} ({fault.reason}). "
+                f"{path}: the text is not {encoding}, at or after byte {at} ({fault}). "
                 "Say what it is with --set data.encoding=NAME."
             ) from fault
     return copy
