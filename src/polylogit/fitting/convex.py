@@ -25,7 +25,8 @@ Source: Nocedal and Wright (2006), "Numerical Optimization", algorithm 7.1; the 
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -164,23 +165,48 @@ def fit_softmax_regression(
     problem = _problem(
         features, targets, classes=classes, C=C, fit_intercept=fit_intercept, weights=sample_weight, working=coarse
     )
-    descent = _Descent(problem, coarse=coarse, exact=exact, tolerance=tolerance, seed=seed)
-    descent.place(_start(problem, initial, basis))
     stopped_by = ""
+
+    def tell() -> None:
+        if on_iteration is not None:
+            seconds = time.perf_counter() - started
+            on_iteration(IterationRecord(descent.iteration, descent.objective, descent.gap, seconds))
+
+    with _threads_that_pay(features, classes):
+        descent = _Descent(problem, coarse=coarse, exact=exact, tolerance=tolerance, seed=seed)
+        descent.place(_start(problem, initial, basis))
+        try:
+            while not stopped_by:
+                descent.measure()
+                tell()
+                stopped_by = descent.verdict()
+                if not stopped_by and descent.iteration >= max_iterations:
+                    stopped_by = f"the limit of {max_iterations} iterations"
+                if not stopped_by:
+                    descent.step()
+        except KeyboardInterrupt:
+            stopped_by = "an interrupt"
+        return _fit(descent, basis, stopped_by)
+
+
+@contextmanager
+def _threads_that_pay(features: Tensor, classes: int) -> Iterator[None]:
+    """One thread while a product is too small to share out: handing it round would take longer than doing it."""
+    before = torch.get_num_threads()
+    if _products_of(features, classes) > _SMALL or before == 1:
+        yield
+        return
+    torch.set_num_threads(1)
     try:
-        while not stopped_by:
-            descent.measure()
-            if on_iteration is not None:
-                seconds = time.perf_counter() - started
-                on_iteration(IterationRecord(descent.iteration, descent.objective, descent.gap, seconds))
-            stopped_by = descent.verdict()
-            if not stopped_by and descent.iteration >= max_iterations:
-                stopped_by = f"the limit of {max_iterations} iterations"
-            if not stopped_by:
-                descent.step()
-    except KeyboardInterrupt:
-        stopped_by = "an interrupt"
-    return _fit(descent, basis, stopped_by)
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _products_of(features: Tensor, classes: int) -> int:
+    """Multiplications in one product of the rows with a row of weights a class."""
+    values = features.values() if features.layout == torch.sparse_csr else features
+    return values.numel() * classes
 
 
 def _fit_among_present(
@@ -361,8 +387,7 @@ def _check(features: Tensor, targets: Tensor, *, classes: int, C: float, sample_
 def _precisions(features: Tensor, *, classes: int, tolerance: float, C: float) -> tuple[torch.dtype, torch.dtype]:
     """Precision of Hessian products, and of logits and gradients."""
     sparse = features.layout == torch.sparse_csr
-    values = features.values().numel() if sparse else features.numel()
-    if values * classes <= _SMALL or math.isinf(C):
+    if _products_of(features, classes) <= _SMALL or math.isinf(C):
         return torch.float64, torch.float64
     if not sparse and not DenseDesign.float32_suffices(features):
         return torch.float64, torch.float64
