@@ -1,9 +1,14 @@
 """The report within a run: written beside the model, with the numbers of the run, for training and for new data."""
 
+import json
+import shlex
+
 import polars as pl
 import pytest
+import torch
 
 from polylogit.data.sources import open_source
+from polylogit.errors import RecipeError
 from polylogit.recipe import Recipe
 from polylogit.reporting import column_importances
 from polylogit.run import evaluate, predict, train
@@ -53,8 +58,6 @@ def test_a_column_that_is_not_used_has_no_importance(zoo):
     classifier = zoo.classifier
     targets = frame["type"].to_list()
     indices = [classifier.class_names.index(name) for name in targets]
-    import torch
-
     importances = column_importances(classifier, frame, classifier.predict_logits(frame), torch.tensor(indices))
     assert [importance.column for importance in importances] == [c.name for c in classifier.preprocessing.columns]
     assert max(importance.mean for importance in importances) > 0.01
@@ -74,7 +77,32 @@ def test_abstaining_leaves_the_class_out_and_keeps_the_probabilities(zoo):
 
 @pytest.mark.parametrize("threshold", [-0.1, 1.5])
 def test_a_threshold_that_is_no_probability_is_refused(zoo, threshold):
-    from polylogit.errors import RecipeError
-
     with pytest.raises(RecipeError, match="expected a probability"):
         predict(zoo.model_path, "zoo", abstain_below=threshold)
+
+
+def test_the_command_line_writes_the_report_beside_the_model_or_where_it_is_told(polylogit, tmp_path):
+    told = json.loads(polylogit("train", "zoo", "--json").stdout)
+    assert told["report_path"] == "runs/zoo-linear/report.html"
+    page = (tmp_path / told["report_path"]).read_text(encoding="utf-8")
+    assert f'id="log-loss">{told["test"]["log_loss"]:.4f}<' in page
+    told = json.loads(polylogit("evaluate", told["model_path"], "zoo", "--report", "again.html", "--json").stdout)
+    assert told["report_path"] == "again.html"
+    assert f'id="log-loss">{told["test"]["log_loss"]:.4f}<' in (tmp_path / "again.html").read_text(encoding="utf-8")
+
+
+def test_the_command_on_the_page_repeats_the_run(polylogit, tmp_path):
+    first = json.loads(polylogit("train", "zoo", "--set", "training.C=3", "--json").stdout)
+    page = (tmp_path / first["report_path"]).read_text(encoding="utf-8")
+    command = shlex.split(page.split("<pre>")[1].split("</pre>")[0])
+    assert command[0] == "polylogit"
+    again = json.loads(polylogit(*command[1:], "--json").stdout)
+    assert again["test"] == first["test"]
+
+
+def test_abstaining_on_the_command_line(polylogit, zoo):
+    done = polylogit("predict", zoo.model_path, "zoo", "--abstain-below", "0.9")
+    empty = [line for line in done.stdout.splitlines()[1:] if line.startswith(",")]
+    assert empty
+    assert f"{101 - len(empty)} of 101 rows answered" in done.stderr
+    assert polylogit("predict", zoo.model_path, "zoo", "--abstain-below", "9").exit_code == 2
