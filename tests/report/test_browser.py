@@ -1,11 +1,16 @@
 """The pages in a real browser: its complaints, its requests, and whether a phone can show them."""
 
 import json
+import os
 import re
+from pathlib import Path
 
 import pytest
+import torch
 
-from polylogit.report import write_report
+from polylogit.data.picture_sources import open_pictures
+from polylogit.evaluation import evaluate_logits
+from polylogit.report import Coefficients, ReportData, write_report
 
 CONTROL = """<!doctype html><title>control</title><img src="http://127.0.0.1:9/picture.png">
 <script>console.error("a fault on the page")</script>"""
@@ -38,6 +43,28 @@ def test_no_complaint_and_no_request(browser, reports, tmp_path, kind):
     assert console == []
     assert urls == []
     assert dom.count("<svg") == page.read_text(encoding="utf-8").count("<svg")
+
+
+@pytest.mark.parametrize("data", ["mnist", "fashion-mnist"])
+def test_ten_thousand_real_pictures_make_a_small_page(browser, tmp_path, data):
+    """Each picture goes to the class whose mean picture is nearest: quick, and wrong often enough."""
+    if "POLYLOGIT_DATA" not in os.environ:
+        pytest.skip("POLYLOGIT_DATA does not say where the pictures lie")
+    source = open_pictures(data, root=Path(os.environ["POLYLOGIT_DATA"]))
+    rows = source.own_split.test
+    pictures, targets = source.pictures.pixels[rows], source.targets[rows]
+    pixels = pictures.flatten(1).float() / 255
+    means = torch.stack([pixels[targets == k].mean(0) for k in range(10)])
+    logits = -torch.cdist(pixels, means).square() / 20
+    evaluation = evaluate_logits(logits, targets, source.class_names)
+    coefficients = Coefficients(means, picture_shape=(1, 28, 28))
+    page = tmp_path / "report.html"
+    report = ReportData(data, "nearest mean", evaluation, logits, targets, pictures=pictures, coefficients=coefficients)
+    write_report(report, page)
+    assert page.stat().st_size < 2 * 2**20
+    console, urls, dom = complaints_and_requests(browser, page, tmp_path)
+    assert (console, urls) == ([], [])
+    assert dom.count('src="data:image/png') >= 34  # 24 mistakes, 10 classes
 
 
 def test_no_page_is_wider_than_a_phone(browser, reports, tmp_path):
