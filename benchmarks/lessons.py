@@ -65,12 +65,13 @@ def keep(result: LessonResult) -> None:
 
 def page(entries: dict[str, Entry]) -> str:
     """The page of results, as Markdown."""
-    networks = {name: entry for name, entry in entries.items() if entry["rows"][-1]["quantity"] == TEST}
+    networks = {name: entry for name, entry in entries.items() if _test_row(entry) is not None}
     others = [entry for name, entry in entries.items() if name not in networks]
     ending = []
     on_the_way = []
     for name, entry in networks.items():
-        *trained, test = entry["rows"]
+        test = _test_row(entry) or {}
+        trained = [row for row in entry["rows"] if row["quantity"].startswith(TRAINED)]
         ending.append(
             {
                 "lesson": f"`{name}`",
@@ -88,7 +89,8 @@ def page(entries: dict[str, Entry]) -> str:
             on_the_way.append({"lesson": f"`{name}`", "": word} | after)
     machines = "\n".join(f"- {facts}" for facts in dict.fromkeys(entry["machine"] for entry in entries.values()))
     numbers = [row["ok"] for entry in entries.values() for row in entry["rows"]]
-    rest = sum(entry["seconds"] for entry in others)
+    seconds = sum(entry["seconds"] for entry in others)
+    rest = f"The {len(others)} without a network for clothes took {seconds:.0f} s together.\n" if others else ""
     return f"""# The networks for clothes: results
 
 Five networks of the lecture on Fashion-MNIST, 30 epochs each, trained by their recipes on all 60,000 training rows and
@@ -101,12 +103,15 @@ Accuracy on the rows trained on, after the epoch in the head of the column:
 {table(on_the_way)}
 
 Of {len(all_lessons())} lessons {len(entries)} were run: {len(numbers)} numbers, {sum(numbers)} within their tolerance.
-The {len(others)} that are not on this page took {rest:.0f} s together.
-
+{rest}
 Measured on:
 
 {machines}
 """
+
+
+def _test_row(entry: Entry) -> Entry | None:
+    return next((row for row in entry["rows"] if row["quantity"] == TEST), None)
 
 
 def _accuracy(value: float | None) -> str:
