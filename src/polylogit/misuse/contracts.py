@@ -91,7 +91,8 @@ def _kind_by_numbers(loss: Callable[..., Any], scores: Tensor, targets: Tensor) 
         shift = torch.randn(scores.shape[0], *[1] * (scores.dim() - 1), generator=generator).to(scores.device)
         base, shifted, other = (_value(loss, sample, targets) for sample in (draw, draw + shift, 2 * draw))
         if _equal(base, shifted) and not _equal(base, other):
-            return "logits"
+            # A margin loss does not see the shift either, but it is 0 from a margin on; a softmax never quite is.
+            return "logits" if _value(loss, _right_by_a_margin(draw, targets), targets) > 1e-4 else None
         doubled, negated = _value(loss, 2 * draw, targets), _value(loss, -draw, targets)
         if _equal(2 * base, doubled) and _equal(-base, negated) and not _equal(base, 0.0):
             return "log_probabilities"
@@ -107,6 +108,15 @@ def _kind_by_numbers(loss: Callable[..., Any], scores: Tensor, targets: Tensor) 
         if _equal(_value(loss, sigmoid, targets), float(F.binary_cross_entropy(sigmoid, wanted.clamp(0, 1)))):
             return "binary_probabilities"
     return None
+
+
+def _right_by_a_margin(scores: Tensor, targets: Tensor) -> Tensor:
+    """Scores of 4 at each target's likeliest class and 0 elsewhere."""
+    indices = targets.argmax(1) if targets.shape == scores.shape else targets
+    if indices.numel() * scores.shape[1] != scores.numel():
+        return torch.full_like(scores, math.nan)  # targets of a form of its own: nothing can be laid out for them
+    column = indices.long().clamp(0, scores.shape[1] - 1).reshape(scores.shape[0], 1, *scores.shape[2:])
+    return torch.zeros_like(scores).scatter_(1, column, 4.0)
 
 
 def softmax_inside_twice(loss: Callable[..., Any], scores: Tensor, targets: Tensor) -> float | None:
