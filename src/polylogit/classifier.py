@@ -225,11 +225,16 @@ class Classifier:
             network = _network_from(header, _under("network.", tensors))
             state = header.preprocessing.model_dump(mode="json", exclude_none=True)
             preprocessing = _ENCODERS[header.preprocessing.kind].from_state(state, _under("preprocessing.", tensors))
-            _refuse_misfits(header, network, preprocessing)
             _refuse_strangers(tensors, network, preprocessing)
+            weights = _under("network.", tensors)
+            if isinstance(preprocessing, TableEncoder):
+                network.load_state_dict(weights, assign=True)
+                _refuse_misfits(header, network, torch.zeros(1, *preprocessing.input_shape))
+            else:  # a hostile size of pictures may not cost memory; torch takes a second to start to work without it
+                _refuse_misfits(header, network, torch.empty(1, *preprocessing.input_shape, device="meta"))
+                network.load_state_dict(weights, assign=True)
         except ModelFileError as fault:
             raise ModelFileError(f"{path}: {fault}") from fault
-        network.load_state_dict(_under("network.", tensors), assign=True)
         return cls(
             preprocessing=preprocessing,
             network=network,
@@ -273,12 +278,12 @@ def _network_from(header: ModelHeader, tensors: Mapping[str, Tensor]) -> nn.Modu
     return network
 
 
-def _refuse_misfits(header: ModelHeader, network: nn.Module, preprocessing: TableEncoder | PictureEncoder) -> None:
-    """Try one row of the preprocessing's shape on the network that has no memory yet: out must come K logits."""
+def _refuse_misfits(header: ModelHeader, network: nn.Module, row: Float[Tensor, "1 ..."]) -> None:
+    """Try one row of the preprocessing's shape on the network: out must come K logits."""
     expected = (1, len(header.class_names))
     try:
         with torch.inference_mode():
-            found = tuple(network.eval()(torch.empty(1, *preprocessing.input_shape, device="meta")).shape)
+            found = tuple(network.eval()(row).shape)
     except (RuntimeError, TypeError, ValueError) as fault:
         raise ModelFileError(f"the network does not take what the preprocessing gives: {fault}") from fault
     if found != expected:
