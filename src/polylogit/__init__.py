@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from polylogit.errors import DataError, ModelFileError, PolylogitError, RecipeError, ScoreError
     from polylogit.estimators.linear import SoftmaxRegression
     from polylogit.estimators.linear_path import SoftmaxRegressionCV
+    from polylogit.estimators.networks import SoftmaxClassifier
 
 __version__ = version("polylogit")
 
@@ -25,6 +26,7 @@ _HOME = {
     "ScoreError": "polylogit.errors",
     "SoftmaxRegression": "polylogit.estimators.linear",
     "SoftmaxRegressionCV": "polylogit.estimators.linear_path",
+    "SoftmaxClassifier": "polylogit.estimators.networks",
 }
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "PolylogitError",
     "RecipeError",
     "ScoreError",
+    "SoftmaxClassifier",
     "SoftmaxRegression",
     "SoftmaxRegressionCV",
     "__version__",

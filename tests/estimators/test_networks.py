@@ -1,0 +1,115 @@
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_digits, load_iris
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from polylogit import SoftmaxClassifier
+from polylogit.errors import DataError
+
+X, Y = load_iris(return_X_y=True)
+X = StandardScaler().fit_transform(X)
+
+
+@parametrize_with_checks(
+    [SoftmaxClassifier(hidden=(16,), epochs=15, learning_rate=0.05, random_state=0)],
+    expected_failed_checks=lambda estimator: {
+        "check_sample_weight_equivalence_on_dense_data": "steps on batches drawn at random depend on how rows are split"
+    },
+)
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+def test_it_learns_digits():
+    digits, labels = load_digits(return_X_y=True)
+    model = SoftmaxClassifier(random_state=0).fit(digits[:1400] / 16, labels[:1400])
+    assert model.score(digits[1400:] / 16, labels[1400:]) > 0.9
+
+
+def test_string_labels_come_back():
+    names = np.array(["setosa", "versicolor", "virginica"])[Y]
+    model = SoftmaxClassifier(random_state=0).fit(X, names)
+    assert set(model.predict(X)) == set(names)
+    np.testing.assert_allclose(model.predict_proba(X).sum(1), 1, rtol=1e-5)
+    np.testing.assert_allclose(np.exp(model.predict_log_proba(X)), model.predict_proba(X), rtol=1e-4)
+
+
+def test_the_random_state_decides():
+    fits = [SoftmaxClassifier(random_state=seed, epochs=2).fit(X, Y).predict_proba(X) for seed in (0, 0, 1)]
+    assert np.array_equal(fits[0], fits[1])
+    assert not np.array_equal(fits[0], fits[2])
+
+
+def test_partial_fit_goes_on_where_it_stood():
+    model = SoftmaxClassifier(random_state=0, batch_size=16)
+    losses = []
+    for _ in range(6):
+        model.partial_fit(X, Y, classes=[0, 1, 2])
+        losses.append(model.loss_curve_[-1])
+    assert losses[-1] < losses[0]
+    assert model.n_iter_ == 6
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda model: model.partial_fit(X, Y), "the first call must name all classes"),
+        (lambda model: model.partial_fit(X, Y, classes=[0, 1]), "the label 2 is none of the classes"),
+        (lambda model: model.fit(X, Y).partial_fit(X, Y, classes=[0, 1]), "cannot become"),
+        (lambda model: model.fit(X, np.zeros(len(Y))), "got 1 class"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(call, message):
+    with pytest.raises(DataError, match=message):
+        call(SoftmaxClassifier(epochs=1))
+
+
+def test_weights_change_the_fit_and_balanced_is_the_weight_of_each_class():
+    rows = np.flatnonzero((Y > 0) | (np.arange(len(Y)) < 10))
+    options = {"random_state": 0, "epochs": 2}
+    plain = SoftmaxClassifier(**options).fit(X[rows], Y[rows]).predict_proba(X)
+    balanced = SoftmaxClassifier(**options, class_weight="balanced").fit(X[rows], Y[rows]).predict_proba(X)
+    counts = np.bincount(Y[rows])
+    by_row = (len(rows) / (3 * counts))[Y[rows]]
+    weighted = SoftmaxClassifier(**options).fit(X[rows], Y[rows], sample_weight=by_row).predict_proba(X)
+    assert not np.allclose(plain, balanced)
+    np.testing.assert_allclose(weighted, balanced, rtol=1e-5)
+
+
+def test_it_can_be_cloned_searched_and_pickled():
+    search = GridSearchCV(
+        make_pipeline(StandardScaler(), SoftmaxClassifier(epochs=3, random_state=0)),
+        {"softmaxclassifier__hidden": [(4,), (16,)]},
+        cv=2,
+    ).fit(X, Y)
+    again = pickle.loads(pickle.dumps(search.best_estimator_))  # noqa: S301 - our own bytes
+    assert np.array_equal(again.predict_proba(X), search.best_estimator_.predict_proba(X))
+    assert clone(search.best_estimator_).get_params()["softmaxclassifier__epochs"] == 3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hidden": (8,)},
+        {"activation": "tanh"},
+        {"dropout": 0.5},
+        {"epochs": 3},
+        {"batch_size": 50},
+        {"learning_rate": 0.02},
+        {"weight_decay": 0.5},
+        {"label_smoothing": 0.2},
+        {"class_weight": {0: 3.0, 1: 1.0, 2: 1.0}},
+    ],
+    ids=str,
+)
+def test_every_parameter_matters(change):
+    options = {"random_state": 0, "epochs": 2}
+    before = SoftmaxClassifier(**options).fit(X, Y).predict_proba(X)
+    after = SoftmaxClassifier(**{**options, **change}).fit(X, Y).predict_proba(X)
+    assert not np.array_equal(before, after)
