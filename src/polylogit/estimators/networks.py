@@ -187,8 +187,9 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Any) -> NDArray[Any]:  # noqa: ANN401
         """The most probable class of each row. Arguments as for `predict_proba`."""
-        chosen: NDArray[Any] = self.classes_[self._logits(X).argmax(dim=1).numpy()]
-        return chosen
+        most_probable = self._logits(X).argmax(dim=1).numpy()
+        labels: NDArray[Any] = self.classes_[most_probable]
+        return labels
 
     def _logits(self, X: Any) -> torch.Tensor:  # noqa: ANN401
         check_is_fitted(self)
