@@ -456,5 +456,12 @@ def _fit(descent: _Descent, basis: Tensor | None, stopped_by: str) -> LinearFit:
         optimality_gap=descent.gap,
         iterations=descent.iteration,
         converged=descent.gap <= descent.tolerance,
-        message=f"stopped by {stopped_by}, at a certified relative gap of {descent.gap:.1e}",
+        message=_told(descent, stopped_by),
     )
+
+
+def _told(descent: _Descent, stopped_by: str) -> str:
+    """What stopped the fit and how far it came."""
+    if descent.gap <= descent.tolerance:
+        return f"the certified relative gap {descent.gap:.1e} is within {descent.tolerance:.1e}"
+    return f"stopped by {stopped_by}, at a certified relative gap of {descent.gap:.1e}"
