@@ -117,6 +117,7 @@ def target(source: PictureSource, seeds: int, *, quick: bool) -> None:
     options = TrainingOptions(
         epochs=recipe.training.epochs,
         batch_size=recipe.training.batch_size,
+        optimizer=recipe.training.optimizer,
         learning_rate=recipe.training.learning_rate,
         schedule=recipe.training.schedule,
         label_smoothing=recipe.training.label_smoothing,

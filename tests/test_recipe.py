@@ -1,8 +1,10 @@
+from pathlib import Path
+
 import pytest
 from pydantic import BaseModel
 
 from polylogit.errors import ModelFileError, RecipeError
-from polylogit.recipe import Recipe, read_recipe
+from polylogit.recipe import Recipe, read_recipe, shipped_recipes, starting_entries
 
 
 def test_all_faults_are_told_at_once():
@@ -96,3 +98,24 @@ def test_every_option_is_described():
         return names
 
     assert missing(Recipe) == []
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_every_shipped_recipe_is_one(name):
+    recipe = Recipe.from_entries(read_recipe(Path(name)))
+    assert Recipe.from_entries(recipe.as_entries()) == recipe
+
+
+def test_a_name_starts_from_its_recipe_and_a_person_has_the_last_word():
+    start = starting_entries("fashion-mnist", {"training": {"epochs": 3}}, pictures=True)
+    assert start["model"]["kind"] == "cnn"
+    assert start["augmentation"] == {"flip": True}
+    assert start["training"]["epochs"] == 3
+    assert starting_entries("fashion-mnist", {"model": {"kind": "mlp"}}, pictures=True) == {"model": {"kind": "mlp"}}
+
+
+def test_the_options_of_another_kind_are_refused():
+    with pytest.raises(RecipeError, match=r"training\.C: there is no such option"):
+        Recipe.from_entries({"model": {"kind": "mlp"}, "training": {"C": 1.0}})
+    with pytest.raises(RecipeError, match=r"model\.hidden: there is no such option"):
+        Recipe.from_entries({"model": {"kind": "cnn", "hidden": [3]}})
