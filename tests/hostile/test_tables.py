@@ -26,6 +26,11 @@ BROKEN = {
     "a column without a name": ("legs,,kind\n" + ROWS, "column 2 of the header has no name"),
     "Latin 1": ((HEADER + ROWS + "4,für,mammal\n").encode("latin-1"), "line 22: byte 0xfc is not UTF-8"),
     "UTF-16 without a mark": ((HEADER + ROWS).encode("utf-16-le"), "line 1: a NUL byte"),
+    "very many columns": (
+        ",".join(f"c{place}" for place in range(100_000)) + "\n",
+        "100000 columns; at most 20000 are taken",
+    ),
+    "one endless line": ("a," * (9 * 2**20), "the first line is longer than 16 MiB"),
     "a NUL byte": (HEADER + ROWS + "4,f\0r,mammal\n", "line 22: a NUL byte"),
 }
 

@@ -21,7 +21,16 @@ import polars as pl
 from polylogit.data.compression import is_compressed, opened
 from polylogit.errors import DataError
 
-__all__ = ["CELLS_AT_ONCE", "LONGEST_HEADER", "SEPARATORS", "Dialect", "read_delimited", "scan_delimited"]
+__all__ = [
+    "CELLS_AT_ONCE",
+    "LONGEST_HEADER",
+    "MOST_COLUMNS",
+    "SEPARATORS",
+    "Dialect",
+    "read_delimited",
+    "refuse_too_many_columns",
+    "scan_delimited",
+]
 
 SEPARATORS = ",;\t|"
 """What may stand between the cells of a line."""
@@ -31,6 +40,9 @@ LONGEST_HEADER = 16 * 2**20
 
 CELLS_AT_ONCE = 4_000_000
 """About how many cells of a table are in memory together while it is read in batches."""
+
+MOST_COLUMNS = 20_000
+"""A wider table is refused."""
 
 _CHUNK = 4 * 2**20
 _BYTE_ORDER_MARKS = ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -283,8 +295,18 @@ def _header(path: Path, content: mmap.mmap, dialect: Dialect) -> tuple[str, list
     names = [name.strip() for name in _cells(header, separator)]
     if not any(names) and not content[:LONGEST_HEADER].strip():
         raise _empty(path)
+    refuse_too_many_columns(path, len(names))
     _refuse_bad_names(path, names)
     return separator, names
+
+
+def refuse_too_many_columns(path: Path, columns: int) -> None:
+    """Refuse a table that is wider than `MOST_COLUMNS`, before work starts that would take minutes."""
+    if columns > MOST_COLUMNS:
+        raise DataError(
+            f"{path}: {columns} columns; at most {MOST_COLUMNS} are taken. Keep those that matter, or hand over the "
+            "numbers as an array to polylogit.SoftmaxRegression."
+        )
 
 
 def _cells(line: str, separator: str) -> list[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import polars as pl
 
 from polylogit.data.compression import is_compressed, opened, table_ending
-from polylogit.data.delimited import CELLS_AT_ONCE, Dialect, read_delimited, scan_delimited
+from polylogit.data.delimited import CELLS_AT_ONCE, Dialect, read_delimited, refuse_too_many_columns, scan_delimited
 from polylogit.errors import DataError
 
 __all__ = ["DELIMITED_ENDINGS", "ENDINGS", "is_table", "read_table", "scan_table"]
@@ -118,7 +118,9 @@ def _scanned(path: Path) -> Iterator[pl.LazyFrame]:
         raise DataError(f"{path}: cannot be read (no such file).")
     with tempfile.TemporaryDirectory(prefix="polylogit-") as folder:
         try:
-            yield _lazy(path, Path(folder))
+            scan = _lazy(path, Path(folder))
+            refuse_too_many_columns(path, len(scan.collect_schema()))
+            yield scan
         except _FAULTS as fault:
             if isinstance(fault, DataError):
                 raise
