@@ -38,7 +38,7 @@ SEPARATORS = ",;\t|"
 LONGEST_HEADER = 16 * 2**20
 """A file whose first line is longer than this many bytes is no table."""
 
-CELLS_AT_ONCE = 4_000_000
+CELLS_AT_ONCE = 1_000_000
 """About how many cells of a table are in memory together while it is read in batches."""
 
 MOST_COLUMNS = 20_000
