@@ -53,15 +53,19 @@ def wait_for(moment: str, checkpoint: Path) -> None:
         time.sleep(float(moment))
 
 
-torch.optim.SGD([torch.empty(1)])  # the first optimiser of a process loads much of torch: once is enough
-folder = Path(sys.argv[1])
-for moment in (*sys.argv[2:], None):
-    child = os.fork()
-    if child == 0:
-        fit(folder)
-        os._exit(0)
-    if moment is not None:
-        wait_for(moment, folder / "checkpoint.safetensors")
-        os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    print(os.waitstatus_to_exitcode(status))  # noqa: T201
+def main(folder: Path, moments: list[str]) -> None:
+    torch.optim.SGD([torch.empty(1)])  # the first optimiser of a process loads much of torch: once is enough
+    for moment in (*moments, None):
+        child = os.fork()
+        if child == 0:
+            fit(folder)
+            os._exit(0)
+        if moment is not None:
+            wait_for(moment, folder / "checkpoint.safetensors")
+            os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])
