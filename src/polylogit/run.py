@@ -233,17 +233,17 @@ def train(
         ),
         recipe=recipe.as_entries(),
     )
+    history_path = model_path.with_name("history.jsonl")
+    classifier.save(model_path)
+    _write_history(history_path, fit.history)
+    if fit.whole:
+        checkpoint.unlink(missing_ok=True)
     train_logits, test_logits = (
         classifier.logits_of_inputs(problem.inputs[rows]) for rows in (split.train, split.test)
     )
     test_targets = targets[split.test]
     test = evaluate_logits(test_logits, test_targets, problem.class_names)
     uncalibrated = evaluate_logits(test_logits * classifier.temperature, test_targets, problem.class_names)
-    history_path = model_path.with_name("history.jsonl")
-    classifier.save(model_path)
-    _write_history(history_path, fit.history)
-    if fit.whole:
-        checkpoint.unlink(missing_ok=True)
     seconds = time.perf_counter() - start
     if report is not None:
         page = report_data(

@@ -1,12 +1,17 @@
 """scikit-learn's own suite for estimators, whole."""
 
 import pytest
+from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from polylogit import SoftmaxRegression, SoftmaxRegressionCV
 
 
-@parametrize_with_checks([SoftmaxRegression(), SoftmaxRegressionCV(Cs=[0.1, 10.0], cv=3, tol=1e-10)])
+@parametrize_with_checks([SoftmaxRegression(), SoftmaxRegressionCV(Cs=[0.1, 10.0], cv=3)])
 @pytest.mark.filterwarnings("ignore:The least populated class in y has only:UserWarning")
 def test_scikit_learn_checks(estimator, check):
+    if "sample_weight_equivalence" in check.func.__name__:
+        # Two fits are compared to 1e-7 in their probabilities. Two that are each within a relative gap of tol may
+        # differ by about its square root, so only a far tighter tol than the default makes that a fair question.
+        estimator = clone(estimator).set_params(tol=1e-14)
     check(estimator)
