@@ -3,7 +3,7 @@
 Owns the rules about single columns. How cells are read is the business of `columns`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -64,34 +64,30 @@ def audit_features(
 def _mistakes(raw: pl.Series, read: pl.Series, reading: Reading) -> Iterator[Finding]:
     if reading.type != "category" and read.null_count() > raw.null_count():
         mistakes = find_mistakes(raw, read)
-        if mistakes.any():
-            row, count = int(mistakes.arg_max() or 0), int(mistakes.sum())
-            more = f" ({count} such rows)" if count > 1 else ""
-            yield Finding(
-                "mixed-types",
-                "error",
-                f"{expected_words(raw, reading, row)}{more}.",
-                "Correct the cell, or drop the row.",
-                column=raw.name,
-                row=row + 1,
-                value=str(raw[row]),
-                count=count,
-            )
+        yield from _wrong_cells("mixed-types", raw, mistakes, lambda row: expected_words(raw, reading, row))
     if read.dtype == pl.Float64:
         infinite = read.is_infinite().fill_null(value=False)
-        if infinite.any():
-            row, count = int(infinite.arg_max() or 0), int(infinite.sum())
-            more = f" ({count} such rows)" if count > 1 else ""
-            yield Finding(
-                "infinity",
-                "error",
-                f"expected a finite number, got {read[row]}{more}.",
-                "Correct the cell, or drop the row.",
-                column=raw.name,
-                row=row + 1,
-                value=str(read[row]),
-                count=count,
-            )
+        yield from _wrong_cells(
+            "infinity", read.alias(raw.name), infinite, lambda row: f"expected a finite number, got {read[row]}"
+        )
+
+
+def _wrong_cells(code: str, cells: pl.Series, wrong: pl.Series, told: Callable[[int], str]) -> Iterator[Finding]:
+    """One error for all the wrong cells of a column, which names the first of them."""
+    if not wrong.any():
+        return
+    row, count = int(wrong.arg_max() or 0), int(wrong.sum())
+    more = f" ({count} such rows)" if count > 1 else ""
+    yield Finding(
+        code,
+        "error",
+        f"{told(row)}{more}.",
+        "Correct the cell, or drop the row.",
+        column=cells.name,
+        row=row + 1,
+        value=str(cells[row]),
+        count=count,
+    )
 
 
 def _emptiness(series: pl.Series) -> Iterator[Finding]:
