@@ -24,7 +24,7 @@ from polylogit.data.type_inference import refuse_unknown_columns
 from polylogit.errors import PolylogitError, RecipeError
 from polylogit.whole_file import writing_whole
 
-__all__ = ["PREDICTION_ENDINGS", "WrittenPredictions", "notes_on_columns", "prediction_frame", "write_predictions"]
+__all__ = ["PREDICTION_ENDINGS", "WrittenPredictions", "notes_on_table", "prediction_frame", "write_predictions"]
 
 PREDICTION_ENDINGS = (".csv", ".parquet", ".jsonl")
 
@@ -177,10 +177,26 @@ class _Stream:
     def _look_at_columns(self, batch: pl.DataFrame) -> None:
         refuse_unknown_columns(batch, self.carry, '--carry names the column "{}", which is not there', self._name)
         target = self.classifier.trained_on.target
-        self._on_columns = notes_on_columns(self.classifier, batch.select(pl.exclude(target, *self.carry)))
+        self._on_columns = _notes_on_columns(self.classifier, batch.select(pl.exclude(target, *self.carry)))
 
 
-def notes_on_columns(classifier: Classifier, frame: pl.DataFrame) -> tuple[str, ...]:
+def notes_on_table(classifier: Classifier, frame: pl.DataFrame, strangers: Strangers) -> tuple[str, ...]:
+    """What a reader of predictions must know of the table they were made from.
+
+    Args:
+        classifier: A classifier of tables.
+        frame: The table.
+        strangers: What was counted while it was encoded.
+
+    Returns:
+        A sentence each.
+    """
+    encoder = classifier.preprocessing
+    on_cells = strangers.notes(encoder) if isinstance(encoder, TableEncoder) else ()
+    return (*_notes_on_columns(classifier, frame), *on_cells)
+
+
+def _notes_on_columns(classifier: Classifier, frame: pl.DataFrame) -> tuple[str, ...]:
     """Which columns of a table the classifier passes over, in words."""
     encoder, target = classifier.preprocessing, classifier.trained_on.target
     if not isinstance(encoder, TableEncoder):

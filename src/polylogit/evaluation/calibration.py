@@ -1,6 +1,6 @@
 """How to make probabilities believable: one temperature, fitted on rows that the network was not fitted to.
 
-Owns the fit, and the judgement whether the rows suffice for one. Who holds which rows out is `run.py`'s affair.
+Owns the fit, and the judgement whether the rows suffice for one. Who holds which rows out is the affair of `run`.
 """
 
 import math

@@ -1,0 +1,47 @@
+"""The runs: recipe -> data -> fit -> evaluate -> classifier, and a saved classifier on new data.
+
+The only place where the floors below are put together. `training.py` owns the order of a training run and what it
+writes, `judging.py` how a saved model is judged, `predicting.py` how it is used. They print nothing: results are
+returned, progress goes to a callback. The names are loaded when they are first used: whoever only predicts needs
+neither the solver nor the figures, and their libraries cost memory and time.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from polylogit.run.judging import Judgement, evaluate
+    from polylogit.run.predicting import PREDICTION_ENDINGS, Predictions, predict
+    from polylogit.run.training import TrainingRun, default_model_path, train
+
+_HOME = {
+    "Judgement": "polylogit.run.judging",
+    "evaluate": "polylogit.run.judging",
+    "PREDICTION_ENDINGS": "polylogit.run.predicting",
+    "Predictions": "polylogit.run.predicting",
+    "predict": "polylogit.run.predicting",
+    "TrainingRun": "polylogit.run.training",
+    "default_model_path": "polylogit.run.training",
+    "train": "polylogit.run.training",
+}
+
+__all__ = [
+    "PREDICTION_ENDINGS",
+    "Judgement",
+    "Predictions",
+    "TrainingRun",
+    "default_model_path",
+    "evaluate",
+    "predict",
+    "train",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'polylogit.run' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,178 @@
+"""A saved model judged on rows with known classes.
+
+Owns which rows are judged: of the very data that the model was trained on, only those held out then.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from polylogit.classifier import Classifier
+from polylogit.data.picture_sources import open_pictures
+from polylogit.data.pictures import PictureEncoder
+from polylogit.data.sources import open_source
+from polylogit.data.split import stratified_split
+from polylogit.evaluation import Evaluation, evaluate_logits
+from polylogit.prediction import notes_on_table
+from polylogit.problem import targets_by_name
+from polylogit.recipe import Recipe
+from polylogit.report import write_report
+from polylogit.reporting import report_data
+from polylogit.table_problem import dialect_of, known_targets, split_of_table
+
+__all__ = ["Judgement", "evaluate"]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What `evaluate` gives.
+
+    Args:
+        data: The data's name.
+        model_path: The model file.
+        classifier: The classifier judged.
+        test: Figures on the rows.
+        notes: What a reader must know to take the figures rightly.
+        report_path: The page; None where none was asked for.
+    """
+
+    data: str
+    model_path: Path
+    classifier: Classifier
+    test: Evaluation
+    notes: tuple[str, ...]
+    report_path: Path | None
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that `polylogit evaluate --json` prints."""
+        return {
+            "data": self.data,
+            "model": self.classifier.network_spec.kind,
+            "classes": list(self.classifier.class_names),
+            "rows_test": self.test.rows,
+            "test": self.test.as_json(),
+            "temperature": self.classifier.temperature,
+            "model_path": str(self.model_path),
+            "report_path": None if self.report_path is None else str(self.report_path),
+            "notes": list(self.notes),
+        }
+
+
+def evaluate(model_path: Path, data: str, *, report: Path | None = None, data_root: Path | None = None) -> Judgement:
+    """Judge a saved classifier on rows with known classes.
+
+    Where the data are the very file that the model was trained on, only the rows held out then are judged.
+
+    Args:
+        model_path: A model file.
+        data: What stands for DATA on the command line; it holds the target column too, or a folder per class.
+        report: Where to write the report, an HTML page; nowhere when left out.
+        data_root: Where data sets with a name lie.
+
+    Returns:
+        The figures.
+
+    Raises:
+        ModelFileError: The model file is at fault.
+        DataError: The data are at fault, or hold a class that the model does not know.
+    """
+    classifier = Classifier.load(model_path)
+    if isinstance(classifier.preprocessing, PictureEncoder):
+        form = classifier.preprocessing.input_shape
+        return _judge_pictures(model_path, classifier, form, data, data_root=data_root, report=report)
+    source = open_source(data, dialect_of(Recipe.from_entries(classifier.recipe)))
+    trained_on = classifier.trained_on
+    targets = known_targets(source, trained_on.target, classifier.class_names)
+    rows, notes = torch.arange(len(targets)), []
+    if source.fingerprint == trained_on.fingerprint:
+        recipe = Recipe.from_entries(classifier.recipe)
+        rows = split_of_table(source, targets, recipe).test
+        notes.append(
+            f"{source.name} is what the model was trained on: only the {len(rows)} rows held out then are judged."
+        )
+    frame, targets = source.frame[rows.numpy()], targets[rows]
+    logits, strangers = classifier.logits_counting(frame, source.name)
+    return _judgement(
+        source.name,
+        model_path,
+        classifier,
+        logits,
+        targets,
+        rows=frame.select([column.name for column in classifier.preprocessing.columns]),
+        row_numbers=rows + 1,
+        notes=(*notes_on_table(classifier, frame, strangers), *notes),
+        report=report,
+    )
+
+
+def _judge_pictures(
+    model_path: Path,
+    classifier: Classifier,
+    form: tuple[int, int, int],
+    data: str,
+    *,
+    data_root: Path | None,
+    report: Path | None,
+) -> Judgement:
+    source = open_pictures(data, root=data_root, form=form)
+    targets = targets_by_name(source, classifier.class_names)
+    rows, notes = torch.arange(len(targets)), []
+    split = source.own_split
+    if split is None and source.fingerprint == classifier.trained_on.fingerprint:
+        recipe = Recipe.from_entries(classifier.recipe)
+        split = stratified_split(targets, recipe.data.test_fraction, recipe.seed)
+        notes.append(
+            f"{data} is what the model was trained on: only the {len(split.test)} pictures held out are judged."
+        )
+    if split is not None:
+        rows = split.test
+    pixels = source.pictures.pixels[rows]
+    return _judgement(
+        source.name,
+        model_path,
+        classifier,
+        classifier.predict_logits(pixels, data),
+        targets[rows],
+        rows=pixels,
+        row_numbers=rows + 1,
+        notes=tuple(notes),
+        report=report,
+    )
+
+
+def _judgement(
+    data: str,
+    model_path: Path,
+    classifier: Classifier,
+    logits: Float[Tensor, "N K"],
+    targets: Int[Tensor, " N"],
+    *,
+    rows: pl.DataFrame | UInt8[Tensor, "N C H W"],
+    row_numbers: Int[Tensor, " N"],
+    notes: tuple[str, ...],
+    report: Path | None,
+) -> Judgement:
+    test = evaluate_logits(logits, targets, classifier.class_names)
+    if report is not None:
+        uncalibrated = evaluate_logits(logits * classifier.temperature, targets, classifier.class_names)
+        page = report_data(
+            classifier,
+            test,
+            logits,
+            targets,
+            data=data,
+            model_path=model_path,
+            rows=rows,
+            uncalibrated=uncalibrated,
+            row_numbers=row_numbers,
+            notes=notes,
+        )
+        write_report(page, report)
+    return Judgement(
+        data=data, model_path=model_path, classifier=classifier, test=test, notes=notes, report_path=report
+    )

@@ -1,0 +1,211 @@
+"""A training run: recipe -> data -> fit -> evaluate -> classifier, and the files that it leaves.
+
+Owns the order of the steps and what is written where. What a fit is stands in `polylogit.training`.
+"""
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from polylogit.classifier import Classifier
+from polylogit.data.audit import Audit
+from polylogit.data.picture_names import stands_for_pictures
+from polylogit.evaluation import Evaluation, TemperatureFit, evaluate_logits
+from polylogit.fitting.devices import DeviceName
+from polylogit.model_header import TrainedOn
+from polylogit.problem import picture_problem
+from polylogit.recipe import AnyRecipe
+from polylogit.report import write_report
+from polylogit.reporting import report_data
+from polylogit.table_problem import table_problem
+from polylogit.training import Progress, TrainingPlace, fit_model
+from polylogit.whole_file import writing_whole
+
+__all__ = ["TrainingRun", "default_model_path", "train"]
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """What a training run gives.
+
+    Args:
+        data: The data's name.
+        recipe: The recipe, complete.
+        audit: What was found in a table; no errors, but perhaps warnings. None for pictures.
+        classifier: The trained classifier.
+        train: Figures on the rows trained on.
+        test: Figures on the rows held out.
+        test_uncalibrated: The same with temperature 1.
+        calibration: The temperature and what it rests on; None where the recipe wants none.
+        epochs: Iterations of the solver, or epochs of the loop.
+        whole: Whether the fit came to its own end; False after an interrupt or a divergence.
+        fit_message: How the fit ended, in words.
+        seconds: Wall time from reading the data to the written model.
+        model_path: The model file.
+        history_path: One JSON object per epoch.
+        report_path: The page; None where none was asked for.
+    """
+
+    data: str
+    recipe: AnyRecipe
+    audit: Audit | None
+    classifier: Classifier
+    train: Evaluation
+    test: Evaluation
+    test_uncalibrated: Evaluation
+    calibration: TemperatureFit | None
+    epochs: int
+    whole: bool
+    fit_message: str
+    seconds: float
+    model_path: Path
+    history_path: Path
+    report_path: Path | None
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that `polylogit train --json` prints."""
+        return {
+            "data": self.data,
+            "model": self.recipe.model.kind,
+            "classes": list(self.classifier.class_names),
+            "rows_train": self.classifier.trained_on.rows_train,
+            "rows_test": self.classifier.trained_on.rows_test,
+            "train": self.train.as_json(),
+            "test": self.test.as_json(),
+            "test_uncalibrated": self.test_uncalibrated.as_json(),
+            "temperature": self.classifier.temperature,
+            "calibration": None if self.calibration is None else asdict(self.calibration),
+            "seconds": round(self.seconds, 3),
+            "epochs": self.epochs,
+            "whole": self.whole,
+            "fit_message": self.fit_message,
+            "seed": self.recipe.seed,
+            "warnings": [] if self.audit is None else [str(finding) for finding in self.audit.of("warning")],
+            "model_path": str(self.model_path),
+            "history_path": str(self.history_path),
+            "report_path": None if self.report_path is None else str(self.report_path),
+        }
+
+
+def default_model_path(data: str, kind: str) -> Path:
+    """`runs/<data>-<model>/model.safetensors`.
+
+    Example:
+        >>> default_model_path("tables/wine.csv", "linear").as_posix()
+        'runs/wine-linear/model.safetensors'
+    """
+    return Path("runs") / f"{Path(data).stem}-{kind}" / "model.safetensors"
+
+
+def train(
+    data: str,
+    recipe: AnyRecipe,
+    *,
+    out: Path | None = None,
+    report: Path | None = None,
+    data_root: Path | None = None,
+    device: DeviceName = "auto",
+    resume: bool = False,
+    on_progress: Progress | None = None,
+) -> TrainingRun:
+    """Train a classifier, judge it on held-out rows, and keep it.
+
+    Args:
+        data: What stands for DATA on the command line.
+        recipe: Everything else that the run depends on. The same data, recipe, device and versions give the same
+            model file.
+        out: The model file; `history.jsonl` is written beside it, and while a network is fitted its checkpoint.
+        report: Where to write the report, an HTML page; nowhere when left out.
+        data_root: Where data sets with a name lie; see `polylogit.data.picture_sources`.
+        device: Where a network is fitted; linear models are fitted on the CPU.
+        resume: Whether to go on from the checkpoint of a run of the same recipe on the same data that was cut.
+        on_progress: Called after each iteration of the solver, or each epoch.
+
+    Returns:
+        The classifier and its figures. Files are written whole, after the fit, or not at all.
+
+    Raises:
+        DataError: The data are at fault.
+        RecipeError: The recipe does not fit the data.
+        ModelFileError: The checkpoint is damaged or of another run.
+        DivergenceError: The loss became NaN or infinite before there were weights worth keeping.
+        PolylogitError: A file cannot be written.
+    """
+    start = time.perf_counter()
+    model_path = out or default_model_path(data, recipe.model.kind)
+    if stands_for_pictures(data):
+        problem = picture_problem(data, recipe, data_root)
+    else:
+        recipe, problem = table_problem(data, recipe)
+    checkpoint = model_path.with_name(f"{model_path.stem}.checkpoint.safetensors")
+    place = TrainingPlace(device=device, checkpoint=checkpoint, resume=resume)
+    fit = fit_model(problem, recipe, place=place, on_progress=on_progress)
+    split, targets = problem.split, problem.targets
+    classifier = Classifier(
+        preprocessing=problem.encoder,
+        network=fit.network,
+        network_spec=fit.spec,
+        class_names=problem.class_names,
+        temperature=1.0 if fit.calibration is None else fit.calibration.temperature,
+        trained_on=TrainedOn(
+            data=problem.name,
+            target=problem.target,
+            fingerprint=problem.fingerprint,
+            rows_train=len(split.train),
+            rows_test=len(split.test),
+        ),
+        recipe=recipe.as_entries(),
+    )
+    history_path = model_path.with_name("history.jsonl")
+    classifier.save(model_path)
+    _write_history(history_path, fit.history)
+    if fit.whole:
+        checkpoint.unlink(missing_ok=True)
+    train_logits, test_logits = (
+        classifier.logits_of_inputs(problem.inputs[rows]) for rows in (split.train, split.test)
+    )
+    test_targets = targets[split.test]
+    test = evaluate_logits(test_logits, test_targets, problem.class_names)
+    uncalibrated = evaluate_logits(test_logits * classifier.temperature, test_targets, problem.class_names)
+    seconds = time.perf_counter() - start
+    if report is not None:
+        page = report_data(
+            classifier,
+            test,
+            test_logits,
+            test_targets,
+            data=problem.name,
+            model_path=model_path,
+            rows=problem.inputs[split.test] if problem.table is None else problem.table[split.test.numpy()],
+            uncalibrated=uncalibrated,
+            calibration=fit.calibration,
+            row_numbers=split.test + 1,
+            history=fit.history,
+            findings=None if problem.audit is None else [str(finding) for finding in problem.audit.findings],
+            facts={"fit": fit.message, "seconds": f"{seconds:.1f}"},
+        )
+        write_report(page, report)
+    return TrainingRun(
+        data=problem.name,
+        recipe=recipe,
+        audit=problem.audit,
+        classifier=classifier,
+        train=evaluate_logits(train_logits, targets[split.train], problem.class_names),
+        test=test,
+        test_uncalibrated=uncalibrated,
+        calibration=fit.calibration,
+        epochs=fit.epochs,
+        whole=fit.whole,
+        fit_message=fit.message,
+        seconds=seconds,
+        model_path=model_path,
+        history_path=history_path,
+        report_path=report,
+    )
+
+
+def _write_history(path: Path, history: tuple[dict[str, Any], ...]) -> None:
+    with writing_whole(path) as temporary:
+        temporary.write_text("".join(f"{json.dumps(record)}\n" for record in history), encoding="utf-8")
