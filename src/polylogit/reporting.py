@@ -18,7 +18,7 @@ from torch import Tensor
 
 from polylogit.classifier import Classifier
 from polylogit.data.encoder import TableEncoder
-from polylogit.evaluation import ColumnImportance, Evaluation, TemperatureFit, permutation_importance
+from polylogit.evaluation import ColumnImportance, Evaluation, Summary, TemperatureFit, permutation_importance
 from polylogit.networks import LinearNetwork
 from polylogit.report import Coefficients, ReportData
 
@@ -38,7 +38,7 @@ def report_data(
     data: str,
     model_path: Path,
     rows: pl.DataFrame | UInt8[Tensor, "N C H W"],
-    uncalibrated: Evaluation | None = None,
+    uncalibrated: Summary | None = None,
     calibration: TemperatureFit | None = None,
     row_numbers: Int[Tensor, " N"] | None = None,
     history: Sequence[Mapping[str, int | float | None]] = (),
@@ -56,7 +56,7 @@ def report_data(
         data: What stood for DATA on the command line.
         model_path: The model file, which keeps the recipe that repeats the run.
         rows: The rows as they came, a table without its target or pictures.
-        uncalibrated: Figures of the same rows with temperature 1.
+        uncalibrated: The first figures of the same rows without calibration.
         calibration: What the temperature rests on, where that is known.
         row_numbers: The number of each row in its file, counting from 1.
         history: One record an epoch.

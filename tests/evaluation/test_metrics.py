@@ -1,4 +1,3 @@
-import numpy as np
 import pytest
 import torch
 from scipy.stats import binomtest
@@ -6,7 +5,7 @@ from sklearn import metrics as sklearn_metrics
 from torchmetrics.functional.classification import multiclass_accuracy
 
 from polylogit.evaluation import JudgedRows
-from polylogit.evaluation.metrics import accuracy_interval, brier_score, log_loss, ranking_figures, top_k_accuracy
+from polylogit.evaluation.metrics import accuracy_interval, brier_score, log_loss, top_k_accuracy
 
 
 def test_log_loss_equals_scikit_learn(draw, whole_weights):
@@ -47,22 +46,3 @@ def test_accuracy_interval_equals_scipy(right, rows, confidence):
     expected = binomtest(right, rows).proportion_ci(confidence, method="wilson")
     found = accuracy_interval(right / rows, rows, confidence)
     assert found == pytest.approx((expected.low, expected.high), abs=1e-12)
-
-
-@pytest.mark.parametrize("weighted", [False, True])
-def test_ranking_figures_equal_scikit_learn(draw, whole_weights, weighted):
-    logits, targets = draw(400, 5)
-    weights = whole_weights(400).double() if weighted else torch.ones(400).double()
-    probabilities = logits.softmax(1).numpy()
-    for k, (area, precision) in enumerate(ranking_figures(JudgedRows.check(logits, targets, weights))):
-        own = (targets == k).numpy()
-        assert area == pytest.approx(pairwise_area(own, probabilities[:, k], weights.numpy()), rel=1e-9)
-        expected = sklearn_metrics.average_precision_score(own, probabilities[:, k], sample_weight=weights)
-        assert precision == pytest.approx(expected, rel=1e-9)
-
-
-def pairwise_area(own, scores, weights):
-    """ROC AUC by its meaning: how often an example of the class outscores one that is not; ties count half."""
-    above = (scores[own][:, None] > scores[~own]) + 0.5 * (scores[own][:, None] == scores[~own])
-    pairs = weights[own][:, None] * weights[~own]
-    return float(np.sum(above * pairs) / np.sum(pairs))

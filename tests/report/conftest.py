@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 import torch
 
-from polylogit.evaluation import ColumnImportance, evaluate_logits, fit_temperature
+from polylogit.evaluation import ColumnImportance, evaluate_logits, fit_temperature, summarise_logits
 from polylogit.report import Coefficients, ReportData
 
 FLAGS = (
@@ -42,7 +42,7 @@ def judged(data, model, names, rows, **parts):
         evaluation=evaluate_logits(calibrated, targets, names),
         logits=calibrated,
         targets=targets,
-        uncalibrated=evaluate_logits(logits, targets, names),
+        uncalibrated=summarise_logits(logits, targets),
         temperature=fit.temperature,
         calibration=fit,
         recipe={"seed": 0, "training": {"C": 1.0}},

@@ -1,11 +1,13 @@
 """The judgement: pure functions of logits and targets.
 
     rows.py         logits, targets and weights, checked once
-    metrics.py      how good: accuracy and its interval, top-k, log loss, Brier score, ranking
+    metrics.py      how good: accuracy and its interval, top-k, log loss, Brier score
+    ranking.py      how well the probabilities order the rows: ROC AUC, average precision
     reliability.py  how far the probabilities can be believed: bins and calibration errors
     coverage.py     what is had by answering only the sure rows
     calibration.py  how to make them believable: the temperature, fitted on held-out rows
     importance.py   which columns it rests on
+    summary.py      the figures that are told first: `Summary`
     figures.py      all of it about one set of rows: `Evaluation`
 
 Nothing here trains, reads files or draws. Logits come in as they are to be judged: whoever wants the calibrated
@@ -18,6 +20,7 @@ from polylogit.evaluation.figures import Averages, Baselines, ClassFigures, Eval
 from polylogit.evaluation.importance import ColumnImportance, permutation_importance
 from polylogit.evaluation.reliability import ReliabilityBins, calibration_error, reliability_bins
 from polylogit.evaluation.rows import JudgedRows
+from polylogit.evaluation.summary import Summary, summarise_logits
 
 __all__ = [
     "Answered",
@@ -29,6 +32,7 @@ __all__ = [
     "Evaluation",
     "JudgedRows",
     "ReliabilityBins",
+    "Summary",
     "TemperatureFit",
     "answered_above",
     "calibration_error",
@@ -37,4 +41,5 @@ __all__ = [
     "fit_temperature",
     "permutation_importance",
     "reliability_bins",
+    "summarise_logits",
 ]

@@ -5,8 +5,7 @@ Owns the threshold advice. The threshold is put to use by `polylogit predict --a
 
 from dataclasses import dataclass
 
-import torch
-
+from polylogit.evaluation.ranking import ends_of_ties
 from polylogit.evaluation.rows import JudgedRows
 
 __all__ = ["THRESHOLDS", "Answered", "CoverageCurve", "answered_above", "coverage_curve"]
@@ -84,10 +83,9 @@ def coverage_curve(rows: JudgedRows) -> CoverageCurve:
     top, order = rows.probabilities.max(dim=1).values.sort(descending=True, stable=True)
     answered = rows.weights[order].cumsum(0)
     right = (rows.weights * rows.hits)[order].cumsum(0)
-    last_of_its_value = torch.ones_like(top, dtype=torch.bool)
-    last_of_its_value[:-1] = top[:-1] != top[1:]
+    ends = ends_of_ties(top)
     return CoverageCurve(
-        threshold=tuple(top[last_of_its_value].tolist()),
-        coverage=tuple((answered / answered[-1])[last_of_its_value].tolist()),
-        accuracy=tuple((right / answered)[last_of_its_value].tolist()),
+        threshold=tuple(top[ends].tolist()),
+        coverage=tuple((answered / answered[-1])[ends].tolist()),
+        accuracy=tuple((right / answered)[ends].tolist()),
     )

@@ -6,7 +6,7 @@ mathematics stands in the other files of this floor.
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,9 +15,11 @@ from torch import Tensor
 
 from polylogit.errors import ScoreError
 from polylogit.evaluation.coverage import Answered, answered_above
-from polylogit.evaluation.metrics import accuracy_interval, brier_score, log_loss, ranking_figures, top_k_accuracy
-from polylogit.evaluation.reliability import calibration_error, classwise_calibration_errors
+from polylogit.evaluation.metrics import top_k_accuracy
+from polylogit.evaluation.ranking import ranking_figures
+from polylogit.evaluation.reliability import classwise_calibration_errors
 from polylogit.evaluation.rows import JudgedRows
+from polylogit.evaluation.summary import Summary, summarise
 
 __all__ = ["Averages", "Baselines", "ClassFigures", "Evaluation", "evaluate_logits"]
 
@@ -84,20 +86,14 @@ class Baselines:
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """What is known about a classifier on some rows.
+class Evaluation(Summary):
+    """What is known about a classifier on some rows: the summary, and everything else.
 
     Attributes:
         class_names: Name of each class, in the order of the logits.
-        rows: Number of rows judged (those of weight zero are not).
-        accuracy: Share of rows whose largest logit is their class.
-        accuracy_interval: Where the true accuracy lies, with 95 % confidence (Wilson).
         balanced_accuracy: Mean recall over the classes that the rows hold.
         top_k_accuracy: For k = 2, 3, 5 and 10, as far as there are more classes: share of rows whose class is
             among the k largest logits.
-        log_loss: Mean cross-entropy in nats.
-        brier_score: Mean squared distance from the one-hot target, 0 to 2.
-        calibration_error: Of the top probability, 15 bins of equal width (ECE).
         classwise_calibration_error: Mean over classes of their own calibration error.
         macro: Class figures, each class counting the same.
         weighted: Class figures, each class counting by its support.
@@ -108,14 +104,8 @@ class Evaluation:
     """
 
     class_names: tuple[str, ...]
-    rows: int
-    accuracy: float
-    accuracy_interval: tuple[float, float]
     balanced_accuracy: float
     top_k_accuracy: dict[int, float]
-    log_loss: float
-    brier_score: float
-    calibration_error: float
     classwise_calibration_error: float
     macro: Averages
     weighted: Averages
@@ -132,9 +122,8 @@ class Evaluation:
             >>> evaluation.as_json()["accuracy"], evaluation.as_json()["per_class"][1]["class"]
             (1.0, 'dog')
         """
-        plain = asdict(self)
+        plain = super().as_json()
         plain["class_names"] = list(self.class_names)
-        plain["accuracy_interval"] = list(self.accuracy_interval)
         plain["top_k_accuracy"] = {str(k): share for k, share in self.top_k_accuracy.items()}
         named = zip(self.class_names, plain["per_class"], strict=True)
         plain["per_class"] = [{"class": name, **figures} for name, figures in named]
@@ -174,20 +163,14 @@ def evaluate_logits(
     classes = rows.logits.shape[1]
     if len(class_names) != classes:
         raise ScoreError(f"the logits have {classes} classes, but {len(class_names)} class names came.")
-    accuracy = rows.mean(rows.hits)
     confusion = _confusion(rows)
     per_class = _class_figures(rows, confusion)
     recalls = [figures.recall for figures in per_class if figures.recall is not None]
     return Evaluation(
+        **vars(summarise(rows)),
         class_names=tuple(class_names),
-        rows=len(rows.targets),
-        accuracy=accuracy,
-        accuracy_interval=accuracy_interval(accuracy, rows.effective_rows),
         balanced_accuracy=sum(recalls) / len(recalls),
         top_k_accuracy={k: top_k_accuracy(rows, k) for k in TOP_K if k < classes},
-        log_loss=log_loss(rows),
-        brier_score=brier_score(rows),
-        calibration_error=calibration_error(rows),
         classwise_calibration_error=sum(figures.calibration_error for figures in per_class) / classes,
         macro=_average(per_class, by_support=False),
         weighted=_average(per_class, by_support=True),

@@ -1,19 +1,17 @@
 """How good the predictions are: one function a figure, each a weighted mean over rows unless it says otherwise.
 
-Areas under curves are scikit-learn's. Log loss is not, for scikit-learn's takes probabilities and clips them. Figures
-that are read off the confusion matrix stand in `figures.py`, calibration errors in `reliability.py`.
+Log loss is not scikit-learn's, which takes probabilities and clips them. Areas under curves stand in `ranking.py`,
+figures that are read off the confusion matrix in `figures.py`, calibration errors in `reliability.py`.
 """
 
 import math
 from statistics import NormalDist
 
-import numpy as np
 import torch
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from polylogit.evaluation.rows import JudgedRows
 
-__all__ = ["accuracy_interval", "brier_score", "log_loss", "ranking_figures", "top_k_accuracy"]
+__all__ = ["accuracy_interval", "brier_score", "log_loss", "top_k_accuracy"]
 
 
 def log_loss(rows: JudgedRows) -> float:
@@ -83,30 +81,3 @@ def accuracy_interval(accuracy: float, effective_rows: int | float, confidence: 
     scale = 1 + z * z / effective_rows
     # the last digit must not put the accuracy outside its own interval
     return max(0.0, min(accuracy, (middle - spread) / scale)), min(1.0, max(accuracy, (middle + spread) / scale))
-
-
-def ranking_figures(rows: JudgedRows) -> list[tuple[float | None, float | None]]:
-    """Area under the ROC curve and average precision of each class against the rest, by its probability.
-
-    Returns:
-        For each class (ROC AUC, average precision); None where the rows hold no example, or nothing else, of it.
-
-    Example:
-        >>> ranking_figures(JudgedRows.check(torch.eye(2), torch.tensor([0, 1])))
-        [(1.0, 1.0), (1.0, 1.0)]
-        >>> ranking_figures(JudgedRows.check(torch.eye(2), torch.tensor([0, 0])))
-        [(None, 1.0), (None, None)]
-    """
-    targets, weights = rows.targets.numpy(), rows.weights.numpy()
-    support = np.bincount(targets, minlength=rows.logits.shape[1])
-    figures: list[tuple[float | None, float | None]] = []
-    for k, probabilities in enumerate(rows.probabilities.T.contiguous().numpy()):
-        if support[k] == 0:
-            figures.append((None, None))
-            continue
-        own = targets == k
-        area = None
-        if support[k] < len(targets):
-            area = float(roc_auc_score(own, probabilities, sample_weight=weights))
-        figures.append((area, float(average_precision_score(own, probabilities, sample_weight=weights))))
-    return figures

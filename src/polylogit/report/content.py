@@ -10,7 +10,7 @@ import polars as pl
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from polylogit.evaluation import ColumnImportance, Evaluation, TemperatureFit
+from polylogit.evaluation import ColumnImportance, Evaluation, Summary, TemperatureFit
 
 __all__ = ["Coefficients", "ReportData"]
 
@@ -41,7 +41,7 @@ class ReportData:
         logits: Its calibrated logits of the judged rows.
         targets: Their classes.
         rows_trained_on: How many rows the model was fitted to.
-        uncalibrated: Figures of the same rows with temperature 1.
+        uncalibrated: The first figures of the same rows without calibration.
         temperature: What the logits were divided by.
         calibration: What the temperature rests on.
         history: One record an epoch, as `history.jsonl` has them.
@@ -63,7 +63,7 @@ class ReportData:
     logits: Float[Tensor, "N K"]
     targets: Int[Tensor, " N"]
     rows_trained_on: int | None = None
-    uncalibrated: Evaluation | None = None
+    uncalibrated: Summary | None = None
     temperature: float = 1.0
     calibration: TemperatureFit | None = None
     history: Sequence[Mapping[str, int | float | None]] = ()

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from polylogit.evaluation import Evaluation
+from polylogit.evaluation import Evaluation, Summary
 
 __all__ = ["MOST_CONFUSION_CLASSES", "confusion_table", "judgement", "per_class_table"]
 
@@ -15,7 +15,7 @@ MOST_CONFUSION_CLASSES = 12
 """With more classes than this the confusion matrix is too wide for a terminal and only its worst cells are told."""
 
 
-def judgement(test: Evaluation, train: Evaluation | None = None) -> RenderableType:
+def judgement(test: Evaluation, train: Summary | None = None) -> RenderableType:
     """The whole judgement: the figure that matters first, then the classes, then what was taken for what."""
     parts: list[RenderableType] = [_summary(test, train), Text(), per_class_table(test), Text()]
     if len(test.class_names) <= MOST_CONFUSION_CLASSES:
@@ -25,7 +25,7 @@ def judgement(test: Evaluation, train: Evaluation | None = None) -> RenderableTy
     return Group(*parts)
 
 
-def _summary(test: Evaluation, train: Evaluation | None) -> Table:
+def _summary(test: Evaluation, train: Summary | None) -> Table:
     low, high = test.accuracy_interval
     table = Table(box=None, pad_edge=False, show_header=train is not None)
     table.add_column("")

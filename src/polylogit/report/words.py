@@ -3,7 +3,7 @@
 Owns the words alone: every number comes from `Evaluation` as it is.
 """
 
-from polylogit.evaluation import Evaluation, TemperatureFit
+from polylogit.evaluation import Evaluation, Summary, TemperatureFit
 
 __all__ = [
     "belief",
@@ -58,7 +58,7 @@ def headline(evaluation: Evaluation, noun: str = "rows") -> str:
     return f"{told}."
 
 
-def belief(evaluation: Evaluation, uncalibrated: Evaluation | None = None) -> str:
+def belief(evaluation: Evaluation, uncalibrated: Summary | None = None) -> str:
     """How far its probabilities can be believed, and whether so many rows can tell at all."""
     error = evaluation.calibration_error
     told = f"Its probabilities are off by {100 * error:.1f} percentage points on average"
@@ -116,7 +116,7 @@ def calibration_told(fit: TemperatureFit | None, temperature: float = 1.0) -> st
     )
 
 
-def calibration_in_short(fit: TemperatureFit | None, test: Evaluation, uncalibrated: Evaluation) -> str:
+def calibration_in_short(fit: TemperatureFit | None, test: Summary, uncalibrated: Summary) -> str:
     """One sentence for the terminal: the temperature, and what it did to the held-out rows."""
     if fit is None or fit.reason is not None:
         return calibration_told(fit)

@@ -17,7 +17,7 @@ from polylogit.data.picture_sources import open_pictures
 from polylogit.data.pictures import PictureEncoder
 from polylogit.data.sources import open_source
 from polylogit.data.split import stratified_split
-from polylogit.evaluation import Evaluation, evaluate_logits
+from polylogit.evaluation import Evaluation, evaluate_logits, summarise_logits
 from polylogit.prediction import notes_on_table
 from polylogit.problem import targets_by_name
 from polylogit.recipe import Recipe
@@ -159,7 +159,7 @@ def _judgement(
 ) -> Judgement:
     test = evaluate_logits(logits, targets, classifier.class_names)
     if report is not None:
-        uncalibrated = evaluate_logits(logits * classifier.temperature, targets, classifier.class_names)
+        uncalibrated = summarise_logits(logits * classifier.temperature, targets)
         page = report_data(
             classifier,
             test,

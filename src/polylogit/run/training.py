@@ -12,7 +12,7 @@ from typing import Any
 from polylogit.classifier import Classifier
 from polylogit.data.audit import Audit
 from polylogit.data.picture_names import stands_for_pictures
-from polylogit.evaluation import Evaluation, TemperatureFit, evaluate_logits
+from polylogit.evaluation import Evaluation, Summary, TemperatureFit, evaluate_logits, summarise_logits
 from polylogit.fitting.devices import DeviceName
 from polylogit.model_header import TrainedOn
 from polylogit.problem import picture_problem
@@ -35,9 +35,9 @@ class TrainingRun:
         recipe: The recipe, complete.
         audit: What was found in a table; no errors, but perhaps warnings. None for pictures.
         classifier: The trained classifier.
-        train: Figures on the rows trained on.
-        test: Figures on the rows held out.
-        test_uncalibrated: The same with temperature 1.
+        train: The first figures on the rows trained on.
+        test: All figures on the rows held out.
+        test_uncalibrated: The first of them without calibration.
         calibration: The temperature and what it rests on; None where the recipe wants none.
         epochs: Iterations of the solver, or epochs of the loop.
         whole: Whether the fit came to its own end; False after an interrupt or a divergence.
@@ -52,9 +52,9 @@ class TrainingRun:
     recipe: AnyRecipe
     audit: Audit | None
     classifier: Classifier
-    train: Evaluation
+    train: Summary
     test: Evaluation
-    test_uncalibrated: Evaluation
+    test_uncalibrated: Summary
     calibration: TemperatureFit | None
     epochs: int
     whole: bool
@@ -168,7 +168,7 @@ def train(
     )
     test_targets = targets[split.test]
     test = evaluate_logits(test_logits, test_targets, problem.class_names)
-    uncalibrated = evaluate_logits(test_logits * classifier.temperature, test_targets, problem.class_names)
+    uncalibrated = summarise_logits(test_logits * classifier.temperature, test_targets)
     seconds = time.perf_counter() - start
     if report is not None:
         page = report_data(
@@ -192,7 +192,7 @@ def train(
         recipe=recipe,
         audit=problem.audit,
         classifier=classifier,
-        train=evaluate_logits(train_logits, targets[split.train], problem.class_names),
+        train=summarise_logits(train_logits, targets[split.train]),
         test=test,
         test_uncalibrated=uncalibrated,
         calibration=fit.calibration,
