@@ -20,11 +20,13 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-from polylogit.data.encoder import ALIGNMENT, Strangers, TableEncoder, aligned_zeros
+from polylogit.data.encoder import TableEncoder
+from polylogit.data.feature_matrix import ALIGNMENT, aligned_zeros
 from polylogit.data.frames import as_frame
 from polylogit.data.picture_sources import read_unlabelled
 from polylogit.data.pictures import PictureEncoder, Pictures, pictures_from_array
 from polylogit.data.sources import open_source
+from polylogit.data.strangers import Strangers
 from polylogit.errors import DataError, ModelFileError
 from polylogit.fitting.forward import shown
 from polylogit.model_header import FORMAT_VERSION, PREPROCESSING, ModelHeader, NetworkSpec, TrainedOn, read_header

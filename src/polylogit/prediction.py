@@ -17,9 +17,10 @@ from torch import Tensor
 
 from polylogit.classifier import Classifier
 from polylogit.data.delimited import Dialect
-from polylogit.data.encoder import Strangers, TableEncoder
+from polylogit.data.encoder import TableEncoder
 from polylogit.data.parts import scan_parts
 from polylogit.data.sources import source_paths
+from polylogit.data.strangers import Strangers
 from polylogit.data.type_inference import refuse_unknown_columns
 from polylogit.errors import PolylogitError, RecipeError
 from polylogit.whole_file import writing_whole
@@ -154,7 +155,7 @@ class _Stream:
     def notes(self) -> tuple[str, ...]:
         """What was noticed on the way."""
         encoder = self.classifier.preprocessing
-        return (*self._on_columns, *(self._strangers.notes(encoder) if isinstance(encoder, TableEncoder) else ()))
+        return (*self._on_columns, *(encoder.notes(self._strangers) if isinstance(encoder, TableEncoder) else ()))
 
     def __iter__(self) -> Iterator[pl.DataFrame]:
         part, first_row = self._parts[0], 0
@@ -192,7 +193,7 @@ def notes_on_table(classifier: Classifier, frame: pl.DataFrame, strangers: Stran
         A sentence each.
     """
     encoder = classifier.preprocessing
-    on_cells = strangers.notes(encoder) if isinstance(encoder, TableEncoder) else ()
+    on_cells = encoder.notes(strangers) if isinstance(encoder, TableEncoder) else ()
     return (*_notes_on_columns(classifier, frame), *on_cells)
 
 

@@ -53,13 +53,13 @@ def table_problem(data: str, recipe: AnyRecipe) -> tuple[AnyRecipe, Problem]:
     audit = audited.audit
     if recipe.data.split is not None or recipe.data.time is not None:
         audit = audit.and_also(audit_leakage(audited.features, split.train.numpy(), split.test.numpy()))
-    encoder = TableEncoder.fit(audited.features, source.name, split.train, audited.readings)
+    encoder, inputs = TableEncoder.fit_encode(audited.features, source.name, split.train, audited.readings)
     problem = Problem(
         name=source.name,
         target=str(recipe.data.target),
         fingerprint=source.fingerprint,
         encoder=encoder,
-        inputs=encoder.encode(audited.features, source.name),
+        inputs=inputs,
         targets=targets,
         class_names=audited.class_names,
         split=split,

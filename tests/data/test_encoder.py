@@ -8,7 +8,9 @@ from sklearn.compose import ColumnTransformer
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from polylogit.data.column_types import Reading
-from polylogit.data.encoder import MOST_LEVELS, Strangers, TableEncoder
+from polylogit.data.encoded_column import MOST_LEVELS
+from polylogit.data.encoder import TableEncoder
+from polylogit.data.strangers import Strangers
 from polylogit.errors import DataError
 
 ANIMALS = pl.DataFrame(
@@ -89,7 +91,7 @@ def test_a_gap_where_training_had_none_counts_as_average_and_is_counted():
     features, strangers = encoder.encode_counting(pl.DataFrame({"legs": [None], "skin": [""], "weight": ["NA"]}))
     assert features.tolist() == [[0, 0, 0, 0, 0]]
     assert strangers == Strangers(filled={"legs": 1, "skin": 1, "weight": 1})
-    assert len((strangers + strangers).notes(encoder)) == 3
+    assert len(encoder.notes(strangers + strangers)) == 3
     assert (strangers + strangers).filled == {"legs": 2, "skin": 2, "weight": 2}
 
 
@@ -127,7 +129,7 @@ def test_rare_levels_are_pooled_and_strangers_join_them():
     assert rare[:, -1].tolist() == [1, 1, 0]
     features, strangers = encoder.encode_counting(pl.DataFrame({"a": ["n000", "never seen"]}))
     assert strangers == Strangers(unseen={"a": 2})
-    assert "these count as one" in strangers.notes(encoder)[0]
+    assert "these count as one" in encoder.notes(strangers)[0]
     assert features[:, -1].tolist() == [1, 1]
 
 
@@ -154,3 +156,11 @@ def test_a_row_gives_the_same_bits_alone_and_among_others():
     whole = encoder.encode(frame)
     for row in (0, 7, 299):
         assert torch.equal(encoder.encode(frame[row : row + 1]), whole[row : row + 1])
+
+
+def test_fitting_and_encoding_at_once_is_the_same_as_one_after_the_other():
+    rows = torch.tensor([0, 1, 3])
+    encoder, features = TableEncoder.fit_encode(ANIMALS, rows=rows)
+    apart = TableEncoder.fit(ANIMALS, rows=rows)
+    assert encoder.as_json() == apart.as_json()
+    assert torch.equal(features, apart.encode(ANIMALS))

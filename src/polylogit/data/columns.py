@@ -88,7 +88,16 @@ def read_columns(
 
 def read_cells(frame: pl.DataFrame, readings: Mapping[str, Reading]) -> pl.DataFrame:
     """As `read_columns`, but what cannot be read is null, and infinities stay."""
-    return frame.select(_expression(frame[name], reading) for name, reading in readings.items())
+    read = frame.select(_expression(frame[name], reading) for name, reading in readings.items())
+    # A step of its own, where there are such cells: an expression that names its input twice works it out twice.
+    suspects = {series.name: pl.col(series.name).is_nan() for series in read if series.dtype == pl.Float64}
+    suspects |= {series.name: pl.col(series.name) == "" for series in read if series.dtype == pl.String}
+    if not suspects:
+        return read
+    found = read.select(suspect.any() for suspect in suspects.values()).row(0)
+    return read.with_columns(
+        pl.when(~suspects[name]).then(pl.col(name)) for name, is_there in zip(suspects, found, strict=True) if is_there
+    )
 
 
 def find_mistakes(raw: pl.Series, read: pl.Series) -> pl.Series:
@@ -129,16 +138,16 @@ def _number(column: pl.Expr, series: pl.Series) -> pl.Expr:
         column = column.str.strip_chars()
     elif not (series.dtype.is_numeric() or series.dtype == pl.Boolean):
         return _unreadable(series, "number")
-    return column.cast(pl.Float64, strict=False).fill_nan(None)
+    return column.cast(pl.Float64, strict=False)
 
 
 def _boolean(column: pl.Expr, series: pl.Series) -> pl.Expr:
     if series.dtype == pl.Boolean:
         return column
     if series.dtype == pl.String:
-        word = column.str.strip_chars().str.to_lowercase()
-        yes, no = word.is_in([*_TRUE, "1"]), word.is_in([*_FALSE, "0"])
-    elif series.dtype.is_numeric():
+        words = {"1": True, "0": False, **dict.fromkeys(_TRUE, True), **dict.fromkeys(_FALSE, False)}
+        return column.str.strip_chars().str.to_lowercase().replace_strict(words, default=None, return_dtype=pl.Boolean)
+    if series.dtype.is_numeric():
         yes, no = column == 1, column == 0
     else:
         return _unreadable(series, "boolean")
@@ -147,8 +156,7 @@ def _boolean(column: pl.Expr, series: pl.Series) -> pl.Expr:
 
 def _category(column: pl.Expr, series: pl.Series) -> pl.Expr:
     if series.dtype == pl.String:
-        stripped = column.str.strip_chars()
-        return pl.when(stripped != "").then(stripped).otherwise(None)
+        return column.str.strip_chars()
     if series.dtype.is_float():
         # A code is the same code whether its column came as integers or, for a gap in it, as floats.
         column = column.fill_nan(None)

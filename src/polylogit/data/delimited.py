@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from polylogit.data.compression import is_compressed, opened
@@ -45,6 +46,8 @@ MOST_COLUMNS = 20_000
 """A wider table is refused."""
 
 _CHUNK = 4 * 2**20
+_IN_CACHE = 2**18
+_SPACE = ord(" ")
 _BYTE_ORDER_MARKS = ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
@@ -211,7 +214,7 @@ def _plain(path: Path, dialect: Dialect) -> Iterator[_Text]:
                 _refuse_nul(path, content)
                 separator, names = _header(path, content, dialect)
                 quoted = content.find(b'"') >= 0
-                padded = any(content.find(edge) >= 0 for edge in _padding(separator.encode()))
+                padded = _padded(content, separator.encode())
             yield _Text(path, file, separator, len(names), quoted, padded)
     except OSError as fault:
         raise DataError(f"{path}: cannot be read ({fault.strerror or fault}).") from fault
@@ -325,6 +328,19 @@ def _refuse_bad_names(path: Path, names: list[str]) -> None:
             raise DataError(f"{path}: column {names.index(name) + 1} of the header has no name. Give it one.")
 
 
-def _padding(separator: bytes) -> tuple[bytes, ...]:
-    """Byte pairs of which at least one occurs wherever white space stands around a cell."""
-    return (separator + b" ", b" " + separator, b"\n ", b" \n", b" \r", *((b"\t",) if separator != b"\t" else ()))
+def _padded(content: mmap.mmap, separator: bytes) -> bool:
+    """Whether white space may stand around a cell: a space at its edge, or any tab that is not the separator."""
+    if separator != b"\t" and content.find(b"\t") >= 0:
+        return True
+    if content.find(b" ") < 0:
+        return False
+    is_edge = np.zeros(256, dtype=np.bool_)
+    is_edge[[*separator, *b"\r\n"]] = True
+    text = np.frombuffer(content, dtype=np.uint8)
+    for start in range(0, len(text), _IN_CACHE):
+        block = text[start : start + _IN_CACHE + 1]  # the last byte of a block is the first of the next, too
+        spaces = np.flatnonzero(block == _SPACE)
+        before, after = np.maximum(spaces - 1, 0), np.minimum(spaces + 1, len(block) - 1)
+        if is_edge[block[before]].any() or is_edge[block[after]].any():
+            return True
+    return bool(text[-1] == _SPACE)

@@ -1,11 +1,11 @@
 """The encoder of tables: named columns in, one row of numbers per row out.
 
-Owns the state of that map, which is plain data, and what it does with gaps and with values it never saw. What a cell
-means is the business of `columns`; files and the target are unknown here.
+Owns the state of that map, which is plain data, and what it does with gaps and with values it never saw. What a single
+column becomes is the business of `encoded_column`, what a cell means that of `columns`; files and the target are
+unknown here.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,110 +15,17 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from polylogit.data.column_types import ColumnType, Reading
+from polylogit.data.column_types import Reading
 from polylogit.data.columns import read_columns
+from polylogit.data.encoded_column import UNSEEN, Column
+from polylogit.data.feature_matrix import aligned_zeros
+from polylogit.data.strangers import Strangers
 from polylogit.data.type_inference import find_readings, refusal
 from polylogit.errors import DataError, ModelFileError, did_you_mean
 
-__all__ = ["ALIGNMENT", "MOST_LEVELS", "Column", "Strangers", "TableEncoder", "aligned_zeros"]
+__all__ = ["TableEncoder"]
 
-MOST_LEVELS = 100
-"""The most levels of a category that become features of their own; the rarer ones are pooled into one."""
-
-ALIGNMENT = 16
-"""Numbers of float32 in 64 bytes, a line of the cache and the widest register."""
-
-_UNSEEN = -2
-"""In the place of a feature: a level never seen; -1 is a gap that has no feature."""
-
-_MONTHS = 12
-_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_DAYS_A_YEAR = 365.25
 _ROWS_A_BLOCK = 8192
-
-
-@dataclass(frozen=True)
-class Column:
-    """What the encoder knows of one column.
-
-    Args:
-        name: As in the header.
-        type: "number", "boolean", "category" or "date".
-        levels: The values of a category that have a feature of their own, in the order of these; else empty.
-        pooled: Whether a category has one feature for all its rarer levels together.
-        missing: Whether there is a feature for a missing value: where training rows had gaps.
-        format: How a date is written where the column is text.
-    """
-
-    name: str
-    type: ColumnType
-    levels: tuple[str, ...] = ()
-    pooled: bool = False
-    missing: bool = False
-    format: str | None = None
-
-    @property
-    def scaled_names(self) -> tuple[str, ...]:
-        """The features of the column that are standardised numbers."""
-        match self.type:
-            case "number" | "boolean":
-                return (self.name,)
-            case "date":
-                return (f"{self.name}:year", f"{self.name}:age")
-            case _:
-                return ()
-
-    @property
-    def flag_names(self) -> tuple[str, ...]:
-        """The features of the column that are 0 or 1; they follow the scaled ones."""
-        names = [f"{self.name}={level}" for level in self.levels]
-        if self.type == "date":
-            names = [f"{self.name}:month={month}" for month in range(1, _MONTHS + 1)]
-            names += [f"{self.name}:weekday={day}" for day in _WEEKDAYS]
-        names += [f"{self.name}=(rare)"] * self.pooled + [f"{self.name}=(missing)"] * self.missing
-        return tuple(names)
-
-    @property
-    def width(self) -> int:
-        """How many features the column becomes."""
-        flags = _MONTHS + len(_WEEKDAYS) if self.type == "date" else len(self.levels)
-        return len(self.scaled_names) + flags + self.pooled + self.missing
-
-    @property
-    def reading(self) -> Reading:
-        """How its cells are read."""
-        return Reading(self.type, self.format)
-
-
-@dataclass(frozen=True)
-class Strangers:
-    """Cells that training rows prepared nothing for, counted by column while rows were encoded.
-
-    Args:
-        unseen: Rows with a level of a category that training never saw, or, where rare levels are pooled, with one
-            of those.
-        filled: Rows with a gap in a column that had none in training.
-    """
-
-    unseen: Mapping[str, int] = field(default_factory=dict)
-    filled: Mapping[str, int] = field(default_factory=dict)
-
-    def __add__(self, other: "Strangers") -> "Strangers":
-        return Strangers(*(_summed(*pair) for pair in ((self.unseen, other.unseen), (self.filled, other.filled))))
-
-    def notes(self, encoder: "TableEncoder") -> tuple[str, ...]:
-        """The counts in words, with the rule that was applied."""
-        pooled = {column.name for column in encoder.columns if column.pooled}
-        rules = {
-            True: "hold a value that is rare, or was never seen in training; these count as one",
-            False: "hold a value never seen in training; it counts as none",
-        }
-        notes = [f'column "{name}": {count} rows {rules[name in pooled]}.' for name, count in self.unseen.items()]
-        notes += [
-            f'column "{name}": {count} rows have no value, but every training row had one; they count as average.'
-            for name, count in self.filled.items()
-        ]
-        return tuple(notes)
 
 
 class TableEncoder:
@@ -198,6 +105,42 @@ class TableEncoder:
         Raises:
             DataError: There is no column, or a column cannot be used, or a cell of it cannot be read.
         """
+        return cls._fitted(frame, place, rows, readings)[0]
+
+    @classmethod
+    def fit_encode(
+        cls,
+        frame: pl.DataFrame,
+        place: str = "the table",
+        rows: Int[Tensor, " A"] | None = None,
+        readings: Mapping[str, Reading] | None = None,
+    ) -> tuple["TableEncoder", Float[Tensor, "N D"]]:
+        """`fit`, and the features of all rows of the same frame, whose cells are read once only.
+
+        Args:
+            frame: The feature columns.
+            place: What messages call the table.
+            rows: The row numbers of the training rows; None: all.
+            readings: How the columns are read; found in the cells where left out.
+
+        Returns:
+            The fitted encoder, and float32 features.
+
+        Raises:
+            DataError: As `fit`.
+        """
+        encoder, read = cls._fitted(frame, place, rows, readings)
+        return encoder, encoder._encoded(read)[0]
+
+    @classmethod
+    def _fitted(
+        cls,
+        frame: pl.DataFrame,
+        place: str,
+        rows: Int[Tensor, " A"] | None,
+        readings: Mapping[str, Reading] | None,
+    ) -> tuple["TableEncoder", pl.DataFrame]:
+        """The encoder, and all rows as read."""
         if not frame.width:
             raise DataError(f"{place}: no feature column is left beside the target.")
         readings = readings or find_readings(frame, place=place)
@@ -205,14 +148,14 @@ class TableEncoder:
             if not reading.usable:
                 raise refusal(frame[name], reading, place)
         read = read_columns(frame, readings, place)
-        read = read if rows is None else read[rows.numpy()]
-        columns = [_fitted_column(read[name], reading) for name, reading in readings.items()]
-        scaled = read.select(expression for column in columns for expression in _scaled_expressions(column))
+        seen = read if rows is None else read[rows.numpy()]
+        columns = [Column.fit(seen[name], reading) for name, reading in readings.items()]
+        scaled = seen.select(expression for column in columns for expression in column.scaled_expressions())
         mean = torch.tensor([_mean(values) for values in scaled], dtype=torch.float64)
         spread = torch.tensor([_spread(values) for values in scaled], dtype=torch.float64)
         # A constant column may show a spread of rounding errors only; dividing by it would blow the errors up.
         negligible = spread <= 1e-12 * mean.abs()
-        return cls(columns, mean, torch.where(negligible, torch.ones_like(spread), spread))
+        return cls(columns, mean, torch.where(negligible, torch.ones_like(spread), spread)), read
 
     def encode(self, frame: pl.DataFrame, place: str = "the table") -> Float[Tensor, "N D"]:
         """Features of the rows. The columns may stand in any order, and others may stand beside them.
@@ -247,12 +190,11 @@ class TableEncoder:
         """
         self._refuse_missing_columns(frame, place)
         read = read_columns(frame, self.readings, place, first_row)
-        inputs = aligned_zeros(frame.height, self.features)
-        features = inputs.numpy()
-        self._fill_scaled(read, features)
-        flags = read.select(expression for expression in self._flag_expressions(read))
-        _raise_flags(flags, features)
-        return inputs, self._strangers(read, flags)
+        return self._encoded(read)
+
+    def notes(self, strangers: Strangers) -> tuple[str, ...]:
+        """What a reader of predictions must know of the cells that training prepared nothing for."""
+        return strangers.notes({column.name for column in self.columns if column.pooled})
 
     def other_columns(self, frame: pl.DataFrame) -> tuple[str, ...]:
         """The columns of the frame that the encoder does not use."""
@@ -261,7 +203,7 @@ class TableEncoder:
 
     def as_json(self) -> dict[str, Any]:
         """The state that is not a tensor, as plain data for a model file."""
-        return {"kind": self.kind, "columns": [_column_as_json(column) for column in self.columns]}
+        return {"kind": self.kind, "columns": [column.as_json() for column in self.columns]}
 
     def tensors(self) -> dict[str, Tensor]:
         """The state that is tensors, by name."""
@@ -284,14 +226,32 @@ class TableEncoder:
             raise ModelFileError("preprocessing.scale: every scale must be positive")
         return cls(columns, tensors["mean"], tensors["scale"])
 
+    def _encoded(self, read: pl.DataFrame) -> tuple[Float[Tensor, "N D"], Strangers]:
+        inputs = aligned_zeros(read.height, self.features)
+        features = inputs.numpy()
+        self._fill_scaled(read, features)
+        gaps = {series.name: series.null_count() for series in read}
+        flags = read.select(
+            expression
+            for column, at in self._places()
+            for expression in column.flag_expressions(at, gaps=gaps[column.name] > 0)
+        )
+        _raise_flags(flags, features)
+        return inputs, self._strangers(gaps, flags)
+
+    def _places(self) -> Iterator[tuple[Column, int]]:
+        """Each column with the number of its first feature."""
+        at = 0
+        for column in self.columns:
+            yield column, at
+            at += column.width
+
     def _fill_scaled(self, read: pl.DataFrame, features: npt.NDArray[np.float32]) -> None:
         expressions: list[pl.Expr] = []
         places: list[int] = []
-        at = 0
-        for column in self.columns:
-            expressions += _scaled_expressions(column)
+        for column, at in self._places():
+            expressions += column.scaled_expressions()
             places += range(at, at + len(column.scaled_names))
-            at += column.width
         if not expressions:
             return
         standardised = read.select(
@@ -302,43 +262,16 @@ class TableEncoder:
         for start in range(0, len(features), _ROWS_A_BLOCK):
             features[start : start + _ROWS_A_BLOCK, places] = standardised[start : start + _ROWS_A_BLOCK]
 
-    def _flag_expressions(self, read: pl.DataFrame) -> list[pl.Expr]:
-        """For each group of flags the feature that is 1 in a row, or -1 for none."""
-        expressions: list[pl.Expr] = []
-        at = 0
-        for column in self.columns:
-            first = at + len(column.scaled_names)
-            at += column.width
-            missing = at - 1 if column.missing else -1
-            value = pl.col(column.name)
+    def _strangers(self, gaps: Mapping[str, int], flags: pl.DataFrame) -> Strangers:
+        unseen, filled = {}, {}
+        for column, at in self._places():
+            if gaps[column.name] and not column.missing:
+                filled[column.name] = gaps[column.name]
             if column.type == "category":
-                levels = pl.Enum(column.levels)
-                code = value.cast(levels, strict=False).to_physical().cast(pl.Int32) + first
-                unseen = first + len(column.levels) if column.pooled else _UNSEEN
-                expression = pl.when(value.is_null()).then(missing).otherwise(code.fill_null(unseen))
-                expressions.append(expression.cast(pl.Int32).alias(column.name))
-            elif column.type == "date":
-                month = value.dt.month().cast(pl.Int32) + (first - 1)
-                weekday = value.dt.weekday().cast(pl.Int32) + (first + _MONTHS - 1)
-                expressions.append(month.fill_null(-1).alias(f"{column.name}:month"))
-                expressions.append(weekday.fill_null(-1).alias(f"{column.name}:weekday"))
-            if column.missing and column.type != "category" and read[column.name].null_count():
-                gap = pl.when(value.is_null()).then(missing).otherwise(-1)
-                expressions.append(gap.cast(pl.Int32).alias(f"{column.name}=(missing)"))
-        return expressions
-
-    def _strangers(self, read: pl.DataFrame, flags: pl.DataFrame) -> Strangers:
-        unseen, filled, at = {}, {}, 0
-        for column in self.columns:
-            gaps = read[column.name].null_count()
-            if gaps and not column.missing:
-                filled[column.name] = gaps
-            if column.type == "category":
-                other = at + len(column.levels) if column.pooled else _UNSEEN
+                other = at + len(column.levels) if column.pooled else UNSEEN
                 count = int((flags[column.name] == other).sum())
                 if count:
                     unseen[column.name] = count
-            at += column.width
         return Strangers(unseen, filled)
 
     def _refuse_missing_columns(self, frame: pl.DataFrame, place: str) -> None:
@@ -352,48 +285,6 @@ class TableEncoder:
                 f"{place}: {'a column' if len(missing) == 1 else f'{len(missing)} columns'} that the model needs "
                 f"{'is' if len(missing) == 1 else 'are'} not there: {listed}.{hint}"
             )
-
-
-def aligned_zeros(rows: int, *shape: int) -> Float[Tensor, "N ..."]:
-    """Float32 zeros whose rows, where they are vectors, start a multiple of `ALIGNMENT` numbers apart.
-
-    A matrix product adds up a row in an order that depends on where in memory it starts.
-
-    Example:
-        >>> aligned_zeros(2, 3).stride()
-        (16, 1)
-    """
-    if len(shape) != 1:
-        return torch.zeros(rows, *shape)
-    return torch.zeros(rows, -(-shape[0] // ALIGNMENT) * ALIGNMENT)[:, : shape[0]]
-
-
-def _fitted_column(values: pl.Series, reading: Reading) -> Column:
-    levels: tuple[str, ...] = ()
-    pooled = False
-    if reading.type == "category":
-        counts = values.drop_nulls().value_counts(name="rows").sort(["rows", values.name], descending=[True, False])
-        pooled = counts.height > MOST_LEVELS
-        levels = tuple(counts[values.name].head(MOST_LEVELS).sort())
-    missing = values.null_count() > 0
-    return Column(values.name, reading.type, levels, pooled=pooled, missing=missing, format=reading.format)
-
-
-def _scaled_expressions(column: Column) -> list[pl.Expr]:
-    """The numbers of a column before they are standardised, in the order of `Column.scaled_names`."""
-    value = pl.col(column.name)
-    match column.type:
-        case "number" | "boolean":
-            return [value.cast(pl.Float64)]
-        case "date":
-            # Counted from 1970 instead of from today: standardising takes the difference away, and no clock is read.
-            age = -value.to_physical().cast(pl.Float64) / _DAYS_A_YEAR
-            return [
-                value.dt.year().cast(pl.Float64).alias(f"{column.name}:year"),
-                age.alias(f"{column.name}:age"),
-            ]
-        case _:
-            return []
 
 
 def _mean(values: pl.Series) -> float:
@@ -419,16 +310,3 @@ def _raise_flags(flags: pl.DataFrame, features: npt.NDArray[np.float32]) -> None
                 block[rows, places] = 1.0
             else:
                 block[rows[there], places[there]] = 1.0
-
-
-def _summed(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:
-    return {name: left.get(name, 0) + right.get(name, 0) for name in (*left, *(set(right) - set(left)))}
-
-
-def _column_as_json(column: Column) -> dict[str, Any]:
-    entries: dict[str, Any] = {"name": column.name, "type": column.type}
-    if column.type == "category":
-        entries |= {"levels": list(column.levels), "pooled": column.pooled}
-    if column.format is not None:
-        entries["format"] = column.format
-    return entries | {"missing": column.missing}
