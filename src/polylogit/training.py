@@ -109,7 +109,7 @@ def fit_model(
 
 def _linear_model(problem: Problem, recipe: Recipe, on_progress: Progress | None) -> FittedModel:
     rows = problem.split.train
-    inputs, targets, classes = problem.inputs[rows], problem.targets[rows], len(problem.class_names)
+    inputs, targets, classes = problem.inputs.index_select(0, rows), problem.targets[rows], len(problem.class_names)
     if isinstance(problem.encoder, PictureEncoder):
         inputs = problem.encoder.prepare(inputs).flatten(1)
     history: list[dict[str, Any]] = []

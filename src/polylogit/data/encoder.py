@@ -148,7 +148,11 @@ class TableEncoder:
             if not reading.usable:
                 raise refusal(frame[name], reading, place)
         read = read_columns(frame, readings, place)
-        seen = read if rows is None else read[rows.numpy()]
+        seen = read
+        if rows is not None:
+            is_seen = np.zeros(read.height, dtype=np.bool_)
+            is_seen[rows.numpy()] = True
+            seen = read.filter(pl.Series(is_seen))  # several times faster than gathering the rows by number
         columns = [Column.fit(seen[name], reading) for name, reading in readings.items()]
         scaled = seen.select(expression for column in columns for expression in column.scaled_expressions())
         mean = torch.tensor([_mean(values) for values in scaled], dtype=torch.float64)

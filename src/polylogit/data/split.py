@@ -67,9 +67,9 @@ def stratified_split(targets: Int[Tensor, " N"], test_fraction: float, seed: int
     for index, share in zip(classes.tolist(), shares.tolist(), strict=True):
         rows = np.flatnonzero(targets.numpy() == index)
         held_out.append(draw.permutation(rows)[:share])
-    test = np.sort(np.concatenate(held_out))
-    train = np.setdiff1d(np.arange(targets.numel()), test)
-    return Split(train=torch.from_numpy(train), test=torch.from_numpy(test))
+    is_test = np.zeros(targets.numel(), dtype=np.bool_)
+    is_test[np.concatenate(held_out)] = True
+    return _split(is_test)
 
 
 def _apportion(seats: int, counts: Rows, most: Rows) -> Rows:

@@ -163,9 +163,8 @@ def train(
     _write_history(history_path, fit.history)
     if fit.whole:
         checkpoint.unlink(missing_ok=True)
-    train_logits, test_logits = (
-        classifier.logits_of_inputs(problem.inputs[rows]) for rows in (split.train, split.test)
-    )
+    logits = classifier.logits_of_inputs(problem.inputs)
+    test_logits = logits[split.test]
     test_targets = targets[split.test]
     test = evaluate_logits(test_logits, test_targets, problem.class_names)
     uncalibrated = summarise_logits(test_logits * classifier.temperature, test_targets)
@@ -192,7 +191,7 @@ def train(
         recipe=recipe,
         audit=problem.audit,
         classifier=classifier,
-        train=summarise_logits(train_logits, targets[split.train]),
+        train=summarise_logits(logits[split.train], targets[split.train]),
         test=test,
         test_uncalibrated=uncalibrated,
         calibration=fit.calibration,

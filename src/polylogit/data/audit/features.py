@@ -17,7 +17,7 @@ from polylogit.data.type_inference import quoted_key, refusal_words
 __all__ = ["accuracy_of_one_column", "audit_features", "audit_unusable"]
 
 MOST_ROWS_TRIED = 50_000
-"""How many evenly spaced rows tell whether one column gives the target away."""
+"""How many evenly spaced rows tell whether one column gives the target away, and where its middle and scale lie."""
 
 GIVES_AWAY = 0.02
 """A column gives the target away where at most this share of the majority guess's errors is left."""
@@ -150,15 +150,18 @@ def _codes(raw: pl.Series, read: pl.Series) -> Iterator[Finding]:
 def _outliers(numbers: pl.DataFrame) -> Iterator[Finding]:
     if not numbers.width or numbers.height < _FEWEST_ROWS:
         return
-    finite = numbers.with_columns(pl.when(pl.all().is_finite()).then(pl.all()))
-    medians = finite.median().row(0)
-    for name, median in zip(finite.columns, medians, strict=True):
-        if median is None:
+    finite = pl.when(pl.all().is_finite()).then(pl.all())
+    tried = numbers.gather_every(max(1, -(-numbers.height // MOST_ROWS_TRIED))).select(finite)
+    medians = tried.median()
+    # The median distance of a normal sample is 1 / 1.4826 deviations.
+    scales = (tried.select((pl.col(name) - medians[name][0]).abs() for name in tried.columns).median() * 1.4826).row(0)
+    lowest, highest = numbers.select(finite.min()).row(0), numbers.select(finite.max()).row(0)
+    for name, median, scale, low, high in zip(numbers.columns, medians.row(0), scales, lowest, highest, strict=True):
+        if not scale:
             continue
-        away = (finite[name] - median).abs()
-        scale = 1.4826 * float(away.median() or 0.0)  # the median distance of a normal sample is 1 / 1.4826 deviations
-        furthest = float(away.max() or 0.0)
-        if scale > 0 and furthest > ROBUST_SCALES * scale:
+        furthest = max(high - median, median - low)
+        if furthest > ROBUST_SCALES * scale:
+            away = (numbers.select(pl.when(pl.col(name).is_finite()).then(pl.col(name))).to_series() - median).abs()
             row = int(away.fill_null(0.0).arg_max() or 0)
             count = int((away > ROBUST_SCALES * scale).sum())
             yield Finding(

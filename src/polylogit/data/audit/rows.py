@@ -24,7 +24,10 @@ def audit_rows(read: pl.DataFrame, targets: npt.NDArray[np.int64] | None) -> Ite
     Yields:
         At most two findings.
     """
-    rows = pl.DataFrame({"features": read.hash_rows(), "row": np.arange(1, read.height + 1)})
+    hashes = read.hash_rows()
+    if hashes.n_unique() == read.height:
+        return
+    rows = pl.DataFrame({"features": hashes, "row": np.arange(1, read.height + 1)})
     rows = rows.with_columns(pl.Series("class", np.zeros(read.height, np.int64) if targets is None else targets))
     groups = rows.group_by("features", "class").agg(pl.col("row").min(), pl.len().alias("rows"))
     repeats = groups.filter(pl.col("rows") > 1)
