@@ -9,6 +9,7 @@ import platform
 import shlex
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from itertools import accumulate
 from pathlib import Path
 
 import polars as pl
@@ -38,6 +39,7 @@ def report_data(
     data: str,
     model_path: Path,
     rows: pl.DataFrame | UInt8[Tensor, "N C H W"],
+    sample_weight: Float[Tensor, " N"] | None = None,
     uncalibrated: Summary | None = None,
     calibration: TemperatureFit | None = None,
     row_numbers: Int[Tensor, " N"] | None = None,
@@ -56,6 +58,7 @@ def report_data(
         data: What stood for DATA on the command line.
         model_path: The model file, which keeps the recipe that repeats the run.
         rows: The rows as they came, a table without its target or pictures.
+        sample_weight: Weight of each row, where rows carry one.
         uncalibrated: The first figures of the same rows without calibration.
         calibration: What the temperature rests on, where that is known.
         row_numbers: The number of each row in its file, counting from 1.
@@ -80,6 +83,7 @@ def report_data(
         evaluation=evaluation,
         logits=logits,
         targets=targets,
+        sample_weight=sample_weight,
         rows_trained_on=classifier.trained_on.rows_train,
         uncalibrated=uncalibrated,
         temperature=classifier.temperature,
@@ -89,7 +93,9 @@ def report_data(
         table=table,
         row_numbers=row_numbers,
         coefficients=_coefficients(classifier),
-        importances=[] if table is None else column_importances(classifier, table, logits, targets),
+        importances=[]
+        if table is None
+        else column_importances(classifier, table, logits, targets, sample_weight=sample_weight),
         findings=findings,
         notes=notes,
         recipe=classifier.recipe,
@@ -109,7 +115,12 @@ def report_data(
 
 
 def column_importances(
-    classifier: Classifier, table: pl.DataFrame, logits: Float[Tensor, "N K"], targets: Int[Tensor, " N"]
+    classifier: Classifier,
+    table: pl.DataFrame,
+    logits: Float[Tensor, "N K"],
+    targets: Int[Tensor, " N"],
+    *,
+    sample_weight: Float[Tensor, " N"] | None = None,
 ) -> list[ColumnImportance]:
     """How much the classifier rests on each column that it uses; nothing where there are too many columns.
 
@@ -118,22 +129,31 @@ def column_importances(
         table: The judged rows.
         logits: Its logits of them.
         targets: Their classes.
+        sample_weight: Weight of each row, where rows carry one.
 
     Returns:
         One entry for each column, in the encoder's order.
     """
     if not isinstance(classifier.preprocessing, TableEncoder):
         return []
-    columns = [column.name for column in classifier.preprocessing.columns]
-    if len(columns) > MOST_COLUMNS or len(targets) < 2:
+    encoder = classifier.preprocessing
+    if len(encoder.columns) > MOST_COLUMNS or len(targets) < 2:
         return []
     chosen = torch.randperm(len(targets), generator=torch.Generator().manual_seed(0))[:MOST_ROWS]
-    rows = table[chosen.numpy()]
+    # a row's features of a column depend on its cell alone, so that features can be shuffled in place of cells
+    inputs = encoder.encode(table[chosen.numpy()])
+    ends = list(accumulate(column.width for column in encoder.columns))
+    features = {c.name: slice(end - c.width, end) for c, end in zip(encoder.columns, ends, strict=True)}
 
     def logits_when_shuffled(column: str, order: Int[Tensor, " N"]) -> Float[Tensor, "N K"]:
-        return classifier.predict_logits(rows.with_columns(rows[column].gather(order.numpy())))
+        shuffled = inputs.clone()
+        shuffled[:, features[column]] = inputs[order, features[column]]
+        return classifier.logits_of_inputs(shuffled)
 
-    return permutation_importance(columns, logits_when_shuffled, logits[chosen], targets[chosen])
+    weights = None if sample_weight is None else sample_weight[chosen]
+    return permutation_importance(
+        list(features), logits_when_shuffled, logits[chosen], targets[chosen], sample_weight=weights
+    )
 
 
 def _coefficients(classifier: Classifier) -> Coefficients | None:

@@ -32,3 +32,15 @@ def test_the_seed_decides():
 
     first, again, other = (permutation_importance(["a"], shuffled, logits, targets, seed=seed) for seed in (0, 0, 1))
     assert first == again != other
+
+
+def test_weights_equal_repetition_where_rows_keep_their_scores():
+    logits, targets = torch.randn(40, 3, generator=torch.Generator().manual_seed(0)), torch.arange(40) % 3
+    weights = torch.arange(40) % 4
+
+    def all_the_same(_, order):
+        return torch.zeros(len(order), 3)
+
+    (weighted,) = permutation_importance(["a"], all_the_same, logits, targets, sample_weight=weights.double())
+    repeated = (logits.repeat_interleave(weights, 0), targets.repeat_interleave(weights))
+    assert permutation_importance(["a"], all_the_same, *repeated)[0].mean == pytest.approx(weighted.mean)

@@ -32,17 +32,18 @@ def draw(rows, classes, sharpness=2.0, seed=0):
     return sharpness * logits, targets
 
 
-def judged(data, model, names, rows, **parts):
+def judged(data, model, names, rows, sample_weight=None, **parts):
     logits, targets = draw(rows, len(names))
     fit = fit_temperature(*draw(400, len(names), seed=1))
     calibrated = logits / fit.temperature
     return ReportData(
         data=data,
         model=model,
-        evaluation=evaluate_logits(calibrated, targets, names),
+        evaluation=evaluate_logits(calibrated, targets, names, sample_weight=sample_weight),
         logits=calibrated,
         targets=targets,
-        uncalibrated=summarise_logits(logits, targets),
+        uncalibrated=summarise_logits(logits, targets, sample_weight=sample_weight),
+        sample_weight=sample_weight,
         temperature=fit.temperature,
         calibration=fit,
         recipe={"seed": 0, "training": {"C": 1.0}},
@@ -93,13 +94,24 @@ def many_class_report():
     return judged("birds.parquet", "linear", names, 1500, coefficients=Coefficients(weight, features))
 
 
+def weighted_report():
+    weights = torch.rand(300, generator=torch.Generator().manual_seed(5)) * (torch.arange(300) % 10 > 0)
+    return judged("survey.csv", "linear", ["no", "perhaps", "yes"], 300, sample_weight=weights)
+
+
 def bare_report():
     """One row of two classes, and nothing else known."""
     logits, targets = torch.tensor([[1.0, 0.0]]), torch.tensor([0])
     return ReportData("one", "linear", evaluate_logits(logits, targets, ["a", "b"]), logits, targets)
 
 
-REPORTS = {"table": table_report, "pictures": picture_report, "many": many_class_report, "bare": bare_report}
+REPORTS = {
+    "table": table_report,
+    "pictures": picture_report,
+    "many": many_class_report,
+    "weighted": weighted_report,
+    "bare": bare_report,
+}
 
 
 @pytest.fixture(scope="session")

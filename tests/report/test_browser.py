@@ -35,7 +35,7 @@ def test_the_browser_would_tell(browser, tmp_path):
     assert any("127.0.0.1:9/picture.png" in url for url in urls)
 
 
-@pytest.mark.parametrize("kind", ["table", "pictures", "many", "bare"])
+@pytest.mark.parametrize("kind", ["table", "pictures", "many", "weighted", "bare"])
 def test_no_complaint_and_no_request(browser, reports, tmp_path, kind):
     page = tmp_path / "report.html"
     write_report(reports[kind], page)

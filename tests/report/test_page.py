@@ -1,3 +1,4 @@
+import dataclasses
 import re
 from html.parser import HTMLParser
 
@@ -13,6 +14,7 @@ EXPECTED_FIGURES = {
     "pictures": {"confusion", "reliability", "probabilities", "coverage", "curve-log-loss", "curve-accuracy",
                  "coefficients", "mistakes"},
     "many": {"confusion", "reliability", "probabilities", "coverage", "coefficients", "mistakes"},
+    "weighted": {"confusion", "reliability", "probabilities", "coverage", "mistakes"},
     "bare": {"confusion", "reliability", "probabilities", "coverage"},
 }  # fmt: skip
 
@@ -67,8 +69,8 @@ def test_the_numbers_are_those_of_the_json(kind, page, reports):
 
 def test_confusion_cells_are_the_counts(page, reports, kind):
     evaluation = reports[kind].evaluation
-    if len(evaluation.class_names) > 20:
-        pytest.skip("drawn as a picture")
+    if len(evaluation.class_names) > 20 or kind == "weighted":
+        pytest.skip("drawn as a picture, or sums of weights")
     matrix = page[page.index('id="figure-confusion"') :]
     lines = re.findall(r"<tr><th scope=\"row\".*?</tr>", matrix[: matrix.index("</table>")], flags=re.DOTALL)
     cells = [[int(count or 0) for count in re.findall(r"<td class=\"[^>]*>(?:(\d+)<small>|·)", line)] for line in lines]
@@ -130,6 +132,16 @@ def test_rows_of_mistakes_carry_their_number_in_the_file(reports):
     numbers = re.findall(r'<th scope="row" class="n">(\d+)</th>', mistakes[: mistakes.index("</table>")])
     assert numbers
     assert all(1000 <= int(number) < 1150 for number in numbers)
+
+
+def test_rows_that_carry_weights_are_shown_by_them(reports):
+    report = reports["weighted"]
+    page = report_html(report)
+    assert "rows carry weights here" in page
+    assert f">{report.evaluation.per_class[0].support:,g}</td>" in page
+    unweighted = report_html(dataclasses.replace(report, sample_weight=None))
+    charts = re.compile(r"<svg.*?svg-(?:reliability|probabilities|coverage)-title.*?</svg>", flags=re.DOTALL)
+    assert all(left != right for left, right in zip(charts.findall(page), charts.findall(unweighted), strict=True))
 
 
 def test_a_page_is_written_whole(reports, tmp_path):

@@ -40,6 +40,7 @@ def permutation_importance(
     logits: Float[Tensor, "N K"],
     targets: Int[Tensor, " N"],
     *,
+    sample_weight: Float[Tensor, " N"] | None = None,
     seed: int = 0,
     repeats: int = REPEATS,
 ) -> list[ColumnImportance]:
@@ -54,6 +55,7 @@ def permutation_importance(
             the row numbers that come with it.
         logits: Of the rows as they are.
         targets: The classes of the rows.
+        sample_weight: Weight of each row, zero or more; None for equal weights. A row keeps its own in a shuffle.
         seed: Of the shuffles.
         repeats: Shuffles of each column, at least 2.
 
@@ -70,14 +72,15 @@ def permutation_importance(
 
     Source: Breiman (2001), Random Forests, section 10; Fisher, Rudin and Dominici (2019), section 3.
     """
-    before = log_loss(JudgedRows.check(logits, targets))
+    before = log_loss(JudgedRows.check(logits, targets, sample_weight))
     generator = torch.Generator().manual_seed(seed)
     importances = []
     for column in columns:
         rises = []
         for _ in range(repeats):
             order = torch.randperm(len(targets), generator=generator)
-            rises.append(log_loss(JudgedRows.check(logits_when_shuffled(column, order), targets)) - before)
+            shuffled = JudgedRows.check(logits_when_shuffled(column, order), targets, sample_weight)
+            rises.append(log_loss(shuffled) - before)
         mean = math.fsum(rises) / repeats
         spread = math.sqrt(math.fsum((rise - mean) ** 2 for rise in rises) / (repeats - 1))
         importances.append(ColumnImportance(column, mean, spread))

@@ -1,13 +1,18 @@
 """The judgement, shown to people: on the terminal, as one HTML page, and as figures from Python.
 
-terminal.py    tables for a terminal
-content.py     what a page is made of: `ReportData`
-page.py        the page itself, from `templates/`
-words.py       the figures in sentences
-plots.py, curves.py, pictures.py, mistakes.py    what is drawn, and what is chosen to be drawn
-style.py       colours, and matplotlib's SVG made fit for a page
+terminal.py, audit.py    tables for a terminal
+content.py               what a page is made of: `ReportData`
+page.py                  the page itself, from `templates/`
+words.py                 the figures in sentences
+mistakes.py              what is chosen to be looked at
+chart.py                 what a chart is, as plain data
+judgement_charts.py, training_charts.py    what stands in each chart
+svg.py, pictures.py      charts and pictures inside the page
+plots.py, picture_plots.py, style.py       the same as matplotlib axes
+palette.py               the colours
 
-The names below are loaded when they are first used: matplotlib takes half a second to import.
+The names below are loaded when they are first used: the page needs no matplotlib, which takes half a
+second to import.
 """
 
 from importlib import import_module
@@ -15,22 +20,27 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from polylogit.report.content import Coefficients, ReportData
-    from polylogit.report.curves import plot_importance, plot_learning_curves
     from polylogit.report.mistakes import Mistake, confident_mistakes
     from polylogit.report.page import report_html, write_report
-    from polylogit.report.pictures import plot_pictures
-    from polylogit.report.plots import plot_confusion, plot_coverage, plot_probabilities, plot_reliability
+    from polylogit.report.picture_plots import plot_confusion, plot_pictures
+    from polylogit.report.plots import (
+        plot_coverage,
+        plot_importance,
+        plot_learning_curves,
+        plot_probabilities,
+        plot_reliability,
+    )
 
 _HOME = {
     "Coefficients": "content",
     "Mistake": "mistakes",
     "ReportData": "content",
     "confident_mistakes": "mistakes",
-    "plot_confusion": "plots",
+    "plot_confusion": "picture_plots",
     "plot_coverage": "plots",
-    "plot_importance": "curves",
-    "plot_learning_curves": "curves",
-    "plot_pictures": "pictures",
+    "plot_importance": "plots",
+    "plot_learning_curves": "plots",
+    "plot_pictures": "picture_plots",
     "plot_probabilities": "plots",
     "plot_reliability": "plots",
     "report_html": "page",

@@ -40,6 +40,7 @@ class ReportData:
         evaluation: Figures on the judged rows, as the classifier answers.
         logits: Its calibrated logits of the judged rows.
         targets: Their classes.
+        sample_weight: Weight of each judged row, where rows carry one.
         rows_trained_on: How many rows the model was fitted to.
         uncalibrated: The first figures of the same rows without calibration.
         temperature: What the logits were divided by.
@@ -62,6 +63,7 @@ class ReportData:
     evaluation: Evaluation
     logits: Float[Tensor, "N K"]
     targets: Int[Tensor, " N"]
+    sample_weight: Float[Tensor, " N"] | None = None
     rows_trained_on: int | None = None
     uncalibrated: Summary | None = None
     temperature: float = 1.0

@@ -32,13 +32,20 @@ class Mistake:
     true_probability: float
 
 
-def confident_mistakes(logits: Float[Tensor, "N K"], targets: Int[Tensor, " N"], most: int = 24) -> list[Mistake]:
+def confident_mistakes(
+    logits: Float[Tensor, "N K"],
+    targets: Int[Tensor, " N"],
+    most: int = 24,
+    *,
+    sample_weight: Float[Tensor, " N"] | None = None,
+) -> list[Mistake]:
     """The wrong answers of the highest probability, the surest first. Often the label is at fault, not the answer.
 
     Args:
-        logits: Scores, divided by the temperature.
+        logits: Scores, calibrated.
         targets: The true class of each row.
         most: At most so many.
+        sample_weight: Weight of each row; those of weight zero are no mistakes. Otherwise the order is the same.
 
     Returns:
         The mistakes, fewer where there are fewer.
@@ -50,7 +57,8 @@ def confident_mistakes(logits: Float[Tensor, "N K"], targets: Int[Tensor, " N"],
         [0, 1]
     """
     rows = JudgedRows.check(logits, targets)
-    wrong = (rows.hits == 0).nonzero()[:, 0]
+    counted = rows.weights if sample_weight is None else sample_weight.to(rows.weights)
+    wrong = ((rows.hits == 0) & (counted > 0)).nonzero()[:, 0]
     top = rows.probabilities.max(dim=1).values
     order = wrong[top[wrong].argsort(descending=True, stable=True)][:most]
     return [

@@ -1,33 +1,31 @@
 """The report: one HTML file that needs nothing but itself.
 
-Owns what stands on the page and in which order. The words stand in `words.py`, the figures in `plots.py`, `curves.py`
-and `pictures.py`, the layout in `templates/`. The page has no script, and its own policy forbids every request.
+Owns what stands on the page and in which order. The words stand in `words.py`, the charts in `judgement_charts.py` and
+`training_charts.py`, the layout in `templates/`. The page has no script, and its own policy forbids every request.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from polylogit.evaluation import Evaluation
+from polylogit.evaluation import Evaluation, JudgedRows
 from polylogit.report import words
 from polylogit.report.content import Coefficients, ReportData
-from polylogit.report.curves import drawable_curves, plot_importance, plot_learning_curves
+from polylogit.report.judgement_charts import coverage_chart, probabilities_chart, reliability_chart
 from polylogit.report.mistakes import confident_mistakes
-from polylogit.report.pictures import coefficient_png, picture_png
-from polylogit.report.plots import plot_confusion, plot_coverage, plot_probabilities, plot_reliability
-from polylogit.report.style import figure_style, inline_svg
+from polylogit.report.pictures import coefficient_png, confusion_png, picture_png
+from polylogit.report.svg import chart_svg, picture_svg
+from polylogit.report.training_charts import drawable_curves, importance_chart, learning_chart
 from polylogit.whole_file import writing_whole
 
 __all__ = ["report_html", "write_report"]
 
 MOST_CLASSES_IN_A_MATRIX = 20
 MOST_CLASSES_IN_A_TABLE = 30
+MOST_NAMES_AT_A_PICTURE = 40
 MOST_FEATURES = 20
 MOST_COLUMNS = 10
 MOST_IMPORTANCES = 20
@@ -106,63 +104,46 @@ def _contents(report: ReportData) -> dict[str, Any]:
 
 
 def _figures(report: ReportData) -> dict[str, Markup]:
-    before = report.logits * report.temperature if report.temperature != 1 else None
-    drawn = {
-        "reliability": _draw(
-            "reliability",
+    rows = JudgedRows.check(report.logits, report.targets, report.sample_weight)
+    before = None
+    if report.temperature != 1:
+        before = JudgedRows(rows.logits * report.temperature, rows.targets, rows.weights)
+    charts = {
+        "reliability": (
             "Reliability diagram: claimed probability against the share that came true",
-            (4.0, 4.0),
-            lambda ax: plot_reliability(report.logits, report.targets, before=before, ax=ax),
+            reliability_chart(rows, before),
         ),
-        "probabilities": _draw(
-            "probabilities",
+        "probabilities": (
             "Histogram of the probability of the answer, right answers above and mistakes below the line",
-            (4.6, 3.0),
-            lambda ax: plot_probabilities(report.logits, report.targets, ax=ax),
+            probabilities_chart(rows),
         ),
-        "coverage": _draw(
-            "coverage",
+        "coverage": (
             "Coverage curve: share of right answers when only the surest rows are answered",
-            (4.6, 3.0),
-            lambda ax: plot_coverage(report.logits, report.targets, ax=ax),
+            coverage_chart(rows),
         ),
     }
-    if len(report.evaluation.class_names) > MOST_CLASSES_IN_A_MATRIX:
-        drawn["confusion"] = _draw(
-            "confusion",
-            "Confusion matrix: true classes down, predicted classes across",
-            (6.0, 6.0),
-            lambda ax: plot_confusion(report.evaluation, ax=ax),
-        )
     if len(report.history) > 1:
         for measure in drawable_curves(report.history):
-            name = measure.replace(" ", "-")
-            drawn[f"curve-{name}"] = _draw(
-                f"curve-{name}",
-                f"Learning curve: {measure} by epoch",
-                (4.6, 3.0),
-                partial(_draw_curve, report.history, measure),
-            )
+            chart = learning_chart(report.history, measure)
+            charts[f"curve-{measure.replace(' ', '-')}"] = (f"Learning curve: {measure} by epoch", chart)
     if report.importances:
         ordered = sorted(report.importances, key=lambda importance: -importance.mean)[:MOST_IMPORTANCES]
-        drawn["importance"] = _draw(
-            "importance",
+        charts["importance"] = (
             "Importance of the columns: rise of the log loss when one is shuffled",
-            (4.6, 0.7 + 0.25 * len(ordered)),
-            lambda ax: plot_importance(ordered, ax=ax),
+            importance_chart(ordered),
+        )
+    drawn = {name: chart_svg(chart, f"svg-{name}", title) for name, (title, chart) in charts.items()}
+    names = report.evaluation.class_names
+    if len(names) > MOST_CLASSES_IN_A_MATRIX:
+        drawn["confusion"] = picture_svg(
+            confusion_png(report.evaluation),
+            names if len(names) <= MOST_NAMES_AT_A_PICTURE else (),
+            "svg-confusion",
+            "Confusion matrix: true classes down, predicted classes across",
+            across="predicted class",
+            down="true class",
         )
     return drawn
-
-
-def _draw_curve(history: Sequence[Mapping[str, int | float | None]], measure: str, ax: Axes) -> None:
-    plot_learning_curves(history, measure, ax=ax)
-
-
-def _draw(name: str, title: str, size: tuple[float, float], draw: Callable[[Axes], object]) -> Markup:
-    with figure_style():
-        figure = Figure(figsize=size)
-        draw(figure.subplots())
-    return inline_svg(figure, f"svg-{name}", title)
 
 
 def _confusion_cells(evaluation: Evaluation) -> list[list[dict[str, Any]]] | None:
@@ -195,7 +176,7 @@ def _classes(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 def _mistakes(report: ReportData) -> dict[str, Any]:
     most = 24 if report.pictures is not None else 12
-    mistakes = confident_mistakes(report.logits, report.targets, most)
+    mistakes = confident_mistakes(report.logits, report.targets, most, sample_weight=report.sample_weight)
     names = report.evaluation.class_names
     columns = [] if report.table is None else report.table.columns[:MOST_COLUMNS]
     shown = [

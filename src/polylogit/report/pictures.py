@@ -1,55 +1,21 @@
-"""Pictures: as matplotlib axes, and as PNG inside a page.
+"""Tensors as pictures: PNG inside a page.
 
-Owns how a picture tensor becomes something to look at. Which pictures are worth it is decided in `mistakes.py`.
+Owns how a tensor becomes something to look at. Which pictures are worth it is decided in `mistakes.py`.
 """
 
 import base64
 import io
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float, UInt8
-from matplotlib import pyplot as plt
-from matplotlib.colors import to_rgb
 from PIL import Image
 from torch import Tensor
 
-from polylogit.report.style import ACCENT, WARM, figure_style
+from polylogit.evaluation import Evaluation
+from polylogit.report.palette import rgb
 
-__all__ = ["coefficient_png", "picture_png", "plot_pictures"]
-
-
-def plot_pictures(
-    pictures: UInt8[Tensor, "N C H W"], titles: Sequence[str] | None = None, *, columns: int = 6
-) -> npt.NDArray[np.object_]:
-    """A grid of pictures, each with a title.
-
-    Args:
-        pictures: Bytes; one channel is drawn in grey, three in colour.
-        titles: One for each picture, say the true and the predicted class; none where None.
-        columns: Pictures in a row of the grid.
-
-    Returns:
-        The axes, one for each picture.
-
-    Example:
-        >>> import torch
-        >>> plot_pictures(torch.zeros(3, 1, 8, 8, dtype=torch.uint8), ["a", "b", "c"]).shape
-        (3,)
-    """
-    columns = min(columns, len(pictures))
-    rows = -(-len(pictures) // columns)
-    with figure_style():
-        _, grid = plt.subplots(rows, columns, figsize=(1.5 * columns, 1.8 * rows), squeeze=False, layout="constrained")
-        for place, ax in enumerate(grid.flat):
-            ax.set_axis_off()
-            if place < len(pictures):
-                ax.imshow(_bytes(pictures[place]), cmap="gray", vmin=0, vmax=255)
-                if titles is not None:
-                    ax.set_title(titles[place], fontsize=9)
-    axes: npt.NDArray[np.object_] = grid.flat[: len(pictures)]
-    return axes
+__all__ = ["coefficient_png", "confusion_pixels", "confusion_png", "picture_bytes", "picture_png"]
 
 
 def picture_png(picture: UInt8[Tensor, "C H W"]) -> str:
@@ -60,7 +26,7 @@ def picture_png(picture: UInt8[Tensor, "C H W"]) -> str:
         >>> picture_png(torch.zeros(1, 2, 2, dtype=torch.uint8))[:22]
         'data:image/png;base64,'
     """
-    return _png(Image.fromarray(_bytes(picture)))
+    return _png(picture_bytes(picture))
 
 
 def coefficient_png(weights: Float[Tensor, "C H W"], largest: float) -> str:
@@ -74,17 +40,43 @@ def coefficient_png(weights: Float[Tensor, "C H W"], largest: float) -> str:
         A data URI; the ground is transparent, so that it stands on light and on dark.
     """
     mean = weights.double().mean(dim=0).numpy() / largest
-    picture = np.where((mean >= 0)[..., None], to_rgb(ACCENT), to_rgb(WARM))
-    opacity = np.clip(np.abs(mean), 0, 1)[..., None]
-    return _png(Image.fromarray((np.concatenate([picture, opacity], axis=-1) * 255).round().astype(np.uint8)))
+    return _png(_blue_or_orange(mean >= 0, np.abs(mean)))
 
 
-def _bytes(picture: UInt8[Tensor, "C H W"]) -> npt.NDArray[np.uint8]:
+def confusion_png(evaluation: Evaluation) -> str:
+    """The confusion matrix as a picture of one pixel a cell, as a data URI."""
+    return _png(confusion_pixels(evaluation))
+
+
+def confusion_pixels(evaluation: Evaluation) -> npt.NDArray[np.uint8]:
+    """Right answers blue, mistakes orange, the deeper the larger their share of the class: red, green, blue, alpha.
+
+    Example:
+        >>> import torch
+        >>> from polylogit.evaluation import evaluate_logits
+        >>> confusion_pixels(evaluate_logits(torch.eye(2), torch.tensor([0, 0]), ["cat", "dog"])).tolist()[0]
+        [[42, 111, 176, 180], [200, 89, 29, 180]]
+    """
+    counts = np.asarray(evaluation.confusion, dtype=np.float64)
+    support = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, support, out=np.zeros_like(counts), where=support > 0)
+    # by the root of the share, so that a mistake in 1 % of the rows is still seen
+    return _blue_or_orange(np.eye(len(counts), dtype=bool), np.sqrt(shares))
+
+
+def picture_bytes(picture: UInt8[Tensor, "C H W"]) -> npt.NDArray[np.uint8]:
+    """A picture as an array, rows by columns, with a last axis where it has colours."""
     pixels: npt.NDArray[np.uint8] = picture.permute(1, 2, 0).numpy()
     return pixels[..., 0] if pixels.shape[-1] == 1 else pixels
 
 
-def _png(picture: Image.Image) -> str:
+def _blue_or_orange(blue: npt.NDArray[np.bool_], opacity: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
+    colours = np.where(blue[..., None], rgb("accent"), rgb("warm"))
+    alpha = np.clip(opacity, 0, 1)[..., None] * 255
+    return np.concatenate([colours, alpha.round()], axis=-1).astype(np.uint8)
+
+
+def _png(pixels: npt.NDArray[np.uint8]) -> str:
     buffer = io.BytesIO()
-    picture.save(buffer, format="PNG", optimize=True)
+    Image.fromarray(pixels).save(buffer, format="PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
