@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -202,16 +203,20 @@ def test_a_data_sets_own_test_part_is_what_is_judged(monkeypatch, tmp_path):
     assert predict(result.model_path, "mnist").frame.height == 10
 
 
-KILLED = {"model": {"kind": "mlp", "hidden": [64]}, "training": {"epochs": 400}}
+KILLED = {"model": {"kind": "mlp", "hidden": [64]}, "training": {"epochs": 1200}}
+
+
+def told_epochs(folder):
+    return [json.loads(line)["epoch"] for line in (folder / "history.jsonl").read_text().splitlines()]
 
 
 def test_a_run_that_was_killed_goes_on_with_resume(tmp_path):
-    """Kills the real command as soon as a checkpoint stands, and compares with the run that was never cut."""
-    settings = [word for change in ("model.hidden=[64]", "training.epochs=400") for word in ("--set", change)]
+    """Kills the real command as soon as a checkpoint stands, stops it by Ctrl-C later, and lets it end at last."""
+    settings = [word for change in ("model.hidden=[64]", "training.epochs=1200") for word in ("--set", change)]
     words = [sys.executable, "-m", "polylogit", "train", "zoo", "--model", "mlp", *settings, "--out"]
     source = Path(__file__).parents[1] / "src"
     environment = {**os.environ, "PYTHONPATH": str(source)}
-    whole = train("zoo", Recipe.from_entries(KILLED), out=tmp_path / "whole.safetensors")
+    whole = train("zoo", Recipe.from_entries(KILLED), out=tmp_path / "whole" / "model.safetensors")
     out = tmp_path / "killed.safetensors"
     checkpoint = tmp_path / "killed.checkpoint.safetensors"
     process = subprocess.Popen([*words, out], env=environment, stdout=subprocess.DEVNULL)
@@ -220,7 +225,21 @@ def test_a_run_that_was_killed_goes_on_with_resume(tmp_path):
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     assert not out.exists()
+    told = told_epochs(tmp_path)
+    assert told == list(range(1, len(told) + 1))
+    assert len(told) >= 1
+    process = subprocess.Popen(
+        [*words, out, "--resume"], env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
+    while len(told_epochs(tmp_path)) <= len(told) and process.poll() is None:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    noted = process.communicate()[1].decode()
+    assert process.returncode == 0
+    assert re.search(r"Interrupted in epoch \d+ of 1200; .* --resume goes on .* The model works as it is", noted)
+    assert Classifier.load(out).predict("zoo")
     subprocess.run([*words, out, "--resume"], env=environment, check=True, stdout=subprocess.DEVNULL)
+    assert told_epochs(tmp_path) == list(range(1, 1201))
     first, second = load_file(whole.model_path), load_file(out)
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not checkpoint.exists()

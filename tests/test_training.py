@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
 from polylogit.data.pictures import PictureEncoder
 from polylogit.data.split import Split
 from polylogit.errors import RecipeError
+from polylogit.fitting.loop import fit_network
 from polylogit.problem import Problem
 from polylogit.recipe import Recipe
 from polylogit.training import TrainingPlace, fit_model
@@ -47,3 +50,34 @@ def test_no_rows_are_kept_where_the_recipe_says_so(problem):
 def test_calibration_needs_rows(problem):
     with pytest.raises(RecipeError, match="keeps no rows to calibrate on"):
         fit(problem, recipe(training={"validation_fraction": 0}))
+
+
+@pytest.fixture
+def rows_of(monkeypatch):
+    """The rows that a fit was given, to fit and to validate on, by their first pixel."""
+    seen = {}
+
+    def spy(network, inputs, targets, **more):
+        seen["fitted"], seen["kept"] = inputs[:, 0, 0, 0].tolist(), more["validation"][0][:, 0, 0, 0].tolist()
+        return fit_network(network, inputs, targets, **more)
+
+    monkeypatch.setattr("polylogit.training.fit_network", spy)
+    return seen
+
+
+@pytest.mark.parametrize(("size", "fraction"), [(4, None), (2, 0.2), (12, None)])
+def test_validation_rows_share_no_group_with_the_rows_fitted_on(problem, rows_of, size, fraction):
+    groups = torch.arange(40) // size
+    inputs = problem.inputs.clone()
+    inputs[:, 0, 0, 0] = groups.to(torch.uint8)
+    training = {"epochs": 1} | ({} if fraction is None else {"validation_fraction": fraction})
+    fit(replace(problem, inputs=inputs, groups=groups), recipe(training=training, data={"group": "patient"}))
+    assert rows_of["kept"]
+    assert not set(rows_of["fitted"]) & set(rows_of["kept"])
+    assert len(rows_of["fitted"]) + len(rows_of["kept"]) == 32
+
+
+def test_groups_that_cannot_be_kept_whole_are_told(problem):
+    grouped = replace(problem, groups=torch.zeros(40, dtype=torch.long))
+    with pytest.raises(RecipeError, match='validation_fraction: no group of "patient" can be kept'):
+        fit(grouped, recipe(training={"epochs": 1}, data={"group": "patient"}))

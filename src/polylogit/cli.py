@@ -20,8 +20,8 @@ from polylogit.errors import PolylogitError, RecipeError
 from polylogit.recipe import AnyRecipe, Recipe, read_recipe, shipped_recipes, starting_entries
 
 if TYPE_CHECKING:
-    from polylogit.fitting.convex import IterationRecord
-    from polylogit.fitting.history import EpochRecord
+    from polylogit.fitting.observer import FitObserver
+    from polylogit.report.live import LiveFit
 
 app = typer.Typer(
     name="polylogit",
@@ -103,6 +103,9 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Of every random draw. [default: 0]")] = None,
     device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where a network is fitted.")] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the network's fit that was cut.")] = False,
+    tensorboard: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Write the network's fit there for TensorBoard too.")
+    ] = None,
     data_root: DataRoot = None,
     as_json: Json = False,
 ) -> None:
@@ -122,7 +125,8 @@ def train(
             raise RecipeError(f"--out {out}: a model file ends in .safetensors.")
         from polylogit import run
 
-        with _fitting(Console(stderr=True), checked) as told:
+        observers = [] if tensorboard is None else [_tensorboard(tensorboard, checked)]
+        with _watched(Console(stderr=True), "pictures" if stands_for_pictures(data) else "rows") as live:
             out = out or run.default_model_path(data, checked.model.kind)
             result = run.train(
                 data,
@@ -132,10 +136,11 @@ def train(
                 data_root=data_root,
                 device=device,
                 resume=resume,
-                on_progress=told,
+                on_progress=None if live is None else live.iteration,
+                observers=[*observers, *([] if live is None else [live])],
             )
         if not result.whole:
-            typer.echo(f"note: {result.fit_message}", err=True)
+            typer.echo(f"note: {result.fit_message} The model works as it is.", err=True)
         for finding in result.audit.of("warning") if result.audit is not None else ():
             typer.echo(f"warning: {finding}", err=True)
         if as_json:
@@ -316,34 +321,6 @@ def _faults_told() -> Iterator[None]:
         raise typer.Exit(0) from None
 
 
-class _Told:
-    """Shows how far the fit has come; silent where nobody watches."""
-
-    def __init__(self, console: Console, epochs: int) -> None:
-        self.epochs = epochs
-        self.status = console.status(Text("reading the data")) if console.is_terminal else None
-
-    def __call__(self, record: "IterationRecord | EpochRecord") -> None:
-        if self.status is not None:
-            self.status.update(Text(_progress_line(record, self.epochs)))
-
-
-def _progress_line(record: "IterationRecord | EpochRecord", epochs: int) -> str:
-    from polylogit.fitting.convex import IterationRecord
-
-    if isinstance(record, IterationRecord):
-        return (
-            f"iteration {record.iteration}: objective {record.objective:.6f}, "
-            f"at most {record.optimality_gap:.1e} above its optimum"
-        )
-    left = record.seconds / record.epoch * (epochs - record.epoch)
-    judged = "" if record.validation_accuracy is None else f", validation accuracy {record.validation_accuracy:.4f}"
-    return (
-        f"epoch {record.epoch} of {epochs}: loss {record.train_loss:.4f}{judged}, "
-        f"{record.rows_per_second:,.0f} rows a second, about {left:.0f} s left"
-    )
-
-
 @contextmanager
 def _counting(console: Console) -> Iterator[Callable[[int], None] | None]:
     """Shows how many rows are predicted; silent where nobody watches."""
@@ -354,11 +331,25 @@ def _counting(console: Console) -> Iterator[Callable[[int], None] | None]:
         yield lambda rows: status.update(Text(f"{rows:,} rows predicted"))
 
 
+def _tensorboard(folder: Path, recipe: AnyRecipe) -> "FitObserver":
+    """What writes for TensorBoard; refused before anything is read where it could not."""
+    if isinstance(recipe, Recipe):
+        raise RecipeError(
+            "--tensorboard: a linear model is solved, not fitted epoch by epoch; history.jsonl has its iterations. "
+            "Leave the option out, or choose a network with --model."
+        )
+    from polylogit.fitting.tensorboard import TensorBoardFiles
+
+    return TensorBoardFiles(folder)
+
+
 @contextmanager
-def _fitting(console: Console, recipe: AnyRecipe) -> Iterator[_Told]:
-    told = _Told(console, recipe.training.epochs)
-    if told.status is None:
-        yield told
+def _watched(console: Console, unit: str) -> Iterator["LiveFit | None"]:
+    """Shows how a fit goes; silent where nobody watches."""
+    if not console.is_terminal:
+        yield None
         return
-    with told.status:
-        yield told
+    from polylogit.report.live import LiveFit
+
+    with LiveFit(console, unit) as live:
+        yield live

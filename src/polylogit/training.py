@@ -6,7 +6,9 @@ judging and writing files are the business of `run`.
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,8 @@ from torch import Tensor, nn
 from polylogit.classes import balanced_class_weight
 from polylogit.data.augmentation import Augmentation
 from polylogit.data.pictures import PictureEncoder
-from polylogit.data.split import stratified_split
-from polylogit.errors import RecipeError
+from polylogit.data.split import Split, grouped_split, stratified_split
+from polylogit.errors import DataError, RecipeError
 from polylogit.evaluation import TemperatureFit, fit_temperature
 from polylogit.fitting.checkpoint import Checkpoint
 from polylogit.fitting.convex import IterationRecord, LinearFit, fit_softmax_regression
@@ -27,7 +29,10 @@ from polylogit.fitting.devices import DeviceName, choose_device
 from polylogit.fitting.forward import network_logits
 from polylogit.fitting.held_out import held_out_logits
 from polylogit.fitting.history import EpochRecord
+from polylogit.fitting.history_file import HistoryFile
 from polylogit.fitting.loop import fit_network
+from polylogit.fitting.memory import refuse_network_too_big
+from polylogit.fitting.observer import FitObserver
 from polylogit.fitting.options import TrainingOptions
 from polylogit.model_header import NetworkSpec
 from polylogit.networks import KINDS, LinearNetwork
@@ -41,23 +46,29 @@ HELD_OUT_TOLERANCE = 1e-3
 
 USUAL_BATCH = 256
 VALIDATION_ROWS = 2000
+GROUP_SHARES = (0.3, 0.5)
+"""What is tried after the usual share where whole groups are kept, and the groups are too large for it."""
 
 Progress = Callable[[IterationRecord | EpochRecord], None]
 
 
 @dataclass(frozen=True)
 class TrainingPlace:
-    """Where a network is fitted, and where the fit can be taken up again.
+    """Where a network is fitted, and where the fit tells of itself and can be taken up again.
 
     Args:
         device: The device asked for.
         checkpoint: The file that keeps the state of the fit; None: none is kept.
         resume: Whether to go on from it.
+        history: The file that gets a row as each epoch ends; None: none is written.
+        observers: Are told how the fit of a network goes.
     """
 
     device: DeviceName = "auto"
     checkpoint: Path | None = None
     resume: bool = False
+    history: Path | None = None
+    observers: tuple[FitObserver, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,16 +114,19 @@ def fit_model(
         DivergenceError: A network's loss was NaN or infinite before one epoch was whole.
     """
     if isinstance(recipe, Recipe):
-        return _linear_model(problem, recipe, on_progress)
+        return _linear_model(problem, recipe, place, on_progress)
     return _network_model(problem, recipe, place, on_progress)
 
 
-def _linear_model(problem: Problem, recipe: Recipe, on_progress: Progress | None) -> FittedModel:
+def _linear_model(problem: Problem, recipe: Recipe, place: TrainingPlace, on_progress: Progress | None) -> FittedModel:
     rows = problem.split.train
     inputs, targets, classes = problem.inputs.index_select(0, rows), problem.targets[rows], len(problem.class_names)
     if isinstance(problem.encoder, PictureEncoder):
         inputs = problem.encoder.prepare(inputs).flatten(1)
     history: list[dict[str, Any]] = []
+    file = None if place.history is None else HistoryFile(place.history)
+    if file is not None:
+        file.start()
 
     def record(iteration: IterationRecord) -> None:
         history.append(
@@ -123,6 +137,8 @@ def _linear_model(problem: Problem, recipe: Recipe, on_progress: Progress | None
                 "seconds": round(iteration.seconds, 6),
             }
         )
+        if file is not None:
+            file.append(history[-1])
         if on_progress is not None:
             on_progress(iteration)
 
@@ -197,19 +213,23 @@ def _network_model(
         )
     targets, held_out_targets = problem.targets[fitted], problem.targets[held_out]
     held_out_inputs = problem.inputs[held_out]
+    options, device = loop_options(recipe, rows=len(fitted)), choose_device(place.device)
+    spec = NetworkSpec(kind=recipe.model.kind, options=_network_options(problem, recipe))
+    refuse_network_too_big(partial(KINDS[spec.kind], **spec.options), options, device, f"model {spec.kind}")
     network, spec = new_network(problem, recipe)
     prepare = problem.encoder.prepare if isinstance(problem.encoder, PictureEncoder) else None
     fit = fit_network(
         network,
         problem.inputs[fitted],
         targets,
-        options=loop_options(recipe, rows=len(fitted)),
+        options=options,
         validation=(held_out_inputs, held_out_targets) if len(held_out) else None,
         class_weight=balanced_class_weight(targets, classes) if training.class_weight == "balanced" else None,
         prepare=prepare,
         augment=_augmentation(problem, recipe),
-        device=choose_device(place.device),
+        device=device,
         on_epoch=on_progress,
+        observers=place.observers if place.history is None else (HistoryFile(place.history), *place.observers),
         checkpoint=None
         if place.checkpoint is None
         else Checkpoint(place.checkpoint, _identity(problem, recipe), resume=place.resume),
@@ -236,9 +256,26 @@ def _fitted_and_held_out(problem: Problem, recipe: NetworkRecipe) -> tuple[Int[T
     share = recipe.training.validation_fraction
     if share == 0:
         return rows, rows[:0]
-    share = share or min(0.2, VALIDATION_ROWS / len(rows))
-    parts = stratified_split(problem.targets[rows], share, recipe.seed)
+    shares = [share] if share is not None else [min(0.2, VALIDATION_ROWS / len(rows)), *GROUP_SHARES]
+    if problem.groups is None:
+        parts = stratified_split(problem.targets[rows], shares[0], recipe.seed)
+    else:
+        parts = _whole_groups(problem.targets[rows], problem.groups[rows], shares, recipe)
     return rows[parts.train], rows[parts.test]
+
+
+def _whole_groups(
+    targets: Int[Tensor, " N"], groups: Int[Tensor, " N"], shares: list[float], recipe: NetworkRecipe
+) -> Split:
+    """Validation rows that share no group with those fitted on: the first of the shares that groups allow."""
+    for share in shares:
+        with suppress(DataError):
+            return grouped_split(targets, groups, share, recipe.seed)
+    raise RecipeError(
+        f'training.validation_fraction: no group of "{recipe.data.group}" can be kept for validation and calibration: '
+        f"each has more than {shares[-1]:.0%} of the training rows, or the only rows of a class. Give a larger share, "
+        'or 0 together with calibration.method = "none".'
+    )
 
 
 def new_network(problem: Problem, recipe: NetworkRecipe) -> tuple[nn.Module, NetworkSpec]:

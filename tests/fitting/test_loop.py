@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from polylogit.errors import DataError, DivergenceError, RecipeError
+from polylogit.errors import DivergenceError
 from polylogit.fitting.loop import fit_network
 from polylogit.fitting.options import TrainingOptions
 
@@ -172,13 +172,6 @@ def test_augmentation_is_for_training_only(rows):
     assert sum(seen) == 40
 
 
-def test_a_last_batch_of_one_row_joins_the_one_before_it(rows):
-    inputs, targets = rows
-    net = nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.Linear(4, 3))
-    result = fit_network(net, inputs[:33], targets[:33], options=PLAIN)
-    assert result.ended == "finished"
-
-
 def test_divergence_before_the_end_of_an_epoch_names_the_place(rows):
     inputs, targets = rows
     inputs = inputs.clone()
@@ -215,27 +208,3 @@ def test_an_interrupt_ends_with_the_weights_so_far(rows):
     assert result.epochs == 2
     assert "Interrupted in epoch 3 of 50" in result.message
     assert not net.training
-
-
-@pytest.mark.parametrize(
-    ("change", "more", "fault", "message"),
-    [
-        ({"batch_size": 41}, {}, RecipeError, "41 rows in a batch, but there are 40"),
-        ({"patience": 2}, {}, RecipeError, "early stopping needs validation rows"),
-        ({}, {"sample_weight": torch.ones(39)}, DataError, "a sample weight for each of 40 rows, got 39"),
-        ({}, {"sample_weight": torch.zeros(40)}, DataError, "sum to 0"),
-    ],
-)
-def test_what_does_not_fit_together_is_refused(rows, change, more, fault, message):
-    with pytest.raises(fault, match=message):
-        fit_network(network(), *rows, options=replace(PLAIN, **change), **more)
-
-
-def test_a_target_outside_the_classes_is_named(rows):
-    inputs, targets = rows
-    targets = targets.clone()
-    targets[6] = 3
-    with pytest.raises(DataError, match=r"row 7: the target 3 lies outside the network's classes, 0\.\.2"):
-        fit_network(network(), inputs, targets, options=PLAIN)
-    with pytest.raises(DataError, match="validation row 7"):
-        fit_network(network(), *rows, options=PLAIN, validation=(inputs, targets))

@@ -6,6 +6,7 @@ This module owns the estimator: parameters, checked input, classes and weights. 
 """
 
 from collections.abc import Sequence
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, no_type_check
 
@@ -22,6 +23,7 @@ from polylogit.errors import DataError
 from polylogit.fitting.devices import choose_device
 from polylogit.fitting.forward import network_logits
 from polylogit.fitting.loop import fit_network
+from polylogit.fitting.memory import refuse_network_too_big
 from polylogit.fitting.options import TrainingOptions
 from polylogit.networks.mlp import ACTIVATIONS, MlpNetwork
 
@@ -205,15 +207,18 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
             )
         self.classes_ = classes
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        build = partial(
+            MlpNetwork,
+            self.n_features_in_,
+            len(classes),
+            hidden=tuple(int(width) for width in self.hidden),
+            activation=self.activation,
+            dropout=float(self.dropout),
+        )
+        refuse_network_too_big(build, TrainingOptions(), choose_device(self.device), f"hidden = {self.hidden}")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self._seed)
-            self.network_ = MlpNetwork(
-                self.n_features_in_,
-                len(classes),
-                hidden=tuple(int(width) for width in self.hidden),
-                activation=self.activation,
-                dropout=float(self.dropout),
-            )
+            self.network_ = build()
         self.loss_curve_: list[float] = []
         self.n_iter_ = 0
 

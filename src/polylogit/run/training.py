@@ -3,8 +3,8 @@
 Owns the order of the steps and what is written where. What a fit is stands in `polylogit.training`.
 """
 
-import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from polylogit.data.audit import Audit
 from polylogit.data.picture_names import stands_for_pictures
 from polylogit.evaluation import Evaluation, Summary, TemperatureFit, evaluate_logits, summarise_logits
 from polylogit.fitting.devices import DeviceName
+from polylogit.fitting.observer import FitObserver
 from polylogit.model_header import TrainedOn
 from polylogit.problem import picture_problem
 from polylogit.recipe import AnyRecipe
@@ -21,7 +22,6 @@ from polylogit.report import write_report
 from polylogit.reporting import report_data
 from polylogit.table_problem import table_problem
 from polylogit.training import Progress, TrainingPlace, fit_model
-from polylogit.whole_file import writing_whole
 
 __all__ = ["TrainingRun", "default_model_path", "train"]
 
@@ -109,6 +109,7 @@ def train(
     device: DeviceName = "auto",
     resume: bool = False,
     on_progress: Progress | None = None,
+    observers: Sequence[FitObserver] = (),
 ) -> TrainingRun:
     """Train a classifier, judge it on held-out rows, and keep it.
 
@@ -122,9 +123,11 @@ def train(
         device: Where a network is fitted; linear models are fitted on the CPU.
         resume: Whether to go on from the checkpoint of a run of the same recipe on the same data that was cut.
         on_progress: Called after each iteration of the solver, or each epoch.
+        observers: Are told how the fit of a network goes; see `polylogit.fitting.observer`.
 
     Returns:
-        The classifier and its figures. Files are written whole, after the fit, or not at all.
+        The classifier and its figures. Files are written whole, after the fit, or not at all; only `history.jsonl`
+        grows by a row as each epoch ends.
 
     Raises:
         DataError: The data are at fault.
@@ -140,7 +143,10 @@ def train(
     else:
         recipe, problem = table_problem(data, recipe)
     checkpoint = model_path.with_name(f"{model_path.stem}.checkpoint.safetensors")
-    place = TrainingPlace(device=device, checkpoint=checkpoint, resume=resume)
+    history_path = model_path.with_name("history.jsonl")
+    place = TrainingPlace(
+        device=device, checkpoint=checkpoint, resume=resume, history=history_path, observers=tuple(observers)
+    )
     fit = fit_model(problem, recipe, place=place, on_progress=on_progress)
     split, targets = problem.split, problem.targets
     classifier = Classifier(
@@ -158,9 +164,7 @@ def train(
         ),
         recipe=recipe.as_entries(),
     )
-    history_path = model_path.with_name("history.jsonl")
     classifier.save(model_path)
-    _write_history(history_path, fit.history)
     if fit.whole:
         checkpoint.unlink(missing_ok=True)
     logits = classifier.logits_of_inputs(problem.inputs)
@@ -203,8 +207,3 @@ def train(
         history_path=history_path,
         report_path=report,
     )
-
-
-def _write_history(path: Path, history: tuple[dict[str, Any], ...]) -> None:
-    with writing_whole(path) as temporary:
-        temporary.write_text("".join(f"{json.dumps(record)}\n" for record in history), encoding="utf-8")

@@ -1,0 +1,72 @@
+"""`history.jsonl`: one JSON object per epoch, written as the epochs end.
+
+A line is written in one piece, so that a process that is killed leaves whole lines: those of the epochs it finished.
+Owns the file. What a line tells is the business of `history` and of the solver.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from polylogit.errors import PolylogitError
+from polylogit.fitting.history import EpochRecord
+from polylogit.fitting.observer import FitObserver, FitPlan
+from polylogit.whole_file import writing_whole
+
+__all__ = ["HistoryFile"]
+
+
+class HistoryFile(FitObserver):
+    """Writes what a fit tells to a file, row by row.
+
+    Args:
+        path: The file; what it held before is gone once a fit begins.
+
+    Example:
+        >>> import tempfile
+        >>> history = HistoryFile(Path(tempfile.mkdtemp()) / "history.jsonl")
+        >>> history.start([{"epoch": 1}])
+        >>> history.append({"epoch": 2})
+        >>> history.path.read_text().splitlines()
+        ['{"epoch": 1}', '{"epoch": 2}']
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def start(self, rows: Sequence[Mapping[str, Any]] = ()) -> None:
+        """Begin the file anew, with the rows of the epochs that a resumed fit has behind it.
+
+        A fit that was killed may have told of epochs after its last checkpoint; they will be run, and told, again.
+
+        Raises:
+            PolylogitError: The file cannot be written.
+        """
+        with writing_whole(self.path) as temporary:
+            temporary.write_text("".join(_line(row) for row in rows), encoding="utf-8")
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Add a row.
+
+        Raises:
+            PolylogitError: The file cannot be written.
+        """
+        try:
+            with self.path.open("ab", buffering=0) as file:
+                file.write(_line(row).encode())
+        except OSError as fault:
+            raise PolylogitError(f"{self.path}: cannot be written ({fault.strerror}).") from fault
+
+    def begun(self, plan: FitPlan) -> None:
+        """Start the file."""
+        self.start([asdict(record) for record in plan.history])
+
+    def epoch_done(self, record: EpochRecord) -> None:
+        """Add the epoch."""
+        self.append(asdict(record))
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    return f"{json.dumps(row)}\n"

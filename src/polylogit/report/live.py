@@ -1,0 +1,188 @@
+"""A fit as it goes, in a terminal: a row for each epoch, and below them a bar with speed and time left.
+
+Owns what a person sees while they wait. It is drawn when a step or an epoch ends, at most ten times a second, by no
+thread of its own. Where nobody watches, nothing is drawn at all: that choice is the command line's.
+"""
+
+import math
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.status import Status
+from rich.text import Text
+
+from polylogit.fitting.convex import IterationRecord
+from polylogit.fitting.history import EpochRecord, FitResult
+from polylogit.fitting.observer import FitObserver, FitPlan
+
+__all__ = ["LiveFit", "duration", "epoch_row"]
+
+MOST_ROWS = 40
+"""Of a longer fit so many epochs are shown, evenly chosen; history.jsonl has them all."""
+
+SECONDS_BETWEEN_DRAWINGS = 0.1
+
+_WIDTHS = {"epoch": 9, "loss": 9, "validation loss": 17, "accuracy": 10, "learning rate": 15, "time": 10}
+
+
+def duration(seconds: float) -> str:
+    """A span of time in the two units that matter.
+
+    Example:
+        >>> [duration(seconds) for seconds in (0.42, 9.7, 75.0, 4000.0)]
+        ['0.4 s', '9.7 s', '1 min 15 s', '1 h 6 min']
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def epoch_row(record: EpochRecord, epochs: int, *, best: bool) -> Text:
+    """One epoch as a row of the table.
+
+    Args:
+        record: The epoch.
+        epochs: Planned in all.
+        best: Whether its validation loss is the least so far, which is shown in bold.
+
+    Returns:
+        The row, as wide as its headings.
+
+    Example:
+        >>> print(epoch_row(EpochRecord(1, 0.5, 0.01, 100.0, 2.0, 0.4, 0.875), 12, best=True))
+             1/12   0.5000           0.4000    0.8750           0.01     2.0 s
+    """
+    style = "bold green" if best else ""
+    cells = {
+        "epoch": (f"{record.epoch}/{epochs}", ""),
+        "loss": (f"{record.train_loss:.4f}", ""),
+        "validation loss": ("" if record.validation_loss is None else f"{record.validation_loss:.4f}", style),
+        "accuracy": ("" if record.validation_accuracy is None else f"{record.validation_accuracy:.4f}", style),
+        "learning rate": (f"{record.learning_rate:.3g}", "dim"),
+        "time": (duration(record.seconds), "dim"),
+    }
+    row = Text()
+    for name, (cell, of_cell) in cells.items():
+        row.append(cell.rjust(_WIDTHS[name]), style=of_cell)
+    return row
+
+
+class LiveFit(FitObserver):
+    """Draws a fit in a terminal, from the reading of the data to the judgement.
+
+    Args:
+        console: Of the terminal.
+        unit: What a row of the data is called there, in the plural.
+    """
+
+    def __init__(self, console: Console, unit: str = "rows") -> None:
+        self._console, self._unit = console, unit
+        self._status = Status(Text("reading the data"), console=console)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[speed]}  {task.fields[left]}", style="dim"),
+            console=console,
+            auto_refresh=False,
+            transient=True,
+        )
+        self._task: TaskID | None = None
+        self._plan: FitPlan | None = None
+        self._best_loss = math.inf
+        self._epoch_start = self._drawn = 0.0
+        self._seconds_per_row: float | None = None
+        self._epoch = 0
+
+    def __enter__(self) -> "LiveFit":
+        """Begin with the reading of the data."""
+        self._status.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the terminal clean, with the rows of the epochs on it."""
+        self._progress.stop()
+        self._status.stop()
+
+    def iteration(self, record: IterationRecord | EpochRecord) -> None:
+        """An iteration of the exact solver, which has no end that could be foretold."""
+        if isinstance(record, IterationRecord):
+            self._status.update(
+                Text(
+                    f"iteration {record.iteration}: objective {record.objective:.6f}, "
+                    f"at most {record.optimality_gap:.1e} above its optimum"
+                )
+            )
+
+    def begun(self, plan: FitPlan) -> None:
+        """The headings, and the epochs that a resumed fit has behind it in one line."""
+        self._status.stop()
+        self._plan, self._epoch = plan, len(plan.history)
+        judged = [record.validation_loss for record in plan.history if record.validation_loss is not None]
+        self._best_loss = min(judged, default=math.inf)
+        where = f"{plan.device.type}, {'bfloat16' if plan.bfloat16 else 'float32'}"
+        self._console.print(
+            Text(f"{plan.rows:,} {self._unit} to fit, {plan.validation_rows:,} to validate ({where})", style="dim")
+        )
+        if plan.history:
+            self._console.print(Text(f"going on after epoch {self._epoch} of {plan.epochs}", style="dim"))
+        self._console.print(Text("".join(name.rjust(width) for name, width in _WIDTHS.items()), style="bold"))
+        self._task = self._progress.add_task(
+            self._described(), total=plan.epochs * plan.rows, completed=self._epoch * plan.rows, speed="", left=""
+        )
+        self._progress.start()
+        self._epoch_start = time.monotonic()
+
+    def stepped(self, rows: int) -> None:
+        """Move the bar, unless it has just been moved."""
+        now = time.monotonic()
+        if now - self._drawn >= SECONDS_BETWEEN_DRAWINGS:
+            self._draw(rows, now)
+
+    def epoch_done(self, record: EpochRecord) -> None:
+        """Put the epoch's row above the bar."""
+        if self._plan is None:
+            return
+        now = time.monotonic()
+        self._seconds_per_row = (now - self._epoch_start) / self._plan.rows
+        self._epoch, self._epoch_start = record.epoch, now
+        best = record.validation_loss is not None and record.validation_loss < self._best_loss
+        if record.validation_loss is not None:
+            self._best_loss = min(self._best_loss, record.validation_loss)
+        every = math.ceil(self._plan.epochs / MOST_ROWS)
+        if record.epoch % every == 0 or record.epoch in (1, self._plan.epochs):
+            self._progress.console.print(epoch_row(record, self._plan.epochs, best=best))
+        if now - self._drawn >= SECONDS_BETWEEN_DRAWINGS:
+            self._draw(0, now)
+
+    def ended(self, result: FitResult) -> None:
+        """What comes after the fit takes its time too."""
+        self._progress.stop()
+        words = "judging the model as it is; Ctrl-C stops at once" if result.ended == "interrupted" else "judging"
+        self._status.update(Text(words))
+        self._status.start()
+
+    def _described(self) -> str:
+        epochs = 0 if self._plan is None else self._plan.epochs
+        return f"epoch {min(self._epoch + 1, epochs)} of {epochs}"
+
+    def _draw(self, rows: int, now: float) -> None:
+        if self._plan is None or self._task is None:
+            return
+        self._drawn = now
+        done = self._epoch * self._plan.rows + rows
+        spent = now - self._epoch_start
+        per_row = self._seconds_per_row or (spent / rows if rows else None)
+        left = "" if per_row is None else f"{duration(per_row * (self._plan.epochs * self._plan.rows - done))} left"
+        if rows and spent:
+            self._progress.update(self._task, speed=f"{rows / spent:,.0f} {self._unit}/s")
+        self._progress.update(self._task, description=self._described(), completed=done, left=left)
+        self._progress.refresh()

@@ -1,0 +1,80 @@
+import io
+import re
+
+import pytest
+import torch
+from rich.console import Console
+from torch import nn
+
+from polylogit.fitting.convex import IterationRecord
+from polylogit.fitting.history import EpochRecord
+from polylogit.fitting.loop import fit_network
+from polylogit.fitting.observer import FitPlan
+from polylogit.fitting.options import TrainingOptions
+from polylogit.report import live
+from polylogit.report.live import LiveFit
+
+ROWS = torch.eye(3).repeat(8, 1), torch.arange(3).repeat(8)
+
+
+def terminal():
+    return Console(file=io.StringIO(), force_terminal=True, width=100, color_system=None)
+
+
+def lines(console):
+    """What stands in the terminal: each piece that was drawn, without the codes that move the cursor."""
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", console.file.getvalue())
+    return [line.strip() for line in re.split(r"[\r\n]+", text)]
+
+
+@pytest.fixture
+def drawn_at_once(monkeypatch):
+    monkeypatch.setattr(live, "SECONDS_BETWEEN_DRAWINGS", 0.0)
+
+
+def fit(console, epochs, **more):
+    options = TrainingOptions(epochs=epochs, batch_size=8)
+    with LiveFit(console, "pictures") as watching:
+        return fit_network(nn.Linear(3, 3), *ROWS, options=options, validation=ROWS, observers=[watching], **more)
+
+
+def test_every_epoch_has_a_row_and_the_bar_tells_speed_and_time_left(drawn_at_once):
+    console = terminal()
+    result = fit(console, 3)
+    shown = lines(console)
+    assert "24 pictures to fit, 24 to validate (cpu, float32)" in shown
+    for record in result.history:
+        start = (
+            f"{record.epoch}/3 {record.train_loss:.4f} {record.validation_loss:.4f} {record.validation_accuracy:.4f}"
+        )
+        assert any(" ".join(line.split()).startswith(start) for line in shown)
+    bars = [line for line in shown if "pictures/s" in line]
+    assert bars
+    assert all(re.match(r"epoch \d of 3 .* [\d,]+ pictures/s +[\d.]+ s left", line) for line in bars)
+    assert shown[0].endswith("reading the data")
+    assert any(line.endswith("judging") for line in shown)
+
+
+def test_a_long_fit_shows_some_of_its_epochs_and_the_last():
+    console = terminal()
+    fit(console, 100)
+    epochs = [int(line.split("/")[0]) for line in lines(console) if re.match(r"\d+/100 ", line)]
+    assert epochs == [1, *range(3, 100, 3), 100]
+
+
+def test_a_fit_that_goes_on_says_where():
+    console = terminal()
+    history = tuple(EpochRecord(epoch, 0.5, 0.1, 10.0, 1.0, 0.4, 0.9) for epoch in (1, 2))
+    with LiveFit(console) as watching:
+        watching.begun(FitPlan(5, 10, 4, torch.device("cpu"), bfloat16=True, history=history))
+        watching.epoch_done(EpochRecord(3, 0.5, 0.1, 10.0, 75.0))
+    shown = lines(console)
+    assert "going on after epoch 2 of 5" in shown
+    assert any(line.startswith("3/5") and line.endswith("1 min 15 s") for line in shown)
+
+
+def test_iterations_of_the_solver_are_told():
+    console = terminal()
+    with LiveFit(console) as watching:
+        watching.iteration(IterationRecord(iteration=7, objective=0.25, optimality_gap=1e-3, seconds=0.1))
+    assert any("iteration 7: objective 0.250000, at most 1.0e-03 above" in line for line in lines(console))
