@@ -261,3 +261,29 @@ def test_a_checkpoint_of_another_recipe_is_refused(tmp_path):
         train("zoo", Recipe.from_entries({**entries, "seed": 1}), out=out, resume=True)
     done = train("zoo", Recipe.from_entries(entries), out=out, resume=True)
     assert (done.whole, done.epochs) == (True, 9)
+
+
+def test_pictures_that_stay_in_their_files_give_the_same_model(run, folder, tmp_path, monkeypatch):
+    options = recipe(data={"pictures_in_memory": "never"})
+    stored = train(str(folder), options, out=tmp_path / "m.safetensors", report=tmp_path / "report.html")
+    first, second = load_file(run.model_path), load_file(stored.model_path)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert stored.test.as_json() == run.test.as_json()
+    monkeypatch.setattr("polylogit.data.picture_sources.available_memory", lambda device: 1)
+    assert evaluate(stored.model_path, str(folder)).test.as_json() == run.test.as_json()
+    assert predict(stored.model_path, str(folder)).frame.height == 120
+    with pytest.raises(RecipeError, match="a linear model needs all pictures in memory"):
+        train(str(folder), Recipe(), out=tmp_path / "linear.safetensors")
+
+
+@pytest.mark.parametrize("values", ["standardised", "unit"])
+def test_a_broken_picture_that_stays_in_its_file_is_named_before_the_fit(folder, tmp_path, values):
+    shutil.copytree(folder, tmp_path / "pictures")
+    for name in ("lower", "upper"):
+        for number in range(30, 60):
+            file = tmp_path / "pictures" / name / f"{number}.png"
+            file.write_bytes(file.read_bytes()[:60])
+    options = recipe(data={"pictures_in_memory": "never", "picture_values": values})
+    with pytest.raises(DataError, match=r"/\d\d\.png: no picture can be read from it"):
+        train(str(tmp_path / "pictures"), options, out=tmp_path / "m.safetensors")
+    assert not (tmp_path / "history.jsonl").exists()

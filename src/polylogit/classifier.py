@@ -26,6 +26,7 @@ from polylogit.data.frames import as_frame
 from polylogit.data.picture_sources import read_unlabelled
 from polylogit.data.pictures import PictureEncoder, Pictures, pictures_from_array
 from polylogit.data.sources import open_source
+from polylogit.data.stored_pictures import StoredPictures, blocks_of_rows
 from polylogit.data.strangers import Strangers
 from polylogit.errors import DataError, ModelFileError
 from polylogit.fitting.forward import shown
@@ -115,6 +116,9 @@ class Classifier:
         """
         if isinstance(self.preprocessing, PictureEncoder):
             pictures = _pictures(data, self.preprocessing.input_shape, place)
+            if isinstance(pictures, StoredPictures):
+                self.preprocessing.encode(torch.empty(0, *pictures.form, dtype=torch.uint8), place)
+                return self.logits_of_inputs(pictures)
             return self.logits_of_inputs(self.preprocessing.encode(pictures, place))
         if isinstance(data, str | Path):
             place = str(data)
@@ -148,10 +152,10 @@ class Classifier:
             strangers += found
         return torch.cat(logits), strangers
 
-    def logits_of_inputs(self, inputs: Num[Tensor, "N ..."]) -> Float[Tensor, "N K"]:
+    def logits_of_inputs(self, inputs: Num[Tensor, "N ..."] | StoredPictures) -> Float[Tensor, "N K"]:
         """Calibrated logits of rows that the preprocessing has encoded already; of pictures, their pixels."""
         with torch.inference_mode():
-            parts = [self._whole_block(part) for part in torch.split(inputs, ROWS_AT_ONCE)]
+            parts = [self._whole_block(part) for part in blocks_of_rows(inputs, ROWS_AT_ONCE)]
         return torch.cat(parts).float() / self.temperature
 
     def _whole_block(self, rows: Num[Tensor, "N ..."]) -> Float[Tensor, "N K"]:
@@ -248,10 +252,10 @@ class Classifier:
         )
 
 
-def _pictures(data: object, form: tuple[int, int, int], place: str) -> Pictures | Tensor:
+def _pictures(data: object, form: tuple[int, int, int], place: str) -> Pictures | StoredPictures | Tensor:
     if isinstance(data, str | Path):
         return read_unlabelled(str(data), form)
-    if isinstance(data, Pictures):
+    if isinstance(data, Pictures | StoredPictures):
         return data
     if isinstance(data, Tensor | np.ndarray):
         return pictures_from_array(data, place)

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
+import torch
 from jaxtyping import Int, Num
 from torch import Tensor
 
 from polylogit.data.audit import Audit
 from polylogit.data.encoder import TableEncoder
 from polylogit.data.picture_sources import PictureSource, open_pictures
-from polylogit.data.pictures import PictureEncoder
+from polylogit.data.pictures import ROWS_AT_ONCE, PictureEncoder
 from polylogit.data.split import Split, stratified_split
+from polylogit.data.stored_pictures import StoredPictures, blocks_of_rows
 from polylogit.errors import DataError, did_you_mean
 from polylogit.recipe import AnyRecipe
 
@@ -34,7 +36,7 @@ class Problem:
         target: Where the classes come from.
         fingerprint: Tells whether other data are the same.
         encoder: From raw rows to inputs, fitted on the training rows.
-        inputs: Features of a table, or pixels of pictures.
+        inputs: Features of a table, or pixels of pictures, which may stay in their files.
         targets: Class indices.
         class_names: The classes in the order of their indices.
         split: Training rows and test rows.
@@ -47,7 +49,7 @@ class Problem:
     target: str
     fingerprint: str
     encoder: TableEncoder | PictureEncoder
-    inputs: Num[Tensor, "N ..."]
+    inputs: Num[Tensor, "N ..."] | StoredPictures
     targets: Int[Tensor, " N"]
     class_names: tuple[str, ...]
     split: Split
@@ -70,16 +72,22 @@ def picture_problem(data: str, recipe: AnyRecipe, data_root: Path | None) -> Pro
     Raises:
         DataError: The pictures are at fault.
     """
-    source = open_pictures(data, root=data_root, side=recipe.data.picture_size)
+    source = open_pictures(
+        data, root=data_root, side=recipe.data.picture_size, in_memory=recipe.data.pictures_in_memory
+    )
     split = _split_of(source, recipe)
-    pixels = source.pictures.pixels[split.train]
+    fitted, form = source.pixels[split.train], source.form
     unit = recipe.data.picture_values == "unit"
+    if isinstance(source.pixels, StoredPictures):  # a broken picture is named now, not after the fit
+        source.pixels[slice(None) if unit else split.test].check()
     return Problem(
         name=source.name,
         target=PICTURE_TARGET,
         fingerprint=source.fingerprint,
-        encoder=PictureEncoder.unit(pixels) if unit else PictureEncoder.fit(pixels),
-        inputs=source.pictures.pixels,
+        encoder=PictureEncoder.unit(torch.empty(0, *form, dtype=torch.uint8))
+        if unit
+        else PictureEncoder.fit_blocks(blocks_of_rows(fitted, ROWS_AT_ONCE), form),
+        inputs=source.pixels,
         targets=source.targets,
         class_names=source.class_names,
         split=split,

@@ -89,6 +89,11 @@ class DataRecipe(Section):
         description="Height and width that picture files are brought to. Left out: as they are where all are alike and "
         "small, else 64.",
     )
+    pictures_in_memory: Literal["auto", "always", "never"] = Field(
+        default="auto",
+        description="Whether a folder's pictures are read once and kept, or again for every batch. auto: kept where "
+        "they fit into memory twice. The same model comes out.",
+    )
     picture_values: Literal["standardised", "unit"] = Field(
         default="standardised",
         description="standardised: mean 0 and deviation 1 in each channel of the training pictures. unit: from 0 to 1.",

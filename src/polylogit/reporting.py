@@ -19,6 +19,7 @@ from torch import Tensor
 
 from polylogit.classifier import Classifier
 from polylogit.data.encoder import TableEncoder
+from polylogit.data.stored_pictures import StoredPictures
 from polylogit.evaluation import ColumnImportance, Evaluation, Summary, TemperatureFit, permutation_importance
 from polylogit.networks import LinearNetwork
 from polylogit.report import Coefficients, ReportData
@@ -38,7 +39,7 @@ def report_data(
     *,
     data: str,
     model_path: Path,
-    rows: pl.DataFrame | UInt8[Tensor, "N C H W"],
+    rows: pl.DataFrame | UInt8[Tensor, "N C H W"] | StoredPictures,
     sample_weight: Float[Tensor, " N"] | None = None,
     uncalibrated: Summary | None = None,
     calibration: TemperatureFit | None = None,

@@ -21,6 +21,7 @@ from polylogit.classes import balanced_class_weight
 from polylogit.data.augmentation import Augmentation
 from polylogit.data.pictures import PictureEncoder
 from polylogit.data.split import Split, grouped_split, stratified_split
+from polylogit.data.stored_pictures import StoredPictures
 from polylogit.errors import DataError, RecipeError
 from polylogit.evaluation import TemperatureFit, fit_temperature
 from polylogit.fitting.checkpoint import Checkpoint
@@ -120,6 +121,11 @@ def fit_model(
 
 def _linear_model(problem: Problem, recipe: Recipe, place: TrainingPlace, on_progress: Progress | None) -> FittedModel:
     rows = problem.split.train
+    if isinstance(problem.inputs, StoredPictures):
+        raise RecipeError(
+            f"{problem.name}: a linear model needs all pictures in memory at once, but they stay in files. Take a "
+            'network (--model cnn), a smaller data.picture_size, or data.pictures_in_memory = "always".'
+        )
     inputs, targets, classes = problem.inputs.index_select(0, rows), problem.targets[rows], len(problem.class_names)
     if isinstance(problem.encoder, PictureEncoder):
         inputs = problem.encoder.prepare(inputs).flatten(1)

@@ -101,8 +101,11 @@ def merged(under, over):
 @pytest.mark.parametrize("recipe", [Recipe, MlpRecipe, CnnRecipe, ResidualRecipe])
 def test_every_option_is_tried(recipe):
     kind = recipe().model.kind
-    # "model.kind" is what tells the recipes apart; the calibration of networks is tried in test_run_pictures.
-    elsewhere = {"model.kind", *PROVED_IN_TEST_RUN_TABLES} | ({"calibration.method"} if kind != "linear" else set())
+    # "model.kind" is what tells the recipes apart; the calibration of networks is tried in test_run_pictures,
+    # as is where pictures stand, which must change nothing.
+    elsewhere = {"model.kind", "data.pictures_in_memory", *PROVED_IN_TEST_RUN_TABLES} | (
+        {"calibration.method"} if kind != "linear" else set()
+    )
     if kind in ("linear", "mlp"):  # the options of pictures are tried with the networks for pictures
         elsewhere |= {"data.picture_size", "data.picture_values"}
         elsewhere |= {option for option in OF_PICTURES if option.startswith("augmentation.") and kind == "mlp"}

@@ -94,47 +94,6 @@ def test_the_root_is_the_environments_or_the_users_cache(monkeypatch, tmp_path):
     assert default_data_root() == tmp_path / "polylogit"
 
 
-class FakeSet:
-    """Stands for one of torchvision's classes whose files are too large for a test."""
-
-    base_folder = "fake"
-    classes = ("N/A", "a", "b")
-    data = torch.arange(2 * 3 * 4, dtype=torch.uint8).reshape(2, 3, 4)
-    targets = torch.tensor([1, 2])
-
-    def __init__(self, root, train, **options):
-        self.asked = options
-
-
-def test_emnist_letters_stand_upright_and_count_from_the_first_letter(monkeypatch, tmp_path):
-    monkeypatch.setattr(torchvision.datasets, "EMNIST", FakeSet)
-    source = open_named_pictures("emnist-letters", tmp_path)
-    assert source.class_names == ("a", "b")
-    assert source.targets.tolist() == [0, 1, 0, 1]
-    assert torch.equal(source.pictures.pixels[0, 0], FakeSet.data[0].T)
-
-
-def test_cifar_comes_channels_first(monkeypatch, tmp_path):
-    class Colour(FakeSet):
-        classes = ("cat", "dog")
-        data = torch.arange(2 * 5 * 4 * 3, dtype=torch.uint8).reshape(2, 5, 4, 3).numpy()
-        targets = (1, 0)
-
-    monkeypatch.setattr(torchvision.datasets, "CIFAR10", Colour)
-    source = open_named_pictures("cifar10", tmp_path)
-    assert source.pictures.pixels.shape == (4, 3, 5, 4)
-    assert source.pictures.pixels[0, :, 0, 0].tolist() == [0, 1, 2]
-    assert source.class_names == ("cat", "dog")
-
-
-def test_qmnist_takes_the_digit_of_its_longer_labels(monkeypatch, tmp_path):
-    class Long(FakeSet):
-        targets = torch.tensor([[7, 0, 1], [3, 4, 5]])
-
-    monkeypatch.setattr(torchvision.datasets, "QMNIST", Long)
-    assert open_named_pictures("qmnist", tmp_path).targets.tolist() == [7, 3, 7, 3]
-
-
 @needs_data
 def test_the_real_fashion_mnist_is_read_from_a_folder_that_cannot_be_written():
     source = open_named_pictures("fashion-mnist", Path(DATA))

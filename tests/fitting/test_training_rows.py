@@ -24,8 +24,8 @@ def network():
 
 def test_a_batch_is_its_rows_augmented_then_prepared():
     rows = TrainingRows(torch.arange(6), torch.zeros(6).long(), None, None, lambda x: x + 0.5, lambda x: x * 10)
-    assert rows.batch(torch.tensor([4, 1])).tolist() == [40.5, 10.5]
-    assert rows.batch(slice(0, 2)).tolist() == [0.5, 10.5]
+    batches = [rows.shown(batch).tolist() for batch in rows.batches([torch.tensor([4, 1]), slice(0, 2)])]
+    assert batches == [[40.5, 10.5], [0.5, 10.5]]
 
 
 def test_every_row_is_in_one_batch():

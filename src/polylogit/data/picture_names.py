@@ -3,26 +3,27 @@
 Owns the words alone and looks into no file, so that the command line can tell pictures from tables without torch.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["IDX_SETS", "NAMED_PICTURES", "OTHER_SETS", "PICTURE_ENDINGS", "stands_for_pictures"]
+__all__ = ["NAMED_PICTURES", "NAMED_SETS", "PICTURE_ENDINGS", "stands_for_pictures"]
 
-IDX_SETS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "kmnist": "KMNIST"}
-"""Data sets in MNIST's format, and torchvision's class for each."""
-
-OTHER_SETS: dict[str, tuple[str, dict[str, str]]] = {
-    "qmnist": ("QMNIST", {}),
-    "cifar10": ("CIFAR10", {}),
-    "cifar100": ("CIFAR100", {}),
+NAMED_SETS: Mapping[str, tuple[str, str | None]] = {
+    "mnist": ("MNIST", None),
+    "fashion-mnist": ("FashionMNIST", None),
+    "kmnist": ("KMNIST", None),
+    "qmnist": ("QMNIST", None),
+    "cifar10": ("CIFAR10", None),
+    "cifar100": ("CIFAR100", None),
     **{
-        f"emnist-{split}": ("EMNIST", {"split": split})
+        f"emnist-{split}": ("EMNIST", split)
         for split in ("balanced", "byclass", "bymerge", "digits", "letters", "mnist")
     },
 }
-"""Data sets in other formats: torchvision's class for each, and the options that choose among its variants."""
+"""The picture data sets that go by a name: torchvision's class for each, and its name for the variant."""
 
-NAMED_PICTURES = (*IDX_SETS, *OTHER_SETS)
-"""The picture data sets that go by a name."""
+NAMED_PICTURES = tuple(NAMED_SETS)
+"""Their names."""
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 """The endings of the picture files that can be read."""

@@ -1,34 +1,33 @@
 """Pictures by name or by folder: which pictures there are, with which labels, and which of them are kept for testing.
 
-Owns the names of the data sets, where their files lie, and the road to them: torchvision's mirrors and checksums. MNIST
-and the sets in its format are read from the packed files as they are, so that a folder that cannot be written to will
-do. Reading one file is the business of `idx` and `picture_files`.
+Owns where data sets lie, and what makes pictures with labels a source. The files of a data set are the business of
+`named_pictures`, reading a folder's files that of `picture_files`.
 """
 
-import contextlib
 import hashlib
+import math
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Int, UInt8
 from torch import Tensor
 
-from polylogit.data.idx import read_idx
+from polylogit.available_memory import available_memory, in_words
+from polylogit.data.named_pictures import read_named_pictures
 from polylogit.data.picture_files import class_folders, common_form, labelled_pictures, picture_files, read_pictures
-from polylogit.data.picture_names import IDX_SETS, NAMED_PICTURES, OTHER_SETS, PICTURE_ENDINGS
-from polylogit.data.pictures import Pictures, pictures_from_array
+from polylogit.data.picture_names import NAMED_PICTURES, PICTURE_ENDINGS
+from polylogit.data.pictures import Pictures
 from polylogit.data.split import Split
+from polylogit.data.stored_pictures import StoredPictures
 from polylogit.errors import DataError
 
 __all__ = ["PictureSource", "default_data_root", "open_pictures", "read_unlabelled"]
 
-_IDX_PREFIXES = ("train", "t10k")
-_DIGITS = tuple("0123456789")
+InMemory = Literal["auto", "always", "never"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,8 @@ class PictureSource:
 
     Args:
         name: What messages and results call them.
-        pictures: Training rows, and after them the rows that the data set itself keeps for testing.
+        pictures: Training rows, and after them the rows that the data set itself keeps for testing; in memory, or in
+            their files.
         targets: The class index of each.
         class_names: The classes.
         fingerprint: SHA-256 of the files; tells whether a model saw these very pictures in training.
@@ -45,11 +45,26 @@ class PictureSource:
     """
 
     name: str
-    pictures: Pictures
+    pictures: Pictures | StoredPictures
     targets: Int[Tensor, " N"]
     class_names: tuple[str, ...]
     fingerprint: str
     own_split: Split | None
+
+    @property
+    def pixels(self) -> UInt8[Tensor, "N C H W"] | StoredPictures:
+        """The pictures as rows, in memory or in their files."""
+        return self.pictures if isinstance(self.pictures, StoredPictures) else self.pictures.pixels
+
+    def read(self) -> UInt8[Tensor, "N C H W"]:
+        """The pixels of all pictures, in memory."""
+        return self.pictures.read() if isinstance(self.pictures, StoredPictures) else self.pictures.pixels
+
+    @property
+    def form(self) -> tuple[int, int, int]:
+        """Channels, height and width."""
+        channels, height, width = self.pixels.shape[1:]
+        return channels, height, width
 
     @property
     def short_name(self) -> str:
@@ -67,7 +82,12 @@ def default_data_root() -> Path:
 
 
 def open_pictures(
-    data: str, *, root: Path | None = None, side: int | None = None, form: tuple[int, int, int] | None = None
+    data: str,
+    *,
+    root: Path | None = None,
+    side: int | None = None,
+    form: tuple[int, int, int] | None = None,
+    in_memory: InMemory = "auto",
 ) -> PictureSource:
     """Read labelled pictures by name or from a folder with one folder per class.
 
@@ -76,6 +96,7 @@ def open_pictures(
         root: Where data sets lie; see `open_named_pictures`.
         side: Height and width that pictures in files are brought to; see `common_form` when left out.
         form: Channels, height and width that pictures in files are brought to, whatever they are.
+        in_memory: Whether pictures in files are read now; "auto": where they fit twice into the memory that is free.
 
     Returns:
         The pictures.
@@ -88,10 +109,27 @@ def open_pictures(
     folder = Path(data)
     if not folder.is_dir():
         raise DataError(f"{data}: expected a folder with one folder of pictures per class, got one file.")
-    return open_picture_folder(folder, side, form)
+    return open_picture_folder(folder, side, form, in_memory)
 
 
-def read_unlabelled(data: str, form: tuple[int, int, int], root: Path | None = None) -> Pictures:
+def _kept_or_stored(
+    files: Sequence[Path], form: tuple[int, int, int], in_memory: InMemory, place: str
+) -> Pictures | StoredPictures:
+    """The pictures, read now or later, as is wanted and as there is memory for."""
+    needed, free = 2 * len(files) * math.prod(form), available_memory(torch.device("cpu"))
+    fits = free is None or needed <= free
+    if in_memory == "always" and not fits:
+        raise DataError(
+            f"{place}: {len(files):,} pictures need {in_words(needed)} in memory (the rows fitted on stand there "
+            f'twice), and {in_words(free or 0)} are free. Set data.pictures_in_memory to "auto", or take a smaller '
+            "data.picture_size."
+        )
+    if in_memory == "never" or not fits:
+        return StoredPictures(files, form)
+    return read_pictures(files, form)
+
+
+def read_unlabelled(data: str, form: tuple[int, int, int], root: Path | None = None) -> Pictures | StoredPictures:
     """Read pictures to predict the classes of.
 
     Args:
@@ -108,7 +146,8 @@ def read_unlabelled(data: str, form: tuple[int, int, int], root: Path | None = N
     """
     if data in NAMED_PICTURES:
         source = open_named_pictures(data, root)
-        return Pictures(source.pictures.pixels[source.own_split.test if source.own_split else slice(None)])
+        rows = source.own_split.test if source.own_split else slice(None)
+        return Pictures(source.read()[rows])
     path = Path(data)
     if path.is_dir():
         files = [file for folder in (path, *class_folders(path)) for file in picture_files(folder)]
@@ -119,7 +158,7 @@ def read_unlabelled(data: str, form: tuple[int, int, int], root: Path | None = N
         files = [path]
     else:
         raise DataError(f"{data}: there is no such file, folder or data name. Data sets: {', '.join(NAMED_PICTURES)}.")
-    return read_pictures(files, form)
+    return _kept_or_stored(files, form, "auto", data)
 
 
 def open_named_pictures(name: str, root: Path | None = None) -> PictureSource:
@@ -136,12 +175,36 @@ def open_named_pictures(name: str, root: Path | None = None) -> PictureSource:
     Raises:
         DataError: The files are not there and cannot be fetched, or are damaged.
     """
-    root = default_data_root() if root is None else root
-    return _open_idx_set(name, root) if name in IDX_SETS else _open_other_set(name, root)
+    named = read_named_pictures(name, default_data_root() if root is None else root)
+    for which, pixels, targets in zip(("training", "test"), named.pixels, named.targets, strict=True):
+        if len(pixels) != len(targets):
+            raise DataError(
+                f"{name}: {len(pixels)} {which} pictures, but {len(targets)} labels. The files do not belong together."
+            )
+    targets, classes = torch.cat(named.targets), len(named.class_names)
+    outside = ((targets < 0) | (targets >= classes)).nonzero()
+    if len(outside):
+        row = int(outside[0])
+        raise DataError(
+            f"{name}, picture {row + 1}: the label {int(targets[row])} lies outside 0..{classes - 1}. "
+            "The file of labels is not that of this data set."
+        )
+    digest = hashlib.sha256()
+    for part in (*named.pixels, *named.targets):
+        digest.update(part.contiguous().numpy().data)
+    count = len(named.targets[0])
+    return PictureSource(
+        name=name,
+        pictures=Pictures(torch.cat(named.pixels)),
+        targets=targets,
+        class_names=named.class_names,
+        fingerprint=digest.hexdigest(),
+        own_split=Split(train=torch.arange(count), test=torch.arange(count, len(targets))),
+    )
 
 
 def open_picture_folder(
-    folder: Path, side: int | None = None, form: tuple[int, int, int] | None = None
+    folder: Path, side: int | None = None, form: tuple[int, int, int] | None = None, in_memory: InMemory = "auto"
 ) -> PictureSource:
     """Read a folder with one folder of pictures per class.
 
@@ -149,6 +212,7 @@ def open_picture_folder(
         folder: See `polylogit.data.picture_files`.
         side: Height and width that the pictures are brought to; see `common_form` when left out.
         form: Channels, height and width that they are brought to, whatever they are.
+        in_memory: Whether they are read now; "auto": where they fit twice into the memory that is free.
 
     Returns:
         The pictures, class by class.
@@ -157,7 +221,7 @@ def open_picture_folder(
         DataError: See `labelled_pictures`, `common_form` and `read_pictures`.
     """
     files, labels = labelled_pictures(folder)
-    pictures = read_pictures(files, form or common_form(files, side))
+    pictures = _kept_or_stored(files, form or common_form(files, side), in_memory, str(folder))
     class_names = tuple(dict.fromkeys(labels))
     index_of = {label: index for index, label in enumerate(class_names)}
     digest = hashlib.sha256()
@@ -172,103 +236,3 @@ def open_picture_folder(
         fingerprint=digest.hexdigest(),
         own_split=None,
     )
-
-
-def _open_idx_set(name: str, root: Path) -> PictureSource:
-    import torchvision  # noqa: PLC0415 - slow to import, and only needed for pictures by name
-
-    kind = getattr(torchvision.datasets, IDX_SETS[name])
-    raw = root / IDX_SETS[name] / "raw"
-    checksums: dict[str, str] = dict(kind.resources)
-    if not all(_as_it_lies(raw, file) for file in checksums):
-        _fetch(name, kind, root, [str(raw / file) for file in checksums])
-    pixels: list[Tensor] = []
-    targets: list[Tensor] = []
-    digest = hashlib.sha256()
-    for prefix in _IDX_PREFIXES:
-        for part, axes, into in (("images-idx3", 3, pixels), ("labels-idx1", 1, targets)):
-            packed = f"{prefix}-{part}-ubyte.gz"
-            path = _as_it_lies(raw, packed)
-            if path is None:
-                raise DataError(f"{raw / packed}: the file is not there. Put it there, packed as it is published.")
-            into.append(read_idx(path, axes, checksums[packed] if path.suffix == ".gz" else None))
-            digest.update(into[-1].numpy().tobytes())
-    class_names = tuple(kind.classes) if name == "fashion-mnist" else _DIGITS
-    if name == "kmnist":
-        class_names = tuple(kind.classes)
-    return _with_own_split(name, pixels, targets, class_names, digest.hexdigest())
-
-
-def _as_it_lies(raw: Path, packed: str) -> Path | None:
-    """The packed file, or else the unpacked one that torchvision leaves beside it."""
-    for path in (raw / packed, raw / packed.removesuffix(".gz")):
-        if path.is_file():
-            return path
-    return None
-
-
-def _open_other_set(name: str, root: Path) -> PictureSource:
-    import torchvision  # noqa: PLC0415 - slow to import, and only needed for pictures by name
-
-    called, options = OTHER_SETS[name]
-    kind = getattr(torchvision.datasets, called)
-    try:
-        parts = [kind(root, train=train, **options) for train in (True, False)]
-    except RuntimeError:  # torchvision's word for "not there", or for a wrong checksum
-        _fetch(name, kind, root, [str(root / getattr(kind, "base_folder", called))], **options)
-        parts = [kind(root, train=train, **options) for train in (True, False)]
-    pixels = [pictures_from_array(torch.as_tensor(part.data), name) for part in parts]
-    targets = [torch.as_tensor(part.targets) for part in parts]
-    class_names = tuple(getattr(parts[0], "classes", _DIGITS))
-    if called == "QMNIST":
-        targets, class_names = [part[:, 0] for part in targets], _DIGITS
-    if called == "EMNIST":
-        pixels = [part.transpose(2, 3) for part in pixels]  # they are published lying on their side
-    if name == "emnist-letters":
-        targets, class_names = [part - 1 for part in targets], class_names[1:]
-    digest = hashlib.sha256()
-    for part in (*pixels, *targets):
-        digest.update(part.numpy().tobytes())
-    return _with_own_split(name, pixels, targets, class_names, digest.hexdigest())
-
-
-def _with_own_split(
-    name: str, pixels: Sequence[Tensor], targets: Sequence[Tensor], class_names: tuple[str, ...], fingerprint: str
-) -> PictureSource:
-    for part, (these, those) in enumerate(zip(pixels, targets, strict=True)):
-        if len(these) != len(those):
-            which = ("training", "test")[part]
-            raise DataError(
-                f"{name}: {len(these)} {which} pictures, but {len(those)} labels. The files do not belong together."
-            )
-    indices = torch.cat(list(targets)).long()
-    outside = ((indices < 0) | (indices >= len(class_names))).nonzero()
-    if len(outside):
-        row = int(outside[0])
-        raise DataError(
-            f"{name}, picture {row + 1}: the label {int(indices[row])} lies outside 0..{len(class_names) - 1}. "
-            "The file of labels is not that of this data set."
-        )
-    count = len(targets[0])
-    return PictureSource(
-        name=name,
-        pictures=Pictures(torch.cat([part if part.ndim == 4 else part[:, None] for part in pixels])),
-        targets=indices,
-        class_names=class_names,
-        fingerprint=fingerprint,
-        own_split=Split(train=torch.arange(count), test=torch.arange(count, len(indices))),
-    )
-
-
-def _fetch(name: str, kind: Any, root: Path, files: Sequence[str], **options: str) -> None:  # noqa: ANN401
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        # torchvision talks on standard output, which belongs to results.
-        with contextlib.redirect_stdout(sys.stderr):
-            for train in (True, False):
-                kind(root, train=train, download=True, **options)
-    except (OSError, RuntimeError) as fault:
-        raise DataError(
-            f"{name}: the files are not under {root} and cannot be fetched ({fault}). Where there is no network, put "
-            f"them there yourself: {', '.join(files)}. Another place can be named with --data-root or POLYLOGIT_DATA."
-        ) from fault

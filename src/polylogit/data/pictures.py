@@ -4,7 +4,7 @@ Owns the form in which pictures lie in memory (N x C x H x W, one byte a value, 
 normalisation. Reading files is the business of `picture_files`, named data sets of `picture_sources`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,8 @@ from polylogit.errors import DataError, ModelFileError
 
 __all__ = ["PictureEncoder", "Pictures", "pictures_from_array"]
 
-_ROWS_AT_ONCE = 4096
+ROWS_AT_ONCE = 4096
+"""Rows that statistics are taken of together."""
 
 
 @dataclass(frozen=True)
@@ -128,8 +129,22 @@ class PictureEncoder:
             The fitted encoder.
         """
         channels, height, width = pixels.shape[1:]
+        return cls.fit_blocks(torch.split(pixels, ROWS_AT_ONCE), (channels, height, width))
+
+    @classmethod
+    def fit_blocks(cls, blocks: Iterable[UInt8[Tensor, "_ C H W"]], form: tuple[int, int, int]) -> "PictureEncoder":
+        """The same from pictures that come block by block.
+
+        Args:
+            blocks: Pixels of the training pictures.
+            form: Their channels, height and width.
+
+        Returns:
+            The fitted encoder.
+        """
+        channels, height, width = form
         counts = torch.zeros(channels, 256, dtype=torch.float64)
-        for block in torch.split(pixels, _ROWS_AT_ONCE):
+        for block in blocks:
             for channel in range(channels):
                 counts[channel] += torch.bincount(block[:, channel].flatten(), minlength=256)
         share = counts / counts.sum(1, keepdim=True)

@@ -159,8 +159,14 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
             The estimator.
 
         Raises:
-            DataError: The first call names no classes, or a label is none of them.
+            DataError: The first call names no classes, a label is none of them, or class_weight is "balanced", which
+                would be another weight in each call.
         """
+        if isinstance(self.class_weight, str):
+            raise DataError(
+                'partial_fit: class_weight="balanced" needs all labels at once. Count them over all rows to '
+                "come, and give N / (K count) of each class as class_weight={label: weight}."
+            )
         first = not hasattr(self, "classes_")
         X, y = validate_data(self, X, y, dtype=np.float32, reset=first)
         check_classification_targets(y)

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float, Num
 from torch import Tensor, nn
 
+from polylogit.data.stored_pictures import StoredPictures, blocks_of_rows
+
 __all__ = ["network_logits", "shown"]
 
 _ROWS_AT_ONCE = 1000
@@ -16,7 +18,7 @@ _ROWS_AT_ONCE = 1000
 
 def network_logits(
     network: nn.Module,
-    inputs: Num[Tensor, "N ..."],
+    inputs: Num[Tensor, "N ..."] | StoredPictures,
     *,
     prepare: Callable[[Tensor], Tensor] | None = None,
     rows_at_once: int = _ROWS_AT_ONCE,
@@ -25,7 +27,7 @@ def network_logits(
 
     Args:
         network: Its mode is as before afterwards.
-        inputs: Rows as they lie in memory; each block goes to the network's device.
+        inputs: Rows as they lie in memory, or pictures in files; each block goes to the network's device.
         prepare: From a block of inputs to what the network takes.
         rows_at_once: Rows in a block.
 
@@ -42,7 +44,8 @@ def network_logits(
     try:
         with torch.inference_mode():
             blocks = [
-                network(shown(block.to(device), prepare)).float().cpu() for block in torch.split(inputs, rows_at_once)
+                network(shown(block.to(device), prepare)).float().cpu()
+                for block in blocks_of_rows(inputs, rows_at_once)
             ]
     finally:
         network.train(was_training)

@@ -1,7 +1,8 @@
 """The training loop: the one way in which networks are fitted.
 
-The data lie in one tensor on the device, as they are (pictures as uint8); each batch is taken by its rows, augmented,
-prepared (say, normalised) and shown to the network. In a batch with rows n of weights w_n the loss is
+The data lie in one tensor on the device, as they are (pictures as uint8), or in files where they are too big for that;
+each batch is taken by its rows, augmented, prepared (say, normalised) and shown to the network. In a batch with rows n
+of weights w_n the loss is
 
     sum_n w_n loss_n / sum_n w_n,      w_n = class_weight[target_n] * sample_weight_n,
 
@@ -21,6 +22,7 @@ import torch
 from jaxtyping import Float, Int, Num
 from torch import Tensor, nn
 
+from polylogit.data.stored_pictures import StoredPictures
 from polylogit.errors import DivergenceError
 from polylogit.fitting.averaging import AveragedWeights
 from polylogit.fitting.checkpoint import Checkpoint
@@ -42,11 +44,11 @@ __all__ = ["fit_network"]
 
 def fit_network(
     network: nn.Module,
-    inputs: Num[Tensor, "N ..."],
+    inputs: Num[Tensor, "N ..."] | StoredPictures,
     targets: Int[Tensor, " N"],
     *,
     options: TrainingOptions,
-    validation: tuple[Tensor, Tensor] | None = None,
+    validation: tuple[Tensor | StoredPictures, Tensor] | None = None,
     class_weight: Float[Tensor, " K"] | None = None,
     sample_weight: Float[Tensor, " rows"] | None = None,
     prepare: Callable[[Tensor], Tensor] | None = None,
@@ -60,7 +62,7 @@ def fit_network(
 
     Args:
         network: Any module from prepared inputs to logits (N, K).
-        inputs: Rows of any dtype, in memory once and as they are.
+        inputs: Rows of any dtype, in memory once and as they are; or pictures that stay in their files.
         targets: Class indices in [0, K).
         options: How to fit.
         validation: Inputs and targets of rows that are not trained on: judged after every epoch.
@@ -129,7 +131,7 @@ class _Fit:
         rows: TrainingRows,
         classes: int,
         options: TrainingOptions,
-        validation: tuple[Tensor, Tensor] | None,
+        validation: tuple[Tensor | StoredPictures, Tensor] | None,
         device: torch.device,
         checkpoint: Checkpoint | None,
         observers: Sequence[FitObserver],
@@ -201,17 +203,17 @@ class _Fit:
             whole = len(self.batches) == 1 and options.batch_size == "all"
             order = None if whole else torch.randperm(self.count).to(self.device)
             losses = EpochLoss(self.device)
-            for index, (first, last) in enumerate(self.batches):
+            chosen = [slice(first, last) if order is None else order[first:last] for first, last in self.batches]
+            for index, (rows, inputs) in enumerate(zip(chosen, self.rows.batches(chosen), strict=True)):
                 step = state.epoch * len(self.batches) + index
                 factor = learning_rate_factor(
                     options.schedule, step, options.epochs * len(self.batches), options.warmup_fraction
                 )
                 for group in self.optimizer.param_groups:
                     group["lr"] = options.learning_rate * factor
-                chosen = slice(first, last) if order is None else order[first:last]
-                losses.add(index, *self._step(chosen, last - first), options.learning_rate * factor)
+                losses.add(index, *self._step(rows, inputs), options.learning_rate * factor)
                 for observer in self.observers:
-                    observer.stepped(last)
+                    observer.stepped(self.batches[index][1])
                 if interrupt.asked:
                     return None
             losses.check()
@@ -230,10 +232,10 @@ class _Fit:
         self._note(record)
         return record
 
-    def _step(self, chosen: Tensor | slice, count: int) -> tuple[Tensor | float, Tensor | float]:
+    def _step(self, chosen: Tensor | slice, inputs: Tensor) -> tuple[Tensor | float, Tensor | float]:
         """One step; gives the sum of weighted losses and the sum of weights, before the step."""
         rows, options = self.rows, self.options
-        inputs, targets = rows.batch(chosen), rows.targets[chosen]
+        inputs, targets, count = rows.shown(inputs), rows.targets[chosen], len(inputs)
         weights = None if rows.sample_weight is None else rows.sample_weight[chosen]
         weight: Tensor | float = float(count)
         if rows.class_weight is not None or weights is not None:

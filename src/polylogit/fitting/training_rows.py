@@ -3,7 +3,7 @@
 Owns the way from rows to the batches that the network is trained on. What is done with a batch is the loop's business.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int, Num
 from torch import Tensor
 
+from polylogit.data.stored_pictures import StoredPictures
 from polylogit.errors import DataError, RecipeError
 from polylogit.fitting.forward import shown
 from polylogit.fitting.options import TrainingOptions
@@ -23,7 +24,7 @@ class TrainingRows:
     """Rows on the device, and how they become what the network sees.
 
     Args:
-        inputs: Rows of any dtype, as they are.
+        inputs: Rows of any dtype, as they are; or pictures that stay in their files.
         targets: Their class indices.
         class_weight: Weight of each class; None: 1.
         sample_weight: Weight of each row; None: 1.
@@ -31,7 +32,7 @@ class TrainingRows:
         augment: Changes a batch of inputs at random before it is prepared.
     """
 
-    inputs: Num[Tensor, "N ..."]
+    inputs: Num[Tensor, "N ..."] | StoredPictures
     targets: Int[Tensor, " N"]
     class_weight: Float[Tensor, " K"] | None
     sample_weight: Float[Tensor, " rows"] | None
@@ -42,19 +43,25 @@ class TrainingRows:
         """The same rows on a device."""
         return replace(
             self,
-            inputs=self.inputs.to(device),
+            inputs=self.inputs if isinstance(self.inputs, StoredPictures) else self.inputs.to(device),
             targets=self.targets.to(device),
             class_weight=None if self.class_weight is None else self.class_weight.to(device),
             sample_weight=None if self.sample_weight is None else self.sample_weight.to(device),
         )
 
-    def batch(self, rows: Tensor | slice) -> Tensor:
-        """What the network sees of some rows: augmented and prepared."""
-        # Copying whole rows is many times faster than indexing, which looks at every value's place.
-        inputs = self.inputs[rows] if isinstance(rows, slice) else torch.index_select(self.inputs, 0, rows)
-        if self.augment is not None:
-            inputs = self.augment(inputs)
-        return shown(inputs, self.prepare)
+    def batches(self, chosen: Sequence[Int[Tensor, " _"] | slice]) -> Iterator[Num[Tensor, "_ ..."]]:
+        """The inputs of one choice of rows after another, on the device, as they are."""
+        if isinstance(self.inputs, StoredPictures):
+            for batch in self.inputs.batches([rows if isinstance(rows, slice) else rows.cpu() for rows in chosen]):
+                yield batch.to(self.targets.device)
+            return
+        for rows in chosen:
+            # Copying whole rows is many times faster than indexing, which looks at every value's place.
+            yield self.inputs[rows] if isinstance(rows, slice) else torch.index_select(self.inputs, 0, rows)
+
+    def shown(self, inputs: Num[Tensor, "M ..."]) -> Num[Tensor, "M ..."]:
+        """What the network sees of a batch: augmented and prepared."""
+        return shown(inputs if self.augment is None else self.augment(inputs), self.prepare)
 
 
 def batch_bounds(count: int, batch_size: int | Literal["all"]) -> list[tuple[int, int]]:

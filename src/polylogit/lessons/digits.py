@@ -84,7 +84,7 @@ def digit_rows(digits: tuple[int, ...]) -> tuple[Float[Tensor, "N 784"], Int[Ten
     """
     source = open_named_pictures("mnist")
     train = source.own_split.train if source.own_split is not None else slice(None)
-    pixels, labels = source.pictures.pixels[train], source.targets[train]
+    pixels, labels = source.read()[train], source.targets[train]
     chosen = [labels == digit for digit in digits]
     inputs = torch.cat([pixels[rows] for rows in chosen]).flatten(1).float() / 255
     targets = torch.cat([torch.full((int(rows.sum()),), index) for index, rows in enumerate(chosen)])

@@ -10,6 +10,7 @@ import polars as pl
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from polylogit.data.stored_pictures import StoredPictures
 from polylogit.evaluation import ColumnImportance, Evaluation, Summary, TemperatureFit
 
 __all__ = ["Coefficients", "ReportData"]
@@ -69,7 +70,7 @@ class ReportData:
     temperature: float = 1.0
     calibration: TemperatureFit | None = None
     history: Sequence[Mapping[str, int | float | None]] = ()
-    pictures: UInt8[Tensor, "N C H W"] | None = None
+    pictures: UInt8[Tensor, "N C H W"] | StoredPictures | None = None
     table: pl.DataFrame | None = None
     row_numbers: Int[Tensor, " N"] | None = None
     coefficients: Coefficients | None = None

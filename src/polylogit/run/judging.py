@@ -17,6 +17,7 @@ from polylogit.data.picture_sources import open_pictures
 from polylogit.data.pictures import PictureEncoder
 from polylogit.data.sources import open_source
 from polylogit.data.split import stratified_split
+from polylogit.data.stored_pictures import StoredPictures
 from polylogit.evaluation import Evaluation, evaluate_logits, summarise_logits
 from polylogit.prediction import notes_on_table
 from polylogit.problem import targets_by_name
@@ -131,7 +132,7 @@ def _judge_pictures(
         )
     if split is not None:
         rows = split.test
-    pixels = source.pictures.pixels[rows]
+    pixels = source.pixels[rows]
     return _judgement(
         source.name,
         model_path,
@@ -152,7 +153,7 @@ def _judgement(
     logits: Float[Tensor, "N K"],
     targets: Int[Tensor, " N"],
     *,
-    rows: pl.DataFrame | UInt8[Tensor, "N C H W"],
+    rows: pl.DataFrame | UInt8[Tensor, "N C H W"] | StoredPictures,
     row_numbers: Int[Tensor, " N"],
     notes: tuple[str, ...],
     report: Path | None,
