@@ -1,29 +1,32 @@
-"""Time to a relative objective gap of 1e-4 for softmax regression, beside every peer, on the same machine in one run.
+"""Time to a relative objective gap of 1e-4 for softmax regression, beside every peer, on the same machine.
 
-    python benchmarks/solver.py [--quick] [--problem NAME ...] [--method NAME ...]
+    python benchmarks/solver.py [--search] [--problem NAME ...] [--method NAME ...] [--quick]
 
-Claim: `SoftmaxRegression` reaches the optimum of scikit-learn's multinomial objective first. For each problem the
-optimum's lower bound is certified at 1e-6; then each method fits, and the objective of the coefficients it returned is
-computed in float64. polylogit runs at its default tolerance. Peers start loose and are tightened, setting by setting,
-until they are within 1e-4: only the setting that gets there is timed, so no peer pays for its search. Every method has
-a process of its own; the BLAS variables OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE, which some machines set, are taken out
-of its environment. snapml fits one class against the rest, another objective: it is timed where
-installed, never judged.
+Claim: `SoftmaxRegression` reaches the optimum of scikit-learn's multinomial objective first. polylogit runs at its
+default tolerance. A peer runs at the loosest setting that gets within 1e-4 of the optimum, judged by the float64
+objective of the coefficients that it returned against a lower bound that is certified to 1e-6. `--search` finds those
+settings, on a machine as busy as it likes, and keeps them; a timed run then takes the kept ones and checks them anew,
+so no peer pays for its search. A peer that has had 60 seconds for one fit (in a search: 60 on each core) is recorded
+as out of time and not asked again until the next search. Every method has a process of its own; the BLAS variables
+OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE, which some machines set, are taken out of its environment. snapml fits one
+class against the rest, another objective: it is timed, never judged.
 
-Writes benchmarks/results/solver.json and solver.md. Peak memory is what a fit adds to the process with the data in it.
+Merges into benchmarks/results/solver.json and solver.md, each entry with its date; another machine starts a new page.
+Peak memory is what a fit adds to the process with the data in it.
 """
 
 import argparse
 import gzip
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -31,13 +34,15 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
+from timing import RESULTS, machine
 
 Rows = np.ndarray | sparse.csr_array
 Data = tuple[Rows, np.ndarray]
 Maker = Callable[[float], Any]
-RESULTS = Path(__file__).parent / "results"
+Entry = dict[str, Any]
 GAP = 1e-4
-SECONDS_A_METHOD = 240
+SECONDS_A_FIT = 60
+SECONDS_OF_REPEATS = 20
 
 
 def pictures(name: str) -> Data:
@@ -171,17 +176,24 @@ class TorchLBFGS:
         return self
 
 
+def tolerances(make: Callable[[float], Maker], *values: float) -> dict[str, Callable[[], Maker]]:
+    """A peer at each tolerance, loosest first, by the setting's name."""
+    return {f"tol={value:g}": lambda value=value: make(value) for value in values}
+
+
 LADDER = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
 METHODS = {
-    "polylogit": [lambda: polylogit(GAP)],
-    "scikit-learn lbfgs": [lambda t=t: scikit_learn("lbfgs", t) for t in LADDER],
-    "scikit-learn newton-cg": [lambda t=t: scikit_learn("newton-cg", t) for t in LADDER],
-    "scikit-learn newton-cholesky": [lambda t=t: scikit_learn("newton-cholesky", t) for t in LADDER],
-    "scikit-learn saga": [lambda t=t: scikit_learn("saga", t, 2_000) for t in LADDER],
-    "scikit-learn-intelex": [lambda t=t: intelex(t) for t in LADDER],
-    "torch LBFGS": [lambda n=n: lambda C: TorchLBFGS(C, n) for n in (25, 50, 100, 200, 400, 800, 1600)],
-    "snapml (one against rest)": [lambda: snapml(1e-4)],
-    "reference": [lambda: polylogit(1e-6)],
+    "polylogit": tolerances(polylogit, GAP),
+    "scikit-learn lbfgs": tolerances(lambda t: scikit_learn("lbfgs", t), *LADDER),
+    "scikit-learn newton-cg": tolerances(lambda t: scikit_learn("newton-cg", t), *LADDER),
+    "scikit-learn newton-cholesky": tolerances(lambda t: scikit_learn("newton-cholesky", t), *LADDER),
+    "scikit-learn saga": tolerances(lambda t: scikit_learn("saga", t, 2_000), *LADDER),
+    "scikit-learn-intelex": tolerances(intelex, *LADDER),
+    "torch LBFGS": {
+        f"max_iter={n}": lambda n=n: lambda C: TorchLBFGS(C, n) for n in (25, 50, 100, 200, 400, 800, 1600)
+    },
+    "snapml (one against rest)": tolerances(snapml, 1e-3),
+    "reference": tolerances(polylogit, 1e-6),
 }
 
 
@@ -221,48 +233,69 @@ def fitted(make: Maker, C: float, X: Rows, y: np.ndarray) -> tuple[Any, float, f
     return model, seconds, extra, sorted({w.category.__name__ for w in caught})
 
 
-def measure(problem: str, method: str, target: float, repeats: int) -> dict[str, Any]:
-    """One method on one problem, in this process: the first setting that reaches the target, timed."""
+def measure(problem: str, method: str, target: float, first: str, repeats: int) -> None:
+    """Print, in this process, what each setting from the first on gives, until one reaches the target; time that one.
+
+    A last word without "reached" is that of a process that was stopped.
+    """
     from threadpoolctl import threadpool_info
 
     load, C = PROBLEMS[problem]
     X, y = load()
-    for setting, make in enumerate(METHODS[method]):
+    settings = list(METHODS[method])
+    for position, setting in enumerate(settings[settings.index(first) if first in settings else 0 :]):
         try:
-            maker = make()
+            maker = METHODS[method][setting]()
         except ImportError:
-            return {"skipped": "not installed"}
-        if setting == 0:
+            print(json.dumps({"skipped": "not installed"}))
+            return
+        print(json.dumps({"setting": setting}), flush=True)
+        if position == 0:
             fitted(maker, 1.0, *gaussian(60, 4, 3))  # what a library loads when first used is not its solver's time
-        model, seconds, extra, told = fitted(maker, C, X, y)
+        if not repeats:
+            limit_cpu_seconds()
+        try:
+            model, seconds, extra, told = fitted(maker, C, X, y)
+        except (TypeError, ValueError, MemoryError) as error:
+            print(json.dumps({"skipped": f"{type(error).__name__}: {error}"}))
+            return
         reached = None if "rest" in method else objective(model, X, y, C)
-        answer = {"objective": reached, "seconds": [seconds], "extra_mb": extra, "warnings": told, "setting": setting}
+        answer = {"setting": setting, "objective": reached, "seconds": [seconds], "extra_mb": extra, "warnings": told}
         answer["gap_certified"] = getattr(model, "optimality_gap_", None)
         answer["data_mb"] = (X.data.nbytes + X.indices.nbytes if sparse.issparse(X) else X.nbytes) / 2**20
-        answer["blas"] = sorted({f"{i['internal_api']} {i.get('architecture', '')}" for i in threadpool_info()})
-        print(json.dumps(answer), flush=True)
+        answer["blas"] = sorted({f"{i['internal_api']} {i.get('architecture', '')}".strip() for i in threadpool_info()})
         if reached is None or reached <= target:
             break
-    for _ in range(repeats - 1):
+    for _ in range(min(repeats, 1 + int(SECONDS_OF_REPEATS / seconds)) - 1):
         answer["seconds"].append(fitted(maker, C, X, y)[1])
-    return answer
+    print(json.dumps(answer | {"reached": reached is None or reached <= target}), flush=True)
 
 
-def in_a_process(problem: str, method: str, target: float, repeats: int) -> dict[str, Any]:
-    """The last thing that a process of its own said before it ended or ran out of time."""
+def limit_cpu_seconds() -> None:
+    """From here on, one fit's worth of seconds on every core, where the system can count them."""
+    with suppress(ImportError):
+        import resource
+
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        seconds = int(used.ru_utime + used.ru_stime) + SECONDS_A_FIT * (os.cpu_count() or 1)
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+
+
+def in_a_process(problem: str, method: str, target: float, first: str = "", repeats: int = 0) -> Entry:
+    """The last thing that a process of its own said before it ended or ran out of time; no repeats is a search."""
     environment = {k: v for k, v in os.environ.items() if k not in {"OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"}}
-    arguments = ["--child", problem, method, repr(target), str(repeats)]
+    arguments = ["--child", problem, method, repr(target), first, str(repeats)]
     child = subprocess.Popen([sys.executable, __file__, *arguments], stdout=subprocess.PIPE, text=True, env=environment)
     try:
-        out, _ = child.communicate(timeout=SECONDS_A_METHOD)
-        ended = child.returncode == 0
+        out, _ = child.communicate(timeout=SECONDS_A_FIT + SECONDS_OF_REPEATS + 30 if repeats else None)
     except subprocess.TimeoutExpired:
         child.kill()
         out, _ = child.communicate()
-        ended = False
-    lines = out.strip().splitlines()
-    answer = json.loads(lines[-1]) if lines else {"skipped": "failed or out of time before its first answer"}
-    return answer | {"ended": ended}
+    said = [json.loads(line) for line in out.strip().splitlines()]
+    answer: Entry = said[-1] if said else {"skipped": "failed before its first fit"}
+    if "skipped" not in answer and "reached" not in answer:
+        answer["out_of_time"] = SECONDS_A_FIT
+    return answer | {"taken": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")}
 
 
 def installed(package: str) -> str | None:
@@ -273,59 +306,92 @@ def installed(package: str) -> str | None:
         return None
 
 
+def kept() -> dict[str, Any]:
+    """The page so far, if it is this machine's; of another machine's only the settings."""
+    page = {"name": "solver", "gap": GAP, "machine": machine(), "problems": {}}
+    page["machine"] |= {package: installed(package) for package in ("scikit-learn-intelex", "snapml")}
+    path = RESULTS / "solver.json"
+    if path.exists():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        page["problems"] = before["problems"]
+        if before["machine"]["cpu"] != page["machine"]["cpu"]:
+            for entries in page["problems"].values():
+                known = {method: entry.get("setting", "") for method, entry in entries["methods"].items()}
+                entries["methods"] = {method: {"setting": setting} for method, setting in known.items()}
+    return page
+
+
+def line(problem: str, method: str, entry: Entry, optimum: float) -> str | None:
+    """A row of the table; None where only a setting is known."""
+    if "skipped" in entry:
+        return f"| {problem} | {method} | | | | | | | {entry['skipped']} |"
+    if "out_of_time" in entry:
+        when = entry["taken"]
+        return f"| {problem} | {method} | {entry['setting']} | 1 | > {SECONDS_A_FIT} | | | | out of time, {when} |"
+    if not entry.get("seconds"):
+        return None
+    times = entry["seconds"]
+    gap = None if entry["objective"] is None else entry["objective"] / optimum - 1
+    notes = ["another objective"] if gap is None else [] if gap <= GAP else ["did not get there"]
+    shown = "" if gap is None else f"{gap:.1e}"
+    extra = "" if entry["extra_mb"] is None else f"{entry['extra_mb']:.0f} ({entry['data_mb']:.0f})"
+    return (
+        f"| {problem} | {method} | {entry['setting']} | {len(times)} | {statistics.median(times):.4g} | "
+        f"{min(times):.4g} to {max(times):.4g} | {shown} | {extra} | "
+        f"{', '.join([*notes, *entry['warnings'], entry['taken']])} |"
+    )
+
+
+def write(page: dict[str, Any]) -> None:
+    """The page as JSON and as Markdown."""
+    heads = ("problem", "method", "setting", "n", "median s", "spread s", "gap", "extra MiB (data MiB)", "")
+    lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
+    for problem, entries in page["problems"].items():
+        told = (line(problem, m, entries["methods"].get(m, {}), entries["optimum_lower_bound"]) for m in METHODS)
+        lines += [row for row in told if row]
+    facts = "; ".join(f"{key} {value}" for key, value in page["machine"].items())
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "solver.json").write_text(json.dumps(page, indent=1) + "\n", encoding="utf-8")
+    title = f"# Softmax regression: seconds to a relative gap of {GAP:g}\n\n"
+    (RESULTS / "solver.md").write_text(title + facts + ".\n\n" + "\n".join(lines) + "\n", encoding="utf-8")
+
+
 def main() -> None:
-    """Measure every method on every problem, and tell."""
+    """Search, or measure every method on every problem, and tell."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="three small problems, one repeat")
+    parser.add_argument("--quick", action="store_true", help="three small problems, one repeat; writes nothing")
+    parser.add_argument("--search", action="store_true", help="find the peers' settings; times nothing")
     parser.add_argument("--problem", action="append", help=f"one of {', '.join(PROBLEMS)}; may be given again")
     parser.add_argument("--method", action="append", help=f"one of {', '.join(METHODS)}; may be given again")
-    parser.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--child", nargs=5, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        problem, method, target, repeats = options.child
-        print(json.dumps(measure(problem, method, float(target), int(repeats))))
+        problem, method, target, first, repeats = options.child
+        measure(problem, method, float(target), first, int(repeats))
         return
-    problems = options.problem or (QUICK if options.quick else list(PROBLEMS))
-    methods = [m for m in options.method or METHODS if m != "reference"]
-    packages = ("polylogit", "torch", "numpy", "scipy", "scikit-learn", "scikit-learn-intelex", "snapml")
-    machine = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        machine["processor"] = next(
-            line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")
-        )
-    results = {"machine": machine, "versions": {p: installed(p) for p in packages}, "gap": GAP, "problems": {}}
-    table = ["| problem | method | n | median s | spread s | measured gap | extra MB (data MB) | |", "|" + " --- |" * 8]
-    print(json.dumps(results["machine"]), json.dumps(results["versions"]))
-    for problem in problems:
-        reference = in_a_process(problem, "reference", 0.0, 1)
-        optimum = reference["objective"] / (1 + reference["gap_certified"])
-        rows = results["problems"][problem] = {"optimum_lower_bound": optimum, "methods": {}}
-        for method in methods:
-            repeats = 1 if options.quick else 20 if problem in SMALL else 3
-            answer = rows["methods"][method] = in_a_process(problem, method, optimum * (1 + GAP), repeats)
-            if "skipped" in answer:
-                line = f"| {problem} | {method} | | | | | | {answer['skipped']} |"
-            else:
-                times = answer["seconds"]
-                gap = None if answer["objective"] is None else answer["objective"] / optimum - 1
-                answer["gap"] = gap
-                note = "another objective" if gap is None else "" if gap <= GAP else "did not get there"
-                note += ", out of time" * (not answer["ended"]) + "".join(f", {w}" for w in answer["warnings"])
-                shown = "" if gap is None else f"{gap:.1e}"
-                extra = "" if answer["extra_mb"] is None else f"{answer['extra_mb']:.0f} ({answer['data_mb']:.0f})"
-                line = (
-                    f"| {problem} | {method} | {len(times)} | {statistics.median(times):.4g} | "
-                    f"{min(times):.4g} .. {max(times):.4g} | {shown} | {extra} | {note.strip(', ')} |"
-                )
-            table.append(line)
-            print(line, flush=True)
-    if not options.quick:
-        RESULTS.mkdir(exist_ok=True)
-        (RESULTS / "solver.json").write_text(json.dumps(results, indent=1) + "\n")
-        heading = f"# Softmax regression: seconds to a relative gap of {GAP:g}\n\n"
-        facts = json.dumps(machine) + "\n\n" + json.dumps(results["versions"]) + "\n\n"
-        (RESULTS / "solver.md").write_text(heading + facts + "\n".join(table) + "\n")
+    for problem in options.problem or (QUICK if options.quick else list(PROBLEMS)):
+        optimum = kept()["problems"].get(problem, {}).get("optimum_lower_bound")
+        if optimum is None:
+            reference = in_a_process(problem, "reference", 0.0, repeats=1)
+            optimum = reference["objective"] / (1 + reference["gap_certified"])
+        for method in [m for m in options.method or METHODS if m != "reference"]:
+            before = kept()["problems"].get(problem, {}).get("methods", {}).get(method, {})
+            if "out_of_time" in before and not options.search:
+                continue
+            repeats = 0 if options.search else 1 if options.quick else 20 if problem in SMALL else 3
+            first = "" if options.search else before.get("setting", "")
+            answer = in_a_process(problem, method, optimum * (1 + GAP), first, repeats)
+            if options.search:
+                answer = {k: v for k, v in answer.items() if k not in {"seconds", "extra_mb", "data_mb"}}
+            print(
+                line(problem, method, answer, optimum) or f"| {problem} | {method} | {answer['setting']} |", flush=True
+            )
+            if not options.quick:
+                page = kept()
+                entries = page["problems"].setdefault(problem, {"methods": {}})
+                entries["optimum_lower_bound"] = optimum
+                entries["methods"][method] = answer
+                write(page)
 
 
 if __name__ == "__main__":
