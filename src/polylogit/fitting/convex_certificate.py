@@ -84,7 +84,10 @@ def gap_by_mixture(
     mixed_in = ((share - (1 - theta) * mean) / theta).clamp_min(0)
     mixed_in = mixed_in / mixed_in.sum()
     to_mixed = mixed_in[:, None] * sums_by_class[:, :slopes].sum(0) - sums_by_class[:, :slopes] - pulled[:, :slopes]
-    entropy = float(problem.omega @ torch.special.entr(probabilities).sum(0).double())
+    entropy = sum(
+        float(problem.omega[block] @ torch.special.entr(probabilities[:, block]).sum(0).double())
+        for block in problem.blocks()
+    )
     return (
         float((certain + theta * to_mixed).square().sum()) / (2 * ridge)
         - theta * float((to_mixed * weight[:, :slopes]).sum())

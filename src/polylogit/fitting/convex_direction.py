@@ -121,11 +121,16 @@ def step_length(
     observed = moved.gather(0, problem.targets[None])[0]
 
     def slope_and_curvature(length: float) -> tuple[float, float]:
-        probabilities = torch.softmax(torch.add(logits, moved, alpha=length), 0)
-        mean = (probabilities * moved).sum(0)
-        variance = (probabilities * (moved - mean).square()).sum(0)
-        slope = float(problem.omega @ (mean - observed).double()) + linear + length * quadratic
-        return slope, float(problem.omega @ variance.double()) + quadratic
+        slope = logits.new_tensor(linear + length * quadratic, dtype=torch.float64)
+        curvature = logits.new_tensor(quadratic, dtype=torch.float64)
+        for block in problem.blocks():
+            some, omega = moved[:, block], problem.omega[block]
+            probabilities = torch.softmax(torch.add(logits[:, block], some, alpha=length), 0)
+            mean = (probabilities * some).sum(0)
+            variance = (probabilities * (some - mean).square()).sum(0)
+            slope += omega @ (mean - observed[block]).double()
+            curvature += omega @ variance.double()
+        return float(slope), float(curvature)
 
     at_start = float((gradient * direction.step).sum())
     if not at_start < 0:
@@ -171,16 +176,21 @@ def settled_intercepts(
     """
     shift = torch.zeros_like(shares)
     for _ in range(most_rounds):
-        probabilities = torch.softmax(logits + shift.to(logits.dtype)[:, None], 0)
-        mean = (probabilities.double() @ problem.omega).clamp_min(1e-300)
+        mean, products = torch.zeros_like(shares), torch.zeros(len(shares), len(shares), dtype=torch.float64)
+        products = products.to(shares.device)
+        for block in problem.blocks():
+            probabilities = torch.softmax(logits[:, block] + shift.to(logits.dtype)[:, None], 0)
+            weighted = probabilities * problem.omega[block]
+            mean += weighted.sum(1)
+            products += weighted @ probabilities.double().T
+        mean.clamp_min_(1e-300)
         excess = float((mean / shares - 1).abs().max())
         if excess <= tolerance:
             break
         if excess > 0.1:
             shift += (shares / mean).log()
         else:
-            weighted = probabilities * problem.omega.to(probabilities.dtype)
-            hessian = mean.diag() - (weighted @ probabilities.T).double() + 1 / len(mean)
+            hessian = mean.diag() - products + 1 / len(mean)
             shift += torch.linalg.lstsq(hessian, (shares - mean)[:, None]).solution[:, 0]
         shift -= shift.mean()
     return shift

@@ -12,6 +12,7 @@ slopes) are taken in float64. This module knows the function; how to descend it 
 Source: Bishop (2006), "Pattern Recognition and Machine Learning", equations 4.108 to 4.110.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +22,8 @@ from torch import Tensor
 from polylogit.fitting.convex_design import Design
 
 __all__ = ["Problem"]
+
+_NUMBERS_A_BLOCK = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -46,13 +49,20 @@ class Problem:
         """lambda; 0 without a penalty."""
         return float(self.penalty[0])
 
-    def losses(self, logits: Float[Tensor, "K N"]) -> Float[Tensor, " N"]:
-        """Cross-entropy of each row."""
-        return torch.logsumexp(logits, 0) - logits.gather(0, self.targets[None])[0]
+    def blocks(self) -> Iterator[slice]:
+        """The rows in blocks whose logits stay in a cache: sums over rows need no second array of K x N."""
+        rows = max(1024, _NUMBERS_A_BLOCK // self.classes)
+        for start in range(0, self.design.rows, rows):
+            yield slice(start, start + rows)
 
     def objective(self, weight: Float[Tensor, "K D1"], logits: Float[Tensor, "K N"]) -> float:
         """F at weights whose logits are known."""
-        return float(self.omega @ self.losses(logits).double() + 0.5 * (self.penalty * weight.square()).sum())
+        total = 0.5 * (self.penalty * weight.square()).sum()
+        for block in self.blocks():
+            some = logits[:, block]
+            losses = torch.logsumexp(some, 0) - some.gather(0, self.targets[None, block])[0]
+            total += self.omega[block] @ losses.double()
+        return float(total)
 
     def residuals(self, probabilities: Float[Tensor, "K N"]) -> Float[Tensor, "K N"]:
         """omega_n (p_n - y_n)."""
