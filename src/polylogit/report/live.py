@@ -24,7 +24,7 @@ MOST_ROWS = 40
 
 SECONDS_BETWEEN_DRAWINGS = 0.1
 
-_WIDTHS = {"epoch": 9, "loss": 9, "validation loss": 17, "accuracy": 10, "learning rate": 15, "time": 10}
+_WIDTHS = {"epoch": 9, "loss": 9, "validation loss": 17, "accuracy": 10, "learning rate": 15, "time": 12}
 
 
 def duration(seconds: float) -> str:
@@ -57,7 +57,7 @@ def epoch_row(record: EpochRecord, epochs: int, *, best: bool) -> Text:
 
     Example:
         >>> print(epoch_row(EpochRecord(1, 0.5, 0.01, 100.0, 2.0, 0.4, 0.875), 12, best=True))
-             1/12   0.5000           0.4000    0.8750           0.01     2.0 s
+             1/12   0.5000           0.4000    0.8750           0.01       2.0 s
     """
     style = "bold green" if best else ""
     cells = {
