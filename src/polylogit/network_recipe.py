@@ -22,7 +22,10 @@ __all__ = [
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+PictureViews = Literal["one", "mirror", "cross", "mirror-cross"]
 Each = Count | Annotated[tuple[Count, ...], Field(min_length=1)]
+NoneOrMore = Annotated[int, Field(ge=0)]
+EachOrNone = NoneOrMore | Annotated[tuple[NoneOrMore, ...], Field(min_length=1)]
 
 
 class Section(BaseModel):
@@ -57,9 +60,14 @@ class CnnModel(Section):
     kernel_sizes: Each = Field(default=(5, 3, 3), description="Side of the kernels, for all stages or one each.")
     strides: Each = Field(default=(2, 1, 1), description="Stride of the convolutions, for all stages or one each.")
     pools: Each = Field(default=(1, 2, 2), description="Side of the pooling windows, for all stages or one each.")
+    blocks: EachOrNone = Field(default=0, description="Residual blocks after the stages, for all or one each.")
     padding: Literal["same", "valid"] = Field(default="same", description="same: convolutions keep the sides.")
     batch_norm: bool = Field(default=True, description="Whether each stage normalises its channels.")
     dropout: Share = Field(default=0.0, description="The share of the last layer's inputs set to zero in training.")
+    views: PictureViews = Field(
+        default="one",
+        description="What is judged and averaged: the picture; its mirror image too; itself and moved by a pixel.",
+    )
 
 
 class ResidualModel(Section):
@@ -71,6 +79,10 @@ class ResidualModel(Section):
     widths: tuple[Count, ...] = Field(default=(64, 128), min_length=1, description="Channels of each stage.")
     blocks: Annotated[int, Field(ge=0)] = Field(default=1, description="Residual blocks in each stage.")
     dropout: Share = Field(default=0.0, description="The share of the last layer's inputs set to zero in training.")
+    views: PictureViews = Field(
+        default="one",
+        description="What is judged and averaged: the picture; its mirror image too; itself and moved by a pixel.",
+    )
 
 
 class NetworkTraining(Section):

@@ -37,6 +37,7 @@ from polylogit.fitting.observer import FitObserver
 from polylogit.fitting.options import TrainingOptions
 from polylogit.model_header import NetworkSpec
 from polylogit.networks import KINDS, LinearNetwork
+from polylogit.networks.views import judging_one_view
 from polylogit.problem import Problem
 from polylogit.recipe import MlpRecipe, NetworkRecipe, Recipe
 
@@ -224,22 +225,23 @@ def _network_model(
     refuse_network_too_big(partial(KINDS[spec.kind], **spec.options), options, device, f"model {spec.kind}")
     network, spec = new_network(problem, recipe)
     prepare = problem.encoder.prepare if isinstance(problem.encoder, PictureEncoder) else None
-    fit = fit_network(
-        network,
-        problem.inputs[fitted],
-        targets,
-        options=options,
-        validation=(held_out_inputs, held_out_targets) if len(held_out) else None,
-        class_weight=balanced_class_weight(targets, classes) if training.class_weight == "balanced" else None,
-        prepare=prepare,
-        augment=_augmentation(problem, recipe),
-        device=device,
-        on_epoch=on_progress,
-        observers=place.observers if place.history is None else (HistoryFile(place.history), *place.observers),
-        checkpoint=None
-        if place.checkpoint is None
-        else Checkpoint(place.checkpoint, _identity(problem, recipe), resume=place.resume),
-    )
+    with judging_one_view(network):
+        fit = fit_network(
+            network,
+            problem.inputs[fitted],
+            targets,
+            options=options,
+            validation=(held_out_inputs, held_out_targets) if len(held_out) else None,
+            class_weight=balanced_class_weight(targets, classes) if training.class_weight == "balanced" else None,
+            prepare=prepare,
+            augment=_augmentation(problem, recipe),
+            device=device,
+            on_epoch=on_progress,
+            observers=place.observers if place.history is None else (HistoryFile(place.history), *place.observers),
+            checkpoint=None
+            if place.checkpoint is None
+            else Checkpoint(place.checkpoint, _identity(problem, recipe), resume=place.resume),
+        )
     calibration = None
     if calibrated:
         logits = network_logits(network, held_out_inputs, prepare=prepare)

@@ -53,12 +53,14 @@ OF_PICTURES = {
     "augmentation.shift": {"augmentation": {"shift": 2}},
     "augmentation.cutout": {"augmentation": {"cutout": 3}},
     "model.dropout": {"model": {"dropout": 0.5}},
+    "model.views": {"model": {"views": "cross"}},
 }
 OF_THE_CNN = {
     "model.widths": {"model": {"widths": [4]}},
     "model.kernel_sizes": {"model": {"kernel_sizes": 5}},
     "model.strides": {"model": {"strides": 2}},
     "model.pools": {"model": {"pools": 1}},
+    "model.blocks": {"model": {"blocks": 1}},
     "model.padding": {"model": {"padding": "valid"}},
     "model.batch_norm": {"model": {"batch_norm": False}},
 }

@@ -44,4 +44,4 @@ def test_the_inner_matrices_take_orthogonal_steps_of_the_size_of_adamws():
     network(torch.randn(4, 5)).square().sum().backward()
     optimizer.step()
     step = network[1].weight.detach() - before
-    torch.testing.assert_close(step, -0.1 * 0.2 * 8**0.5 * orthogonalised(network[1].weight.grad), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(step, -0.1 * 0.4 * 8**0.5 * orthogonalised(network[1].weight.grad), rtol=1e-4, atol=1e-6)

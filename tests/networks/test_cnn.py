@@ -43,9 +43,21 @@ def test_every_size_of_picture_that_fits_gets_its_logits(form, padding):
         ({"pools": 4}, "too small for 3 stages"),
         ({"strides": 0}, "strides: expected numbers of at least 1"),
         ({"padding": "full"}, 'expected "same" or "valid"'),
+        ({"blocks": -1}, "blocks: expected numbers of at least 0"),
+        ({"blocks": (0, 1)}, "blocks: expected one number or 3"),
+        ({"blocks": 1, "batch_norm": False}, "residual blocks need batch_norm"),
         ({"dropout": -0.1}, "expected a share in"),
     ],
 )
 def test_options_out_of_range_are_refused(options, message):
     with pytest.raises(RecipeError, match=message):
         CnnNetwork(1, 28, 28, 10, **options)
+
+
+def test_residual_blocks_stand_after_the_stages_that_ask_for_them():
+    plain = CnnNetwork(1, 28, 28, 10, widths=(4, 8, 6))
+    network = CnnNetwork(1, 28, 28, 10, widths=(4, 8, 6), blocks=(0, 2, 1))
+    more = sum(parameter.numel() for parameter in network.parameters())
+    more -= sum(parameter.numel() for parameter in plain.parameters())
+    assert more == 2 * (18 * 8**2 + 4 * 8) + (18 * 6**2 + 4 * 6)
+    assert network(torch.rand(2, 1, 28, 28)).shape == (2, 10)

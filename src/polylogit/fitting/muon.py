@@ -16,7 +16,7 @@ __all__ = ["Muon", "orthogonalised"]
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 3
-_SCALE = 0.2
+_SCALE = 0.4
 _EPSILON = 1e-8
 _ADAM_DECAY = 0.99
 
@@ -24,8 +24,10 @@ _ADAM_DECAY = 0.99
 def orthogonalised(matrix: Float[Tensor, "A B"]) -> Float[Tensor, "A B"]:
     """A matrix with nearly the singular vectors of this one and singular values near 1.
 
-    X <- a X + b (X X') X + c (X X')^2 X, from X = matrix / |matrix|, three times: a Newton-Schulz iteration whose
-    coefficients drive singular values fast into a band around 1 instead of slowly to 1 itself.
+    X <- P X with P = a I + b X X' + c (X X')^2, from X = matrix / |matrix|, three times: a Newton-Schulz iteration
+    whose coefficients drive singular values fast into a band around 1 instead of slowly to 1 itself. The polynomials P
+    and the Gram matrix commute, so that (X X') <- P (X X') P, and only the product of all P meets the matrix: two
+    products with its long side instead of six.
 
     Args:
         matrix: Of any size; zeros stay zeros.
@@ -40,15 +42,24 @@ def orthogonalised(matrix: Float[Tensor, "A B"]) -> Float[Tensor, "A B"]:
 
     Source: Jordan et al. (2024), Muon: An optimizer for hidden layers in neural networks, section "Newton-Schulz".
     """
-    first, second, third = _COEFFICIENTS
     tall = matrix.shape[0] > matrix.shape[1]
     turned = matrix.T if tall else matrix
     turned = turned / (turned.norm() + _EPSILON)
-    for _ in range(_ITERATIONS):
-        gram = turned @ turned.T
-        turned = first * turned + (second * gram + third * gram @ gram) @ turned
-    result: Tensor = turned.T if tall else turned
-    return result
+    gram = turned @ turned.T
+    factor = polynomial = _polynomial(gram)
+    for _ in range(_ITERATIONS - 1):
+        gram = polynomial @ gram @ polynomial
+        polynomial = _polynomial(gram)
+        factor = polynomial @ factor
+    result: Tensor = factor @ turned
+    return result.T if tall else result
+
+
+def _polynomial(gram: Float[Tensor, "A A"]) -> Float[Tensor, "A A"]:
+    first, second, third = _COEFFICIENTS
+    polynomial = torch.addmm(gram, gram, gram, beta=second, alpha=third)
+    polynomial.diagonal().add_(first)
+    return polynomial
 
 
 class Muon(torch.optim.Optimizer):
@@ -56,9 +67,9 @@ class Muon(torch.optim.Optimizer):
 
     Groups with `orthogonal=True`, each parameter read as a matrix W (A x B) with one row per output:
 
-        M <- mu M + G,   W <- (1 - lr decay) W - lr 0.2 sqrt(max(A, B)) orthogonalised(G + mu M)
+        M <- mu M + G,   W <- (1 - lr decay) W - lr 0.4 sqrt(max(A, B)) orthogonalised(G + mu M)
 
-    The factor gives a step about the size of AdamW's, so that one learning rate serves both.
+    The factor gives a step about twice the size of AdamW's: measured, and better here than once or four times.
 
     Args:
         groups: Parameter groups with the keys `params`, `orthogonal` and `weight_decay`.
@@ -73,7 +84,7 @@ class Muon(torch.optim.Optimizer):
         >>> bool((weight.diag() < 1).all())
         True
 
-    Source: Jordan et al. (2024), as above; the factor from Liu et al. (2025), Muon is Scalable for LLM Training,
+    Source: Jordan et al. (2024), as above; the root from Liu et al. (2025), Muon is Scalable for LLM Training,
     section 2.2; Loshchilov and Hutter (2019), Decoupled Weight Decay Regularization, algorithm 2.
     """
 

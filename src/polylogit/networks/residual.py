@@ -9,6 +9,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from polylogit.errors import RecipeError
+from polylogit.networks.blocks import ResidualBlock, convolution
+from polylogit.networks.views import mean_over_views, refuse_unknown_views
 
 __all__ = ["ResidualNetwork"]
 
@@ -37,6 +39,7 @@ class ResidualNetwork(nn.Module):
         widths: Channels of each stage.
         blocks: Residual blocks in each stage.
         dropout: The share of the last layer's inputs that is set to zero in training, in [0, 1).
+        views: What is averaged over outside training; see `polylogit.networks.views`.
 
     Raises:
         RecipeError: An option is out of its range, or the pictures are too small for the stages.
@@ -65,8 +68,10 @@ class ResidualNetwork(nn.Module):
         widths: Sequence[int] = (64, 128),
         blocks: int = 1,
         dropout: float = 0.0,
+        views: str = "one",
     ) -> None:
         super().__init__()
+        refuse_unknown_views(views)
         if not widths or stem < 1 or blocks < 0 or any(count < 1 for count in widths):
             raise RecipeError(
                 f"stem, widths and blocks: expected counts of at least 1, got {stem}, {list(widths)} and {blocks}."
@@ -80,36 +85,23 @@ class ResidualNetwork(nn.Module):
                 f"pictures of {height} x {width} pixels are too small for {len(widths)} stages: each needs twice the "
                 "side of the one before. Take fewer widths or larger pictures."
             )
-        layers: list[nn.Module] = [_convolution(channels, stem, stem_kernel, pool=True)]
+        layers: list[nn.Module] = [convolution(channels, stem, stem_kernel, pool=True)]
         before = stem
         for index, after in enumerate(widths):
-            layers.append(_convolution(before, after, 3, pool=index > 0))
-            layers += [_ResidualBlock(after) for _ in range(blocks)]
+            layers.append(convolution(before, after, 3, pool=index > 0))
+            layers += [ResidualBlock(after) for _ in range(blocks)]
             before = after
         self.layers = nn.Sequential(*layers)
+        self.views = views
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(before, classes)
 
     def forward(self, inputs: Float[Tensor, "N C H W"]) -> Float[Tensor, "N K"]:
-        """Logits of the pictures."""
+        """Logits of the pictures; in evaluation mode their mean over the views."""
+        return self._logits(inputs) if self.training else mean_over_views(self._logits, inputs, self.views)
+
+    def _logits(self, inputs: Float[Tensor, "N C H W"]) -> Float[Tensor, "N K"]:
         maps: Tensor = self.layers(inputs)
         features = nn.functional.max_pool2d(maps, (maps.shape[2], maps.shape[3])).flatten(1)
         logits: Tensor = self.linear(self.dropout(features)) * _LOGIT_SCALE
         return logits
-
-
-class _ResidualBlock(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.branch = nn.Sequential(_convolution(width, width, 3), _convolution(width, width, 3))
-
-    def forward(self, maps: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
-        branch: Tensor = self.branch(maps)
-        return maps + branch
-
-
-def _convolution(before: int, after: int, kernel: int, *, pool: bool = False) -> nn.Sequential:
-    """Convolution that keeps the picture's sides, halved by pooling where asked, then normalised and rectified."""
-    convolution = nn.Conv2d(before, after, kernel, padding=kernel // 2, bias=False)
-    halved: list[nn.Module] = [nn.MaxPool2d(2)] if pool else []
-    return nn.Sequential(convolution, *halved, nn.BatchNorm2d(after), nn.ReLU(inplace=True))

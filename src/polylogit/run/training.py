@@ -16,6 +16,7 @@ from polylogit.evaluation import Evaluation, Summary, TemperatureFit, evaluate_l
 from polylogit.fitting.devices import DeviceName
 from polylogit.fitting.observer import FitObserver
 from polylogit.model_header import TrainedOn
+from polylogit.networks.views import judging_one_view, takes_many_views
 from polylogit.problem import picture_problem
 from polylogit.recipe import AnyRecipe
 from polylogit.report import write_report
@@ -167,8 +168,11 @@ def train(
     classifier.save(model_path)
     if fit.whole:
         checkpoint.unlink(missing_ok=True)
-    logits = classifier.logits_of_inputs(problem.inputs)
+    with judging_one_view(fit.network):  # there are many training rows, and their figures are no judgement
+        logits = classifier.logits_of_inputs(problem.inputs)
     test_logits = logits[split.test]
+    if takes_many_views(fit.network):
+        test_logits = classifier.logits_of_inputs(problem.inputs[split.test])
     test_targets = targets[split.test]
     test = evaluate_logits(test_logits, test_targets, problem.class_names)
     uncalibrated = summarise_logits(test_logits * classifier.temperature, test_targets)
