@@ -22,7 +22,7 @@ from polylogit.fitting.loop import fit_network
 from polylogit.fitting.options import TrainingOptions
 from polylogit.networks import CnnNetwork, MlpNetwork
 
-__all__ = ["DOCUMENTS_BATCH", "NETWORKS", "ReluFirst", "documents_epoch", "loops"]
+__all__ = ["DOCUMENTS_BATCH", "NETWORKS", "documents_loop", "loops"]
 
 DOCUMENTS_BATCH = 256
 
@@ -82,7 +82,7 @@ def loops(name: str, pixels: Tensor, targets: Tensor) -> dict[str, Callable[[], 
         Functions that work through the rows once and return seconds.
     """
     built: dict[str, Callable[[], float]] = {
-        "documents": _documents(name, pixels, targets),
+        "documents": documents_loop(name, pixels, targets),
         "polylogit_float32": _polylogit(name, pixels, targets, "float32"),
         "polylogit_auto": _polylogit(name, pixels, targets, "auto"),
     }
@@ -103,27 +103,27 @@ def _loader(pixels: Tensor, targets: Tensor) -> DataLoader[tuple[Tensor, ...]]:
     return DataLoader(rows, batch_size=DOCUMENTS_BATCH, shuffle=True)
 
 
-def documents_epoch(
-    network: nn.Module, optimizer: torch.optim.Optimizer, loader: DataLoader[tuple[Tensor, ...]]
-) -> None:
-    """An epoch of the loop that the documents write."""
-    loss_of = nn.CrossEntropyLoss()
-    for inputs, one_hot in loader:
-        loss = loss_of(network(inputs), one_hot)
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
+def documents_loop(name: str, pixels: Tensor, targets: Tensor) -> Callable[[], float]:
+    """The loop that the documents write, over a float copy of the pictures and one-hot targets.
 
+    Args:
+        name: One of `NETWORKS`.
+        pixels: uint8 pictures, 1 x 28 x 28.
+        targets: Their classes.
 
-def _documents(name: str, pixels: Tensor, targets: Tensor) -> Callable[[], float]:
+    Returns:
+        A function that works through the rows once and returns seconds.
+    """
     network, loader = documents_network(name), _loader(pixels, targets)
-    if name != "cnn":
-        network = nn.Sequential(nn.Flatten(), network)
-    optimizer = torch.optim.Adam(network.parameters())
+    optimizer, loss_of = torch.optim.Adam(network.parameters()), nn.CrossEntropyLoss()
 
     def epoch() -> float:
         start = time.perf_counter()
-        documents_epoch(network, optimizer, loader)
+        for inputs, one_hot in loader:
+            loss = loss_of(network(inputs), one_hot)
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
         return time.perf_counter() - start
 
     return epoch

@@ -1,108 +1,81 @@
-"""Networks on Fashion-MNIST and MNIST: steps a second, seconds to the documents' accuracy, and what the recipes reach.
+"""Networks on Fashion-MNIST and MNIST: steps a second, seconds to the documents' accuracy, the recipes, memory.
 
-Three claims, one a part; each is kept as a result of its own:
+Four claims, one a part; each is kept as a result of its own:
 
-    steps      The source documents' networks: an epoch of their loop (a DataLoader over a float copy of the
-               pictures, one-hot targets, Adam) beside the same rows through polylogit's loop, in float32 and as it
-               chooses itself.
+    steps      The source documents' networks through their loop, Lightning, Keras on torch, skorch and polylogit: in
+               float32 ("same arithmetic") and as polylogit chooses itself. Milliseconds are those of a step.
     target     Seconds from raw files in memory to 0.9154 on the test set, the accuracy that the documents'
-               convolutional network ends at, beside the seconds that its 30 epochs take (a tenth of one, measured).
+               convolutional network ends at, beside the seconds that its 30 epochs take (24 steps of it, scaled).
     recipes    `polylogit train` with the shipped recipes: accuracy and seconds.
+    memory     The most memory that a process held: with the data alone, after polylogit's training, after the
+               documents' loop.
 
 The recipes were chosen on 10,000 training pictures that the candidates had not seen; the test sets are used here only.
-Needs POLYLOGIT_DATA (or the network). Run: python benchmarks/networks.py [--part steps] [--seeds 5] [--quick]
+Needs POLYLOGIT_DATA (or the network) and, for the peers, `pip install 'polylogit[bench]'`.
+Run: python benchmarks/networks.py [--part steps] [--recipes mnist] [--seeds 5] [--quick]
 """
 
+import argparse
+import random
+import resource
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 import torch
-from timing import arguments, as_row, ratio, side_by_side, write_result
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, TensorDataset
+from network_peers import DOCUMENTS_BATCH, NETWORKS, documents_loop, loops
+from timing import Timing, arguments, as_row, ratio, write_result
 
+from polylogit.data.augmentation import Augmentation
 from polylogit.data.picture_sources import PictureSource, open_pictures
 from polylogit.data.pictures import PictureEncoder
+from polylogit.data.split import stratified_split
 from polylogit.fitting.forward import network_logits
 from polylogit.fitting.loop import fit_network
-from polylogit.fitting.options import TrainingOptions
-from polylogit.networks import CnnNetwork, MlpNetwork
+from polylogit.networks import build_network
 from polylogit.recipe import Recipe, read_recipe
 from polylogit.run import train
+from polylogit.training import loop_options
 
 TARGET = 0.9154
 EPOCHS_OF_THE_DOCUMENTS = 30
-STEPS = 24
-NETWORKS = {
-    "mlp-32": lambda: MlpNetwork(784, 10, hidden=(32,)),
-    "mlp-256": lambda: MlpNetwork(784, 10, hidden=(256,)),
-    "deep": lambda: MlpNetwork(784, 10, hidden=(256,) * 4),
-    "wide-dropout": lambda: MlpNetwork(784, 10, hidden=(4096,), dropout=0.5),
-    "cnn": lambda: CnnNetwork(
-        1, 28, 28, 10, widths=(64, 64), kernel_sizes=5, strides=1, pools=2, padding="valid", batch_norm=False
-    ),
-}
-
-
-class ReluFirst(nn.Module):
-    """The documents' convolutional network as they write it: ReLU before the pooling."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            *(nn.Conv2d(1, 64, 5), nn.ReLU(), nn.MaxPool2d(2)),
-            *(nn.Conv2d(64, 64, 5), nn.ReLU(), nn.MaxPool2d(2)),
-            *(nn.Flatten(), nn.Linear(1024, 10)),
-        )
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Logits."""
-        logits: Tensor = self.layers(inputs)
-        return logits
-
-
-def documents_loop(network: nn.Module, pixels: Tensor, targets: Tensor) -> None:
-    """An epoch of the loop that the documents write."""
-    rows = TensorDataset(pixels.float() / 255, nn.functional.one_hot(targets, 10).float())
-    optimizer, loss_of = torch.optim.Adam(network.parameters()), nn.CrossEntropyLoss()
-    for inputs, one_hot in DataLoader(rows, batch_size=256, shuffle=True):
-        loss = loss_of(network(inputs), one_hot)
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-
-
-def our_loop(network: nn.Module, pixels: Tensor, targets: Tensor, precision: str) -> None:
-    """The same epoch through `fit_network`."""
-    options = TrainingOptions(
-        epochs=1, batch_size=256, optimizer="adam", learning_rate=0.001, weight_decay=0.0, precision=precision
-    )
-    fit_network(network, pixels, targets, options=options, prepare=lambda batch: batch.float() / 255)
+STEPS = {"wide-dropout": 16, "cnn": 10}
+STEPS_OF_SMALL_NETWORKS = 100
+ROUNDS = 5
+RECIPES = {"mnist": "mnist", "fashion-mnist": "fashion-mnist", "fashion-best": "fashion-mnist"}
 
 
 def steps(source: PictureSource, *, quick: bool) -> None:
-    """Part one: the same rows through both loops."""
-    pixels, targets = source.pictures.pixels[: 256 * STEPS], source.targets[: 256 * STEPS]
+    """Part one: the same rows through every loop, turn by turn."""
     rows = []
-    for name, build in NETWORKS.items():
-        theirs, ours, fast = (ReluFirst() if name == "cnn" else build()), build(), build()
-        timings = side_by_side(
-            {
-                "documents": lambda theirs=theirs: documents_loop(theirs, pixels, targets),
-                "float32": lambda ours=ours: our_loop(ours, pixels, targets, "float32"),
-                "auto": lambda fast=fast: our_loop(fast, pixels, targets, "auto"),
-            },
-            rounds=1 if quick else 7,
-            warmup=0 if quick else 1,
-            sample_seconds=0.0,
-        )
-        speedups = {f"{kind}_speedup": 1 / ratio(timings, kind, "documents") for kind in ("float32", "auto")}
-        rows.append({"network": name, "steps": STEPS, **speedups, **as_row(timings)})
+    for name in NETWORKS:
+        count = 2 if quick else STEPS.get(name, STEPS_OF_SMALL_NETWORKS)
+        taken = slice(0, DOCUMENTS_BATCH * count)
+        epochs = loops(name, source.pictures.pixels[taken], source.targets[taken])
+        seconds: dict[str, list[float]] = {loop: [] for loop in epochs}
+        for epoch in epochs.values():
+            epoch()
+        order, draw = list(epochs), random.Random(0)  # noqa: S311 - the order of measurements is no secret
+        for _ in range(1 if quick else ROUNDS):
+            draw.shuffle(order)
+            for loop in order:
+                seconds[loop].append(epochs[loop]() / count)
+        timings = {loop: Timing(tuple(values)) for loop, values in seconds.items()}
+        speedups = {
+            f"{ours}_over_{peer}": round(1 / ratio(timings, f"polylogit_{ours}", peer), 2)
+            for ours in ("float32", "auto")
+            for peer in timings
+            if not peer.startswith("polylogit")
+        }
+        rows.append({"network": name, "steps": count, **speedups, **as_row(timings)})
+        print(rows[-1], flush=True)
     write_result(
         "networks-steps",
-        claim="Steps a second on the documents' networks, as many times those of their own loop.",
+        claim="Steps a second on the documents' networks, as many times those of their own loop, Lightning, Keras "
+        "(torch backend) and skorch.",
         rows=rows,
         quick=quick,
     )
@@ -113,80 +86,131 @@ def target(source: PictureSource, seeds: int, *, quick: bool) -> None:
     assert source.own_split is not None
     pixels, targets = source.pictures.pixels, source.targets
     fitted, judged = source.own_split.train, source.own_split.test
-    recipe = Recipe.from_entries(read_recipe(Path("fashion-fast")))
-    options = TrainingOptions(
-        epochs=recipe.training.epochs,
-        batch_size=recipe.training.batch_size,
-        optimizer=recipe.training.optimizer,
-        learning_rate=recipe.training.learning_rate,
-        schedule=recipe.training.schedule,
-        label_smoothing=recipe.training.label_smoothing,
-    )
-    share = 256 * (2 if quick else STEPS)
-    theirs = ReluFirst()
+    recipe = Recipe.from_entries(read_recipe(Path("fashion-fast"), ["training.epochs=1"] if quick else []))
+    share = DOCUMENTS_BATCH * (2 if quick else 24)
+    documents = documents_loop("cnn", pixels[:share], targets[:share])
+    documents()
+    validation = (recipe.training.validation_fraction or 2000 / len(fitted)) if not quick else 0.9
+    kept = stratified_split(targets[fitted], validation, seed=0)  # as `polylogit train` keeps some for calibration
+    fitted = fitted[kept.train]
     rows = []
     for seed in range(1 if quick else seeds):
+        seconds_of_documents = documents() * 60_000 / share * EPOCHS_OF_THE_DOCUMENTS
         start = time.perf_counter()
-        documents_loop(theirs, pixels[:share], targets[:share])
-        documents = (time.perf_counter() - start) * 60_000 / share * EPOCHS_OF_THE_DOCUMENTS
-        start = time.perf_counter()
-        encoder = PictureEncoder.fit(pixels[fitted])
+        inputs = pixels[fitted]
+        encoder = PictureEncoder.fit(inputs)
         torch.manual_seed(seed)
-        network = CnnNetwork(1, 28, 28, 10, **recipe.model.model_dump(exclude={"kind"}))
-        options_of_seed = TrainingOptions(**{**vars(options), "seed": seed, "epochs": 1 if quick else options.epochs})
-        end = share if quick else 60_000
-        fit_network(network, pixels[:end], targets[:end], options=options_of_seed, prepare=encoder.prepare)
+        shape = dict(zip(("channels", "height", "width"), encoder.input_shape, strict=True))
+        network = build_network("cnn", {**shape, "classes": 10, **recipe.model.model_dump(exclude={"kind"})})
+        augmentation = Augmentation(**recipe.augmentation.model_dump())
+        fit_network(
+            network,
+            inputs,
+            targets[fitted],
+            options=loop_options(recipe.model_copy(update={"seed": seed}), len(fitted)),
+            prepare=encoder.prepare,
+            augment=augmentation if augmentation.changes_anything else None,
+        )
         seconds = time.perf_counter() - start
         right = network_logits(network, pixels[judged], prepare=encoder.prepare).argmax(1) == targets[judged]
         accuracy = float(right.float().mean())
         rows.append(
             {
                 "seed": seed,
-                "test_accuracy": accuracy,
+                "test_accuracy": round(accuracy, 4),
                 "arrived": accuracy >= TARGET,
-                "seconds": seconds,
-                "documents_seconds_for_30_epochs": documents,
-                "ratio": documents / seconds,
+                "seconds": round(seconds, 2),
+                "judging_seconds": round(time.perf_counter() - start - seconds, 2),
+                "documents_seconds_for_30_epochs": round(seconds_of_documents, 1),
+                "ratio": round(seconds_of_documents / seconds, 1),
             }
         )
         print(rows[-1], flush=True)
     median = statistics.median(row["ratio"] for row in rows)
+    low, high = min(row["ratio"] for row in rows), max(row["ratio"] for row in rows)
     arrived = sum(row["arrived"] for row in rows)
     write_result(
         "networks-target",
         claim=f"Seconds to {TARGET} on the test set of Fashion-MNIST: {arrived} of {len(rows)} seeds arrive, and the "
-        f"documents' 30 epochs take {median:.0f} times as long (median).",
+        f"documents' 30 epochs take {median:.0f} times as long (median; {low:.0f} to {high:.0f}).",
         rows=rows,
         quick=quick,
     )
 
 
-def recipes(*, quick: bool) -> None:
+def recipes(names: list[str], *, quick: bool) -> None:
     """Part three: the main job as a user runs it."""
     rows = []
-    for data, name in (("mnist", "mnist"), ("fashion-mnist", "fashion-mnist"), ("fashion-mnist", "fashion-best")):
-        entries = read_recipe(Path(name), ["training.epochs=1"] if quick else [])
+    for name in names:
+        entries = read_recipe(Path(name), ["training.epochs=1", "training.batch_size=4096"] if quick else [])
         with tempfile.TemporaryDirectory() as folder:
-            run = train(data, Recipe.from_entries(entries), out=Path(folder) / "model.safetensors")
-        figures = {"accuracy": run.test.accuracy, "log_loss": run.test.log_loss, "seconds": run.seconds}
-        rows.append({"data": data, "recipe": name, "seed": run.recipe.seed, "epochs": run.epochs, **figures})
+            run = train(RECIPES[name], Recipe.from_entries(entries), out=Path(folder) / "model.safetensors")
+        figures = {"accuracy": run.test.accuracy, "log_loss": run.test.log_loss, "seconds": round(run.seconds, 1)}
+        rows.append({"data": RECIPES[name], "recipe": name, "seed": run.recipe.seed, "epochs": run.epochs, **figures})
         print(rows[-1], flush=True)
-    write_result("networks-recipes", claim="What the shipped recipes reach on the test sets.", rows=rows, quick=quick)
+    single = f"-{names[0]}" if len(names) == 1 else ""
+    write_result(
+        f"networks-recipes{single}",
+        claim="What the shipped recipes reach on the test sets, one run each (n = 1, no spread), and in how many "
+        "seconds from the files to the judged model.",
+        rows=rows,
+        quick=quick,
+    )
+
+
+def memory(*, quick: bool) -> None:
+    """Part four: each candidate in a process of its own."""
+    rows = []
+    for what in ("data alone", "polylogit mlp", "polylogit cnn", "documents mlp-256"):
+        command = [sys.executable, __file__, "--hold", what, *(["--quick"] if quick else [])]
+        peak = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
+        rows.append({"process": what, "n": 1, "peak_mib": round(peak)})
+        rows[-1]["beyond_data_mib"] = rows[-1]["peak_mib"] - rows[0]["peak_mib"]
+    write_result(
+        "networks-memory",
+        claim="The most memory that training on Fashion-MNIST holds: the 70,000 pictures are 52 MiB as bytes and "
+        "would be 209 MiB as float32, of which polylogit makes no copy.",
+        rows=rows,
+        quick=quick,
+    )
+
+
+def hold(what: str, *, quick: bool) -> None:
+    """One process of part four: does the work and prints its peak in MiB."""
+    source = open_pictures("fashion-mnist")
+    kind, _, network = what.partition(" ")
+    if kind == "polylogit":
+        entries = {"model": {"kind": network}, "training": {"epochs": 1, "batch_size": 2048 if quick else 256}}
+        with tempfile.TemporaryDirectory() as folder:
+            del source  # the run reads its own
+            train("fashion-mnist", Recipe.from_entries(entries), out=Path(folder) / "model.safetensors")
+    elif kind == "documents":
+        assert source.own_split is not None
+        rows = source.own_split.train
+        documents_loop(network, source.pictures.pixels[rows], source.targets[rows])()
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 def main() -> None:
     """Run the parts that are asked for."""
     parser = arguments(__doc__)
-    parser.add_argument("--part", choices=["steps", "target", "recipes"], help="one part alone")
+    parser.add_argument("--part", choices=["steps", "target", "recipes", "memory"], help="one part alone")
+    parser.add_argument("--recipes", nargs="+", choices=list(RECIPES), default=list(RECIPES), help="of that part")
     parser.add_argument("--seeds", type=int, default=5, help="runs of the part target")
+    parser.add_argument("--hold", help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.hold is not None:
+        hold(given.hold, quick=given.quick)
+        return
     source = open_pictures("fashion-mnist")
     if given.part in (None, "steps"):
         steps(source, quick=given.quick)
     if given.part in (None, "target"):
         target(source, given.seeds, quick=given.quick)
     if given.part in (None, "recipes"):
-        recipes(quick=given.quick)
+        recipes(given.recipes, quick=given.quick)
+    if given.part in (None, "memory"):
+        memory(quick=given.quick)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim.adamw import adamw
 
 __all__ = ["Muon", "orthogonalised"]
 
@@ -95,13 +96,38 @@ class Muon(torch.optim.Optimizer):
     def step(self) -> None:  # type: ignore[override]
         """Take a step along the gradients."""
         for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
-                state = self.state[parameter]
+            moved = [parameter for parameter in group["params"] if parameter.grad is not None]
+            if not group["orthogonal"]:
+                self._adamw_step(group, moved)
+                continue
+            for parameter in moved:
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                move = _orthogonal_move if group["orthogonal"] else _adam_move
-                parameter.sub_(move(parameter.grad, state, group["momentum"]), alpha=group["lr"])
+                move = _orthogonal_move(parameter.grad, self.state[parameter], group["momentum"])
+                parameter.sub_(move, alpha=group["lr"])
+
+    def _adamw_step(self, group: dict[str, Any], parameters: list[nn.Parameter]) -> None:
+        """AdamW on all of them in one call: these are many and small."""
+        states = [self.state[parameter] for parameter in parameters]
+        for state, parameter in zip(states, parameters, strict=True):
+            if not state:
+                state["step"] = torch.zeros(())
+                state["mean"] = torch.zeros_like(parameter)
+                state["square"] = torch.zeros_like(parameter)
+        adamw(
+            parameters,
+            [parameter.grad for parameter in parameters],
+            *([state[name] for state in states] for name in ("mean", "square")),
+            [],
+            [state["step"] for state in states],
+            fused=all(parameter.device.type == "cpu" for parameter in parameters),  # where the count of steps lies
+            amsgrad=False,
+            beta1=group["momentum"],
+            beta2=_ADAM_DECAY,
+            lr=group["lr"],
+            weight_decay=group["weight_decay"],
+            eps=_EPSILON,
+            maximize=False,
+        )
 
 
 def _orthogonal_move(gradient: Tensor, state: dict[str, Tensor], momentum: float) -> Tensor:
@@ -110,17 +136,3 @@ def _orthogonal_move(gradient: Tensor, state: dict[str, Tensor], momentum: float
     state["momentum"].mul_(momentum).add_(gradient)
     matrix = gradient.add(state["momentum"], alpha=momentum).flatten(1)
     return orthogonalised(matrix).reshape(gradient.shape).mul_(_SCALE * math.sqrt(max(matrix.shape)))
-
-
-def _adam_move(gradient: Tensor, state: dict[str, Tensor], momentum: float) -> Tensor:
-    if not state:
-        state["step"] = torch.zeros((), dtype=torch.float32)
-        state["mean"] = torch.zeros_like(gradient)
-        state["square"] = torch.zeros_like(gradient)
-    state["step"] += 1
-    steps = float(state["step"])
-    state["mean"].lerp_(gradient, 1 - momentum)
-    state["square"].lerp_(gradient.square(), 1 - _ADAM_DECAY)
-    mean = state["mean"] / (1 - momentum**steps)
-    move: Tensor = mean / ((state["square"] / (1 - _ADAM_DECAY**steps)).sqrt() + _EPSILON)
-    return move
