@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.adamw import adamw
 
 __all__ = ["Muon", "orthogonalised"]
@@ -105,7 +105,7 @@ class Muon(torch.optim.Optimizer):
                 move = _orthogonal_move(parameter.grad, self.state[parameter], group["momentum"])
                 parameter.sub_(move, alpha=group["lr"])
 
-    def _adamw_step(self, group: dict[str, Any], parameters: list[nn.Parameter]) -> None:
+    def _adamw_step(self, group: dict[str, Any], parameters: list[Tensor]) -> None:
         """AdamW on all of them in one call: these are many and small."""
         states = [self.state[parameter] for parameter in parameters]
         for state, parameter in zip(states, parameters, strict=True):
@@ -115,8 +115,9 @@ class Muon(torch.optim.Optimizer):
                 state["square"] = torch.zeros_like(parameter)
         adamw(
             parameters,
-            [parameter.grad for parameter in parameters],
-            *([state[name] for state in states] for name in ("mean", "square")),
+            [parameter.grad for parameter in parameters if parameter.grad is not None],
+            [state["mean"] for state in states],
+            [state["square"] for state in states],
             [],
             [state["step"] for state in states],
             fused=all(parameter.device.type == "cpu" for parameter in parameters),  # where the count of steps lies
