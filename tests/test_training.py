@@ -9,7 +9,7 @@ from polylogit.errors import RecipeError
 from polylogit.fitting.loop import fit_network
 from polylogit.problem import Problem
 from polylogit.recipe import Recipe
-from polylogit.training import TrainingPlace, fit_model
+from polylogit.training import TrainingPlace, fit_model, new_network
 
 
 @pytest.fixture
@@ -81,3 +81,23 @@ def test_groups_that_cannot_be_kept_whole_are_told(problem):
     grouped = replace(problem, groups=torch.zeros(40, dtype=torch.long))
     with pytest.raises(RecipeError, match='validation_fraction: no group of "patient" can be kept'):
         fit(grouped, recipe(training={"epochs": 1}, data={"group": "patient"}))
+
+
+@pytest.mark.parametrize("kind", ["mlp", "cnn", "residual"])
+def test_from_zeros_all_classes_are_alike_and_the_layers_before_are_drawn(kind, problem):
+    model = {
+        "cnn": {"widths": [2], "strides": 1, "pools": 1, "kernel_sizes": 3},
+        "residual": {"stem": 2, "widths": [2]},
+    }
+    drawn, zeros = (
+        new_network(problem, Recipe.from_entries({"model": {"kind": kind, **model.get(kind, {})}, **training}))[0]
+        for training in ({}, {"training": {"start": "zeros"}})
+    )
+    shown = problem.encoder.prepare(problem.inputs)
+    assert zeros(shown).tolist() == [[0, 0]] * 40
+    assert drawn(shown).std() > 0
+    *_, weight, bias = zip(drawn.state_dict().values(), zeros.state_dict().values(), strict=True)
+    assert not torch.equal(*weight)
+    assert not torch.equal(*bias)
+    first = next(iter(zeros.state_dict()))
+    assert torch.equal(drawn.state_dict()[first], zeros.state_dict()[first])

@@ -12,9 +12,9 @@ import matplotlib as mpl
 import torch
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from torch import nn
 
-from polylogit.lessons.eight_rows import INPUTS, TARGETS, descend, linear_from_zero
+from polylogit.lessons.eight_rows import fit_softmax_twice
+from polylogit.lessons.training_lessons import TrainingLesson
 from polylogit.losses import cross_entropy_with_logits, cross_entropy_with_probabilities
 
 FOLDER = Path(__file__).parent / "pictures"
@@ -71,8 +71,9 @@ def draw_cross_entropy(path: Path) -> None:
 def draw_learning_curves(path: Path) -> None:
     """Eight rows for 5000 epochs: what the flawed loss says, what it is worth, and the right loss."""
     _, axes = plt.subplots(figsize=(7, 3.4), layout="constrained")
-    right = descend(linear_from_zero(4, 3), INPUTS, TARGETS, epochs=5000)
-    seen, real = _softmax_twice(epochs=5000, every=50)
+    lesson = TrainingLesson.named("eight-rows-cross-entropy")
+    right = lesson.fit(lesson.new_network())
+    seen, real = fit_softmax_twice(every=50)
     axes.plot(right, color=RIGHT, label="cross-entropy of logits")
     axes.plot(seen, color=WRONG, label="softmax twice: the loss that is shown")
     axes.plot(range(0, 5001, 50), real, color=WRONG, linestyle="dotted", label="softmax twice: its real cross-entropy")
@@ -87,21 +88,9 @@ def draw_picture_301(path: Path) -> None:
     from polylogit.lessons.fashion import PICTURE, clothes  # noqa: PLC0415 - only this picture needs the data
 
     _, axes = plt.subplots(figsize=(2.4, 2.4), layout="constrained")
-    axes.imshow(clothes().pictures.pixels[PICTURE, 0], cmap="gray")
+    axes.imshow(clothes().pixels[PICTURE, 0], cmap="gray")
     axes.set_title(clothes().class_names[int(clothes().targets[PICTURE])])
     _save(path)
-
-
-def _softmax_twice(epochs: int, every: int) -> tuple[list[float], list[float]]:
-    """The loss that is shown before each step, and now and then what the probabilities are worth."""
-    network = nn.Sequential(linear_from_zero(4, 3), nn.Softmax(dim=1))
-    seen: list[float] = []
-    real: list[float] = []
-    while len(seen) <= epochs:
-        with torch.no_grad():
-            real.append(cross_entropy_with_probabilities(network(INPUTS), TARGETS).item())
-        seen += descend(network, INPUTS, TARGETS, epochs=every - 1)
-    return seen[: epochs + 1], real
 
 
 def _line(axes: Axes, height: float, words: str) -> None:

@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from polylogit.errors import DataError
+from polylogit.errors import DataError, did_you_mean
 
-__all__ = ["balanced_class_weight", "class_indices", "one_hot", "ordered_class_names"]
+__all__ = ["balanced_class_weight", "chosen_classes", "class_indices", "one_hot", "ordered_class_names"]
 
 
 def ordered_class_names(labels: Iterable[str]) -> tuple[str, ...]:
@@ -35,6 +35,32 @@ def ordered_class_names(labels: Iterable[str]) -> tuple[str, ...]:
         return tuple(sorted(names, key=lambda name: (float(name), name)))
     except ValueError:
         return tuple(sorted(names))
+
+
+def chosen_classes(wanted: Sequence[str], there: Sequence[str], place: str) -> tuple[str, ...]:
+    """The classes that are wanted, once it is known that all of them are there.
+
+    Args:
+        wanted: Class names, in the order they are to be counted in.
+        there: Those of the data.
+        place: What messages call the data.
+
+    Returns:
+        The wanted names.
+
+    Raises:
+        DataError: There is no row of one of them.
+
+    Example:
+        >>> chosen_classes(["1", "0"], ["0", "1", "2"], "digits")
+        ('1', '0')
+    """
+    for name in wanted:
+        if name not in there:
+            raise DataError(
+                f'{place}: data.classes names "{name}", but no row is of that class.{did_you_mean(name, there)}'
+            )
+    return tuple(wanted)
 
 
 def class_indices(labels: Sequence[str], class_names: Sequence[str]) -> Int[Tensor, " N"]:

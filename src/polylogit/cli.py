@@ -146,7 +146,7 @@ def train(
         if as_json:
             typer.echo(json.dumps(result.as_json(), ensure_ascii=False))
             return
-        from polylogit.report.terminal import judgement
+        from polylogit.report.terminal import figures_in_short, judgement
         from polylogit.report.words import calibration_in_short
 
         trained_on = result.classifier.trained_on
@@ -155,11 +155,16 @@ def train(
             f"{len(result.classifier.class_names)} classes\n{checked.model.kind}: {result.fit_message}\n",
             highlight=False,
         )
-        console.print(judgement(result.test, result.train), highlight=False)
+        if result.test is None:
+            console.print("No rows are held out, so these are the figures of the rows trained on. They flatter.\n")
+            console.print(figures_in_short(result.train), highlight=False)
+        else:
+            console.print(judgement(result.test, result.train), highlight=False)
         calibrated = calibration_in_short(result.calibration, result.test, result.test_uncalibrated)
         console.print(f"\n{calibrated}", highlight=False)
         console.print(
-            f"\nmodel    {result.model_path}\nhistory  {result.history_path}\nreport   {result.report_path}",
+            f"\nmodel    {result.model_path}\nhistory  {result.history_path}\n"
+            f"report   {result.report_path or 'none, for there are no held-out rows to judge'}",
             highlight=False,
             soft_wrap=True,
         )

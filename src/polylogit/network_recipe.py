@@ -50,6 +50,10 @@ class MlpModel(Section):
     hidden: tuple[Count, ...] = Field(default=(256,), description="Widths of the hidden layers.")
     activation: Literal["relu", "gelu", "silu", "tanh"] = Field(default="relu", description="Between the layers.")
     dropout: Share = Field(default=0.0, description="The share of hidden values set to zero in training.")
+    bias: bool = Field(default=True, description="Whether each layer adds a free constant to its sums.")
+    reference_class: bool = Field(
+        default=False, description="Whether the first class's logit is 0, so that K - 1 are learned, as in statistics."
+    )
 
 
 class CnnModel(Section):
@@ -88,6 +92,10 @@ class ResidualModel(Section):
 class NetworkTraining(Section):
     """How a network is fitted: see `polylogit.fitting`."""
 
+    start: Literal["drawn", "zeros"] = Field(
+        default="drawn",
+        description="The last layer's first weights. zeros: all classes are alike at first, so the loss is log K.",
+    )
     epochs: Count = Field(default=30, description="Times that every training row is seen.")
     batch_size: Count | Literal["all"] | None = Field(
         default=None, description='Rows in a step, or "all". Left out: 256, or an eighth of the rows if that is fewer.'

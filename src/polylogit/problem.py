@@ -12,16 +12,17 @@ import torch
 from jaxtyping import Int, Num
 from torch import Tensor
 
+from polylogit.classes import chosen_classes
 from polylogit.data.audit import Audit
 from polylogit.data.encoder import TableEncoder
 from polylogit.data.picture_sources import PictureSource, open_pictures
 from polylogit.data.pictures import ROWS_AT_ONCE, PictureEncoder
-from polylogit.data.split import Split, stratified_split
+from polylogit.data.split import Split, drawn_split
 from polylogit.data.stored_pictures import StoredPictures, blocks_of_rows
 from polylogit.errors import DataError, did_you_mean
 from polylogit.recipe import AnyRecipe
 
-__all__ = ["PICTURE_TARGET", "Problem", "picture_problem", "targets_by_name"]
+__all__ = ["PICTURE_TARGET", "Problem", "picture_problem", "split_of_pictures", "targets_by_name"]
 
 PICTURE_TARGET = "class"
 """What stands for the target's name where the classes are folders or a data set's own."""
@@ -37,9 +38,9 @@ class Problem:
         fingerprint: Tells whether other data are the same.
         encoder: From raw rows to inputs, fitted on the training rows.
         inputs: Features of a table, or pixels of pictures, which may stay in their files.
-        targets: Class indices.
+        targets: Class indices; -1 for rows of classes that the recipe leaves out.
         class_names: The classes in the order of their indices.
-        split: Training rows and test rows.
+        split: Training rows and test rows; rows that are left out stand in neither.
         table: The feature columns before they were encoded; None for pictures.
         audit: What was found in the table; None for pictures.
         groups: The group of each row, where the recipe holds whole groups out.
@@ -63,19 +64,24 @@ def picture_problem(data: str, recipe: AnyRecipe, data_root: Path | None) -> Pro
 
     Args:
         data: What stands for DATA on the command line.
-        recipe: Says how pictures in files are sized, and how they are split where the data set has no split of its own.
+        recipe: Says which classes are told apart, how pictures in files are sized, and how they are split where the
+            data set has no split of its own.
         data_root: Where data sets lie.
 
     Returns:
         The problem.
 
     Raises:
-        DataError: The pictures are at fault.
+        DataError: The pictures are at fault, or a class that the recipe names is not among them.
     """
     source = open_pictures(
         data, root=data_root, side=recipe.data.picture_size, in_memory=recipe.data.pictures_in_memory
     )
-    split = _split_of(source, recipe)
+    class_names = source.class_names
+    if recipe.data.classes is not None:
+        class_names = chosen_classes(recipe.data.classes, class_names, source.name)
+    targets = targets_by_name(source, class_names, leave_out_others=True)
+    split = split_of_pictures(source, targets, recipe)
     fitted, form = source.pixels[split.train], source.form
     unit = recipe.data.picture_values == "unit"
     if isinstance(source.pixels, StoredPictures):  # a broken picture is named now, not after the fit
@@ -88,28 +94,50 @@ def picture_problem(data: str, recipe: AnyRecipe, data_root: Path | None) -> Pro
         if unit
         else PictureEncoder.fit_blocks(blocks_of_rows(fitted, ROWS_AT_ONCE), form),
         inputs=source.pixels,
-        targets=source.targets,
-        class_names=source.class_names,
+        targets=targets,
+        class_names=class_names,
         split=split,
     )
 
 
-def _split_of(source: PictureSource, recipe: AnyRecipe) -> Split:
-    """The data set's own split; where it has none, the one that the recipe draws."""
-    return source.own_split or stratified_split(source.targets, recipe.data.test_fraction, recipe.seed)
+def split_of_pictures(source: PictureSource, targets: Int[Tensor, " N"], recipe: AnyRecipe) -> Split:
+    """The data set's own split; where it has none, the one that the recipe draws.
+
+    Args:
+        source: The pictures.
+        targets: Class indices; -1 for pictures that are left out.
+        recipe: Says how large a share is held out.
+
+    Returns:
+        The split; pictures that are left out stand in neither part.
+    """
+    if source.own_split is not None:
+        return source.own_split.within(torch.nonzero(targets >= 0).flatten())
+    return drawn_split(targets, recipe.data.test_fraction, recipe.seed)
 
 
-def targets_by_name(source: PictureSource, class_names: tuple[str, ...]) -> Int[Tensor, " N"]:
+def targets_by_name(
+    source: PictureSource, class_names: tuple[str, ...], *, leave_out_others: bool = False
+) -> Int[Tensor, " N"]:
     """The targets of pictures as indices into a model's classes.
+
+    Args:
+        source: The pictures.
+        class_names: The model's classes.
+        leave_out_others: Whether pictures of other classes get -1 instead of being a fault.
+
+    Returns:
+        Class indices.
 
     Raises:
         DataError: The pictures have a class that the model does not know.
     """
     for name in source.class_names:
-        if name not in class_names:
+        if name not in class_names and not leave_out_others:
             raise DataError(
                 f'{source.name}: the class "{name}" is none of the {len(class_names)} that the model knows.'
                 f"{did_you_mean(name, class_names)}"
             )
-    place = source.targets.new_tensor([class_names.index(name) for name in source.class_names])
+    index_of = {name: index for index, name in enumerate(class_names)}
+    place = source.targets.new_tensor([index_of.get(name, -1) for name in source.class_names])
     return place[source.targets]

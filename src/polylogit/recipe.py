@@ -50,6 +50,13 @@ def _column_words(words: str) -> str:
     return words
 
 
+def _no_name_twice(names: tuple[str, ...]) -> tuple[str, ...]:
+    twice = next((name for index, name in enumerate(names) if name in names[:index]), None)
+    if twice is not None:
+        raise ValueError(f'"{twice}" stands there twice')
+    return names
+
+
 def _encoding_name(name: str) -> str:
     try:
         b"".decode(name)
@@ -58,16 +65,28 @@ def _encoding_name(name: str) -> str:
     return name
 
 
+ClassName = Annotated[str, Field(min_length=1, coerce_numbers_to_str=True)]
+
+
 class DataRecipe(Section):
     """What to take from the data, and what to hold out."""
 
     target: Annotated[str, Field(min_length=1)] | None = Field(
         default=None, description="The column of the classes. The bundled data know theirs."
     )
+    classes: Annotated[tuple[ClassName, ...], Field(min_length=2), AfterValidator(_no_name_twice)] | None = Field(
+        default=None,
+        description="The classes to tell apart, in the order they are counted in; rows of others are left out. Left "
+        "out: all, in order.",
+    )
     drop: tuple[str, ...] = Field(default=(), description="Columns to leave out.")
     columns: dict[str, Annotated[str, AfterValidator(_column_words)]] = Field(
         default_factory=dict,
         description="The types of columns by name: number, boolean, category, date, date:FORMAT; found if not given.",
+    )
+    number_values: Literal["standardised", "raw"] = Field(
+        default="standardised",
+        description="standardised: mean 0 and deviation 1 in each column of numbers or booleans. raw: as they stand.",
     )
     free_text: Literal["refuse", "drop"] = Field(
         default="refuse", description="What to do with columns that cannot be used: free text, empty or nested ones."
@@ -83,7 +102,9 @@ class DataRecipe(Section):
     )
     time: str | None = Field(default=None, description="A column by which the newest rows are held out.")
     split: str | None = Field(default=None, description="A column that says train or test for every row.")
-    test_fraction: float = Field(default=0.2, gt=0, lt=1, description="The share of rows held out for the judgement.")
+    test_fraction: float = Field(
+        default=0.2, ge=0, lt=1, description="The share of rows held out for the judgement; 0: none, and none is made."
+    )
     picture_size: Annotated[int, Field(ge=1)] | None = Field(
         default=None,
         description="Height and width that picture files are brought to. Left out: as they are where all are alike and "
@@ -346,4 +367,5 @@ def _told(recipe: type[BaseModel], kind: str, place: Sequence[int | str], messag
             annotation = section.model_fields[str(part)].annotation
             section = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else section
         return f"{name}: there is no such option.{did_you_mean(str(place[-1]), section.model_fields)}"
+    message = message.removeprefix("Value error, ")
     return f"{name}: {message[0].lower()}{message[1:]}, got {came!r}."

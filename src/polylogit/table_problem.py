@@ -16,7 +16,7 @@ from polylogit.data.columns import read_columns
 from polylogit.data.delimited import Dialect
 from polylogit.data.encoder import TableEncoder
 from polylogit.data.sources import TableSource, open_source
-from polylogit.data.split import Split, given_split, grouped_split, stratified_split, time_split
+from polylogit.data.split import Split, drawn_split, given_split, grouped_split, time_split
 from polylogit.data.type_inference import refuse_unknown_columns
 from polylogit.errors import DataError, RecipeError
 from polylogit.problem import Problem
@@ -53,7 +53,13 @@ def table_problem(data: str, recipe: AnyRecipe) -> tuple[AnyRecipe, Problem]:
     audit = audited.audit
     if recipe.data.split is not None or recipe.data.time is not None:
         audit = audit.and_also(audit_leakage(audited.features, split.train.numpy(), split.test.numpy()))
-    encoder, inputs = TableEncoder.fit_encode(audited.features, source.name, split.train, audited.readings)
+    encoder, inputs = TableEncoder.fit_encode(
+        audited.features,
+        source.name,
+        split.train,
+        audited.readings,
+        standardise=recipe.data.number_values == "standardised",
+    )
     problem = Problem(
         name=source.name,
         target=str(recipe.data.target),
@@ -94,8 +100,19 @@ def check_table(data: str, recipe: AnyRecipe) -> Audit:
     return audit
 
 
-def known_targets(source: TableSource, target: str, class_names: tuple[str, ...]) -> Int[Tensor, " N"]:
+def known_targets(
+    source: TableSource, target: str, class_names: tuple[str, ...], *, leave_out_others: bool = False
+) -> Int[Tensor, " N"]:
     """The class indices of a table's rows, for a model that knows these classes.
+
+    Args:
+        source: The table.
+        target: The column of the classes.
+        class_names: The model's classes.
+        leave_out_others: Whether rows of other classes get -1 instead of being a fault.
+
+    Returns:
+        Class indices.
 
     Raises:
         DataError: There is no such column, or a class is missing or unknown; the message names the row.
@@ -108,6 +125,9 @@ def known_targets(source: TableSource, target: str, class_names: tuple[str, ...]
             f'{source.name}, column "{target}", row {row + 1}: the class is missing ({labels.null_count()} of '
             f"{len(labels)} rows). Drop these rows, or write a class name into them."
         )
+    if leave_out_others:
+        indices = labels.cast(pl.Enum(class_names), strict=False).to_physical().cast(pl.Int64).fill_null(-1)
+        return torch.tensor(indices.to_numpy())
     try:
         return class_indices(labels.to_list(), class_names)
     except DataError as fault:
@@ -119,11 +139,11 @@ def split_of_table(source: TableSource, targets: Int[Tensor, " N"], recipe: AnyR
 
     Args:
         source: The table.
-        targets: Class indices of its rows.
+        targets: Class indices of its rows; -1 for rows that are left out.
         recipe: Names the column to split by, if any, and else the share of rows to draw.
 
     Returns:
-        The split; the same for the same table and recipe.
+        The split; the same for the same table and recipe. Rows that are left out stand in neither part.
 
     Raises:
         DataError: A column is not there or cannot be split by, or too few rows or classes are left to train on.
@@ -134,14 +154,16 @@ def split_of_table(source: TableSource, targets: Int[Tensor, " N"], recipe: AnyR
         if name is not None:
             words = f'data.{option} names the column "{{}}", which is not there'
             refuse_unknown_columns(source.frame, [name], words, source.name)
-    if wanted.group is not None:
-        split = grouped_split(targets, _groups(source, wanted.group), wanted.test_fraction, recipe.seed)
-    elif wanted.time is not None:
-        split = time_split(_time(source, wanted.time), wanted.test_fraction)
-    elif wanted.split is not None:
-        split = given_split(_read(source, wanted.split, "category"), source.name)
+    rows = torch.nonzero(targets >= 0).flatten()
+    if wanted.split is not None:
+        split = given_split(_read(source, wanted.split, "category"), source.name).within(rows)
+    elif wanted.group is not None and wanted.test_fraction:
+        groups = _groups(source, wanted.group)[rows]
+        split = grouped_split(targets[rows], groups, wanted.test_fraction, recipe.seed).of(rows)
+    elif wanted.time is not None and wanted.test_fraction:
+        split = time_split(_time(source, wanted.time)[rows.numpy()], wanted.test_fraction).of(rows)
     else:
-        return stratified_split(targets, wanted.test_fraction, recipe.seed)
+        return drawn_split(targets, wanted.test_fraction, recipe.seed)
     if len(torch.unique(targets[split.train])) < 2:
         raise DataError(f"{source.name}: the rows to train on are all of one class. Split the rows in another way.")
     return split
@@ -196,6 +218,7 @@ def _audited(source: TableSource, recipe: AnyRecipe) -> AuditedTable:
     return audit_table(
         source.frame,
         target=wanted.target,
+        classes=wanted.classes,
         leave_out=[*wanted.drop, *no_features],
         asked={name: asked_reading(words) for name, words in wanted.columns.items()},
         drop_unusable=wanted.free_text == "drop",

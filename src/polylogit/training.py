@@ -287,7 +287,7 @@ def _whole_groups(
 
 
 def new_network(problem: Problem, recipe: NetworkRecipe) -> tuple[nn.Module, NetworkSpec]:
-    """The network of a recipe, freshly drawn from its seed, and what builds it again.
+    """The network of a recipe as it stands before its first step, drawn from the seed, and what builds it again.
 
     Args:
         problem: Says how many features or which pictures, and how many classes.
@@ -302,7 +302,12 @@ def new_network(problem: Problem, recipe: NetworkRecipe) -> tuple[nn.Module, Net
     spec = NetworkSpec(kind=recipe.model.kind, options=_network_options(problem, recipe))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        return KINDS[spec.kind](**spec.options), spec
+        network = KINDS[spec.kind](**spec.options)
+    if recipe.training.start == "zeros":
+        *_, last = (module for module in network.modules() if isinstance(module, nn.Linear))
+        for parameter in last.parameters():
+            nn.init.zeros_(parameter)
+    return network, spec
 
 
 def _network_options(problem: Problem, recipe: NetworkRecipe) -> dict[str, Any]:

@@ -16,7 +16,12 @@ ALL = {
 PROVED_IN_TEST_RUN_TABLES = {
     "data.columns", "data.free_text", "data.separator", "data.encoding", "data.group", "data.time", "data.split",
 }  # fmt: skip
-OF_TABLES = {"data.target": {"data": {"target": "legs"}}, "data.drop": {"data": {"drop": ["milk"]}}}
+OF_TABLES = {
+    "data.target": {"data": {"target": "legs"}},
+    "data.classes": {"data": {"classes": ["mammal", "bird", "fish"]}},
+    "data.drop": {"data": {"drop": ["milk"]}},
+    "data.number_values": {"data": {"number_values": "raw"}},
+}
 OF_THE_SOLVER = {
     "calibration.method": {"calibration": {"method": "none"}},
     "training.C": {"training": {"C": 0.01}},
@@ -25,6 +30,7 @@ OF_THE_SOLVER = {
 OF_THE_LOOP = {
     f"training.{name}": {"training": {name: value}}
     for name, value in {
+        "start": "zeros",
         "batch_size": "all",
         "optimizer": "sgd",
         "learning_rate": 0.02,
@@ -45,8 +51,11 @@ OF_THE_MLP = {
     "model.hidden": {"model": {"hidden": [8]}},
     "model.activation": {"model": {"activation": "tanh"}},
     "model.dropout": {"model": {"dropout": 0.5}},
+    "model.bias": {"model": {"bias": False}},
+    "model.reference_class": {"model": {"reference_class": True}},
 }
 OF_PICTURES = {
+    "data.classes": {"data": {"classes": ["light", "dark"]}},
     "data.picture_size": {"data": {"picture_size": 12}},
     "data.picture_values": {"data": {"picture_values": "unit"}},
     "augmentation.flip": {"augmentation": {"flip": True}},

@@ -164,3 +164,20 @@ def test_fitting_and_encoding_at_once_is_the_same_as_one_after_the_other():
     apart = TableEncoder.fit(ANIMALS, rows=rows)
     assert encoder.as_json() == apart.as_json()
     assert torch.equal(features, apart.encode(ANIMALS))
+
+
+def test_raw_numbers_stay_as_they_are_and_dates_do_not():
+    frame = pl.DataFrame({"legs": [4, 2], "milk": [True, False], "seen": ["2024-01-31", "2020-02-29"]})
+    encoder = TableEncoder.fit(frame, standardise=False)
+    features = encoder.encode(frame)
+    assert features[:, :2].tolist() == [[4, 1], [2, 0]]
+    assert features[:, 2:4].tolist() == TableEncoder.fit(frame.select("seen")).encode(frame)[:, :2].tolist()
+    again = TableEncoder.from_state(encoder.as_json(), encoder.tensors())
+    assert torch.equal(again.encode(frame), features)
+
+
+def test_a_gap_among_raw_numbers_counts_as_zero_and_says_so():
+    frame = pl.DataFrame({"legs": [4, 2], "skin": ["fur", "scales"], "seen": ["2024-01-31", "2020-02-29"]})
+    encoder = TableEncoder.fit(frame, standardise=False)
+    _, strangers = encoder.encode_counting(pl.DataFrame({"legs": [None], "skin": [None], "seen": [None]}))
+    assert [note.rpartition("count as ")[2] for note in encoder.notes(strangers)] == ["0.", "none.", "average."]

@@ -4,7 +4,7 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from polylogit.data.split import given_split, grouped_split, stratified_split, time_split
+from polylogit.data.split import Split, drawn_split, given_split, grouped_split, stratified_split, time_split
 from polylogit.errors import DataError
 
 
@@ -75,3 +75,25 @@ def test_time_holds_out_what_came_last():
 def test_a_given_split_says_train_or_test(words, message):
     with pytest.raises(DataError, match=message):
         given_split(pl.Series("part", words), "t.csv")
+
+
+def test_rows_of_no_class_stand_in_neither_part():
+    targets = torch.tensor([0, 1, -1, 0, 1, -1] * 5)
+    split = drawn_split(targets, 0.25, seed=0)
+    assert sorted(split.train.tolist() + split.test.tolist()) == torch.nonzero(targets >= 0).flatten().tolist()
+    assert targets[split.test].bincount().tolist() == [3, 2]
+    alone = stratified_split(targets[targets >= 0], 0.25, seed=0)
+    assert torch.equal(torch.nonzero(targets >= 0).flatten()[alone.test], split.test)
+
+
+def test_nothing_is_held_out_where_that_is_wanted():
+    split = drawn_split(torch.tensor([1, 0, -1]), 0.0, seed=0)
+    assert (split.train.tolist(), split.test.tolist()) == ([0, 1], [])
+
+
+def test_a_split_of_some_rows_only():
+    split = Split(train=torch.tensor([0, 2, 3]), test=torch.tensor([1, 4]))
+    within = split.within(torch.tensor([1, 2, 3]))
+    assert (within.train.tolist(), within.test.tolist()) == ([2, 3], [1])
+    of = split.of(torch.tensor([10, 11, 12, 13, 14]))
+    assert (of.train.tolist(), of.test.tolist()) == ([10, 12, 13], [11, 14])

@@ -2,21 +2,24 @@ import pytest
 import torch
 
 from polylogit.lessons.catalogue import choose_lessons
-from polylogit.lessons.eight_rows import INPUTS, TARGETS, descend, linear_from_zero
 from polylogit.lessons.running import run_lesson
+from polylogit.lessons.training_lessons import TrainingLesson
 
 
 def test_the_loop_walks_as_plain_torch_does_with_the_documents_shared_bias():
+    lesson = TrainingLesson.named("eight-rows-cross-entropy", epochs=30)
+    assert lesson.inputs.tolist()[3] == [4, 1, 5, 5]
+    assert lesson.targets.tolist() == [2, 2, 2, 1, 1, 1, 0, 0]
     weight, bias = torch.zeros(4, 3, requires_grad=True), torch.zeros(1, requires_grad=True)
     optimizer = torch.optim.SGD([weight, bias], lr=0.1)
     expected = []
     for _ in range(30):
-        loss = torch.nn.functional.cross_entropy(INPUTS @ weight + bias, TARGETS)
+        loss = torch.nn.functional.cross_entropy(lesson.inputs @ weight + bias, lesson.targets)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         expected.append(loss.item())
-    assert descend(linear_from_zero(4, 3), INPUTS, TARGETS, epochs=29) == pytest.approx(expected, abs=1e-6)
+    assert lesson.fit(lesson.new_network()) == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", ["softmax-twice", "cross-entropy", "module"])

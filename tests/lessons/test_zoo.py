@@ -1,9 +1,10 @@
-from polylogit.lessons.zoo import TYPES, zoo_rows
+import pytest
+
+from polylogit.lessons.catalogue import choose_lessons
+from polylogit.lessons.running import run_lesson
 
 
-def test_the_rows_are_the_tables():
-    inputs, targets = zoo_rows()
-    assert inputs.shape == (101, 16)
-    assert set(inputs[:, 12].tolist()) == {0, 2, 4, 5, 6, 8}  # legs
-    milk = inputs[:, 3] == 1
-    assert {TYPES[index] for index in targets[milk].tolist()} == {"mammal"}
+@pytest.mark.parametrize("name", ["zoo-cross-entropy", "zoo-module"])
+def test_what_comes_out_is_what_was_printed(name):
+    result = run_lesson(choose_lessons([name])[0])
+    assert [row for row in result.rows if not row.ok] == []

@@ -50,3 +50,17 @@ def test_without_hidden_layers_it_is_linear():
 def test_options_out_of_range_are_refused(options, message):
     with pytest.raises(RecipeError, match=message):
         MlpNetwork(5, 2, **options)
+
+
+def test_with_a_reference_class_two_classes_are_logistic_regression():
+    network = MlpNetwork(5, 2, hidden=(), reference_class=True)
+    rows = torch.randn(4, 5)
+    (layer,) = network.layers
+    assert layer.weight.shape == (1, 5)
+    assert torch.allclose(network(rows).softmax(1)[:, 1], torch.sigmoid(layer(rows))[:, 0])
+
+
+def test_without_bias_zeros_give_zeros():
+    network = MlpNetwork(5, 3, hidden=(4,), bias=False)
+    assert network(torch.zeros(1, 5)).tolist() == [[0, 0, 0]]
+    assert sum(parameter.numel() for parameter in network.parameters()) == 32

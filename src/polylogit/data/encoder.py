@@ -31,7 +31,8 @@ _ROWS_A_BLOCK = 8192
 class TableEncoder:
     """A fitted map from named columns to features.
 
-    number:   (value - mean) / scale, where scale is the standard deviation, or 1 for a constant column; a gap gives 0
+    number:   (value - mean) / scale, where scale is the standard deviation, or 1 for a constant column; a gap gives 0.
+              Where numbers are to stay as they are, mean is 0 and scale 1.
     boolean:  the same of 0 and 1
     category: 1 for the level that the row has, 0 for the others. The `MOST_LEVELS` most frequent levels have a feature
               each; where there are more, the others share one, and so does a level never seen in training. Where none
@@ -83,6 +84,16 @@ class TableEncoder:
         """How each column is read."""
         return {column.name: column.reading for column in self.columns}
 
+    @property
+    def gaps_count_as(self) -> dict[str, str]:
+        """What a missing value counts as in each column, in words."""
+        words, at = {}, 0
+        for column in self.columns:
+            as_it_stands = bool(column.scaled_names) and bool(self.mean[at] == 0 and self.scale[at] == 1)
+            at += len(column.scaled_names)
+            words[column.name] = "none" if column.type == "category" else "0" if as_it_stands else "average"
+        return words
+
     @classmethod
     def fit(
         cls,
@@ -90,6 +101,8 @@ class TableEncoder:
         place: str = "the table",
         rows: Int[Tensor, " A"] | None = None,
         readings: Mapping[str, Reading] | None = None,
+        *,
+        standardise: bool = True,
     ) -> "TableEncoder":
         """Learn types from all rows, and levels, means and scales from the training rows.
 
@@ -98,6 +111,7 @@ class TableEncoder:
             place: What messages call the table.
             rows: The row numbers of the training rows; None: all.
             readings: How the columns are read; found in the cells where left out.
+            standardise: Whether numbers and booleans get mean 0 and deviation 1, or stay as they are. Dates always do.
 
         Returns:
             The fitted encoder.
@@ -105,7 +119,7 @@ class TableEncoder:
         Raises:
             DataError: There is no column, or a column cannot be used, or a cell of it cannot be read.
         """
-        return cls._fitted(frame, place, rows, readings)[0]
+        return cls._fitted(frame, place, rows, readings, standardise=standardise)[0]
 
     @classmethod
     def fit_encode(
@@ -114,6 +128,8 @@ class TableEncoder:
         place: str = "the table",
         rows: Int[Tensor, " A"] | None = None,
         readings: Mapping[str, Reading] | None = None,
+        *,
+        standardise: bool = True,
     ) -> tuple["TableEncoder", Float[Tensor, "N D"]]:
         """`fit`, and the features of all rows of the same frame, whose cells are read once only.
 
@@ -122,6 +138,7 @@ class TableEncoder:
             place: What messages call the table.
             rows: The row numbers of the training rows; None: all.
             readings: How the columns are read; found in the cells where left out.
+            standardise: As for `fit`.
 
         Returns:
             The fitted encoder, and float32 features.
@@ -129,7 +146,7 @@ class TableEncoder:
         Raises:
             DataError: As `fit`.
         """
-        encoder, read = cls._fitted(frame, place, rows, readings)
+        encoder, read = cls._fitted(frame, place, rows, readings, standardise=standardise)
         return encoder, encoder._encoded(read)[0]
 
     @classmethod
@@ -139,6 +156,8 @@ class TableEncoder:
         place: str,
         rows: Int[Tensor, " A"] | None,
         readings: Mapping[str, Reading] | None,
+        *,
+        standardise: bool,
     ) -> tuple["TableEncoder", pl.DataFrame]:
         """The encoder, and all rows as read."""
         if not frame.width:
@@ -159,7 +178,12 @@ class TableEncoder:
         spread = torch.tensor([_spread(values) for values in scaled], dtype=torch.float64)
         # A constant column may show a spread of rounding errors only; dividing by it would blow the errors up.
         negligible = spread <= 1e-12 * mean.abs()
-        return cls(columns, mean, torch.where(negligible, torch.ones_like(spread), spread)), read
+        scale = torch.where(negligible, torch.ones_like(spread), spread)
+        if not standardise:
+            dates = [column.type == "date" for column in columns for _ in column.scaled_names]
+            kept = torch.tensor(dates, dtype=torch.bool)
+            mean, scale = torch.where(kept, mean, 0.0), torch.where(kept, scale, 1.0)
+        return cls(columns, mean, scale), read
 
     def encode(self, frame: pl.DataFrame, place: str = "the table") -> Float[Tensor, "N D"]:
         """Features of the rows. The columns may stand in any order, and others may stand beside them.
@@ -198,7 +222,7 @@ class TableEncoder:
 
     def notes(self, strangers: Strangers) -> tuple[str, ...]:
         """What a reader of predictions must know of the cells that training prepared nothing for."""
-        return strangers.notes({column.name for column in self.columns if column.pooled})
+        return strangers.notes({column.name for column in self.columns if column.pooled}, self.gaps_count_as)
 
     def other_columns(self, frame: pl.DataFrame) -> tuple[str, ...]:
         """The columns of the frame that the encoder does not use."""

@@ -17,7 +17,7 @@ from polylogit.errors import DataError, did_you_mean
 
 __all__ = ["BUNDLED", "TableSource", "fingerprint", "open_source", "source_paths"]
 
-BUNDLED = {"zoo": ("zoo.csv", "type")}
+BUNDLED = {"zoo": ("zoo.csv", "type"), "eight-rows": ("eight_rows.csv", "class")}
 """Data that comes with the package: its file and its target column."""
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from polylogit.errors import DataError
 
-__all__ = ["Split", "given_split", "grouped_split", "stratified_split", "time_split"]
+__all__ = ["Split", "drawn_split", "given_split", "grouped_split", "stratified_split", "time_split"]
 
 Rows = npt.NDArray[np.int64]
 
@@ -26,6 +26,38 @@ class Split:
 
     train: Int[Tensor, " A"]
     test: Int[Tensor, " B"]
+
+    def within(self, rows: Int[Tensor, " C"]) -> "Split":
+        """The two parts without the rows that are not among these."""
+        return Split(*(part[torch.isin(part, rows)] for part in (self.train, self.test)))
+
+    def of(self, rows: Int[Tensor, " C"]) -> "Split":
+        """This split of the rows with these numbers, instead of rows 0, 1, 2 and so on."""
+        return Split(train=rows[self.train], test=rows[self.test])
+
+
+def drawn_split(targets: Int[Tensor, " N"], test_fraction: float, seed: int) -> Split:
+    """Hold out a fraction of every class, among the rows that are of one; with the fraction 0, none.
+
+    Args:
+        targets: Class indices; rows of index -1 stand in neither part.
+        test_fraction: The share of rows to hold out, from 0 to less than 1.
+        seed: Of the draw.
+
+    Returns:
+        The two parts.
+
+    Raises:
+        DataError: As `stratified_split`.
+
+    Example:
+        >>> drawn_split(torch.tensor([0, -1, 1, 1]), 0.0, seed=0)
+        Split(train=tensor([0, 2, 3]), test=tensor([], dtype=torch.int64))
+    """
+    rows = torch.nonzero(targets >= 0).flatten()
+    if test_fraction == 0:
+        return Split(train=rows, test=rows[:0])
+    return stratified_split(targets[rows], test_fraction, seed).of(rows)
 
 
 def stratified_split(targets: Int[Tensor, " N"], test_fraction: float, seed: int) -> Split:

@@ -25,11 +25,12 @@ class Strangers:
     def __add__(self, other: "Strangers") -> "Strangers":
         return Strangers(*(_summed(*pair) for pair in ((self.unseen, other.unseen), (self.filled, other.filled))))
 
-    def notes(self, pooled: Collection[str]) -> tuple[str, ...]:
+    def notes(self, pooled: Collection[str], gaps_count_as: Mapping[str, str]) -> tuple[str, ...]:
         """The counts in words, with the rule that was applied.
 
         Args:
             pooled: The columns whose rare levels are pooled.
+            gaps_count_as: What a gap in each column counts as.
 
         Returns:
             A sentence for each column with strangers.
@@ -40,7 +41,8 @@ class Strangers:
         }
         notes = [f'column "{name}": {count} rows {rules[name in pooled]}.' for name, count in self.unseen.items()]
         notes += [
-            f'column "{name}": {count} rows have no value, but every training row had one; they count as average.'
+            f'column "{name}": {count} rows have no value, but every training row had one; they count as '
+            f"{gaps_count_as[name]}."
             for name, count in self.filled.items()
         ]
         return tuple(notes)

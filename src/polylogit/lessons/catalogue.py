@@ -53,6 +53,7 @@ class Lesson:
         pages: The pages under docs/lessons/ that explain it, one for each document that has it.
         seconds: How long it takes on two CPU cores, roughly.
         quick: Whether it is run without being asked for by name or with --all.
+        data: For a training run with a recipe of its own, what DATA is on the command line; else empty.
         numbers: What the documents print.
     """
 
@@ -61,7 +62,13 @@ class Lesson:
     pages: tuple[int, ...]
     seconds: float
     quick: bool = True
+    data: str = ""
     numbers: tuple[Number, ...] = field(default=(), repr=False)
+
+    @property
+    def command(self) -> str:
+        """The command that trains the same network and keeps it; empty where the lesson is no training run."""
+        return f"polylogit train {self.data} --recipe {self.id}" if self.data else ""
 
     def as_json(self) -> dict[str, Any]:
         """The object that `polylogit lessons --list --json` lists."""
@@ -71,6 +78,7 @@ class Lesson:
             "seconds": self.seconds,
             "quick": self.quick,
             "numbers": len(self.numbers),
+            "command": self.command or None,
         }
 
 
@@ -81,7 +89,7 @@ def all_lessons() -> tuple[Lesson, ...]:
     Example:
         >>> all_lessons()[0]
         Lesson(id='softmax-of-a-vector', title='Softmax makes probabilities of any numbers', pages=(1, 3, 4),
-               seconds=0.1, quick=True)
+               seconds=0.1, quick=True, data='')
     """
     folder = resources.files(__package__) / "numbers"
     lessons: list[Lesson] = []

@@ -1,119 +1,94 @@
 """Lessons on eight rows: the right loss, the classic mistake of softmax twice, and the same as a module.
 
-Owns the table of eight rows that two documents share, and plain gradient descent as they have it: all rows at once, a
-fixed step, the loss noted before each step. The numbers stand in `numbers/eight_rows.toml`.
+Owns the mistake, and the start that one document draws after other numbers; all else is in the lessons' recipes. The
+numbers stand in `numbers/eight_rows.toml`, the rows come with the package.
 """
 
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import nn
 
-from polylogit.fitting.loop import fit_network
-from polylogit.fitting.options import TrainingOptions
 from polylogit.lessons.catalogue import Measurements
+from polylogit.lessons.training_lessons import TrainingLesson
 from polylogit.losses import cross_entropy_with_probabilities
 from polylogit.misuse import diagnose
-from polylogit.networks import LinearNetwork
+from polylogit.networks import MlpNetwork
 
-__all__ = ["INPUTS", "MEASURES", "TARGETS", "descend", "linear_from_zero", "told_by_detector"]
+__all__ = ["MEASURES", "fit_softmax_twice", "losses_by_epoch", "told_by_detector"]
 
-INPUTS = torch.tensor(
-    [
-        [1.0, 2.0, 1.0, 1.0],
-        [2.0, 1.0, 3.0, 2.0],
-        [3.0, 1.0, 3.0, 4.0],
-        [4.0, 1.0, 5.0, 5.0],
-        [1.0, 7.0, 5.0, 5.0],
-        [1.0, 2.0, 5.0, 6.0],
-        [1.0, 6.0, 6.0, 6.0],
-        [1.0, 7.0, 7.0, 7.0],
-    ]
-)
-"""Eight rows of four features."""
-
-TARGETS = torch.tensor([2, 2, 2, 1, 1, 1, 0, 0])
-"""Their classes."""
-
-EPOCHS = 5000
+PRINTED = sorted({*range(0, 1000, 100), *range(1000, 5001, 500)})
+"""The epochs whose loss one document or the other prints."""
 
 
 def cross_entropy() -> Measurements:
     """The loss that takes logits, given logits."""
-    network = linear_from_zero(4, 3)
-    told = told_by_detector(network, INPUTS, TARGETS)
-    return {"what the detector says": told, **_named(descend(network, INPUTS, TARGETS, epochs=EPOCHS))}
+    lesson = TrainingLesson.named("eight-rows-cross-entropy")
+    network = lesson.new_network()
+    told = told_by_detector(network, lesson)
+    return {"what the detector says": told, **losses_by_epoch(lesson.fit(network), PRINTED)}
 
 
 def softmax_twice() -> Measurements:
-    """The loss that takes logits, given probabilities: it applies softmax to them again."""
-    network = nn.Sequential(linear_from_zero(4, 3), nn.Softmax(dim=1))
-    told = told_by_detector(network, INPUTS, TARGETS)
-    losses = descend(network, INPUTS, TARGETS, epochs=1000)
-    with torch.no_grad():
-        cost = cross_entropy_with_probabilities(network(INPUTS), TARGETS).item()
-    losses += descend(network, INPUTS, TARGETS, epochs=EPOCHS - len(losses))
+    """The loss that takes logits, given probabilities: it applies softmax to them again.
+
+    No recipe can ask for this: in a recipe the scores of a network are always logits.
+    """
+    lesson = TrainingLesson.named("eight-rows-cross-entropy")
+    told = told_by_detector(nn.Sequential(lesson.new_network(), nn.Softmax(dim=1)), lesson)
+    seen, real = fit_softmax_twice(every=1001)
     return {
         "what the detector says": told,
-        "real cross-entropy after epoch 1000": cost,
-        **_named(losses),
+        "real cross-entropy after epoch 1000": real[1],
+        **losses_by_epoch(seen, PRINTED),
     }
 
 
 def module() -> Measurements:
     """A linear layer with its own bias for each class, drawn after fifteen numbers and three classes were drawn."""
-    torch.manual_seed(1)
+    lesson = TrainingLesson.named("eight-rows-module")
+    torch.manual_seed(lesson.recipe.seed)
     torch.rand(3, 5), torch.randint(5, (3,))
-    return _named(descend(LinearNetwork(features=4, classes=3), INPUTS, TARGETS, epochs=EPOCHS))
+    network = MlpNetwork(features=4, classes=3, hidden=())
+    return losses_by_epoch(lesson.fit(network), PRINTED)
 
 
-def told_by_detector(network: nn.Module, inputs: Float[Tensor, "N D"], targets: Int[Tensor, " N"]) -> str:
-    """The codes of what is wrong with this network under PyTorch's cross-entropy, or "nothing".
-
-    Example:
-        >>> told_by_detector(nn.Sequential(linear_from_zero(4, 3), nn.Softmax(dim=1)), INPUTS, TARGETS)
-        'softmax-twice'
-    """
-    return ", ".join(diagnose(network, nn.CrossEntropyLoss(), inputs, targets).codes) or "nothing"
-
-
-def linear_from_zero(features: int, classes: int) -> nn.Linear:
-    """A linear layer that starts from zeros.
-
-    The documents give all classes one bias. What is added to all logits alike changes no probability, so its gradient
-    is zero, it stays zero, and it is left out here.
-    """
-    layer = nn.Linear(features, classes, bias=False)
-    nn.init.zeros_(layer.weight)
-    return layer
-
-
-def descend(
-    network: nn.Module, inputs: Float[Tensor, "N D"], targets: Int[Tensor, " N"], *, epochs: int
-) -> list[float]:
-    """Gradient descent as the documents have it, in the loop that fits every network.
+def fit_softmax_twice(every: int) -> tuple[list[float], list[float]]:
+    """The eight rows, by a network that ends with a softmax and a loss that begins with one.
 
     Args:
-        network: From inputs to logits; its weights are changed in place.
-        inputs: All are shown in every step.
-        targets: Class indices in [0, K).
-        epochs: The last one, counted from 0.
+        every: How many steps there are from one look at the real cross-entropy to the next.
 
     Returns:
-        The loss before each step, epoch 0 first.
+        The loss before each step, and the real cross-entropy, of the probabilities taken as such: before the first
+        step, after `every` steps, after twice as many, and so on.
+    """
+    lesson = TrainingLesson.named("eight-rows-cross-entropy")
+    network = nn.Sequential(lesson.new_network(), nn.Softmax(dim=1))
+    inputs, targets = lesson.inputs, lesson.targets
+    real: list[float] = []
+
+    def look(steps: int) -> None:
+        if steps % every == 0:
+            with torch.no_grad():
+                real.append(cross_entropy_with_probabilities(network(inputs), targets).item())
+
+    look(0)
+    return lesson.fit(network, on_epoch=lambda record: look(record.epoch)), real
+
+
+def told_by_detector(network: nn.Module, lesson: TrainingLesson) -> str:
+    """The codes of what is wrong with a network under PyTorch's cross-entropy, or "nothing".
 
     Example:
-        >>> [round(loss, 6) for loss in descend(linear_from_zero(4, 3), INPUTS, TARGETS, epochs=2)]
-        [1.098612, 1.032775, 0.985576]
+        >>> lesson = TrainingLesson.named("eight-rows-cross-entropy")
+        >>> told_by_detector(nn.Sequential(lesson.new_network(), nn.Softmax(dim=1)), lesson)
+        'softmax-twice'
     """
-    options = TrainingOptions(
-        epochs=epochs + 1, batch_size="all", optimizer="sgd", learning_rate=0.1, momentum=0.0, weight_decay=0.0
-    )
-    return [record.train_loss for record in fit_network(network, inputs, targets, options=options).history]
+    return ", ".join(diagnose(network, nn.CrossEntropyLoss(), lesson.inputs, lesson.targets).codes) or "nothing"
 
 
-def _named(losses: list[float]) -> Measurements:
-    every = {*range(0, 1000, 100), *range(1000, EPOCHS + 1, 500)}
-    return {f"loss at epoch {epoch}": losses[epoch] for epoch in sorted(every)}
+def losses_by_epoch(losses: list[float], epochs: list[int]) -> Measurements:
+    """The losses of these epochs, counted from 0, by the names that the catalogue has for them."""
+    return {f"loss at epoch {epoch}": losses[epoch] for epoch in epochs}
 
 
 MEASURES = {

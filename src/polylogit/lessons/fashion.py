@@ -7,21 +7,11 @@ or fetched, by `polylogit.data.picture_sources`.
 
 from collections.abc import Callable
 from functools import cache, partial
-from pathlib import Path
-
-from jaxtyping import Int
-from torch import Tensor
 
 from polylogit.data.picture_sources import PictureSource, open_named_pictures
-from polylogit.data.pictures import PictureEncoder
-from polylogit.errors import RecipeError
-from polylogit.fitting.forward import network_logits
 from polylogit.fitting.history import EpochRecord
-from polylogit.fitting.loop import fit_network
 from polylogit.lessons.catalogue import Measurements, Value
-from polylogit.problem import picture_problem
-from polylogit.recipe import Recipe, read_recipe
-from polylogit.training import loop_options, new_network
+from polylogit.lessons.training_lessons import TrainingLesson
 
 __all__ = ["MEASURES", "PICTURE", "clothes"]
 
@@ -44,43 +34,27 @@ def a_picture() -> Measurements:
     return {"class index": index, "class name": clothes().class_names[index]}
 
 
-def network_of(recipe_name: str, epochs: int | None = None) -> Measurements:
+def network_of(name: str, epochs: int | None = None) -> Measurements:
     """Train a network by its recipe, and count how often it is right.
 
     Args:
-        recipe_name: A recipe that comes with the package.
+        name: The lesson, and its recipe.
         epochs: Fewer than the recipe says; all of them when left out.
 
     Returns:
         The accuracy on the rows trained on every five epochs, and at the end that on the test rows.
     """
-    settings = [] if epochs is None else [f"training.epochs={epochs}"]
-    recipe = Recipe.from_entries(read_recipe(Path(recipe_name), settings))
-    problem = picture_problem("fashion-mnist", recipe, None)
-    if isinstance(recipe, Recipe) or not isinstance(problem.encoder, PictureEncoder):
-        raise RecipeError(f"{recipe_name}: expected the recipe of a network for pictures.")
-    prepare = problem.encoder.prepare
-    train, test = problem.split.train, problem.split.test
-    network, _ = new_network(problem, recipe)
+    lesson = TrainingLesson.named(name, epochs)
+    network, split = lesson.new_network(), lesson.problem.split
     measured: dict[str, Value] = {}
-
-    def accuracy(rows: Int[Tensor, " N"]) -> float:
-        predicted = network_logits(network, problem.inputs[rows], prepare=prepare).argmax(dim=1)
-        return float((predicted == problem.targets[rows]).double().mean())
 
     def look(record: EpochRecord) -> None:
         if record.epoch % EPOCHS_BETWEEN == 0:
-            measured[f"accuracy on the rows trained on after epoch {record.epoch}"] = accuracy(train)
+            seen = lesson.accuracy(network, split.train)
+            measured[f"accuracy on the rows trained on after epoch {record.epoch}"] = seen
 
-    fit_network(
-        network,
-        problem.inputs[train],
-        problem.targets[train],
-        options=loop_options(recipe, rows=len(train)),
-        prepare=prepare,
-        on_epoch=look,
-    )
-    return {**measured, "accuracy on the test rows": accuracy(test)}
+    lesson.fit(network, on_epoch=look)
+    return {**measured, "accuracy on the test rows": lesson.accuracy(network, split.test)}
 
 
 NETWORKS = ("mlp-32", "mlp-256", "wide-dropout", "deep", "cnn")

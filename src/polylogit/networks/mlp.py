@@ -30,12 +30,18 @@ class MlpNetwork(nn.Module):
     are made from the input to the logits, each with torch's own initialisation, so that a seed gives the weights that
     the plain `nn.Sequential` of the same layers has.
 
+    Softmax takes only differences of logits, so one class's logit may as well be 0. With a reference class the last
+    layer gives K - 1 numbers, the log odds against the first class: for two classes and no hidden layer the network is
+    logistic regression.
+
     Args:
         features: D, the number of features (C * H * W for pictures).
         classes: K, the number of classes.
         hidden: Widths of the hidden layers; with none the network is linear.
         activation: One of `ACTIVATIONS`.
         dropout: The share of each hidden layer's values that is set to zero in training, in [0, 1).
+        bias: Whether each layer adds b.
+        reference_class: Whether the logit of class 0 is always 0.
 
     Raises:
         RecipeError: An option is out of its range.
@@ -47,9 +53,12 @@ class MlpNetwork(nn.Module):
         torch.Size([2, 10])
         >>> sum(parameter.numel() for parameter in network.parameters())
         25450
+        >>> MlpNetwork(features=4, classes=3, reference_class=True)(torch.ones(1, 4))[0, 0].item()
+        0.0
 
     Source: Rumelhart, Hinton and Williams (1986), Learning representations by back-propagating errors, Nature 323;
-    Srivastava et al. (2014), Dropout, JMLR 15, section 4.
+    Srivastava et al. (2014), Dropout, JMLR 15, section 4; Agresti (2002), Categorical Data Analysis, section 7.1
+    (baseline-category logits).
     """
 
     def __init__(
@@ -60,6 +69,8 @@ class MlpNetwork(nn.Module):
         hidden: Sequence[int] = (256,),
         activation: str = "relu",
         dropout: float = 0.0,
+        bias: bool = True,
+        reference_class: bool = False,
     ) -> None:
         super().__init__()
         if activation not in ACTIVATIONS:
@@ -71,15 +82,16 @@ class MlpNetwork(nn.Module):
         layers: list[nn.Module] = []
         before = features
         for width in hidden:
-            layers.append(nn.Linear(before, width))
+            layers.append(nn.Linear(before, width, bias=bias))
             if dropout:
                 layers.append(nn.Dropout(dropout))
             layers.append(ACTIVATIONS[activation]())
             before = width
-        layers.append(nn.Linear(before, classes))
+        layers.append(nn.Linear(before, classes - reference_class, bias=bias))
         self.layers = nn.Sequential(*layers)
+        self.reference_class = reference_class
 
     def forward(self, inputs: Float[Tensor, "N ..."]) -> Float[Tensor, "N K"]:
         """Logits of the inputs."""
         logits: Tensor = self.layers(inputs.flatten(1))
-        return logits
+        return nn.functional.pad(logits, (1, 0)) if self.reference_class else logits

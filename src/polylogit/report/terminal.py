@@ -9,7 +9,7 @@ from rich.text import Text
 
 from polylogit.evaluation import Evaluation, Summary
 
-__all__ = ["MOST_CONFUSION_CLASSES", "confusion_table", "judgement", "per_class_table"]
+__all__ = ["MOST_CONFUSION_CLASSES", "confusion_table", "figures_in_short", "judgement", "per_class_table"]
 
 MOST_CONFUSION_CLASSES = 12
 """With more classes than this the confusion matrix is too wide for a terminal and only its worst cells are told."""
@@ -23,6 +23,22 @@ def judgement(test: Evaluation, train: Summary | None = None) -> RenderableType:
     else:
         parts.append(_worst_confusions(test))
     return Group(*parts)
+
+
+def figures_in_short(seen: Summary) -> Table:
+    """The figures of the rows trained on, where there are no others."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column("")
+    table.add_column("trained on", justify="right")
+    for label, figure in (
+        ("accuracy", f"{seen.accuracy:.1%}"),
+        ("log loss", f"{seen.log_loss:.4f}"),
+        ("Brier score", f"{seen.brier_score:.4f}"),
+        ("calibration error", f"{seen.calibration_error:.4f}"),
+        ("rows", str(seen.rows)),
+    ):
+        table.add_row(label, figure)
+    return table
 
 
 def _summary(test: Evaluation, train: Summary | None) -> Table:

@@ -116,12 +116,15 @@ def calibration_told(fit: TemperatureFit | None, temperature: float = 1.0) -> st
     )
 
 
-def calibration_in_short(fit: TemperatureFit | None, test: Summary, uncalibrated: Summary) -> str:
-    """One sentence for the terminal: the temperature, and what it did to the held-out rows."""
+def calibration_in_short(fit: TemperatureFit | None, test: Summary | None, uncalibrated: Summary | None) -> str:
+    """One sentence for the terminal: the temperature, and what it did to the held-out rows, if there are any."""
     if fit is None or fit.reason is not None:
         return calibration_told(fit)
+    told = f"Temperature {fit.temperature:.3f}, fitted on {fit.rows:,} rows of the training part"
+    if test is None or uncalibrated is None:
+        return f"{told}."
     return (
-        f"Temperature {fit.temperature:.3f}, fitted on {fit.rows:,} rows of the training part: calibration error "
+        f"{told}: calibration error "
         f"{uncalibrated.calibration_error:.4f} before and {test.calibration_error:.4f} after, log loss "
         f"{uncalibrated.log_loss:.4f} before and {test.log_loss:.4f} after."
     )

@@ -16,11 +16,11 @@ from polylogit.classifier import Classifier
 from polylogit.data.picture_sources import open_pictures
 from polylogit.data.pictures import PictureEncoder
 from polylogit.data.sources import open_source
-from polylogit.data.split import stratified_split
 from polylogit.data.stored_pictures import StoredPictures
+from polylogit.errors import DataError
 from polylogit.evaluation import Evaluation, evaluate_logits, summarise_logits
 from polylogit.prediction import notes_on_table
-from polylogit.problem import targets_by_name
+from polylogit.problem import split_of_pictures, targets_by_name
 from polylogit.recipe import Recipe
 from polylogit.report import write_report
 from polylogit.reporting import report_data
@@ -67,7 +67,8 @@ class Judgement:
 def evaluate(model_path: Path, data: str, *, report: Path | None = None, data_root: Path | None = None) -> Judgement:
     """Judge a saved classifier on rows with known classes.
 
-    Where the data are the very file that the model was trained on, only the rows held out then are judged.
+    Where the data are the very file that the model was trained on, only the rows held out then are judged. Rows of
+    classes that the model's recipe leaves out are left out here too.
 
     Args:
         model_path: A model file.
@@ -80,22 +81,26 @@ def evaluate(model_path: Path, data: str, *, report: Path | None = None, data_ro
 
     Raises:
         ModelFileError: The model file is at fault.
-        DataError: The data are at fault, or hold a class that the model does not know.
+        DataError: The data are at fault, hold a class that the model does not know, or have no rows to judge.
     """
     classifier = Classifier.load(model_path)
     if isinstance(classifier.preprocessing, PictureEncoder):
         form = classifier.preprocessing.input_shape
         return _judge_pictures(model_path, classifier, form, data, data_root=data_root, report=report)
-    source = open_source(data, dialect_of(Recipe.from_entries(classifier.recipe)))
+    recipe = Recipe.from_entries(classifier.recipe)
+    source = open_source(data, dialect_of(recipe))
     trained_on = classifier.trained_on
-    targets = known_targets(source, trained_on.target, classifier.class_names)
-    rows, notes = torch.arange(len(targets)), []
+    targets = known_targets(
+        source, trained_on.target, classifier.class_names, leave_out_others=recipe.data.classes is not None
+    )
+    notes = _notes_on_others(targets)
+    rows = torch.nonzero(targets >= 0).flatten()
     if source.fingerprint == trained_on.fingerprint:
-        recipe = Recipe.from_entries(classifier.recipe)
         rows = split_of_table(source, targets, recipe).test
         notes.append(
             f"{source.name} is what the model was trained on: only the {len(rows)} rows held out then are judged."
         )
+    _refuse_nothing(rows, source.name)
     frame, targets = source.frame[rows.numpy()], targets[rows]
     logits, strangers = classifier.logits_counting(frame, source.name)
     return _judgement(
@@ -120,18 +125,17 @@ def _judge_pictures(
     data_root: Path | None,
     report: Path | None,
 ) -> Judgement:
+    recipe = Recipe.from_entries(classifier.recipe)
     source = open_pictures(data, root=data_root, form=form)
-    targets = targets_by_name(source, classifier.class_names)
-    rows, notes = torch.arange(len(targets)), []
-    split = source.own_split
-    if split is None and source.fingerprint == classifier.trained_on.fingerprint:
-        recipe = Recipe.from_entries(classifier.recipe)
-        split = stratified_split(targets, recipe.data.test_fraction, recipe.seed)
-        notes.append(
-            f"{data} is what the model was trained on: only the {len(split.test)} pictures held out are judged."
-        )
-    if split is not None:
-        rows = split.test
+    targets = targets_by_name(source, classifier.class_names, leave_out_others=recipe.data.classes is not None)
+    notes = _notes_on_others(targets)
+    rows = torch.nonzero(targets >= 0).flatten()
+    seen = source.fingerprint == classifier.trained_on.fingerprint
+    if source.own_split is not None or seen:
+        rows = split_of_pictures(source, targets, recipe).test
+    if source.own_split is None and seen:
+        notes.append(f"{data} is what the model was trained on: only the {len(rows)} pictures held out are judged.")
+    _refuse_nothing(rows, source.name)
     pixels = source.pixels[rows]
     return _judgement(
         source.name,
@@ -144,6 +148,19 @@ def _judge_pictures(
         notes=tuple(notes),
         report=report,
     )
+
+
+def _notes_on_others(targets: Int[Tensor, " N"]) -> list[str]:
+    others = int((targets < 0).sum())
+    return [f"{others:,} rows of classes that the recipe leaves out are left out here too."] if others else []
+
+
+def _refuse_nothing(rows: Int[Tensor, " A"], place: str) -> None:
+    if not len(rows):
+        raise DataError(
+            f"{place}: there is no row to judge the model on: each was trained on, or is of a class that the recipe "
+            "leaves out. Give rows of its classes that it has not seen."
+        )
 
 
 def _judgement(

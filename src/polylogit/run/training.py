@@ -37,7 +37,7 @@ class TrainingRun:
         audit: What was found in a table; no errors, but perhaps warnings. None for pictures.
         classifier: The trained classifier.
         train: The first figures on the rows trained on.
-        test: All figures on the rows held out.
+        test: All figures on the rows held out; None where the recipe holds none out.
         test_uncalibrated: The first of them without calibration.
         calibration: The temperature and what it rests on; None where the recipe wants none.
         epochs: Iterations of the solver, or epochs of the loop.
@@ -46,7 +46,7 @@ class TrainingRun:
         seconds: Wall time from reading the data to the written model.
         model_path: The model file.
         history_path: One JSON object per epoch.
-        report_path: The page; None where none was asked for.
+        report_path: The page; None where none was asked for, or no rows were held out.
     """
 
     data: str
@@ -54,8 +54,8 @@ class TrainingRun:
     audit: Audit | None
     classifier: Classifier
     train: Summary
-    test: Evaluation
-    test_uncalibrated: Summary
+    test: Evaluation | None
+    test_uncalibrated: Summary | None
     calibration: TemperatureFit | None
     epochs: int
     whole: bool
@@ -74,8 +74,8 @@ class TrainingRun:
             "rows_train": self.classifier.trained_on.rows_train,
             "rows_test": self.classifier.trained_on.rows_test,
             "train": self.train.as_json(),
-            "test": self.test.as_json(),
-            "test_uncalibrated": self.test_uncalibrated.as_json(),
+            "test": None if self.test is None else self.test.as_json(),
+            "test_uncalibrated": None if self.test_uncalibrated is None else self.test_uncalibrated.as_json(),
             "temperature": self.classifier.temperature,
             "calibration": None if self.calibration is None else asdict(self.calibration),
             "seconds": round(self.seconds, 3),
@@ -119,7 +119,7 @@ def train(
         recipe: Everything else that the run depends on. The same data, recipe, device and versions give the same
             model file.
         out: The model file; `history.jsonl` is written beside it, and while a network is fitted its checkpoint.
-        report: Where to write the report, an HTML page; nowhere when left out.
+        report: Where to write the report, an HTML page; nowhere when left out, or when no rows are held out to judge.
         data_root: Where data sets with a name lie; see `polylogit.data.picture_sources`.
         device: Where a network is fitted; linear models are fitted on the CPU.
         resume: Whether to go on from the checkpoint of a run of the same recipe on the same data that was cut.
@@ -174,10 +174,13 @@ def train(
     if takes_many_views(fit.network):
         test_logits = classifier.logits_of_inputs(problem.inputs[split.test])
     test_targets = targets[split.test]
-    test = evaluate_logits(test_logits, test_targets, problem.class_names)
-    uncalibrated = summarise_logits(test_logits * classifier.temperature, test_targets)
+    test = uncalibrated = None
+    if len(split.test):
+        test = evaluate_logits(test_logits, test_targets, problem.class_names)
+        uncalibrated = summarise_logits(test_logits * classifier.temperature, test_targets)
     seconds = time.perf_counter() - start
-    if report is not None:
+    report = None if test is None else report
+    if report is not None and test is not None:
         page = report_data(
             classifier,
             test,

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from polylogit.classes import ordered_class_names
+from polylogit.classes import chosen_classes, ordered_class_names
 from polylogit.data.audit.features import audit_features, audit_unusable
 from polylogit.data.audit.findings import Audit, Finding, Severity
 from polylogit.data.audit.labels import audit_labels
@@ -31,7 +31,7 @@ class AuditedTable:
         features: The usable feature columns as read; only sound where the audit has no errors.
         readings: How they were read.
         class_names: The classes in their order; empty without a target.
-        targets: Class indices, -1 for a missing class; None without a target.
+        targets: Class indices, -1 for a missing class and for one that is left out; None without a target.
     """
 
     audit: Audit
@@ -45,6 +45,7 @@ def audit_table(
     frame: pl.DataFrame,
     *,
     target: str | None = None,
+    classes: Sequence[str] | None = None,
     leave_out: Sequence[str] = (),
     asked: Mapping[str, Reading] | None = None,
     drop_unusable: bool = False,
@@ -55,6 +56,7 @@ def audit_table(
     Args:
         frame: The table as it came.
         target: The column of the classes; without one only features are audited.
+        classes: Those to tell apart, in the order they are counted in; None: all, in order.
         leave_out: Columns that are no features, besides the target.
         asked: Readings by column name.
         drop_unusable: Whether columns that cannot be used are left out instead of being errors.
@@ -64,7 +66,7 @@ def audit_table(
         The audit, and what was read.
 
     Raises:
-        DataError: The target, or a column that is asked for by name, is not there.
+        DataError: The target, a column or a class that is asked for by name is not there.
 
     Example:
         >>> frame = pl.DataFrame({"legs": ["4", "four", "2"], "tail": ["1", "1", "1"], "kind": ["dog", "Dog", None]})
@@ -86,7 +88,7 @@ def audit_table(
     usable = {name: reading for name, reading in readings.items() if reading.usable}
     read = read_cells(features, usable)
     labels = None if target is None else read_cells(frame, {target: Reading("category")})[target]
-    class_names, targets, counts = _classes(labels)
+    class_names, targets, counts = _classes(labels, classes, place)
     if labels is not None:
         found += audit_labels(labels, counts)
     if usable:
@@ -109,7 +111,7 @@ def audit_table(
 
 
 def _classes(
-    labels: pl.Series | None,
+    labels: pl.Series | None, wanted: Sequence[str] | None, place: str
 ) -> tuple[tuple[str, ...], npt.NDArray[np.int64] | None, dict[str, int]]:
     """Class names in their order, the index of each row, and the rows of each class."""
     if labels is None:
@@ -117,5 +119,7 @@ def _classes(
     found = labels.drop_nulls().value_counts(name="rows")
     rows_of = dict(zip(found[labels.name], found["rows"], strict=True))
     names = ordered_class_names(rows_of)
-    index = labels.cast(pl.Enum(names)).to_physical().cast(pl.Int64).fill_null(-1)
+    if wanted is not None:
+        names = chosen_classes(wanted, names, place)
+    index = labels.cast(pl.Enum(names), strict=False).to_physical().cast(pl.Int64).fill_null(-1)
     return names, index.to_numpy(), {name: rows_of[name] for name in names}

@@ -19,7 +19,7 @@ def audit_rows(read: pl.DataFrame, targets: npt.NDArray[np.int64] | None) -> Ite
 
     Args:
         read: The feature columns, as read.
-        targets: Class indices; None without a target.
+        targets: Class indices, -1 for rows that are of no class; None without a target.
 
     Yields:
         At most two findings.
@@ -29,6 +29,7 @@ def audit_rows(read: pl.DataFrame, targets: npt.NDArray[np.int64] | None) -> Ite
         return
     rows = pl.DataFrame({"features": hashes, "row": np.arange(1, read.height + 1)})
     rows = rows.with_columns(pl.Series("class", np.zeros(read.height, np.int64) if targets is None else targets))
+    rows = rows.filter(pl.col("class") >= 0)
     groups = rows.group_by("features", "class").agg(pl.col("row").min(), pl.len().alias("rows"))
     repeats = groups.filter(pl.col("rows") > 1)
     if repeats.height:
@@ -36,7 +37,7 @@ def audit_rows(read: pl.DataFrame, targets: npt.NDArray[np.int64] | None) -> Ite
         yield Finding(
             "duplicate-rows",
             "note",
-            f"{count} of {read.height} rows repeat an earlier row.",
+            f"{count} of {rows.height} rows repeat an earlier row.",
             "If they are the same observation, keep one of them: copies on both sides of a split flatter the figures.",
             row=int(repeats["row"].min()),  # type: ignore[arg-type]  # a column of integers, not empty
             count=count,

@@ -1,0 +1,123 @@
+"""Training lessons: each is a recipe that comes with the package, and the data it is for.
+
+`polylogit train DATA --recipe ID` trains the very same network on the very same rows. Owns how a lesson comes from its
+recipe to a problem, a network and its losses. What is measured on the way, and beside it, is the business of the
+lessons' own modules.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int, Num
+from torch import Tensor, nn
+
+from polylogit.data.picture_names import stands_for_pictures
+from polylogit.data.pictures import PictureEncoder
+from polylogit.data.stored_pictures import blocks_of_rows
+from polylogit.errors import RecipeError
+from polylogit.fitting.forward import network_logits, shown
+from polylogit.fitting.history import EpochRecord
+from polylogit.fitting.loop import fit_network
+from polylogit.lessons.catalogue import choose_lessons
+from polylogit.problem import Problem, picture_problem
+from polylogit.recipe import NetworkRecipe, Recipe, read_recipe
+from polylogit.table_problem import table_problem
+from polylogit.training import loop_options, new_network
+
+__all__ = ["TrainingLesson"]
+
+
+@dataclass(frozen=True)
+class TrainingLesson:
+    """A training run that a document shows.
+
+    Args:
+        recipe: Everything that the run depends on, besides the data.
+        problem: The data as the recipe takes them.
+
+    Example:
+        >>> lesson = TrainingLesson.named("eight-rows-cross-entropy", epochs=3)
+        >>> [round(loss, 6) for loss in lesson.fit(lesson.new_network())]
+        [1.098612, 1.032775, 0.985576]
+    """
+
+    recipe: NetworkRecipe
+    problem: Problem
+
+    @classmethod
+    def named(cls, name: str, epochs: int | None = None) -> "TrainingLesson":
+        """The training lesson of this id.
+
+        Args:
+            name: The id, which is the name of its recipe too.
+            epochs: Other than the recipe says; as it says when left out.
+
+        Raises:
+            DataError: The data are not there and cannot be fetched.
+            RecipeError: There is no such lesson, or it is no training run.
+        """
+        (lesson,) = choose_lessons([name])
+        if not lesson.data:
+            raise RecipeError(f"{name}: the lesson is no training run, so it has no recipe.")
+        settings = [] if epochs is None else [f"training.epochs={epochs}"]
+        recipe = Recipe.from_entries(read_recipe(Path(name), settings))
+        if stands_for_pictures(lesson.data):
+            problem = picture_problem(lesson.data, recipe, None)
+        else:
+            recipe, problem = table_problem(lesson.data, recipe)
+        if isinstance(recipe, Recipe):
+            raise RecipeError(f"{name}: expected the recipe of a network that is fitted step by step.")
+        return cls(recipe, problem)
+
+    @property
+    def inputs(self) -> Num[Tensor, "A ..."]:
+        """What is trained on, as the network takes it."""
+        train = self.problem.split.train
+        return torch.cat(
+            [shown(block, self._prepare) for block in blocks_of_rows(self.problem.inputs[train], len(train))]
+        )
+
+    @property
+    def targets(self) -> Int[Tensor, " A"]:
+        """The classes of what is trained on."""
+        return self.problem.targets[self.problem.split.train]
+
+    def new_network(self) -> nn.Module:
+        """The network before its first step, drawn from the recipe's seed."""
+        return new_network(self.problem, self.recipe)[0]
+
+    def fit(self, network: nn.Module, on_epoch: Callable[[EpochRecord], None] | None = None) -> list[float]:
+        """Fit a network as the recipe says.
+
+        Args:
+            network: The recipe's own, or another that takes the same rows; its weights are changed in place.
+            on_epoch: Called after each epoch.
+
+        Returns:
+            The loss of each epoch: where an epoch is one step, that before the step.
+        """
+        train = self.problem.split.train
+        fit = fit_network(
+            network,
+            self.problem.inputs[train],
+            self.targets,
+            options=loop_options(self.recipe, rows=len(train)),
+            prepare=self._prepare,
+            on_epoch=on_epoch,
+        )
+        return [record.train_loss for record in fit.history]
+
+    def accuracy(self, network: nn.Module, rows: Int[Tensor, " N"]) -> float:
+        """The share of these rows of the problem for which a network is right."""
+        return float((self.logits(network, rows).argmax(dim=1) == self.problem.targets[rows]).double().mean())
+
+    def logits(self, network: nn.Module, rows: Int[Tensor, " N"]) -> Float[Tensor, "N K"]:
+        """What a network gives for these rows of the problem, in evaluation mode."""
+        return network_logits(network, self.problem.inputs[rows], prepare=self._prepare)
+
+    @property
+    def _prepare(self) -> Callable[[Tensor], Tensor] | None:
+        encoder = self.problem.encoder
+        return encoder.prepare if isinstance(encoder, PictureEncoder) else None
