@@ -1,6 +1,9 @@
+import polars as pl
 import pytest
 
-from polylogit.data.tables import read_table
+from polylogit.data.compression import _OPEN
+from polylogit.data.tables import read_table, scan_table
+from polylogit.errors import DataError
 
 
 def table(tmp_path, text, name="t.csv"):
@@ -36,3 +39,22 @@ def test_quoted_cells_hold_separators_and_line_ends(tmp_path):
 
 def test_tabs(tmp_path):
     assert table(tmp_path, "a\tb\n1,5\t2\n", "t.tsv").rows() == [("1,5", "2")]
+
+
+@pytest.mark.parametrize("ending", [".gz", ".bz2", ".xz", ".zst"])
+@pytest.mark.parametrize("form", [".csv", ".tsv", ".jsonl"])
+def test_a_compressed_table_reads_as_the_plain_one_and_a_cut_one_is_named(tmp_path, form, ending):
+    plain = tmp_path / f"t{form}"
+    text = {".csv": "legs,kind\n4,dog\n2,bird\n", ".tsv": "legs\tkind\n4\tdog\n2\tbird\n"}
+    plain.write_text(text.get(form, '{"legs": 4, "kind": "dog"}\n{"legs": 2, "kind": "bird"}\n'))
+    packed = tmp_path / f"t{form}{ending}"
+    with _OPEN[ending](packed, "wb") as file:
+        file.write(plain.read_bytes())
+    assert read_table(packed).equals(read_table(plain))
+    assert pl.concat(list(scan_table(packed))).equals(read_table(plain))
+    packed.write_bytes(packed.read_bytes()[:-5])
+    with pytest.raises(DataError, match=f"t{form}{ending}: the compressed file is cut short or damaged"):
+        read_table(packed)
+    packed.write_bytes(b"no such stream")
+    with pytest.raises(DataError, match=r"damaged|cannot be read"):
+        read_table(packed)

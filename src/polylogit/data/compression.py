@@ -1,11 +1,12 @@
 """Compressed files, read as if they were not.
 
-Owns which endings mean a compression: gzip, bzip2 and xz, as Python's own library reads them.
+Owns which endings mean a compression: gzip, bzip2, xz and Zstandard, as Python's own library reads them.
 """
 
 import bz2
 import gzip
 import lzma
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,9 +15,19 @@ from typing import Any, BinaryIO
 
 from polylogit.errors import DataError
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 __all__ = ["COMPRESSIONS", "is_compressed", "opened", "table_ending"]
 
-_OPEN: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+_OPEN: dict[str, Callable[..., Any]] = {
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+    ".zst": zstd.open,
+}
 
 COMPRESSIONS = tuple(_OPEN)
 """The endings of compressed files that can be read."""
@@ -54,5 +65,9 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     try:
         with _OPEN.get(path.suffix.lower(), open)(path, "rb") as source:
             yield source
-    except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as fault:
+    except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error, zstd.ZstdError) as fault:
         raise DataError(f"{path}: the compressed file is cut short or damaged ({fault}).") from fault
+    except OSError as fault:
+        if fault.errno is not None:  # the system's own; bzip2 tells of damage by one without a number
+            raise
+        raise DataError(f"{path}: the compressed file is damaged ({fault}).") from fault

@@ -85,7 +85,7 @@ def source_paths(data: str) -> list[Path]:
     if not is_table(path):
         raise DataError(
             f"{data}: the ending {path.suffix!r} is not known. Expected one of {', '.join(ENDINGS)} "
-            "(text tables also with .gz, .bz2 or .xz after it)."
+            "(text tables also with .gz, .bz2, .xz or .zst after it)."
         )
     return [path]
 
