@@ -4,12 +4,12 @@ Owns `focal_cross_entropy_with_logits`. Does not own the plain losses (`softmax`
 """
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from polylogit.errors import ScoreError
 from polylogit.losses.arithmetic import at_least_float32
+from polylogit.losses.kernels import log_softmax
 from polylogit.losses.likelihood import Options, negative_log_likelihood
 from polylogit.losses.reduction import Reduction
 from polylogit.losses.targets import class_axis
@@ -61,7 +61,7 @@ def focal_cross_entropy_with_logits(
     Source: Lin et al., Focal Loss for Dense Object Detection (2017), eq. 5; softmax in place of its sigmoid.
     """
     check_gamma(gamma)
-    log_probabilities = F.log_softmax(at_least_float32(logits, "logits"), class_axis(logits.shape))
+    log_probabilities = log_softmax(at_least_float32(logits, "logits"), class_axis(logits.shape))
     if gamma:
         rest = -torch.expm1(log_probabilities.clamp_min(_LEAST_LOG_PROBABILITY))
         if gamma < 1:

@@ -1,78 +1,118 @@
-"""Row losses with one exponential per logit, where that is faster than PyTorch's two.
+"""Cross-entropy with one exponential per logit, where that is faster than PyTorch's two.
 
 Owns an autograd function for class indices and many logits on a CPU. PyTorch takes exp in the log-softmax and again in
 its gradient, and rounds the log-probabilities of half precision scores to half. Here softmax is taken once, in float32
-at least; the loss is read off it and it becomes the gradient in place. That is one large tensor instead of two.
-Does not own the choice of when to use it, nor weights, ignored rows and reductions (`softmax`, `likelihood`).
+at least; the loss is read off it and it becomes the gradient in place, divided by the number of rows already while it
+is in the cache. That is one large tensor instead of three.
+Does not own the choice of when to use it (`kernels`), nor class weights and smoothing (`likelihood`).
 """
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-__all__ = ["row_losses"]
+from polylogit.losses.reduction import Reduction, check_reduction
 
-_BLOCK = 1 << 18  # numbers widened to float32 at a time: 1 MiB, which stays in a core's cache
+__all__ = ["fused_cross_entropy"]
+
+_BLOCK = 1 << 20  # numbers widened to float32 at a time: 4 MiB, which stays in the cache
 _TINY = 1e-30  # below this a float32 probability has lost digits, so its log is taken the long way
 
 
-def row_losses(logits: Float[Tensor, "N K"], targets: Int[Tensor, " N"]) -> Float[Tensor, " N"]:
-    """Softmax cross-entropy of each row, differentiable twice.
+def fused_cross_entropy(
+    logits: Float[Tensor, "N K"], targets: Int[Tensor, " N"], ignore_index: int, reduction: Reduction
+) -> Float[Tensor, "..."]:
+    """Softmax cross-entropy of class indices, differentiable twice.
 
-    loss_n = logsumexp_k(logits[n, k]) - logits[n, targets[n]]
+    loss_n = logsumexp_k(logits[n, k]) - logits[n, targets[n]],   0 where targets[n] is ignore_index
 
     Args:
         logits: (N, K), floating, on a CPU.
-        targets: (N,), int64, from 0 to K - 1.
+        targets: (N,), int64: from 0 to K - 1, or ignore_index.
+        ignore_index: Marks rows to leave out.
+        reduction: "none", "sum", or "mean" over the rows that are not left out.
 
     Returns:
-        (N,), float32 at least.
+        A scalar, or (N,) for "none"; float32 at least.
 
     Raises:
         RuntimeError: A target is out of range (PyTorch's own; the caller says it in better words).
 
     Example:
-        >>> row_losses(torch.tensor([[2.0, 0.0, 1.0]]), torch.tensor([0]))
-        tensor([0.4076])
+        >>> fused_cross_entropy(torch.tensor([[2.0, 0.0, 1.0]]), torch.tensor([0]), -100, "mean")
+        tensor(0.4076)
     """
-    losses: Tensor = _RowLosses.apply(logits, targets)
-    return losses
+    check_reduction(reduction)
+    skip, rows = (targets == ignore_index), len(targets)
+    skipped = int(skip.count_nonzero())
+    if skipped:
+        targets = targets.masked_fill(skip, 0)
+    scale = None if reduction == "none" else 1.0 if reduction == "sum" else 1.0 / max(rows - skipped, 1)
+    loss: Tensor = _OneExponential.apply(logits, targets, skip if skipped else None, scale)
+    return loss
 
 
-class _RowLosses(torch.autograd.Function):
-    """The slope of a row's loss, softmax(logits) - one_hot(target), is made in the forward pass and used up once."""
+class _OneExponential(torch.autograd.Function):
+    """The losses, or scale times their sum; the slope is made in the forward pass and used up by the first backward."""
 
     @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, logits: Tensor, targets: Tensor) -> Tensor:
-        ctx.save_for_backward(logits, targets)
-        losses, ctx.slope = _losses_and_slope(logits, targets, want_slope=ctx.needs_input_grad[0])  # type: ignore[attr-defined]
-        return losses
+    def forward(
+        ctx: torch.autograd.function.FunctionCtx,
+        logits: Tensor,
+        targets: Tensor,
+        skip: Tensor | None,
+        scale: float | None,
+    ) -> Tensor:
+        ctx.save_for_backward(logits, targets, skip)  # type: ignore[arg-type]  # None is taken
+        ctx.scale = scale  # type: ignore[attr-defined]
+        wanted = ctx.needs_input_grad[0]  # type: ignore[attr-defined]
+        losses, ctx.slope = _losses_and_slope(logits, targets, skip, scale if wanted else None, wanted=wanted)  # type: ignore[attr-defined]
+        return losses if scale is None else losses.sum() * scale
 
     @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, *gradients: Tensor) -> tuple[Tensor, None]:
-        logits, targets = ctx.saved_tensors  # type: ignore[attr-defined]
-        gradient = gradients[0].unsqueeze(1)
+    def backward(ctx: torch.autograd.function.FunctionCtx, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        logits, targets, skip = ctx.saved_tensors  # type: ignore[attr-defined]
+        scale: float | None = ctx.scale  # type: ignore[attr-defined]
+        gradient = gradients[0]
         if torch.is_grad_enabled():  # a gradient of this gradient is wanted: say it in differentiable words
-            softmax = logits.to(gradient.dtype).softmax(1)
-            one_hot = torch.zeros_like(softmax).scatter_(1, targets.unsqueeze(1), 1.0)
-            return (gradient * (softmax - one_hot)).to(logits.dtype), None
+            return _differentiable_slope(logits, targets, skip, scale, gradient), None, None, None
         slope, ctx.slope = ctx.slope, None  # type: ignore[attr-defined]
         if slope is None:  # used up by an earlier backward pass over a retained graph
-            _, slope = _losses_and_slope(logits, targets, want_slope=True)
-        return slope.mul_(gradient.to(slope.dtype)), None
+            _, slope = _losses_and_slope(logits, targets, skip, scale, wanted=True)
+        if scale is None:
+            slope.mul_(gradient.unsqueeze(1).to(slope.dtype))
+        elif gradient.item() != 1:  # the common case of loss.backward() needs no further pass
+            slope.mul_(gradient)
+        return slope, None, None, None
 
 
-def _losses_and_slope(logits: Tensor, targets: Tensor, *, want_slope: bool) -> tuple[Tensor, Tensor | None]:
-    """One pass over the logits, block by block where they have to be widened."""
+def _differentiable_slope(
+    logits: Tensor, targets: Tensor, skip: Tensor | None, scale: float | None, gradient: Tensor
+) -> Tensor:
+    """The slope gradient * scale * (softmax(logits) - one_hot(targets)), in operations that autograd knows."""
+    rows = gradient if scale is None else (gradient * scale).expand(len(targets))
+    if skip is not None:
+        rows = rows.masked_fill(skip, 0)
+    softmax = logits.to(gradient.dtype).softmax(1)
+    one_hot = torch.zeros_like(softmax).scatter_(1, targets.unsqueeze(1), 1.0)
+    return (rows.unsqueeze(1) * (softmax - one_hot)).to(logits.dtype)
+
+
+def _losses_and_slope(
+    logits: Tensor, targets: Tensor, skip: Tensor | None, scale: float | None, *, wanted: bool
+) -> tuple[Tensor, Tensor | None]:
+    """One pass over the logits, block by block where they have to be widened; the slope comes scaled."""
     column = targets.unsqueeze(1)
     slope: Tensor | None
     if logits.dtype.itemsize >= 4:
         slope = torch.softmax(logits, 1)
         chosen = slope.gather(1, column)
+        if wanted:
+            _to_slope(slope, column, chosen, scale)
     else:
         rows, classes = logits.shape
         step = max(1, _BLOCK // classes)
-        slope = torch.empty_like(logits) if want_slope else None
+        slope = torch.empty_like(logits) if wanted else None
         chosen = torch.empty(rows, 1)
         block = torch.empty(min(step, rows), classes)
         for start in range(0, rows, step):
@@ -82,12 +122,22 @@ def _losses_and_slope(logits: Tensor, targets: Tensor, *, want_slope: bool) -> t
             torch.softmax(wide, 1, out=wide)
             torch.gather(wide, 1, column[part], out=chosen[part])
             if slope is not None:
+                _to_slope(wide, column[part], chosen[part], scale)
                 slope[part].copy_(wide)
     losses = -chosen.log().squeeze(1)
-    lost = chosen.squeeze(1) < _TINY
-    if bool(lost.any()):
+    if not chosen.numel() or not float(chosen.amin()) >= _TINY:  # written so that NaN goes the long way too
+        lost = chosen.squeeze(1) < _TINY
         far = logits[lost].to(losses.dtype)
         losses[lost] = far.logsumexp(1) - far.gather(1, column[lost]).squeeze(1)
-    if slope is not None:
-        slope.scatter_(1, column, (chosen - 1).to(slope.dtype))
+    if skip is not None:
+        losses.masked_fill_(skip, 0)
+        if slope is not None:
+            slope.masked_fill_(skip.unsqueeze(1), 0)
     return losses, slope
+
+
+def _to_slope(softmax: Tensor, column: Tensor, chosen: Tensor, scale: float | None) -> None:
+    """Make softmax into scale * (softmax - one_hot), in place."""
+    softmax.scatter_(1, column, chosen - 1)
+    if scale is not None and scale != 1:
+        softmax.mul_(scale)

@@ -67,13 +67,19 @@ def negative_log_likelihood(
         check_class_weight(options.class_weight, scores.shape[axis])
         options = options._replace(class_weight=options.class_weight.to(scores.dtype))
     readable = options.validate and not torch.compiler.is_compiling()
-    if readable:
+    if readable and (resolved.dtype.is_floating_point or not scores.is_cpu):
         check_targets(resolved, axis, scores.shape[axis], options.ignore_index)
 
     if resolved.dtype.is_floating_point:
         losses = _of_soft_rows(scores, resolved.to(scores.dtype), options, probabilities=probabilities)
     else:
-        losses = _of_indices(scores, resolved, options, probabilities=probabilities)
+        try:
+            losses = _of_indices(scores, resolved, options, probabilities=probabilities)
+        except (IndexError, RuntimeError):
+            # On a CPU picking the scores looks at each index, so that a check beforehand would be a second look.
+            if readable:
+                check_targets(resolved, axis, scores.shape[axis], options.ignore_index)
+            raise
     sample_weight = options.sample_weight
     if sample_weight is not None:
         if readable:

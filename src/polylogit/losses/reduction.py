@@ -15,12 +15,13 @@ from polylogit.errors import ScoreError, did_you_mean
 __all__ = ["Reduction", "check_reduction", "check_share", "reduce_losses", "weighted_mean"]
 
 Reduction = Literal["none", "sum", "mean"]
+_WORDS = get_args(Reduction)
 
 
 def check_reduction(reduction: str) -> None:
     """Raise ScoreError where the word is not one of "none", "sum" and "mean"."""
-    if reduction not in get_args(Reduction):
-        hint = did_you_mean(str(reduction), get_args(Reduction))
+    if reduction not in _WORDS:
+        hint = did_you_mean(str(reduction), _WORDS)
         raise ScoreError(f'reduction: expected "none", "sum" or "mean", got {reduction!r}.{hint}')
 
 

@@ -15,21 +15,16 @@ Rules that hold for all of them:
 import math
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from polylogit.errors import ScoreError
 from polylogit.losses.arithmetic import at_least_float32
-from polylogit.losses.fused import row_losses
+from polylogit.losses.kernels import cross_entropy_on_cpu, log_softmax
 from polylogit.losses.likelihood import Options, negative_log_likelihood
-from polylogit.losses.reduction import Reduction, check_reduction, reduce_losses
+from polylogit.losses.picked import are_distributions, picked_cross_entropy, sample_of
+from polylogit.losses.reduction import Reduction
 from polylogit.losses.targets import check_rows, class_axis, soft_row_tolerance
-
-# From here on one look at each score less is worth the overhead of a few small operations; see benchmarks/losses.py.
-_MANY_SCORES = 1 << 18
-_MANY_CLASSES = 64
-_FEW_SCORES = 1 << 13
 
 _LEAST_LOSS = -1e-3  # what rounding in a sum of log-probabilities of nearly 0 may leave
 
@@ -85,83 +80,37 @@ def cross_entropy_with_logits(
 
     Source: Bishop, Pattern Recognition and Machine Learning (2006), section 4.3.4, eq. 4.108.
     """
-    loss: Tensor | None
-    if targets.dtype is torch.int64 and logits.is_cpu and sample_weight is None and not torch.compiler.is_compiling():
-        # Two fused kernels, where their result is ours too. They look at every class index on their way through, so the
-        # check of the targets is free here: what they refuse the long way refuses too, in words that help.
+    if logits.is_cpu and sample_weight is None and not torch.compiler.is_compiling():
+        # PyTorch's kernels, where their result is ours too. They look at every class index on their way through, so
+        # that check is free here: what they refuse the long way refuses too, in words that help.
+        index = targets.dtype is torch.int64
         try:
-            if _is_large(logits, targets) and class_weight is None and not label_smoothing:
-                skip = _skipped(targets, ignore_index)
-                kept = targets if skip is None else targets.masked_fill(skip, 0)
-                return _of_rows(row_losses(logits, kept), skip, reduction)
-            if reduction != "none":
-                loss = F.cross_entropy(
-                    at_least_float32(logits, "logits"),
+            if index or (class_weight is None and _are_soft_rows(logits, targets, validate=validate)):
+                loss = cross_entropy_on_cpu(
+                    logits,
                     targets,
-                    weight=class_weight,
+                    class_weight=class_weight,
                     ignore_index=ignore_index,
                     label_smoothing=label_smoothing,
                     reduction=reduction,
                 )
-                # Its NaN is the mean of nothing, or was in the scores; the long way tells them apart.
-                if not math.isnan(loss.item()):
+                # Its NaN is the mean of nothing, 0 * inf, or was in the scores; the long way tells them apart.
+                if not math.isnan(loss.item() if reduction != "none" else loss.detach().sum().item()):
                     return loss
         except (IndexError, ValueError, RuntimeError):
             pass
-    elif targets.dtype.is_floating_point and logits.is_cpu and class_weight is None and sample_weight is None:
-        loss = _of_soft_rows(logits, targets, label_smoothing, reduction, validate=validate)
-        if loss is not None:
-            return loss
-    log_probabilities = F.log_softmax(at_least_float32(logits, "logits"), class_axis(logits.shape))
+    log_probabilities = log_softmax(at_least_float32(logits, "logits"), class_axis(logits.shape))
     options = Options(class_weight, sample_weight, ignore_index, label_smoothing, reduction, validate)
     return negative_log_likelihood(log_probabilities, targets, options)
 
 
-def _of_soft_rows(
-    logits: Tensor, targets: Tensor, label_smoothing: float, reduction: Reduction, *, validate: bool
-) -> Tensor | None:
-    """PyTorch's kernel for soft rows; None where the long way has to be taken.
-
-    It reads 0 * inf as NaN where a class without target mass is impossible; the long way knows better. Where its loss
-    is not NaN, its value and gradient are the long way's.
-    """
-    if targets.shape != logits.shape or reduction == "none" or torch.compiler.is_compiling():
-        return None
+def _are_soft_rows(logits: Tensor, targets: Tensor, *, validate: bool) -> bool:
+    """Whether the targets are floating rows over the classes, and hold what rows have to hold."""
+    if not targets.dtype.is_floating_point or targets.shape != logits.shape:
+        return False
     if validate:
         check_rows(targets, class_axis(logits.shape))
-    scores = at_least_float32(logits, "logits")
-    try:
-        loss = F.cross_entropy(scores, targets.to(scores.dtype), label_smoothing=label_smoothing, reduction=reduction)
-        return None if math.isnan(loss.item()) else loss
-    except (ValueError, RuntimeError):
-        return None
-
-
-def _is_large(scores: Tensor, targets: Tensor) -> bool:
-    """Whether one look at each of the scores less is worth the overhead of a few small operations more."""
-    return (
-        scores.numel() >= _MANY_SCORES
-        and scores.dim() == 2
-        and scores.shape[1] >= _MANY_CLASSES
-        and targets.shape == scores.shape[:1]
-    )
-
-
-def _of_rows(losses: Tensor, skip: Tensor | None, reduction: Reduction) -> Tensor:
-    """Reduce the losses of rows, with skipped rows at 0."""
-    check_reduction(reduction)
-    if skip is not None:
-        losses = losses.masked_fill(skip, 0)
-        return reduce_losses(losses, (~skip).to(losses.dtype), reduction)
-    if reduction == "none":
-        return losses
-    return losses.sum() if reduction == "sum" else losses.mean()
-
-
-def _skipped(targets: Tensor, ignore_index: int) -> Tensor | None:
-    """Where rows are to be left out; None where none is."""
-    skip = targets == ignore_index
-    return skip if bool(skip.any()) else None
+    return True
 
 
 def cross_entropy_with_log_probabilities(
@@ -250,8 +199,8 @@ def cross_entropy_with_probabilities(
         ignore_index: As in `cross_entropy_with_logits`.
         label_smoothing: As in `cross_entropy_with_logits`.
         reduction: As in `cross_entropy_with_logits`.
-        validate: As in `cross_entropy_with_logits`; also refuses scores that do not sum to the number
-            of rows.
+        validate: As in `cross_entropy_with_logits`; also refuses scores that are no probabilities, on the word of
+            the first 16 rows: what a score is, a network decides for all rows alike.
 
     Returns:
         A scalar, or for "none" one loss per example; float32 at least.
@@ -269,42 +218,21 @@ def cross_entropy_with_probabilities(
     Source: Bishop, Pattern Recognition and Machine Learning (2006), section 4.3.4, eq. 4.108.
     """
     tracing = torch.compiler.is_compiling()
-    if validate and not tracing:
-        _check_total(probabilities)
+    tolerance = soft_row_tolerance(probabilities.dtype) if validate and not tracing else None
+    suspicious = False
     plain = class_weight is None and sample_weight is None and not label_smoothing and not tracing
     if plain and targets.dtype is torch.int64 and probabilities.is_cpu:
         try:
-            return _of_picked(probabilities, targets, ignore_index, reduction)
+            loss = picked_cross_entropy(probabilities, targets, ignore_index, reduction, tolerance)
+            if loss is not None:
+                return loss
+            suspicious = True
         except (IndexError, ValueError, RuntimeError):
             pass
+    if tolerance is not None:
+        axis = class_axis(probabilities.shape)
+        if suspicious or not are_distributions(sample_of(probabilities), axis, tolerance):
+            check_rows(probabilities, axis, name="probabilities", nan_passes=True)
     scores = at_least_float32(probabilities, "probabilities")
     options = Options(class_weight, sample_weight, ignore_index, label_smoothing, reduction, validate)
     return negative_log_likelihood(scores, targets, options, probabilities=True)
-
-
-def _of_picked(probabilities: Tensor, targets: Tensor, ignore_index: int, reduction: Reduction) -> Tensor:
-    """Pick each row's probability first, then widen and take the log of those alone."""
-    few = probabilities.numel() <= _FEW_SCORES and probabilities.dtype.itemsize >= 4 and reduction != "none"
-    if few and probabilities.detach().amin().item() > 0:
-        # Few operations count for more than few logs here. With a p = 0 about, their gradient would be NaN.
-        loss = F.nll_loss(probabilities.log(), targets, ignore_index=ignore_index, reduction=reduction)
-        if not math.isnan(loss.item()):
-            return loss
-    picked = -F.nll_loss(probabilities, targets, ignore_index=ignore_index, reduction="none")
-    skip = _skipped(targets, ignore_index)
-    if skip is not None:
-        picked = picked.masked_fill(skip, 1)
-    return _of_rows(-at_least_float32(picked, "probabilities").log(), skip, reduction)
-
-
-def _check_total(probabilities: Tensor) -> None:
-    """Raise ScoreError where the rows cannot all be distributions, because their sizes do not sum to their number.
-
-    One pass and one number read back; the rows are looked at one by one only to say which is at fault. NaN passes.
-    """
-    axis = class_axis(probabilities.shape)
-    rows = probabilities.numel() // max(probabilities.shape[axis], 1)
-    wide = torch.float32 if probabilities.dtype.itemsize < 4 else None
-    total = torch.linalg.vector_norm(probabilities.detach(), 1, dtype=wide).item()
-    if abs(total - rows) > rows * soft_row_tolerance(probabilities.dtype):
-        check_rows(probabilities, axis, name="probabilities")

@@ -18,12 +18,21 @@ from torch import Tensor
 
 from polylogit.errors import ScoreError
 
-__all__ = ["class_axis", "explain_indices", "resolve_targets", "soft_row_tolerance", "target_weights", "where"]
+__all__ = [
+    "LOWEST_PROBABILITY",
+    "class_axis",
+    "explain_indices",
+    "resolve_targets",
+    "soft_row_tolerance",
+    "target_weights",
+    "where",
+]
 
 _INTEGERS = frozenset(
     {torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8, torch.uint16, torch.uint32, torch.uint64}
 )
-_LOWEST_PROBABILITY = -1e-6  # what rounding in a mixture of rows leaves below zero; anything lower is a mistake
+LOWEST_PROBABILITY = -1e-6  # what rounding in a mixture of rows leaves below zero; anything lower is a mistake
+_SHORT_ROW, _MANY_NUMBERS = 32, 1 << 12
 
 
 def class_axis(scores_shape: Sequence[int]) -> int:
@@ -139,24 +148,28 @@ def check_indices(targets: Shaped[Tensor, "..."], classes: int, ignore_index: in
         raise ScoreError(explain_indices(targets, classes, ignore_index))
 
 
-def check_rows(rows: Float[Tensor, "..."], axis: int, *, name: str = "targets") -> None:
+def check_rows(rows: Float[Tensor, "..."], axis: int, *, name: str = "targets", nan_passes: bool = False) -> None:
     """Raise ScoreError where a row is no distribution: a negative or not finite value, or a sum that is not 1.
 
     Args:
         rows: Probabilities over the classes.
         axis: The class axis.
         name: What the message calls the rows.
+        nan_passes: A NaN is no error, as in scores.
     """
     if rows.numel() == 0:
         return
     rows = rows.detach()
     tolerance = soft_row_tolerance(rows.dtype)
-    sums = rows.sum(axis, dtype=torch.float32 if rows.dtype.itemsize < 4 else None)
-    off = (sums - 1).abs_()
+    sums = _row_sums(rows, axis)
+    lowest, highest = torch.aminmax(sums)
     # The comparisons are written so that NaN fails them.
-    if float(rows.amin()) >= _LOWEST_PROBABILITY and float(off.amax()) <= tolerance:
+    if rows.amin().item() >= LOWEST_PROBABILITY and lowest.item() >= 1 - tolerance and highest.item() <= 1 + tolerance:
         return
-    low = ~(rows >= _LOWEST_PROBABILITY)
+    low = rows < LOWEST_PROBABILITY
+    off = (sums - 1).abs() > tolerance
+    if not nan_passes:
+        low |= rows.isnan()
     if bool(low.any()):
         position = torch.nonzero(low)[0].tolist()
         value = float(rows[tuple(position)])
@@ -165,7 +178,9 @@ def check_rows(rows: Float[Tensor, "..."], axis: int, *, name: str = "targets") 
             f"{name}, {where(position, axis)}, class {position[axis]}: expected a probability from 0 to 1, "
             f"got {value:g}. Make each row non-negative with sum 1 ({kind})."
         )
-    position = torch.nonzero(~(off <= tolerance))[0].tolist()
+    if not bool(off.any()):
+        return
+    position = torch.nonzero(off)[0].tolist()
     mend = (
         "Divide each row by its sum; for several classes at once (multi-label), use a binary cross-entropy."
         if name == "targets"
@@ -175,6 +190,15 @@ def check_rows(rows: Float[Tensor, "..."], axis: int, *, name: str = "targets") 
         f"{name}, {where(position)}: expected probabilities that sum to 1 over the {rows.shape[axis]} classes, "
         f"got a sum of {float(sums[tuple(position)]):g}. {mend}"
     )
+
+
+def _row_sums(rows: Tensor, axis: int) -> Tensor:
+    """Sums over the class axis, in float32 at least."""
+    if rows.dtype.itemsize < 4:
+        return rows.sum(axis, dtype=torch.float32)
+    if rows.dim() == 2 and rows.shape[1] <= _SHORT_ROW and rows.numel() >= _MANY_NUMBERS:
+        return rows @ rows.new_ones(rows.shape[1])  # a reduction over a short last axis is scalar, a product is not
+    return rows.sum(axis)
 
 
 def check_targets(resolved: Shaped[Tensor, "..."], axis: int, classes: int, ignore_index: int) -> None:

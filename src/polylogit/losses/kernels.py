@@ -1,0 +1,114 @@
+"""Which kernel computes a softmax on a CPU, by the number of classes and the size of the batch.
+
+Owns the choice, for functions that have one way to say what they mean and several to compute it:
+- fewer classes than a vector register has lanes: PyTorch's kernel for a last axis that short is scalar. With the rows
+  on the last axis the same kernels work on whole registers, 2 to 10 times faster.
+- many scores and class indices: one exponential per score (`fused`), where PyTorch takes two.
+- everything else: PyTorch as it is, in float32 at least.
+Does not own what a loss means, its checks, or what happens where a kernel refuses (`softmax`).
+"""
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from polylogit.losses.arithmetic import at_least_float32
+from polylogit.losses.fused import fused_cross_entropy
+from polylogit.losses.reduction import Reduction
+
+__all__ = ["cross_entropy_on_cpu", "log_softmax"]
+
+_REGISTER_BYTES = {"AVX512": 64, "AVX2": 32}.get(torch.backends.cpu.get_cpu_capability(), 16)
+
+# From these numbers of scores on a faster kernel is worth its further operations (benchmarks/losses.py).
+_WORTH_TURNING = 1 << 10
+_WORTH_FUSING = 1 << 18
+_WORTH_FUSING_HALF = 1 << 17
+_MANY_CLASSES = 64
+
+
+def log_softmax(scores: Float[Tensor, "..."], axis: int) -> Float[Tensor, "..."]:
+    """Log-softmax over an axis; differentiable and traceable as PyTorch's own.
+
+    Example:
+        >>> log_softmax(torch.zeros(1, 2), 1)
+        tensor([[-0.6931, -0.6931]])
+    """
+    if axis == 1 and scores.is_cpu and not torch.compiler.is_compiling() and _has_few_classes(scores):
+        return F.log_softmax(scores.t(), 0).t()
+    return F.log_softmax(scores, axis)
+
+
+def cross_entropy_on_cpu(
+    logits: Shaped[Tensor, "..."],
+    targets: Shaped[Tensor, "..."],
+    *,
+    class_weight: Float[Tensor, " K"] | None,
+    ignore_index: int,
+    label_smoothing: float,
+    reduction: Reduction,
+) -> Float[Tensor, "..."]:
+    """`torch.nn.functional.cross_entropy` with PyTorch's meaning, by the fastest kernel, in float32 at least.
+
+    Args:
+        logits: (N, K), (N, K, d1, ...) or (K,), on a CPU; refused where not floating.
+        targets: int64 class indices, or floating rows over the classes.
+        class_weight: As in PyTorch.
+        ignore_index: As in PyTorch.
+        label_smoothing: As in PyTorch.
+        reduction: "none", "sum" or "mean".
+
+    Returns:
+        What PyTorch gives, except that the mean of nothing may be NaN or 0.
+
+    Raises:
+        RuntimeError, IndexError, ValueError: PyTorch's own, where shapes or class indices do not hold.
+
+    Example:
+        >>> options = {"class_weight": None, "ignore_index": -100, "label_smoothing": 0.0, "reduction": "mean"}
+        >>> cross_entropy_on_cpu(torch.zeros(1, 2), torch.tensor([1]), **options)
+        tensor(0.6931)
+    """
+    half = logits.dtype.itemsize < 4
+    if targets.dtype is not torch.int64:
+        targets = targets.to(torch.float32 if half else logits.dtype)
+    count = logits.numel()
+    if (
+        count >= (_WORTH_FUSING_HALF if half else _WORTH_FUSING)
+        and logits.dim() == 2
+        and logits.shape[1] >= _MANY_CLASSES
+        and targets.shape == logits.shape[:1]
+        and class_weight is None
+        and not label_smoothing
+    ):
+        return fused_cross_entropy(logits, targets, ignore_index, reduction)
+    if count >= _WORTH_TURNING and _has_few_classes(logits):
+        turned = logits.t()
+        if half:
+            turned = turned.to(torch.float32, memory_format=torch.contiguous_format)
+        by_rows = targets if targets.dim() == 1 else targets.t()
+        loss = F.cross_entropy(
+            turned.unsqueeze(0),
+            by_rows.unsqueeze(0),
+            weight=class_weight,
+            ignore_index=ignore_index,
+            label_smoothing=label_smoothing,
+            reduction=reduction,
+        )
+        return loss.squeeze(0) if reduction == "none" else loss
+    return F.cross_entropy(
+        at_least_float32(logits, "logits") if half else logits,
+        targets,
+        weight=class_weight,
+        ignore_index=ignore_index,
+        label_smoothing=label_smoothing,
+        reduction=reduction,
+    )
+
+
+def _has_few_classes(scores: Tensor) -> bool:
+    """Whether rows of a matrix are so short that registers stay half empty, and there are enough of them to matter."""
+    if scores.dim() != 2 or scores.numel() < _WORTH_TURNING:
+        return False
+    return scores.shape[1] < _REGISTER_BYTES // max(scores.dtype.itemsize, 4)

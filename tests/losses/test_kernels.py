@@ -1,0 +1,110 @@
+"""That the choice of a kernel is never seen: the same number and gradient as PyTorch's, for every shape and option."""
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch.testing import assert_close
+
+from polylogit.errors import ScoreError
+from polylogit.losses import cross_entropy_with_logits, focal_cross_entropy_with_logits, kernels
+
+
+@pytest.fixture(params=[2, 3, 5])
+def few_classes(request, monkeypatch):
+    """Enough rows of few classes that they are turned, on a machine of any register's width."""
+    monkeypatch.setattr(kernels, "_REGISTER_BYTES", 64)
+    generator = torch.Generator().manual_seed(request.param)
+    logits = torch.randn(600, request.param, generator=generator) * 4
+    targets = torch.randint(request.param, (600,), generator=generator)
+    targets[7] = -100
+    return logits, targets
+
+
+def both(loss, other, logits, *arguments, **options):
+    """Value and gradient of two losses at the same logits."""
+    results = []
+    for function in (loss, other):
+        leaf = logits.detach().clone().requires_grad_()
+        value = function(leaf, *arguments, **options)
+        value.sum().backward()
+        results.append((value.detach(), leaf.grad))
+    return results
+
+
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+def test_few_classes_give_pytorchs_number(few_classes, reduction, weighted, label_smoothing):
+    logits, targets = few_classes
+    weight = torch.linspace(0.5, 2, logits.shape[1]) if weighted else None
+    options = {"reduction": reduction, "label_smoothing": label_smoothing}
+    ours, theirs = both(
+        lambda z, y: cross_entropy_with_logits(z, y, class_weight=weight, **options),
+        lambda z, y: F.cross_entropy(z, y, weight=weight, **options),
+        logits,
+        targets,
+    )
+    assert_close(ours, theirs)
+
+
+def test_few_classes_are_turned(few_classes, monkeypatch):
+    logits, targets = few_classes
+    shapes = []
+    real = F.cross_entropy
+    monkeypatch.setattr(
+        F, "cross_entropy", lambda z, *rest, **options: shapes.append(z.shape) or real(z, *rest, **options)
+    )
+    cross_entropy_with_logits(logits, targets)
+    assert shapes == [(1, logits.shape[1], 600)]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_few_classes_of_any_precision(few_classes, dtype):
+    logits, targets = few_classes
+    logits = logits.to(dtype)
+    ours, exact = both(cross_entropy_with_logits, lambda z, y: F.cross_entropy(z.double(), y), logits, targets)
+    assert ours[0].dtype is (torch.float64 if dtype is torch.float64 else torch.float32)
+    assert_close(ours[0].double(), exact[0], rtol=1e-6, atol=0)
+    assert_close(ours[1], exact[1])
+
+
+def test_soft_rows_of_few_classes_have_gradients_on_both_sides(few_classes):
+    logits, _ = few_classes
+    rows = logits.flip(0).softmax(1).requires_grad_()
+    logits.requires_grad_()
+    ours = torch.autograd.grad(cross_entropy_with_logits(logits, rows), (logits, rows))
+    theirs = torch.autograd.grad(F.cross_entropy(logits, rows), (logits, rows))
+    assert_close(ours, theirs)
+
+
+def test_gradients_of_gradients_of_few_classes(monkeypatch):
+    monkeypatch.setattr(kernels, "_REGISTER_BYTES", 64)
+    monkeypatch.setattr(kernels, "_WORTH_TURNING", 1)
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(5, 3, generator=generator, dtype=torch.float64, requires_grad=True)
+    targets = torch.tensor([0, 2, 1, 1, -100])
+    assert torch.autograd.gradcheck(lambda z: cross_entropy_with_logits(z, targets), logits)
+    assert torch.autograd.gradgradcheck(lambda z: cross_entropy_with_logits(z, targets), logits)
+
+
+def test_losses_that_go_through_log_probabilities_turn_them_too(few_classes):
+    logits, targets = few_classes
+    ours, theirs = both(
+        lambda z, y: cross_entropy_with_logits(z, y, sample_weight=torch.ones(600)), F.cross_entropy, logits, targets
+    )
+    assert_close(ours, theirs)
+    assert_close(focal_cross_entropy_with_logits(logits, targets, gamma=0.0), theirs[0])
+
+
+def test_bad_targets_of_few_classes_are_named(few_classes):
+    logits, targets = few_classes
+    classes = logits.shape[1]
+    targets[3] = classes
+    with pytest.raises(ScoreError, match=f"row 3: .*got {classes}"):
+        cross_entropy_with_logits(logits, targets)
+    with pytest.raises(ScoreError, match=r"squeeze\(1\)"):
+        cross_entropy_with_logits(logits, targets.unsqueeze(1))
+    rows = logits.softmax(1)
+    rows[4] *= 2
+    with pytest.raises(ScoreError, match=r"row 4: .*sum of 2"):
+        cross_entropy_with_logits(logits, rows)
