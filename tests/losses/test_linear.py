@@ -93,15 +93,34 @@ def test_half_precision_gives_a_float32_loss(way, layer, dtype):
     assert_close(value.double(), expected, rtol=2e-2 if dtype is torch.bfloat16 else 2e-3, atol=0)
 
 
-def test_gradients_of_gradients_where_the_batch_is_small(layer):
+@pytest.mark.parametrize("options", [{}, {"label_smoothing": 0.2}, {"reduction": "none"}], ids=str)
+def test_gradients_of_gradients(way, layer, options):
+    """PyTorch's kernel gives its gradient as a constant, whose gradient would be a silent 0."""
     targets = target_of("index")[:4]
 
-    def value(features, weight):
-        return linear_cross_entropy_with_logits(features, weight, targets)
+    def value(features, weight, bias):
+        return linear_cross_entropy_with_logits(features, weight, targets, bias=bias, **options)
 
-    leaves = (layer["features"][:4].detach().requires_grad_(), layer["weight"])
-    assert torch.autograd.gradcheck(value, leaves)
-    assert torch.autograd.gradgradcheck(value, leaves)
+    leaves = (layer["features"][:4].detach().requires_grad_(), layer["weight"], layer["bias"])
+    assert torch.autograd.gradcheck(value, leaves, fast_mode=True)
+    assert torch.autograd.gradgradcheck(value, leaves, fast_mode=True)
+
+
+def test_a_retained_graph_gives_the_same_gradient_twice(way, layer):
+    features = layer["features"]
+    value = linear_cross_entropy_with_logits(features, layer["weight"], target_of("index"))
+    (first,) = torch.autograd.grad(value, features, retain_graph=True)
+    (second,) = torch.autograd.grad(value, features)
+    assert_close(first, second)
+
+
+def test_a_frozen_weight_gets_no_gradient(way, layer):
+    weight = layer["weight"].detach()
+    linear_cross_entropy_with_logits(layer["features"], weight, target_of("index")).backward()
+    assert layer["features"].grad is not None
+    assert weight.grad is None
+    with torch.no_grad():
+        assert not linear_cross_entropy_with_logits(layer["features"], weight, target_of("index")).requires_grad
 
 
 @pytest.mark.parametrize(

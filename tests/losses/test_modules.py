@@ -127,3 +127,12 @@ def test_mapped_over_a_further_axis(name):
     stacked = torch.stack([scores, scores.flip(0)])
     mapped = torch.func.vmap(lambda one: module(one, targets))(stacked)
     assert_close(mapped, torch.stack([module(one, targets) for one in stacked]))
+
+
+def test_the_linear_module_takes_a_layer_at_each_call():
+    generator = torch.Generator().manual_seed(1)
+    features, weight, bias = (torch.randn(*shape, generator=generator) for shape in ((3, 4), (3, 4), (3,)))
+    sample_weight = torch.tensor([1.0, 0.5, 2.0])
+    value = losses.LinearCrossEntropyWithLogits(**SMOOTHED)(features, weight, TARGETS, sample_weight, bias=bias)
+    logits = torch.nn.functional.linear(features, weight, bias)
+    assert_close(value, losses.CrossEntropyWithLogits(**SMOOTHED)(logits, TARGETS, sample_weight))

@@ -9,8 +9,9 @@ Each has a module of the same name (`CrossEntropyWithLogits`, ...). Beside them:
 `linear_cross_entropy_with_logits` for very many classes; `target_weights` with `weighted_mean`, which keep the
 objective the same when a batch is cut into parts.
 The files: `softmax`, `binary`, `focal` and `linear` are the losses, `likelihood` what `softmax` and `focal` share,
-`fused` a faster kernel, `targets` what a target may be, `reduction` the one reduction, `arithmetic` precision and
-0 * inf, `modules` the modules. Nothing here knows of training, data or class names.
+`kernels` the choice of a kernel, `fused` and `picked` two of our own, `targets` what a target may be, `reduction` the
+one reduction, `arithmetic` precision and 0 * inf, `modules` the modules. Nothing here knows of training, data or class
+names.
 """
 
 from polylogit.losses.binary import binary_cross_entropy_with_logits, binary_cross_entropy_with_probabilities
@@ -23,6 +24,7 @@ from polylogit.losses.modules import (
     CrossEntropyWithLogProbabilities,
     CrossEntropyWithProbabilities,
     FocalCrossEntropyWithLogits,
+    LinearCrossEntropyWithLogits,
 )
 from polylogit.losses.reduction import Reduction, weighted_mean
 from polylogit.losses.softmax import (
@@ -39,6 +41,7 @@ __all__ = [
     "CrossEntropyWithLogits",
     "CrossEntropyWithProbabilities",
     "FocalCrossEntropyWithLogits",
+    "LinearCrossEntropyWithLogits",
     "Reduction",
     "binary_cross_entropy_with_logits",
     "binary_cross_entropy_with_probabilities",

@@ -50,8 +50,8 @@ def linear_cross_entropy_with_logits(
     loss_n = logsumexp_k(z[n, k]) - sum_k targets[n, k] * z[n, k]
     z[n, k] = sum_d features[n, d] * weight[k, d] + bias[k]
 
-    Above 33 million logits it works on blocks of rows: memory grows with the block, not with N x K. The gradient is
-    made in the forward pass then, so a gradient of the gradient is not to be had (below, it is).
+    Above 33 million logits it works on blocks of rows: memory grows with the block, not with N x K. A gradient of the
+    gradient is exact too, but has to hold the logits: take fewer rows at a time where they do not fit.
 
     Args:
         features: (N, D), or more axes before the last, floating: what the linear layer gets.
@@ -149,22 +149,14 @@ class _Blocks:
     def __init__(self, features: Tensor, weight: Tensor, bias: Tensor | None) -> None:
         self.features, self.weight, self.bias = features, weight, bias
 
-    def losses(self, targets: Tensor, ignore_index: int, reduction: str) -> Tensor:
-        """PyTorch's blocked kernel: logsumexp - logits[target], per row or summed."""
-        options = torch.nn.LinearCrossEntropyOptions(
-            batch_chunk_size=max(1, _BLOCK // self.weight.shape[0]),
-            acc_policy="accurate",
-            allow_retain_graph=torch.compiler.is_compiling(),
-        )
-        losses: Tensor = F.linear_cross_entropy(
-            self.features,
-            self.weight,
-            targets,
-            linear_bias=self.bias,
-            reduction=reduction,
-            ignore_index=ignore_index,
-            options=options,
-        )
+    def losses(self, targets: Tensor, ignore_index: int, reduction: Reduction) -> Tensor:
+        """Per row or summed: logsumexp - logits[target]."""
+        layer = (self.features, self.weight, self.bias)
+        losses: Tensor
+        if torch.compiler.is_compiling():
+            losses = _kernel(layer, targets, ignore_index, reduction)
+        else:
+            losses = _BlockLosses.apply(*layer, targets, ignore_index, reduction)
         return losses.float() if losses.dtype.itemsize < 4 else losses
 
     def combined(self, coefficients: Tensor) -> Tensor:
@@ -200,3 +192,85 @@ class _Blocks:
         zeros = torch.zeros(len(rows), dtype=torch.long, device=rows.device)
         lse = self.losses(zeros, -100, "none") + first
         return rows.sum(1) * lse - self.combined(rows)
+
+
+class _BlockLosses(torch.autograd.Function):
+    """PyTorch's blocked kernel, with a gradient of its gradient.
+
+    The kernel makes its gradients in the forward pass and hands them out as constants. Differentiated again these give
+    zeros without a word, so a gradient that is to be differentiated is made anew from the logits.
+    """
+
+    @staticmethod
+    def forward(  # noqa: PLR0917 - autograd hands them over one by one
+        ctx: torch.autograd.function.FunctionCtx,
+        features: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        targets: Tensor,
+        ignore_index: int,
+        reduction: Reduction,
+    ) -> Tensor:
+        ctx.save_for_backward(features, weight, bias, targets)  # type: ignore[arg-type]  # None is taken
+        ctx.options = ignore_index, reduction  # type: ignore[attr-defined]
+        ctx.wanted = ctx.needs_input_grad[:3]  # type: ignore[attr-defined]
+        ctx.inner = _on_leaves((features, weight, bias), targets, ctx.options, ctx.wanted)  # type: ignore[attr-defined]
+        losses: Tensor = ctx.inner[0].detach()  # type: ignore[attr-defined]
+        return losses
+
+    @staticmethod
+    def backward(ctx: torch.autograd.function.FunctionCtx, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        features, weight, bias, targets = ctx.saved_tensors  # type: ignore[attr-defined]
+        inputs = (features, weight, bias)
+        ignore_index, reduction = ctx.options  # type: ignore[attr-defined]
+        wanted: tuple[bool, ...] = ctx.wanted  # type: ignore[attr-defined]
+        again = torch.is_grad_enabled()
+        if again:
+            logits = F.linear(*inputs)
+            losses = cross_entropy_with_logits(
+                logits, targets, ignore_index=ignore_index, reduction=reduction, validate=False
+            ).to(gradients[0].dtype)
+            leaves = [leaf for leaf, want in zip(inputs, wanted, strict=True) if want]
+        else:
+            inner, ctx.inner = ctx.inner, None  # type: ignore[attr-defined]
+            if inner is None:  # used up by an earlier backward pass over a retained graph
+                inner = _on_leaves(inputs, targets, (ignore_index, reduction), wanted)
+            losses, leaves = inner
+        found = iter(torch.autograd.grad(losses, leaves, gradients[0], create_graph=again))
+        return (*(next(found) if want else None for want in wanted), None, None, None)
+
+
+def _on_leaves(
+    inputs: tuple[Tensor, Tensor, Tensor | None],
+    targets: Tensor,
+    options: tuple[int, Reduction],
+    wanted: tuple[bool, ...],
+) -> tuple[Tensor, list[Tensor]]:
+    """The kernel on a graph of its own, and the leaves of it whose gradient is wanted."""
+    features, weight, bias = inputs
+    layer = (features.detach(), weight.detach(), None if bias is None else bias.detach())
+    leaves = [leaf.requires_grad_() for leaf, want in zip(layer, wanted, strict=True) if leaf is not None and want]
+    with torch.set_grad_enabled(bool(leaves)):
+        return _kernel(layer, targets, *options), leaves
+
+
+def _kernel(
+    layer: tuple[Tensor, Tensor, Tensor | None], targets: Tensor, ignore_index: int, reduction: Reduction
+) -> Tensor:
+    """PyTorch's blocked kernel for features, weight and bias."""
+    features, weight, bias = layer
+    options = torch.nn.LinearCrossEntropyOptions(
+        batch_chunk_size=max(1, _BLOCK // weight.shape[0]),
+        acc_policy="accurate",
+        allow_retain_graph=torch.compiler.is_compiling(),
+    )
+    losses: Tensor = F.linear_cross_entropy(
+        features,
+        weight,
+        targets,
+        linear_bias=bias,
+        reduction=reduction,
+        ignore_index=ignore_index,
+        options=options,
+    )
+    return losses

@@ -11,7 +11,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from polylogit.errors import ScoreError
-from polylogit.losses import binary, focal, softmax
+from polylogit.losses import binary, focal, linear, softmax
 from polylogit.losses.reduction import Reduction, check_reduction, check_share
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "CrossEntropyWithLogits",
     "CrossEntropyWithProbabilities",
     "FocalCrossEntropyWithLogits",
+    "LinearCrossEntropyWithLogits",
 ]
 
 
@@ -150,6 +151,34 @@ class FocalCrossEntropyWithLogits(_Loss):
         self.gamma = gamma
         self.register_buffer("class_weight", _checked(class_weight))
         self.ignore_index = ignore_index
+
+
+class LinearCrossEntropyWithLogits(_SmoothedLoss):
+    """`linear_cross_entropy_with_logits` as a module; options as in `CrossEntropyWithLogits`.
+
+    It holds no layer: the weight is handed in at each call, so that it may be an embedding's too.
+
+    Example:
+        >>> import torch
+        >>> layer, features = nn.Linear(4, 3), torch.ones(2, 4)
+        >>> loss = LinearCrossEntropyWithLogits()
+        >>> value = loss(features, layer.weight, torch.tensor([0, 2]), bias=layer.bias)
+        >>> torch.testing.assert_close(value, CrossEntropyWithLogits()(layer(features), torch.tensor([0, 2])))
+    """
+
+    function = staticmethod(linear.linear_cross_entropy_with_logits)
+
+    def forward(  # type: ignore[override]  # the scores are features and a weight here
+        self,
+        features: Float[Tensor, "*rows D"],
+        weight: Float[Tensor, "K _"],
+        targets: Shaped[Tensor, "..."],
+        sample_weight: Float[Tensor, "..."] | None = None,
+        *,
+        bias: Float[Tensor, " K"] | None = None,
+    ) -> Float[Tensor, "..."]:
+        """The loss of the logits features @ weight.T + bias; see its function for shapes and dtypes."""
+        return type(self).function(features, weight, targets, bias=bias, sample_weight=sample_weight, **self._chosen())
 
 
 class _BinaryLoss(_Loss):

@@ -83,12 +83,14 @@ def cross_entropy_with_logits(
     if logits.is_cpu and sample_weight is None and not torch.compiler.is_compiling():
         # PyTorch's kernels, where their result is ours too. They look at every class index on their way through, so
         # that check is free here: what they refuse the long way refuses too, in words that help.
-        index = targets.dtype is torch.int64
+        resolved: Tensor | None = targets
         try:
-            if index or (class_weight is None and _are_soft_rows(logits, targets, validate=validate)):
+            if targets.dtype is not torch.int64 or targets.dim() == logits.dim():
+                resolved = None if class_weight is not None else _soft_rows(logits, targets, validate=validate)
+            if resolved is not None:
                 loss = cross_entropy_on_cpu(
                     logits,
-                    targets,
+                    resolved,
                     class_weight=class_weight,
                     ignore_index=ignore_index,
                     label_smoothing=label_smoothing,
@@ -104,13 +106,14 @@ def cross_entropy_with_logits(
     return negative_log_likelihood(log_probabilities, targets, options)
 
 
-def _are_soft_rows(logits: Tensor, targets: Tensor, *, validate: bool) -> bool:
-    """Whether the targets are floating rows over the classes, and hold what rows have to hold."""
-    if not targets.dtype.is_floating_point or targets.shape != logits.shape:
-        return False
+def _soft_rows(logits: Tensor, targets: Tensor, *, validate: bool) -> Tensor | None:
+    """One-hot and soft rows as floating rows that hold what rows have to hold; None for any other form."""
+    if targets.shape != logits.shape:
+        return None
+    rows = targets if targets.dtype.is_floating_point else targets.to(torch.get_default_dtype())
     if validate:
-        check_rows(targets, class_axis(logits.shape))
-    return True
+        check_rows(rows, class_axis(logits.shape))
+    return rows
 
 
 def cross_entropy_with_log_probabilities(
