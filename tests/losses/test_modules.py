@@ -94,11 +94,12 @@ for name in losses.__all__:
     binary = name.startswith("Binary")
     module = getattr(losses, name)(reduction="sum", **{"pos_weight" if binary else "class_weight": weight})
     label = torch.eye(3)[targets] if binary else targets
+    layer = (torch.eye(3),) if name.startswith("Linear") else ()
     leaf = (scores.log() if "LogProb" in name else scores).requires_grad_()
     compiled = torch.compile(module, backend="aot_eager", fullgraph=True)
-    for value, expected in zip(*(torch.autograd.grad(f(leaf, label), leaf) for f in (compiled, module))):
+    for value, expected in zip(*(torch.autograd.grad(f(leaf, *layer, label), leaf) for f in (compiled, module))):
         torch.testing.assert_close(value, expected)
-    torch.testing.assert_close(compiled(leaf, label), module(leaf, label))
+    torch.testing.assert_close(compiled(leaf, *layer, label), module(leaf, *layer, label))
     print(name)
 """
 

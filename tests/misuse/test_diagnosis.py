@@ -186,7 +186,7 @@ def test_rows_shuffled_by_a_view():
     inputs, targets = torch.randn(4, 5, D), torch.arange(20) % K
     findings = diagnose(Viewed(), nn.CrossEntropyLoss(), inputs, targets)
     assert findings.codes == ("shuffled-rows",)
-    assert "changing row 3 of the inputs" in findings[0].seen
+    assert "changing row 2 of the inputs" in findings[0].seen
     sound = nn.Sequential(nn.Linear(D, K), nn.Flatten(0, 1))
     assert diagnose(sound, nn.CrossEntropyLoss(), inputs, targets).codes == ()
 
@@ -263,3 +263,22 @@ def test_models_of_several_inputs():
 def test_a_model_that_gives_no_tensor_is_refused():
     with pytest.raises(TypeError, match="gives a tuple"):
         diagnose(lambda x: (x, x), nn.CrossEntropyLoss(), *batch())
+
+
+def test_integer_one_hot_rows_are_right_for_a_loss_that_takes_them():
+    generator = torch.Generator().manual_seed(0)
+    inputs, targets = torch.randn(12, 5, generator=generator), torch.arange(12) % 4
+    one_hot = torch.nn.functional.one_hot(targets, 4)
+    model = nn.Linear(5, 4)
+    for loss in (losses.CrossEntropyWithLogits(), losses.cross_entropy_with_logits):
+        assert not diagnose(model, loss, inputs, one_hot)
+    assert diagnose(model, nn.CrossEntropyLoss(), inputs, one_hot).codes == ("one-hot-or-index",)
+
+
+def test_axes_turned_without_a_permute_are_seen_though_the_last_row_stays():
+    generator = torch.Generator().manual_seed(0)
+    inputs, targets = torch.randn(64, 5, generator=generator), torch.arange(64) % 4
+    linear = nn.Linear(5, 4)
+    assert diagnose(lambda x: linear(x).t().reshape(-1, 4), nn.CrossEntropyLoss(), inputs, targets).codes == (
+        "shuffled-rows",
+    )

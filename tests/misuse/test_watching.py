@@ -56,6 +56,94 @@ def test_an_optimizer_without_the_models_parameters_leaves_the_loss_at_log_k(dat
         train(model, loss, data, 12, lr=0.0)
 
 
+def test_an_optimizer_of_another_model_is_seen_far_from_log_k(data):
+    model, loss, other = nn.Linear(5, 4), nn.CrossEntropyLoss(), nn.Linear(5, 4)
+    optimizer = torch.optim.SGD(other.parameters(), lr=0.1)
+    with warnings.catch_warnings(record=True) as told, watch(model, loss, patience=5) as watching:
+        warnings.simplefilter("always")
+        for _ in range(8):
+            optimizer.zero_grad()
+            loss(9 * model(data[0]), data[1]).backward()
+            optimizer.step()
+    assert watching.findings.codes == ("parameters-unchanged",)
+    assert len(told) == 1
+
+
+def test_losses_without_gradients_or_of_a_frozen_model_move_nothing_and_are_sound(data):
+    model, loss = nn.Linear(5, 4), nn.CrossEntropyLoss()
+    head = nn.Linear(4, 4)
+    with watch(model, loss, patience=3) as watching, torch.no_grad():
+        for _ in range(6):
+            loss(3 * model(data[0]), data[1])
+    model.requires_grad_(requires_grad=False)
+    with watch(model, loss, patience=3) as watching_frozen:
+        for _ in range(6):
+            loss(3 * head(model(data[0])), data[1]).backward()
+    assert not watching.findings
+    assert not watching_frozen.findings
+
+
+@pytest.mark.parametrize("hooked", [True, False])
+@pytest.mark.parametrize(
+    ("change", "loss", "code"),
+    [
+        (lambda z: z.softmax(1), nn.CrossEntropyLoss(), "softmax-twice"),
+        (lambda z: z.log_softmax(1), nn.CrossEntropyLoss(), "log-probabilities-for-logits"),
+        (lambda z: z.softmax(1), nn.NLLLoss(), "probabilities-for-log-probabilities"),
+    ],
+)
+def test_what_a_loop_does_between_model_and_loss_is_seen(data, change, loss, code, hooked):
+    model = nn.Linear(5, 4)
+    watched = loss if hooked else loss.forward
+    with pytest.warns(MisuseWarning, match=code), watch(model, watched) as watching:
+        watching.loss(change(model(data[0])), data[1]).backward()
+    assert watching.findings.codes == (code,)
+
+
+def test_what_a_loop_mends_between_model_and_loss_is_no_mistake(data):
+    """Probabilities whose log is taken in the loop, positions laid as rows, one of several outputs."""
+    inputs, targets = data
+    with watch(nn.Sequential(nn.Linear(5, 4), nn.Softmax(dim=1)), nn.NLLLoss()) as watching:
+        watching.loss(watching.model(inputs).log(), targets).backward()
+    assert not watching.findings
+    words = inputs.reshape(4, 4, 5)
+    with watch(nn.Linear(5, 4), nn.CrossEntropyLoss()) as watching:
+        watching.loss(watching.model(words).reshape(-1, 4), targets).backward()
+    assert not watching.findings
+
+    class Several(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(5, 4)
+
+        def forward(self, rows):
+            return {"scores": self.linear(rows), "rows": rows}
+
+    with watch(Several(), nn.CrossEntropyLoss()) as watching:
+        watching.loss(watching.model(inputs)["scores"], targets).backward()
+    assert not watching.findings
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda targets: targets + 1, "labels-from-1"),
+        (lambda targets: targets.float(), "one-hot-or-index"),
+        (lambda targets: targets.unsqueeze(1), "one-hot-or-index"),
+        (lambda targets: F.one_hot(targets, 4), "one-hot-or-index"),
+    ],
+)
+@pytest.mark.parametrize("hooked", [True, False])
+def test_targets_that_the_loss_fails_on_are_told_before_it_fails(data, change, code, hooked):
+    model, loss = nn.Linear(5, 4), nn.CrossEntropyLoss()
+    with (
+        pytest.warns(MisuseWarning, match=code),
+        pytest.raises((IndexError, RuntimeError)),
+        watch(model, loss if hooked else F.cross_entropy) as watching,
+    ):
+        watching.loss(model(data[0]), change(data[1]))
+
+
 def test_a_loss_that_leaves_log_k_is_not_stuck_when_it_comes_back(data):
     model, loss = nn.Linear(5, 4), nn.CrossEntropyLoss()
     with watch(model, loss, patience=3) as watching:

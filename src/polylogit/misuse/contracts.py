@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from polylogit import losses
 
-__all__ = ["Kind", "kind_of", "softmax_inside_twice"]
+__all__ = ["Kind", "kind_of", "softmax_inside_twice", "takes_integer_rows", "unwrap"]
 
 Kind = Literal["logits", "log_probabilities", "probabilities", "binary_logits", "binary_probabilities"]
 
@@ -81,6 +81,13 @@ def kind_of(loss: Callable[..., Any], scores: Tensor, targets: Tensor) -> Kind |
     if isinstance(inner, nn.Module):
         return _kind_by_numbers(loss, scores, targets)
     return _FUNCTIONS.get(inner) or _kind_by_numbers(loss, scores, targets)
+
+
+def takes_integer_rows(loss: Callable[..., Any]) -> bool:
+    """Whether the loss reads integer rows over the classes as one-hot; polylogit's do, PyTorch's refuse them."""
+    inner = unwrap(loss)
+    owner = type(inner) if isinstance(inner, nn.Module) else inner
+    return str(getattr(owner, "__module__", "")).startswith("polylogit.losses")
 
 
 def _kind_by_numbers(loss: Callable[..., Any], scores: Tensor, targets: Tensor) -> Kind | None:

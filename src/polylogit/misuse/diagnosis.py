@@ -10,14 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from polylogit.misuse.contracts import kind_of, softmax_inside_twice, unwrap
+from polylogit.misuse.contracts import kind_of, softmax_inside_twice, takes_integer_rows, unwrap
 from polylogit.misuse.findings import Diagnosis, Finding
 from polylogit.misuse.forms import as_rows, constant_rows
 from polylogit.misuse.probes import Probe
 from polylogit.misuse.score_checks import loss_is_softmax_twice, score_findings
 from polylogit.misuse.target_checks import target_findings
 
-__all__ = ["diagnose", "stuck_at_log_k"]
+__all__ = ["diagnose", "findings_of_scores", "parameters_unchanged", "stuck_at_log_k"]
+
+# One batch of scores may lie from 0 to 1 by chance; only a model that is asked again shows whether it must.
+_NEEDS_THE_MODEL = ("sigmoid-outputs", "sigmoid-twice", "softmax-over-rows")
 
 _ROWS = 256  # of a batch are looked at; the labels are looked at all
 
@@ -66,10 +69,11 @@ def _findings(model: Callable[..., Any], loss: Callable[..., Any], inputs: Any, 
     kind = kind_of(loss, scores, few_targets)
     value = _value(loss, scores, few_targets)
 
-    about_targets = list(target_findings(scores, few_targets, kind, ignore_index))
+    integer_rows = takes_integer_rows(loss)
+    about_targets = list(target_findings(scores, few_targets, kind, ignore_index, integer_rows=integer_rows))
     if not about_targets and few_targets is not targets:
         stand_in = scores[:1].expand(len(targets), *scores.shape[1:])
-        about_targets = list(target_findings(stand_in, targets, kind, ignore_index))
+        about_targets = list(target_findings(stand_in, targets, kind, ignore_index, integer_rows=integer_rows))
     yield from about_targets
     if scores.numel() == 0 or not bool(scores.isfinite().any()):
         return
@@ -80,6 +84,28 @@ def _findings(model: Callable[..., Any], loss: Callable[..., Any], inputs: Any, 
     yield from _mixed_rows(probe, scores)
     if not about_targets and constant_rows(scores):
         yield from _constant_scores(probe, loss, scores, few_targets, value)
+
+
+def findings_of_scores(loss: Callable[..., Any], scores: Tensor, targets: Tensor) -> Iterator[Finding]:
+    """What can be told without a model: from scores as the loss gets them, where a loop has changed the model's.
+
+    Args:
+        loss: As in `diagnose`.
+        scores: What the loss gets.
+        targets: What the loss gets.
+    """
+    scores, targets = scores.detach(), targets.detach()
+    ignore_index = getattr(unwrap(loss), "ignore_index", -100)
+    kind = kind_of(loss, scores, targets)
+    yield from target_findings(scores, targets, kind, ignore_index, integer_rows=takes_integer_rows(loss))
+    if scores.numel() == 0 or not bool(scores.isfinite().any()):
+        return
+    for finding in score_findings([scores], targets, kind, _value(loss, scores, targets)):
+        if finding.code not in _NEEDS_THE_MODEL:
+            yield finding
+    floor = softmax_inside_twice(loss, scores, targets)
+    if floor is not None:
+        yield loss_is_softmax_twice(floor, scores.shape[1])
 
 
 def _first_rows(inputs: Any, targets: Tensor) -> tuple[Any, Tensor]:  # noqa: ANN401
@@ -104,7 +130,7 @@ def _mixed_rows(probe: Probe, scores: Tensor) -> Iterator[Finding]:
         return
     per_row = len(scores) // rows
     strays = []
-    for row in {1, rows - 1}:
+    for row in {1, rows // 2}:  # the first and the last row may stay where they are when axes are mixed
         try:
             changed = probe.changed_rows(row)
         except (RuntimeError, ValueError):
@@ -154,6 +180,19 @@ def _constant_scores(
     classes = rows.shape[1]
     if classes > 1 and math.isclose(value, math.log(classes), rel_tol=0.01):
         yield stuck_at_log_k(value, classes, "and a step against the gradient does not change that")
+
+
+def parameters_unchanged(steps: int) -> Finding:
+    """The finding for a model whose parameters are the same to the last bit after many losses with gradients."""
+    return Finding(
+        "parameters-unchanged",
+        f"after {steps} losses with gradients, each trainable parameter is what it was",
+        "no optimizer step has reached the model, and its gradients are never cleared: another model's parameters were "
+        "given to the optimizer, or step() is not called",
+        "nothing is learned",
+        "Make the optimizer from this model's parameters() and call its step() after backward().",
+        0.9,
+    )
 
 
 def stuck_at_log_k(value: float, classes: int, when: str) -> Finding:

@@ -15,7 +15,9 @@ from polylogit.misuse.findings import Finding
 __all__ = ["target_findings"]
 
 
-def target_findings(scores: Tensor, targets: Tensor, kind: Kind | None, ignore_index: int) -> Iterator[Finding]:
+def target_findings(
+    scores: Tensor, targets: Tensor, kind: Kind | None, ignore_index: int, *, integer_rows: bool = False
+) -> Iterator[Finding]:
     """Findings about targets for a loss of this kind.
 
     Args:
@@ -23,6 +25,7 @@ def target_findings(scores: Tensor, targets: Tensor, kind: Kind | None, ignore_i
         targets: As the loss gets them.
         kind: What the loss takes.
         ignore_index: Class index that the loss leaves out.
+        integer_rows: The loss takes one-hot rows of integers.
     """
     binary = kind in ("binary_logits", "binary_probabilities")
     if scores.dim() == 0 or targets.numel() == 0:
@@ -33,7 +36,7 @@ def target_findings(scores: Tensor, targets: Tensor, kind: Kind | None, ignore_i
     elif binary or (kind is None and targets.is_floating_point() and shape != wanted):
         yield from _binary_targets(targets, wanted)
     elif scores.dim() > 1:
-        yield from _class_targets(targets, wanted, ignore_index)
+        yield from _class_targets(targets, wanted, ignore_index, integer_rows=integer_rows)
 
 
 def _rows_do_not_pair(shape: tuple[int, ...], wanted: tuple[int, ...]) -> Iterator[Finding]:
@@ -78,11 +81,13 @@ def _binary_targets(targets: Tensor, wanted: tuple[int, ...]) -> Iterator[Findin
         )
 
 
-def _class_targets(targets: Tensor, wanted: tuple[int, ...], ignore_index: int) -> Iterator[Finding]:
+def _class_targets(
+    targets: Tensor, wanted: tuple[int, ...], ignore_index: int, *, integer_rows: bool
+) -> Iterator[Finding]:
     shape, classes = tuple(targets.shape), wanted[1]
     per_example = (wanted[0], *wanted[2:])
     if shape == wanted:
-        yield from _rows_of_classes(targets)
+        yield from _rows_of_classes(targets, integer_rows=integer_rows)
     elif shape == per_example and not targets.is_floating_point():
         yield from _class_indices(targets, classes, ignore_index)
     elif shape == per_example:
@@ -117,8 +122,8 @@ def _class_targets(targets: Tensor, wanted: tuple[int, ...], ignore_index: int) 
         )
 
 
-def _rows_of_classes(targets: Tensor) -> Iterator[Finding]:
-    if not targets.is_floating_point():
+def _rows_of_classes(targets: Tensor, *, integer_rows: bool) -> Iterator[Finding]:
+    if not targets.is_floating_point() and not integer_rows:
         yield Finding(
             "one-hot-or-index",
             f"one-hot rows as {str(targets.dtype).removeprefix('torch.')}",

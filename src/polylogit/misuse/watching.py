@@ -13,14 +13,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from polylogit.misuse.diagnosis import diagnose, stuck_at_log_k
+from polylogit.misuse.diagnosis import diagnose, findings_of_scores, parameters_unchanged, stuck_at_log_k
 from polylogit.misuse.findings import Diagnosis, Finding, MisuseWarning
 
 __all__ = ["watch"]
 
 
 class watch:  # noqa: N801 - used like a function: with watch(model, loss):
-    """Watch a loop: diagnose its first batch, then see that the loss leaves log K.
+    """Watch a loop: diagnose its first batch, then see that the loss leaves log K and the parameters move.
 
     On the way in, hooks are set on the model (and on the loss, where that is a module); on the way out they are taken
     off. A plain function as loss cannot be hooked: call it as `watching.loss(scores, targets)`. Each finding is warned
@@ -29,7 +29,8 @@ class watch:  # noqa: N801 - used like a function: with watch(model, loss):
     Args:
         model: The model that the loop calls.
         loss: The loss that the loop calls.
-        patience: Number of losses within 1% of log K, from the first one on, after which the loss counts as stuck.
+        patience: Number of losses within 1% of log K, from the first one on, after which the loss counts as stuck; and
+            of losses with gradients after which parameters that have not moved count as forgotten.
 
     Example:
         >>> model, loss = torch.nn.Linear(4, 3), torch.nn.CrossEntropyLoss()
@@ -46,6 +47,9 @@ class watch:  # noqa: N801 - used like a function: with watch(model, loss):
         self._loss = loss
         self._patience = patience
         self._inputs: Any = None
+        self._output: Any = None
+        self._start: list[float] | None = None
+        self._training_losses = 0
         self._diagnosed = False
         self._diagnosing = False
         self._at_log_k = 0
@@ -60,14 +64,18 @@ class watch:  # noqa: N801 - used like a function: with watch(model, loss):
 
     def loss(self, scores: Tensor, targets: Tensor) -> Any:  # noqa: ANN401 - what the loss gives
         """Call the loss and watch: for losses that are plain functions."""
+        if isinstance(self._loss, nn.Module):  # its hooks see the call
+            return self._loss(scores, targets)
+        self._look(scores, targets)
         value = self._loss(scores, targets)
-        if not isinstance(self._loss, nn.Module):
-            self._see(scores, targets, value)
+        self._follow(scores, value)
         return value
 
     def __enter__(self) -> "watch":
         self._handles.append(self.model.register_forward_pre_hook(self._before_model, with_kwargs=True))
+        self._handles.append(self.model.register_forward_hook(self._after_model))
         if isinstance(self._loss, nn.Module):
+            self._handles.append(self._loss.register_forward_pre_hook(self._before_loss))
             self._handles.append(self._loss.register_forward_hook(self._after_loss))
         return self
 
@@ -77,27 +85,50 @@ class watch:  # noqa: N801 - used like a function: with watch(model, loss):
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+        self._inputs = self._output = None
 
     def _before_model(self, module: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
         if self._diagnosed or self._diagnosing:
             return
         self._inputs = keywords or (arguments[0] if len(arguments) == 1 else arguments)
 
+    def _after_model(self, module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:  # noqa: ANN401
+        if not self._diagnosed and not self._diagnosing:
+            self._output = output.detach() if isinstance(output, Tensor) else None
+
+    def _before_loss(self, module: nn.Module, arguments: tuple[Any, ...]) -> None:
+        if not self._diagnosing and len(arguments) == 2:
+            self._look(arguments[0], arguments[1])
+
     def _after_loss(self, module: nn.Module, arguments: tuple[Any, ...], value: Any) -> None:  # noqa: ANN401
         if not self._diagnosing and len(arguments) == 2:
-            self._see(arguments[0], arguments[1], value)
+            self._follow(arguments[0], value)
 
-    def _see(self, scores: Tensor, targets: Tensor, value: Any) -> None:  # noqa: ANN401
+    def _look(self, scores: Tensor, targets: Tensor) -> None:
+        """Diagnose the first batch, before the loss has a chance to fail on it."""
+        if torch.compiler.is_compiling() or self._diagnosed or self._inputs is None:
+            return
+        self._diagnosed = self._diagnosing = True
+        try:
+            # What stands between the model and the loss in the loop (a softmax, a log, a view) is known only from what
+            # the loss gets; then the model's own output says nothing about the loss.
+            unchanged = self._output is not None and _same(self._output, scores)
+            for finding in (
+                diagnose(self.model, self._loss, self._inputs, targets)
+                if unchanged
+                else findings_of_scores(self._loss, scores, targets)
+            ):
+                self._tell(finding)
+        finally:
+            self._diagnosing = False
+            self._inputs = self._output = None
+
+    def _follow(self, scores: Tensor, value: Any) -> None:  # noqa: ANN401
+        """See that the loss leaves log K, and that the parameters move."""
         if torch.compiler.is_compiling():
             return
-        if not self._diagnosed and self._inputs is not None:
-            self._diagnosed = self._diagnosing = True
-            try:
-                for finding in diagnose(self.model, self._loss, self._inputs, targets):
-                    self._tell(finding)
-            finally:
-                self._diagnosing = False
-                self._inputs = None
+        if scores.requires_grad:
+            self._see_parameters_move()
         if self._left or scores.dim() < 2 or scores.shape[1] < 2:
             return
         number = float(torch.as_tensor(value).detach().double().mean())
@@ -108,7 +139,25 @@ class watch:  # noqa: N801 - used like a function: with watch(model, loss):
         if self._at_log_k == self._patience:
             self._tell(stuck_at_log_k(number, scores.shape[1], f"as in each of the {self._patience} steps before"))
 
+    def _see_parameters_move(self) -> None:
+        """Compare the parameters once, `patience` losses after the first."""
+        if self._training_losses > self._patience:
+            return
+        if self._training_losses in (0, self._patience):
+            trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+            now = [float(parameter.detach().double().norm()) for parameter in trained]
+            if self._start is None:
+                self._start = now
+            elif now and now == self._start and any(parameter.grad is not None for parameter in trained):
+                self._tell(parameters_unchanged(self._patience))
+        self._training_losses += 1
+
     def _tell(self, finding: Finding) -> None:
         if finding.code not in self._found:
             self._found[finding.code] = finding
             warnings.warn(f"polylogit.misuse: {finding}", MisuseWarning, stacklevel=2)
+
+
+def _same(output: Tensor, scores: Tensor) -> bool:
+    """Whether the loss gets the model's output as it is."""
+    return output.shape == scores.shape and torch.equal(output, scores.detach().to(output.dtype))
