@@ -47,9 +47,10 @@ __all__ = ["IterationRecord", "LinearFit", "fit_softmax_regression"]
 
 _FLOAT32_TOLERANCE = 1e-5
 _SMALL = 2_000_000
-_SAMPLED_ROWS = 50
+_SAMPLED_ROWS = 200
 _ROWS_TO_A_SAMPLED = 8
 _SAMPLE_TOLERANCE = 1e-3
+_INDEPENDENT = 1e-6
 
 
 @dataclass(frozen=True)
@@ -285,11 +286,17 @@ def _precisions(features: Tensor, *, classes: int, tolerance: float, C: float) -
 def _rotated(features: Tensor) -> tuple[Tensor, Tensor]:
     """X = L Q with orthonormal rows Q: fewer rows than columns span no more directions than rows.
 
-    W = V Q has the logits V L' and the norm of V, so V can be fitted to L, which is N x N.
+    W = V Q has the logits V L' and the norm of V, so V can be fitted to L, which is N x N. Where the rows are far from
+    dependent, L is the Cholesky factor of X X' and Q = L^-1 X, in a third of the time of a QR factorisation.
     """
     if not bool(torch.isfinite(features).all()):
         refuse_nonfinite(features)
-    basis, triangle = torch.linalg.qr(features.T.double())
+    rows = features.double()
+    triangle, failed = torch.linalg.cholesky_ex(rows @ rows.T)
+    squares = triangle.diagonal().square()
+    if not int(failed) and float(squares.min()) > _INDEPENDENT * float(squares.max()):
+        return triangle, torch.linalg.solve_triangular(triangle, rows, upper=False)
+    basis, triangle = torch.linalg.qr(rows.T)
     return triangle.T.contiguous(), basis.T
 
 
@@ -329,8 +336,8 @@ def _start(problem: Problem, initial: tuple[Tensor, Tensor] | None, basis: Tenso
 def _from_some_rows(problem: Problem, features: Tensor, descent: Descent, start: Tensor, seed: int) -> Tensor:
     """The optimum of some rows drawn at random where there are very many, else the start as it is.
 
-    With M rows the excess over the optimum of all is about (K - 1) D / 2M nats, so that 50 rows a parameter leave 1%,
-    from where Newton's method needs two or three steps.
+    With M rows the excess over the optimum of all is about (K - 1) D / 2M nats, so that 200 rows a parameter leave a
+    quarter of 1%, from where Newton's method needs two or three steps.
     """
     design = problem.design
     wanted = _SAMPLED_ROWS * problem.classes * design.columns
@@ -354,6 +361,7 @@ def _from_some_rows(problem: Problem, features: Tensor, descent: Descent, start:
     while not some.verdict():
         some.step()
         some.measure()
+    descent.follow(some)
     return design.moved(rows.unmoved(some.weight))
 
 

@@ -24,6 +24,7 @@ _MOST_PRODUCTS = 400
 _PATIENCE = 6
 _MOST_FORCING = 0.3
 _LEAST_FORCING = 0.1
+_LEAST_FORCING_NEAR = 0.02
 _STEPS_BETWEEN_FRESH_LOGITS = 8
 
 
@@ -45,6 +46,7 @@ class Descent:
         self.iteration, self.objective, self.absolute_gap = 0, math.inf, math.inf
         self._generator = torch.Generator().manual_seed(seed)
         self._precondition: CurvaturePreconditioner | None = None
+        self._near = False
         self._products = 0
         self._decrement = math.inf
         self._stuck = False
@@ -53,6 +55,10 @@ class Descent:
         self._sums_by_class = problem.design.pulled_back(chosen).double()
         self.shares = chosen.sum(1, dtype=torch.float64)
         self.placed = False
+
+    def follow(self, some: "Descent") -> None:
+        """Take over the preconditioner of a descent on some of the rows, which has come near the optimum."""
+        self._precondition, self._near = some._precondition, True
 
     @property
     def gap(self) -> float:
@@ -126,7 +132,8 @@ class Descent:
         """Newton's direction, and the root of the decrease that it promises."""
         problem = self.problem
         probabilities = self._probabilities.to(self.coarse)
-        if self._precondition is None or self.iteration == 1 or self._products > _PATIENCE:
+        early = self.iteration == 1 and not self._near
+        if self._precondition is None or early or self._products > _PATIENCE:
             self._precondition = CurvaturePreconditioner(problem, probabilities, self._generator)
         descent = -self._gradient
         decrement = math.sqrt(max(0.0, float((descent * self._precondition(descent)).sum())))
@@ -153,7 +160,9 @@ class Descent:
         """How far to solve Newton's equation: tighter as the steps begin to converge (Eisenstat and Walker, 1996)."""
         if self.problem.ridge == 0 and decrement**2 < 10 * self.tolerance * self.objective:
             return 0.0
-        return max(_LEAST_FORCING, min(_MOST_FORCING, decrement / self._decrement))
+        return max(
+            _LEAST_FORCING_NEAR if self._near else _LEAST_FORCING, min(_MOST_FORCING, decrement / self._decrement)
+        )
 
     def _small_enough(self) -> float:
         """The norm of a residual that the certificate would accept, with room for the Hessian's change."""

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from polylogit.fitting.convex_design import matrix_product_nt
 from polylogit.fitting.convex_problem import Problem
 
 __all__ = ["Direction", "newton_direction", "settled_intercepts", "step_length"]
@@ -180,9 +181,9 @@ def settled_intercepts(
         products = products.to(shares.device)
         for block in problem.blocks():
             probabilities = torch.softmax(logits[:, block] + shift.to(logits.dtype)[:, None], 0)
-            weighted = probabilities * problem.omega[block]
-            mean += weighted.sum(1)
-            products += weighted @ probabilities.double().T
+            omega = problem.omega[block]
+            mean += probabilities.double() @ omega
+            products += matrix_product_nt(probabilities * omega.to(probabilities.dtype), probabilities)
         mean.clamp_min_(1e-300)
         excess = float((mean / shares - 1).abs().max())
         if excess <= tolerance:

@@ -6,8 +6,9 @@ pi_n = min(1, h_kn / tau), each divided by its pi_n: the rows that matter are al
 like, and the estimate is unbiased. One Cholesky factor a class follows. Where all classes are about
 as sure as each other, as at W = 0, they share one block.
 
-Where K blocks of D x D are too much, one block of the classes' mean curvature serves all; where even that is too much
-(sparse rows with very many columns), the exact diagonals do.
+Where K blocks of D x D are too much, or their factors take longer than the products that they save, one block of the
+classes' mean curvature serves all; where even that is too much (sparse rows with very many columns), the exact
+diagonals do.
 
 A preconditioner changes how fast the optimum is reached, never where it lies.
 
@@ -27,6 +28,7 @@ __all__ = ["CurvaturePreconditioner"]
 _LEAST_ROWS = 1024
 _ROWS_A_COLUMN = 3
 _LEAST_BUDGET = 4_000_000
+_MOST_PRODUCTS_A_FACTOR = 10
 
 
 class CurvaturePreconditioner:
@@ -52,7 +54,8 @@ class CurvaturePreconditioner:
             return
         curvature = probabilities * (1 - probabilities)
         alike = bool((curvature.amax(0) <= 2 * curvature.amin(0)).all())
-        if alike or problem.classes * columns**2 > budget:
+        factor_in_products = columns**2 / (12 * problem.design.rows)
+        if alike or problem.classes * columns**2 > budget or factor_in_products > _MOST_PRODUCTS_A_FACTOR:
             curvature = curvature.mean(0, keepdim=True)
         curvature = problem.omega * curvature.double()
         scales = []
