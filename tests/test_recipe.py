@@ -109,7 +109,7 @@ def test_every_shipped_recipe_is_one(name):
 def test_a_name_starts_from_its_recipe_and_a_person_has_the_last_word():
     start = starting_entries("fashion-mnist", {"training": {"epochs": 3}}, pictures=True)
     assert start["model"]["kind"] == "cnn"
-    assert start["augmentation"] == {"flip": True}
+    assert start["augmentation"] == {"flip": True, "shift": 2}
     assert start["training"]["epochs"] == 3
     assert starting_entries("fashion-mnist", {"model": {"kind": "mlp"}}, pictures=True) == {"model": {"kind": "mlp"}}
 
