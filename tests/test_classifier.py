@@ -6,6 +6,7 @@ import torch
 
 from polylogit import Classifier
 from polylogit.data.sources import open_source
+from polylogit.model_header import VectorScaling, read_header
 
 ZOO = open_source("zoo").frame
 
@@ -51,6 +52,26 @@ def test_the_temperature_survives_the_file(zoo_run, tmp_path):
 
     replace(zoo_run.classifier, temperature=1.75).save(tmp_path / "m.safetensors")
     assert Classifier.load(tmp_path / "m.safetensors").temperature == 1.75
+
+
+def test_floor_and_vector_scaling_survive_the_file_and_follow_the_temperature(zoo_run, tmp_path):
+    from dataclasses import replace
+
+    plain = zoo_run.classifier.uncalibrated
+    scaling = VectorScaling(scale=[1.0 + 0.1 * k for k in range(7)], bias=[0.2 * k for k in range(7)])
+    replace(plain, temperature=2.0, floor=0.07, vector_scaling=scaling).save(tmp_path / "m.safetensors")
+    loaded = Classifier.load(tmp_path / "m.safetensors")
+    assert loaded.calibrated
+    assert not plain.calibrated
+    scaled = plain.predict_logits(ZOO) / 2 * torch.tensor(scaling.scale) + torch.tensor(scaling.bias)
+    torch.testing.assert_close(loaded.predict_probabilities(ZOO), 0.93 * scaled.softmax(1) + 0.01)
+    torch.testing.assert_close(loaded.uncalibrated.predict_logits(ZOO), plain.predict_logits(ZOO))
+
+
+def test_a_file_without_them_is_as_before(zoo_run, tmp_path):
+    zoo_run.classifier.uncalibrated.save(tmp_path / "m.safetensors")
+    assert not {"floor", "vector_scaling"} & set(read_header(tmp_path / "m.safetensors").model_dump(exclude_none=True))
+    assert not Classifier.load(tmp_path / "m.safetensors").calibrated
 
 
 def test_more_rows_than_go_through_at_once(zoo_run, monkeypatch):

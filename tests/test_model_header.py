@@ -27,3 +27,11 @@ def test_the_header_tells_all_but_the_tensors(zoo_run):
 def test_levels_belong_to_categories(column):
     with pytest.raises(ValidationError, match="levels belong to a category"):
         TableColumn(name="a", **column)
+
+
+def test_every_class_is_scaled_or_none(zoo_run):
+    header = read_header(zoo_run.model_path).model_dump(mode="json", exclude_none=True)
+    with pytest.raises(ValidationError, match="expected 7 scales and biases"):
+        ModelHeader.model_validate(header | {"vector_scaling": {"scale": [1.0], "bias": [0.0]}})
+    with pytest.raises(ValidationError, match="greater than 0"):
+        ModelHeader.model_validate(header | {"vector_scaling": {"scale": [-1.0] * 7, "bias": [0.0] * 7}})

@@ -6,7 +6,7 @@ import torch
 from polylogit import Classifier
 from polylogit.data.sources import open_source
 from polylogit.recipe import Recipe
-from polylogit.run import train
+from polylogit.run import evaluate, predict, train
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +42,33 @@ def test_none_leaves_the_temperature_at_one(zoo, tmp_path):
     assert plain.calibration is None
     assert plain.classifier.temperature == 1
     assert plain.test.log_loss == pytest.approx(zoo.test_uncalibrated.log_loss, rel=1e-6)
+
+
+def test_vector_scaling_is_kept_in_the_file_and_in_the_one_path(tmp_path):
+    """Balanced classes in the fit make the rare class too likely; a bias for each class mends it."""
+    draw = torch.Generator().manual_seed(0)
+    labels = (torch.rand(1500, generator=draw) < 0.12).long()
+    values = torch.randn(1500, generator=draw) + labels
+    table = tmp_path / "rare.csv"
+    table.write_text(
+        "x,kind\n" + "".join(f"{x:.4f},{'ab'[k]}\n" for x, k in zip(values.tolist(), labels.tolist(), strict=True))
+    )
+    entries = {
+        "data": {"target": "kind"},
+        "training": {"class_weight": "balanced"},
+        "calibration": {"method": "vector"},
+    }
+    run = train(str(table), Recipe.from_entries(entries), out=tmp_path / "model.safetensors")
+    assert run.calibration.vector.reason is None
+    assert run.test.log_loss < 0.8 * run.test_uncalibrated.log_loss
+    loaded = Classifier.load(run.model_path)
+    assert loaded.vector_scaling == run.classifier.vector_scaling
+    judged = evaluate(run.model_path, str(table), report=tmp_path / "report.html")
+    assert judged.test == run.test
+    assert "each class has a scale and a bias" in judged.report_path.read_text(encoding="utf-8")
+    frame = predict(run.model_path, str(table)).frame
+    expected = loaded.predict_probabilities(table)
+    torch.testing.assert_close(torch.from_numpy(frame["probability_b"].to_numpy()), expected[:, 1])
 
 
 def test_too_few_rows_are_told_and_leave_the_temperature_at_one(tmp_path):

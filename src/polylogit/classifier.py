@@ -1,4 +1,4 @@
-"""The classifier: preprocessing, network, temperature and class names in one, from raw rows to probabilities.
+"""The classifier: preprocessing, network, calibration and class names in one, from raw rows to probabilities.
 
 Every prediction in polylogit goes through `Classifier`. Owns the one inference path and the model file, which is data
 and never code. How a classifier comes to be is the business of `run`; what it is worth, of `evaluation`.
@@ -6,7 +6,7 @@ and never code. How a classifier comes to be is the business of `run`; what it i
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,17 @@ from polylogit.data.sources import open_source
 from polylogit.data.stored_pictures import StoredPictures, blocks_of_rows
 from polylogit.data.strangers import Strangers
 from polylogit.errors import DataError, ModelFileError
+from polylogit.evaluation.floor import with_floor
 from polylogit.fitting.forward import shown
-from polylogit.model_header import FORMAT_VERSION, PREPROCESSING, ModelHeader, NetworkSpec, TrainedOn, read_header
+from polylogit.model_header import (
+    FORMAT_VERSION,
+    PREPROCESSING,
+    ModelHeader,
+    NetworkSpec,
+    TrainedOn,
+    VectorScaling,
+    read_header,
+)
 from polylogit.networks import build_network
 from polylogit.whole_file import writing_whole
 
@@ -56,7 +65,8 @@ _ENCODERS: Mapping[str, type[TableEncoder | PictureEncoder]] = {
 class Classifier:
     """A trained softmax classifier.
 
-    probabilities[n] = softmax(logits[n] / temperature), logits = network(preprocessing.encode(data))
+    probabilities[n] = (1 - floor) softmax(scale * logits[n] / temperature + bias) + floor / K,
+    logits = network(preprocessing.encode(data))
 
     Args:
         preprocessing: From raw rows to the network's inputs.
@@ -64,6 +74,9 @@ class Classifier:
         network_spec: Kind and options that build the network again.
         class_names: The classes in the order of the logits.
         temperature: Positive; above 1 the probabilities are drawn towards 1/K. Leaves the predicted class as it is.
+        floor: The share of the probability that is spread over all classes. Leaves the predicted class as it is.
+        vector_scaling: A scale and a bias for each class, applied after the temperature; may change the predicted
+            class. None: ones and zeros.
         trained_on: Where the training rows came from.
         recipe: The recipe of the training run, as plain data.
 
@@ -90,6 +103,8 @@ class Classifier:
     class_names: tuple[str, ...]
     trained_on: TrainedOn
     temperature: float = 1.0
+    floor: float = 0.0
+    vector_scaling: VectorScaling | None = None
     recipe: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -99,7 +114,7 @@ class Classifier:
             self.network.to(memory_format=torch.channels_last)
 
     def predict_logits(self, data: object, place: str = "the data") -> Float[Tensor, "N K"]:
-        """Calibrated logits: what the network gives, divided by the temperature.
+        """Calibrated logits: see `calibrate`.
 
         Args:
             data: What stands for DATA on the command line; or, for a model of tables, a polars or pandas DataFrame, an
@@ -156,7 +171,24 @@ class Classifier:
         """Calibrated logits of rows that the preprocessing has encoded already; of pictures, their pixels."""
         with torch.inference_mode():
             parts = [self._whole_block(part) for part in blocks_of_rows(inputs, ROWS_AT_ONCE)]
-        return torch.cat(parts).float() / self.temperature
+        return self.calibrate(torch.cat(parts).float())
+
+    def calibrate(self, logits: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
+        """Logits of the network as they are answered: through temperature, vector scaling and floor, in this order."""
+        logits = logits / self.temperature
+        if self.vector_scaling is not None:
+            logits = logits * logits.new_tensor(self.vector_scaling.scale) + logits.new_tensor(self.vector_scaling.bias)
+        return with_floor(logits, self.floor)
+
+    @property
+    def uncalibrated(self) -> "Classifier":
+        """The same classifier with the network's own probabilities."""
+        return replace(self, temperature=1.0, floor=0.0, vector_scaling=None)
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether its probabilities are other than the network's own."""
+        return self.temperature != 1 or self.floor != 0 or self.vector_scaling is not None
 
     def _whole_block(self, rows: Num[Tensor, "N ..."]) -> Float[Tensor, "N K"]:
         """Logits of at most `ROWS_AT_ONCE` rows, which go through the network as that many."""
@@ -193,6 +225,8 @@ class Classifier:
             network=self.network_spec,
             preprocessing=PREPROCESSING[self.preprocessing.kind].model_validate(self.preprocessing.as_json()),
             temperature=self.temperature,
+            floor=self.floor or None,
+            vector_scaling=self.vector_scaling,
             trained_on=self.trained_on,
             recipe=dict(self.recipe),
         )
@@ -247,6 +281,8 @@ class Classifier:
             network_spec=header.network,
             class_names=tuple(header.class_names),
             temperature=header.temperature,
+            floor=header.floor or 0.0,
+            vector_scaling=header.vector_scaling,
             trained_on=header.trained_on,
             recipe=header.recipe,
         )

@@ -25,6 +25,7 @@ __all__ = [
     "TableColumn",
     "TablePreprocessing",
     "TrainedOn",
+    "VectorScaling",
     "read_header",
 ]
 
@@ -98,6 +99,13 @@ class TrainedOn(_Closed):
     rows_test: Annotated[int, Field(ge=0)]
 
 
+class VectorScaling(_Closed):
+    """What follows the temperature, class by class: logits * scale + bias."""
+
+    scale: list[Annotated[float, Field(gt=0)]]
+    bias: list[float]
+
+
 class ModelHeader(_Closed):
     """Everything in a model file that is not a tensor."""
 
@@ -108,6 +116,8 @@ class ModelHeader(_Closed):
     network: NetworkSpec
     preprocessing: Annotated[TablePreprocessing | PicturePreprocessing, Field(discriminator="kind")]
     temperature: Annotated[float, Field(gt=0)]
+    floor: Annotated[float, Field(gt=0, lt=1)] | None = None
+    vector_scaling: VectorScaling | None = None
     trained_on: TrainedOn
     recipe: dict[str, Any]
 
@@ -115,6 +125,13 @@ class ModelHeader(_Closed):
     def _class_names_differ(self) -> "ModelHeader":
         if len(set(self.class_names)) < len(self.class_names):
             raise ValueError("class_names: a name stands there twice")
+        return self
+
+    @model_validator(mode="after")
+    def _each_class_is_scaled(self) -> "ModelHeader":
+        classes = len(self.class_names)
+        if (scaling := self.vector_scaling) and not len(scaling.scale) == len(scaling.bias) == classes:
+            raise ValueError(f"vector_scaling: expected {classes} scales and biases, one for each class")
         return self
 
 

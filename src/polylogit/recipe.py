@@ -146,9 +146,10 @@ class TrainingRecipe(Section):
 class CalibrationRecipe(Section):
     """How the probabilities are made believable."""
 
-    method: Literal["temperature", "none"] = Field(
+    method: Literal["temperature", "vector", "none"] = Field(
         default="temperature",
-        description="temperature: one number, fitted on training rows that the model behind it has not seen.",
+        description="temperature: one number, fitted on training rows that the model behind it has not seen. vector: a "
+        "scale and a bias for each class besides, where these rows show that it helps.",
     )
 
 

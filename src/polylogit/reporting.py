@@ -20,7 +20,7 @@ from torch import Tensor
 from polylogit.classifier import Classifier
 from polylogit.data.encoder import TableEncoder
 from polylogit.data.stored_pictures import StoredPictures
-from polylogit.evaluation import ColumnImportance, Evaluation, Summary, TemperatureFit, permutation_importance
+from polylogit.evaluation import CalibrationFit, ColumnImportance, Evaluation, Summary, permutation_importance
 from polylogit.networks import LinearNetwork
 from polylogit.report import Coefficients, ReportData
 
@@ -41,8 +41,9 @@ def report_data(
     model_path: Path,
     rows: pl.DataFrame | UInt8[Tensor, "N C H W"] | StoredPictures,
     sample_weight: Float[Tensor, " N"] | None = None,
+    logits_before: Float[Tensor, "N K"] | None = None,
     uncalibrated: Summary | None = None,
-    calibration: TemperatureFit | None = None,
+    calibration: CalibrationFit | None = None,
     row_numbers: Int[Tensor, " N"] | None = None,
     history: Sequence[Mapping[str, int | float | None]] = (),
     findings: Sequence[str] | None = None,
@@ -54,14 +55,15 @@ def report_data(
     Args:
         classifier: The classifier judged.
         evaluation: Its figures on the rows.
-        logits: Its logits of them, divided by the temperature.
+        logits: Its calibrated logits of them.
         targets: Their classes.
         data: What stood for DATA on the command line.
         model_path: The model file, which keeps the recipe that repeats the run.
         rows: The rows as they came, a table without its target or pictures.
         sample_weight: Weight of each row, where rows carry one.
+        logits_before: What the network itself gave of them.
         uncalibrated: The first figures of the same rows without calibration.
-        calibration: What the temperature rests on, where that is known.
+        calibration: What the calibration rests on, where that is known.
         row_numbers: The number of each row in its file, counting from 1.
         history: One record an epoch.
         findings: What the audit found.
@@ -87,7 +89,10 @@ def report_data(
         sample_weight=sample_weight,
         rows_trained_on=classifier.trained_on.rows_train,
         uncalibrated=uncalibrated,
+        logits_before=logits_before if classifier.calibrated else None,
         temperature=classifier.temperature,
+        floor=classifier.floor,
+        vector_scaling=classifier.vector_scaling,
         calibration=calibration,
         history=history,
         pictures=None if isinstance(rows, pl.DataFrame) else rows,

@@ -1,4 +1,4 @@
-"""From a problem and a recipe to a fitted network and its temperature.
+"""From a problem and a recipe to a fitted network and its calibration.
 
 Owns the choice between the exact solver and the training loop, and the rows that calibration rests on. Reading data,
 judging and writing files are the business of `run`.
@@ -23,7 +23,7 @@ from polylogit.data.pictures import PictureEncoder
 from polylogit.data.split import Split, grouped_split, stratified_split
 from polylogit.data.stored_pictures import StoredPictures
 from polylogit.errors import DataError, RecipeError
-from polylogit.evaluation import TemperatureFit, fit_temperature
+from polylogit.evaluation import CalibrationFit, fit_calibration
 from polylogit.fitting.checkpoint import Checkpoint
 from polylogit.fitting.convex import IterationRecord, LinearFit, fit_softmax_regression
 from polylogit.fitting.devices import DeviceName, choose_device
@@ -80,7 +80,7 @@ class FittedModel:
     Args:
         network: With its weights, on the CPU, in evaluation mode.
         spec: What builds it again.
-        calibration: The temperature and what it rests on; None where the recipe wants none, or rows
+        calibration: What it is and what it rests on; None where the recipe wants none, or rows
             were too few.
         epochs: Iterations of the solver, or epochs of the loop.
         message: How the fit ended, in words.
@@ -90,7 +90,7 @@ class FittedModel:
 
     network: nn.Module
     spec: NetworkSpec
-    calibration: TemperatureFit | None
+    calibration: CalibrationFit | None
     epochs: int
     message: str
     whole: bool
@@ -153,7 +153,7 @@ def _linear_model(problem: Problem, recipe: Recipe, place: TrainingPlace, on_pro
     return FittedModel(
         network=LinearNetwork.with_weights(fit.weight, fit.bias),
         spec=NetworkSpec(kind="linear", options={"features": inputs.shape[1], "classes": classes}),
-        calibration=_cross_fitted_temperature(
+        calibration=_cross_fitted_calibration(
             inputs, targets, classes, recipe, groups=None if problem.groups is None else problem.groups[rows]
         ),
         epochs=fit.iterations,
@@ -185,16 +185,17 @@ def fit_linear(
     )
 
 
-def _cross_fitted_temperature(
+def _cross_fitted_calibration(
     inputs: Float[Tensor, "N D"],
     targets: Int[Tensor, " N"],
     classes: int,
     recipe: Recipe,
     *,
     groups: Int[Tensor, " N"] | None,
-) -> TemperatureFit | None:
-    """A temperature from training rows, each scored by a model that was fitted without it."""
-    if recipe.calibration.method == "none":
+) -> CalibrationFit | None:
+    """A calibration from training rows, each scored by a model that was fitted without it."""
+    method = recipe.calibration.method
+    if method == "none":
         return None
     looser = recipe.training.model_copy(update={"tolerance": max(recipe.training.tolerance, HELD_OUT_TOLERANCE)})
     recipe = recipe.model_copy(update={"training": looser})
@@ -204,16 +205,16 @@ def _cross_fitted_temperature(
         return (inputs[scored].double() @ fit.weight.T.double() + fit.bias.double()).float()
 
     held_out = held_out_logits(targets, fit_and_score, seed=recipe.seed, groups=groups)
-    return None if held_out is None else fit_temperature(held_out.logits, targets[held_out.rows])
+    return None if held_out is None else fit_calibration(held_out.logits, targets[held_out.rows], method=method)
 
 
 def _network_model(
     problem: Problem, recipe: NetworkRecipe, place: TrainingPlace, on_progress: Progress | None
 ) -> FittedModel:
     training, classes = recipe.training, len(problem.class_names)
-    calibrated = recipe.calibration.method == "temperature"
+    method = recipe.calibration.method
     fitted, held_out = _fitted_and_held_out(problem, recipe)
-    if calibrated and not len(held_out):
+    if method != "none" and not len(held_out):
         raise RecipeError(
             "training.validation_fraction: 0 keeps no rows to calibrate on. Keep some, or set calibration.method "
             'to "none".'
@@ -243,9 +244,9 @@ def _network_model(
             else Checkpoint(place.checkpoint, _identity(problem, recipe), resume=place.resume),
         )
     calibration = None
-    if calibrated:
+    if method != "none":
         logits = network_logits(network, held_out_inputs, prepare=prepare)
-        calibration = fit_temperature(logits, held_out_targets)
+        calibration = fit_calibration(logits, held_out_targets, method=method)
     network.to("cpu")
     return FittedModel(
         network=network,

@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 import torch
 
-from polylogit.evaluation import ColumnImportance, evaluate_logits, fit_temperature, summarise_logits
+from polylogit.evaluation import ColumnImportance, evaluate_logits, fit_calibration, summarise_logits
+from polylogit.evaluation.floor import with_floor
 from polylogit.report import Coefficients, ReportData
 
 FLAGS = (
@@ -34,8 +35,8 @@ def draw(rows, classes, sharpness=2.0, seed=0):
 
 def judged(data, model, names, rows, sample_weight=None, **parts):
     logits, targets = draw(rows, len(names))
-    fit = fit_temperature(*draw(400, len(names), seed=1))
-    calibrated = logits / fit.temperature
+    fit = fit_calibration(*draw(400, len(names), seed=1), method="temperature")
+    calibrated = with_floor(logits / fit.temperature, fit.floor)
     return ReportData(
         data=data,
         model=model,
@@ -44,7 +45,9 @@ def judged(data, model, names, rows, sample_weight=None, **parts):
         targets=targets,
         uncalibrated=summarise_logits(logits, targets, sample_weight=sample_weight),
         sample_weight=sample_weight,
+        logits_before=logits,
         temperature=fit.temperature,
+        floor=fit.floor,
         calibration=fit,
         recipe={"seed": 0, "training": {"C": 1.0}},
         facts={"torch": torch.__version__},

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from polylogit.evaluation import TemperatureFit, evaluate_logits
+from polylogit.evaluation import CalibrationFit, evaluate_logits
 from polylogit.report import words
 
 
@@ -47,10 +47,10 @@ def test_advice_is_the_threshold_that_helps_most():
 
 
 def test_the_temperature_is_told_with_what_it_rests_on():
-    fitted = TemperatureFit(1.5, 600, 0.5, 0.4, 0.03, None)
+    fitted = CalibrationFit(1.5, 600, 0.5, 0.4, 0.03, None)
     assert "too sure" in words.calibration_told(fitted)
     assert "600 rows" in words.calibration_told(fitted)
-    stayed = TemperatureFit(1.0, 20, 0.5, 0.5, None, "20 rows were held out; 50 are needed")
+    stayed = CalibrationFit(1.0, 20, 0.5, 0.5, None, "20 rows were held out; 50 are needed")
     assert words.calibration_told(stayed) == "The temperature stays at 1: 20 rows were held out; 50 are needed."
     assert "not calibrated" in words.calibration_told(None)
     assert "temperature 1.500" in words.calibration_told(None, 1.5)

@@ -8,10 +8,12 @@ import math
 from statistics import NormalDist
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from polylogit.evaluation.rows import JudgedRows
 
-__all__ = ["accuracy_interval", "brier_score", "log_loss", "top_k_accuracy"]
+__all__ = ["accuracy_interval", "brier_score", "log_loss", "row_losses", "top_k_accuracy"]
 
 
 def log_loss(rows: JudgedRows) -> float:
@@ -23,7 +25,12 @@ def log_loss(rows: JudgedRows) -> float:
         >>> log_loss(JudgedRows.check(torch.zeros(2, 4), torch.tensor([0, 3])))  # log 4
         1.386...
     """
-    return rows.mean(-rows.log_probabilities.gather(1, rows.targets[:, None])[:, 0])
+    return rows.mean(row_losses(rows))
+
+
+def row_losses(rows: JudgedRows) -> Float[Tensor, " N"]:
+    """Cross-entropy of each row in nats."""
+    return -rows.log_probabilities.gather(1, rows.targets[:, None])[:, 0]
 
 
 def brier_score(rows: JudgedRows) -> float:

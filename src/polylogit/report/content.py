@@ -11,7 +11,8 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from polylogit.data.stored_pictures import StoredPictures
-from polylogit.evaluation import ColumnImportance, Evaluation, Summary, TemperatureFit
+from polylogit.evaluation import CalibrationFit, ColumnImportance, Evaluation, Summary
+from polylogit.model_header import VectorScaling
 
 __all__ = ["Coefficients", "ReportData"]
 
@@ -44,8 +45,11 @@ class ReportData:
         sample_weight: Weight of each judged row, where rows carry one.
         rows_trained_on: How many rows the model was fitted to.
         uncalibrated: The first figures of the same rows without calibration.
+        logits_before: Their logits without calibration, where there was one.
         temperature: What the logits were divided by.
-        calibration: What the temperature rests on.
+        floor: The share of the probability that is spread over all classes.
+        vector_scaling: The scale and bias of each class that followed.
+        calibration: What the calibration rests on.
         history: One record an epoch, as `history.jsonl` has them.
         pictures: The judged rows as pictures, in the order of `logits`.
         table: The judged rows as a table, in the same order.
@@ -67,8 +71,11 @@ class ReportData:
     sample_weight: Float[Tensor, " N"] | None = None
     rows_trained_on: int | None = None
     uncalibrated: Summary | None = None
+    logits_before: Float[Tensor, "N K"] | None = None
     temperature: float = 1.0
-    calibration: TemperatureFit | None = None
+    floor: float = 0.0
+    vector_scaling: VectorScaling | None = None
+    calibration: CalibrationFit | None = None
     history: Sequence[Mapping[str, int | float | None]] = ()
     pictures: UInt8[Tensor, "N C H W"] | StoredPictures | None = None
     table: pl.DataFrame | None = None

@@ -89,7 +89,9 @@ def _contents(report: ReportData) -> dict[str, Any]:
             "belief": words.belief(evaluation, report.uncalibrated),
             "weakness": words.weakness(evaluation),
             "threshold": words.threshold_advice(evaluation, report.noun),
-            "calibration": words.calibration_told(report.calibration, report.temperature),
+            "calibration": words.calibration_told(
+                report.calibration, report.temperature, report.floor, report.vector_scaling
+            ),
         },
         "figures": _figures(report),
         "curve_names": [f"curve-{name}" for name in ("log-loss", "accuracy", "objective", "optimality-gap")],
@@ -106,8 +108,8 @@ def _contents(report: ReportData) -> dict[str, Any]:
 def _figures(report: ReportData) -> dict[str, Markup]:
     rows = JudgedRows.check(report.logits, report.targets, report.sample_weight)
     before = None
-    if report.temperature != 1:
-        before = JudgedRows(rows.logits * report.temperature, rows.targets, rows.weights)
+    if report.logits_before is not None:
+        before = JudgedRows.check(report.logits_before, report.targets, report.sample_weight)
     charts = {
         "reliability": (
             "Reliability diagram: claimed probability against the share that came true",

@@ -3,7 +3,8 @@
 Owns the words alone: every number comes from `Evaluation` as it is.
 """
 
-from polylogit.evaluation import Evaluation, Summary, TemperatureFit
+from polylogit.evaluation import CalibrationFit, Evaluation, Summary, VectorFit
+from polylogit.model_header import VectorScaling
 
 __all__ = [
     "belief",
@@ -100,34 +101,67 @@ def threshold_advice(evaluation: Evaluation, noun: str = "rows") -> str:
     )
 
 
-def calibration_told(fit: TemperatureFit | None, temperature: float = 1.0) -> str:
-    """What the temperature is and what it rests on, as far as that is known."""
-    if fit is None and temperature != 1:
-        return f"The network's logits are divided by the temperature {temperature:.3f} that was fitted in training."
+def calibration_told(
+    fit: CalibrationFit | None, temperature: float = 1.0, floor: float = 0.0, scaling: VectorScaling | None = None
+) -> str:
+    """What the calibration is and what it rests on, as far as that is known."""
+    if fit is None and (temperature != 1 or floor != 0 or scaling is not None):
+        told = f"The network's logits are divided by the temperature {temperature:.3f} that was fitted in training."
+        return " ".join([told, *_beyond(floor, scaling)])
     if fit is None:
         return "The probabilities are not calibrated: the recipe asks for none, or no row could be held out."
     if fit.reason is not None:
-        return f"The temperature stays at 1: {fit.reason}."
+        return " ".join([f"The temperature stays at 1: {fit.reason}.", *_on_the_classes(fit.vector)])
     character = "too sure" if fit.temperature > 1 else "not sure enough"
-    return (
+    told = (
         f"The network alone is {character}: its logits are divided by a temperature of {fit.temperature:.3f}, give or "
         f"take {fit.relative_error or 0:.0%}. It was fitted on {fit.rows:,} rows that the model behind it had not "
         "seen, and never on those judged here."
     )
+    return " ".join([told, *_beyond(fit.floor, None), *_on_the_classes(fit.vector)])
 
 
-def calibration_in_short(fit: TemperatureFit | None, test: Summary | None, uncalibrated: Summary | None) -> str:
-    """One sentence for the terminal: the temperature, and what it did to the held-out rows, if there are any."""
-    if fit is None or fit.reason is not None:
+def _beyond(floor: float, scaling: VectorScaling | VectorFit | None) -> list[str]:
+    told = []
+    if floor:
+        told.append(
+            f"Then {floor:.2%} of the probability is spread over all classes, for the times when it is sure and wrong."
+        )
+    if scaling is not None:
+        told.append(
+            f"Then each class has a scale and a bias: scales from {min(scaling.scale):.2f} to "
+            f"{max(scaling.scale):.2f}, biases from {min(scaling.bias):+.2f} to {max(scaling.bias):+.2f}."
+        )
+    return told
+
+
+def _on_the_classes(vector: VectorFit | None) -> list[str]:
+    if vector is None:
+        return []
+    if vector.reason is not None:
+        return [f"The classes are not scaled: {vector.reason}."]
+    gained = (
+        f"In cross-validation among these rows that lowers the log loss by {vector.gain:.4f} nats, give or take "
+        f"{vector.gain_error:.4f}."
+    )
+    return [*_beyond(0.0, vector), gained]
+
+
+def calibration_in_short(fit: CalibrationFit | None, test: Summary | None, uncalibrated: Summary | None) -> str:
+    """For the terminal: the calibration, and what it did to the test rows."""
+    scaled = fit is not None and fit.vector is not None and fit.vector.reason is None
+    if fit is None or (fit.reason is not None and not scaled):
         return calibration_told(fit)
-    told = f"Temperature {fit.temperature:.3f}, fitted on {fit.rows:,} rows of the training part"
+    parts = f"{' and a scale and a bias for each class' if scaled else ''}"
+    parts += f" and a floor of {fit.floor:.2%}" if fit.floor else ""
+    told = f"Temperature {fit.temperature:.3f}{parts}, fitted on {fit.rows:,} rows of the training part"
     if test is None or uncalibrated is None:
-        return f"{told}."
-    return (
-        f"{told}: calibration error "
-        f"{uncalibrated.calibration_error:.4f} before and {test.calibration_error:.4f} after, log loss "
+        return " ".join([f"{told}.", *([] if scaled else _on_the_classes(fit.vector))])
+    told = (
+        f"{told}: calibration error {uncalibrated.calibration_error:.4f} before and {test.calibration_error:.4f} after, log loss "
         f"{uncalibrated.log_loss:.4f} before and {test.log_loss:.4f} after."
     )
+    return " ".join([told, *([] if scaled else _on_the_classes(fit.vector))])
 
 
 def most_confused(evaluation: Evaluation, most: int = 12) -> list[tuple[str, str, int | float, float]]:

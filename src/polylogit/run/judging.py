@@ -58,6 +58,7 @@ class Judgement:
             "rows_test": self.test.rows,
             "test": self.test.as_json(),
             "temperature": self.classifier.temperature,
+            "floor": self.classifier.floor,
             "model_path": str(self.model_path),
             "report_path": None if self.report_path is None else str(self.report_path),
             "notes": list(self.notes),
@@ -102,7 +103,7 @@ def evaluate(model_path: Path, data: str, *, report: Path | None = None, data_ro
         )
     _refuse_nothing(rows, source.name)
     frame, targets = source.frame[rows.numpy()], targets[rows]
-    logits, strangers = classifier.logits_counting(frame, source.name)
+    logits, strangers = classifier.uncalibrated.logits_counting(frame, source.name)
     return _judgement(
         source.name,
         model_path,
@@ -141,7 +142,7 @@ def _judge_pictures(
         source.name,
         model_path,
         classifier,
-        classifier.predict_logits(pixels, data),
+        classifier.uncalibrated.predict_logits(pixels, data),
         targets[rows],
         rows=pixels,
         row_numbers=rows + 1,
@@ -167,7 +168,7 @@ def _judgement(
     data: str,
     model_path: Path,
     classifier: Classifier,
-    logits: Float[Tensor, "N K"],
+    network_logits: Float[Tensor, "N K"],
     targets: Int[Tensor, " N"],
     *,
     rows: pl.DataFrame | UInt8[Tensor, "N C H W"] | StoredPictures,
@@ -175,9 +176,10 @@ def _judgement(
     notes: tuple[str, ...],
     report: Path | None,
 ) -> Judgement:
+    logits = classifier.calibrate(network_logits)
     test = evaluate_logits(logits, targets, classifier.class_names)
     if report is not None:
-        uncalibrated = summarise_logits(logits * classifier.temperature, targets)
+        uncalibrated = summarise_logits(network_logits, targets)
         page = report_data(
             classifier,
             test,
@@ -186,6 +188,7 @@ def _judgement(
             data=data,
             model_path=model_path,
             rows=rows,
+            logits_before=network_logits,
             uncalibrated=uncalibrated,
             row_numbers=row_numbers,
             notes=notes,

@@ -12,10 +12,10 @@ from typing import Any
 from polylogit.classifier import Classifier
 from polylogit.data.audit import Audit
 from polylogit.data.picture_names import stands_for_pictures
-from polylogit.evaluation import Evaluation, Summary, TemperatureFit, evaluate_logits, summarise_logits
+from polylogit.evaluation import CalibrationFit, Evaluation, Summary, evaluate_logits, summarise_logits
 from polylogit.fitting.devices import DeviceName
 from polylogit.fitting.observer import FitObserver
-from polylogit.model_header import TrainedOn
+from polylogit.model_header import TrainedOn, VectorScaling
 from polylogit.networks.views import judging_one_view, takes_many_views
 from polylogit.problem import picture_problem
 from polylogit.recipe import AnyRecipe
@@ -39,7 +39,7 @@ class TrainingRun:
         train: The first figures on the rows trained on.
         test: All figures on the rows held out; None where the recipe holds none out.
         test_uncalibrated: The first of them without calibration.
-        calibration: The temperature and what it rests on; None where the recipe wants none.
+        calibration: What it is and what it rests on; None where the recipe wants none.
         epochs: Iterations of the solver, or epochs of the loop.
         whole: Whether the fit came to its own end; False after an interrupt or a divergence.
         fit_message: How the fit ended, in words.
@@ -56,7 +56,7 @@ class TrainingRun:
     train: Summary
     test: Evaluation | None
     test_uncalibrated: Summary | None
-    calibration: TemperatureFit | None
+    calibration: CalibrationFit | None
     epochs: int
     whole: bool
     fit_message: str
@@ -77,6 +77,7 @@ class TrainingRun:
             "test": None if self.test is None else self.test.as_json(),
             "test_uncalibrated": None if self.test_uncalibrated is None else self.test_uncalibrated.as_json(),
             "temperature": self.classifier.temperature,
+            "floor": self.classifier.floor,
             "calibration": None if self.calibration is None else asdict(self.calibration),
             "seconds": round(self.seconds, 3),
             "epochs": self.epochs,
@@ -156,6 +157,8 @@ def train(
         network_spec=fit.spec,
         class_names=problem.class_names,
         temperature=1.0 if fit.calibration is None else fit.calibration.temperature,
+        floor=0.0 if fit.calibration is None else fit.calibration.floor,
+        vector_scaling=_vector_scaling(fit.calibration),
         trained_on=TrainedOn(
             data=problem.name,
             target=problem.target,
@@ -168,16 +171,19 @@ def train(
     classifier.save(model_path)
     if fit.whole:
         checkpoint.unlink(missing_ok=True)
+    network_alone = classifier.uncalibrated
     with judging_one_view(fit.network):  # there are many training rows, and their figures are no judgement
-        logits = classifier.logits_of_inputs(problem.inputs)
-    test_logits = logits[split.test]
+        network_logits = network_alone.logits_of_inputs(problem.inputs)
+    train_logits = classifier.calibrate(network_logits[split.train])
+    test_logits_before = network_logits[split.test]
     if takes_many_views(fit.network):
-        test_logits = classifier.logits_of_inputs(problem.inputs[split.test])
+        test_logits_before = network_alone.logits_of_inputs(problem.inputs[split.test])
+    test_logits = classifier.calibrate(test_logits_before)
     test_targets = targets[split.test]
     test = uncalibrated = None
     if len(split.test):
         test = evaluate_logits(test_logits, test_targets, problem.class_names)
-        uncalibrated = summarise_logits(test_logits * classifier.temperature, test_targets)
+        uncalibrated = summarise_logits(test_logits_before, test_targets)
     seconds = time.perf_counter() - start
     report = None if test is None else report
     if report is not None and test is not None:
@@ -189,6 +195,7 @@ def train(
             data=problem.name,
             model_path=model_path,
             rows=problem.inputs[split.test] if problem.table is None else problem.table[split.test.numpy()],
+            logits_before=test_logits_before,
             uncalibrated=uncalibrated,
             calibration=fit.calibration,
             row_numbers=split.test + 1,
@@ -202,7 +209,7 @@ def train(
         recipe=recipe,
         audit=problem.audit,
         classifier=classifier,
-        train=summarise_logits(logits[split.train], targets[split.train]),
+        train=summarise_logits(train_logits, targets[split.train]),
         test=test,
         test_uncalibrated=uncalibrated,
         calibration=fit.calibration,
@@ -214,3 +221,9 @@ def train(
         history_path=history_path,
         report_path=report,
     )
+
+
+def _vector_scaling(calibration: CalibrationFit | None) -> VectorScaling | None:
+    if calibration is None or calibration.vector is None or calibration.vector.reason is not None:
+        return None
+    return VectorScaling(scale=list(calibration.vector.scale), bias=list(calibration.vector.bias))

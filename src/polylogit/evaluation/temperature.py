@@ -1,0 +1,150 @@
+"""How to make probabilities believable: one temperature, fitted on rows that the network was not fitted to.
+
+Owns that fit, and the judgement whether the rows suffice for one. What goes beyond a temperature stands in `floor.py`
+and `vector_scaling.py`, the choice among them in `calibration.py`.
+"""
+
+import math
+from dataclasses import dataclass
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from polylogit.evaluation.metrics import log_loss
+from polylogit.evaluation.rows import JudgedRows
+
+__all__ = ["MINIMUM_ROWS", "TemperatureFit", "best_sharpness", "fit_temperature"]
+
+MINIMUM_ROWS = 50
+MAXIMUM_RELATIVE_ERROR = 0.35  # docs/log.md tells how it was chosen
+TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class TemperatureFit:
+    """A temperature, and what it rests on.
+
+    Attributes:
+        temperature: What the logits are to be divided by; 1 where the rows do not suffice.
+        rows: Number of held-out rows used.
+        log_loss_before: Mean cross-entropy of the held-out rows with temperature 1, in nats.
+        log_loss_after: The same as calibrated.
+        relative_error: Standard error of the fitted temperature as a share of it; None where there is no fit.
+        reason: Why the temperature stayed at 1; None where it was fitted.
+    """
+
+    temperature: float
+    rows: int
+    log_loss_before: float
+    log_loss_after: float
+    relative_error: float | None
+    reason: str | None
+
+    @property
+    def fitted(self) -> bool:
+        """Whether the rows sufficed."""
+        return self.reason is None
+
+
+def fit_temperature(
+    logits: Float[Tensor, "N K"], targets: Int[Tensor, " N"], *, sample_weight: Float[Tensor, " N"] | None = None
+) -> TemperatureFit:
+    """The temperature that gives held-out rows the smallest log loss.
+
+    min over T > 0 of mean -log softmax(z / T)[target]
+
+    In b = 1/T the problem is convex; its derivative is the mean of E_p[z] - z[target] and rises with b, so that a
+    bracketed Newton iteration finds its only zero. No accuracy changes: dividing keeps the order of the logits.
+
+    The temperature stays at 1, with a reason, where fewer than 50 rows are held out (with weights: rows of that
+    much information), where every row is right or the logits are no better than chance (there is then no best
+    finite temperature), and where its standard error exceeds 35 % of it.
+
+    Args:
+        logits: Scores of rows that the network was not fitted to, any float type.
+        targets: Their classes, 0 to K - 1.
+        sample_weight: Weight of each row, zero or more; None for equal weights.
+
+    Returns:
+        The temperature and what it rests on.
+
+    Raises:
+        ScoreError: As for `JudgedRows.check`.
+
+    Example:
+        >>> import torch
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> logits = torch.randn(4000, 3, generator=generator)
+        >>> targets = torch.multinomial(logits.softmax(1), 1, generator=generator)[:, 0]
+        >>> fit = fit_temperature(3 * logits, targets)  # three times too sure
+        >>> round(fit.temperature, 1), fit.fitted
+        (3.0, True)
+        >>> fit_temperature(logits[:20], targets[:20]).reason
+        '20 rows were held out; 50 are needed'
+
+    Source: Guo, Pleiss, Sun and Weinberger (2017), section 4.2; the standard error is White's (1982) for a model that
+        may be wrong.
+    """
+    rows = JudgedRows.check(logits, targets, sample_weight)
+    before = log_loss(rows)
+
+    def stay(reason: str, relative_error: float | None = None) -> TemperatureFit:
+        return TemperatureFit(1.0, len(rows.targets), before, before, relative_error, reason)
+
+    if rows.effective_rows < MINIMUM_ROWS:
+        return stay(f"{rows.effective_rows:.0f} rows were held out; {MINIMUM_ROWS} are needed")
+    if (rows.logits == rows.logits[:, :1]).all():
+        return stay("the logits do not tell the classes apart")
+    if _slopes(rows, 0.0)[0] >= 0:
+        return stay("the logits are no better than chance on the held-out rows")
+    own = rows.logits.gather(1, rows.targets[:, None])[:, 0]
+    if (own == rows.logits.max(dim=1).values).all():
+        return stay("every held-out row is right, so no finite sharpness is the best")
+    inverse = best_sharpness(rows)
+    relative_error = _relative_error(rows, inverse)
+    if relative_error > MAXIMUM_RELATIVE_ERROR:
+        return stay(f"the {len(rows.targets)} held-out rows leave it uncertain by {relative_error:.0%}", relative_error)
+    scaled = JudgedRows(rows.logits * inverse, rows.targets, rows.weights)
+    return TemperatureFit(1 / inverse, len(rows.targets), before, log_loss(scaled), relative_error, None)
+
+
+def _row_slopes(rows: JudgedRows, inverse: float) -> tuple[Float[Tensor, " N"], Float[Tensor, " N"]]:
+    """First and second derivative of each row's cross-entropy by b = 1/T: E_p[z] - z[target] and Var_p[z]."""
+    own = rows.logits.gather(1, rows.targets[:, None])[:, 0]
+    probabilities = (rows.logits * inverse).softmax(dim=1)
+    mean = (probabilities * rows.logits).sum(dim=1)
+    variance = (probabilities * (rows.logits - mean[:, None]).square_()).sum(dim=1)
+    return mean - own, variance
+
+
+def _slopes(rows: JudgedRows, inverse: float) -> tuple[float, float]:
+    first, second = _row_slopes(rows, inverse)
+    return rows.mean(first), rows.mean(second)
+
+
+def best_sharpness(rows: JudgedRows, start: float = 1.0) -> float:
+    """The b = 1/T of the smallest log loss: the zero of its rising derivative, by Newton steps between known ends."""
+    low, high = 0.0, math.inf
+    inverse = start
+    for _ in range(200):
+        first, second = _slopes(rows, inverse)
+        if first < 0:
+            low = inverse
+        else:
+            high = inverse
+        proposal = inverse - first / second if second > 0 else math.inf
+        if not low < proposal < min(high, 4 * inverse):
+            proposal = min(4 * inverse, 0.5 * (low + high))
+        if abs(proposal - inverse) <= TOLERANCE * inverse:
+            return proposal
+        inverse = proposal
+    return inverse
+
+
+def _relative_error(rows: JudgedRows, inverse: float) -> float:
+    """Standard error of b over b (that of T over T, to first order): sqrt(sum w^2 g^2) / (sum w h) / b."""
+    first, second = _row_slopes(rows, inverse)
+    information = float(rows.weights @ second)
+    if information == 0:
+        return math.inf
+    return float((rows.weights * first).square().sum().sqrt()) / information / inverse
