@@ -68,7 +68,7 @@ def test_vector_scaling_is_kept_in_the_file_and_in_the_one_path(tmp_path):
     assert "each class has a scale and a bias" in judged.report_path.read_text(encoding="utf-8")
     frame = predict(run.model_path, str(table)).frame
     expected = loaded.predict_probabilities(table)
-    torch.testing.assert_close(torch.from_numpy(frame["probability_b"].to_numpy()), expected[:, 1])
+    torch.testing.assert_close(torch.tensor(frame["probability_b"].to_list()), expected[:, 1])
 
 
 def test_too_few_rows_are_told_and_leave_the_temperature_at_one(tmp_path):

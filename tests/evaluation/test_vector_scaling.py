@@ -28,16 +28,22 @@ def test_the_scaling_is_scipys_minimum():
     assert fit.gain > 3 * fit.gain_error
 
 
-def test_weights_count_as_repetition_up_to_what_they_tell(whole_weights):
+def test_the_unit_of_weights_does_not_matter_and_rows_of_weight_zero_are_not_there():
     logits, targets = biased(2000, 3)
-    weights = whole_weights(2000)
-    equal = fit_vector_scaling(JudgedRows.check(logits, targets, torch.full((2000,), 5.0)))
-    assert equal == fit_vector_scaling(JudgedRows.check(logits, targets, torch.full((2000,), 0.5)))
-    weighted = fit_vector_scaling(JudgedRows.check(logits, targets, weights.double()))
-    repeated = fit_vector_scaling(
-        JudgedRows.check(logits.repeat_interleave(weights, 0), targets.repeat_interleave(weights))
+    whole = fit_vector_scaling(JudgedRows.check(logits, targets))
+    heavy = fit_vector_scaling(JudgedRows.check(logits, targets, torch.full((2000,), 5.0)))
+    assert [*heavy.scale, *heavy.bias] == pytest.approx([*whole.scale, *whole.bias], rel=1e-9)
+    half = (torch.arange(2000) % 2).double()
+    assert fit_vector_scaling(JudgedRows.check(logits, targets, half)) == fit_vector_scaling(
+        JudgedRows.check(logits[1::2], targets[1::2])
     )
-    assert weighted.bias == pytest.approx(repeated.bias, abs=0.03)
+
+
+def test_heavier_rows_count_more():
+    logits, targets = biased(2000, 3)
+    favoured = fit_vector_scaling(JudgedRows.check(logits, targets, 1.0 + 3.0 * (targets == 0)))
+    whole = fit_vector_scaling(JudgedRows.check(logits, targets))
+    assert favoured.bias[0] - favoured.bias[1] > whole.bias[0] - whole.bias[1] + 0.5
 
 
 @pytest.mark.parametrize("seed", range(5))
