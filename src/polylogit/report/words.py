@@ -158,8 +158,9 @@ def calibration_in_short(fit: CalibrationFit | None, test: Summary | None, uncal
     if test is None or uncalibrated is None:
         return " ".join([f"{told}.", *([] if scaled else _on_the_classes(fit.vector))])
     told = (
-        f"{told}: calibration error {uncalibrated.calibration_error:.4f} before and {test.calibration_error:.4f} after, log loss "
-        f"{uncalibrated.log_loss:.4f} before and {test.log_loss:.4f} after."
+        f"{told}: calibration error "
+        f"{uncalibrated.calibration_error:.4f} before and {test.calibration_error:.4f} after, "
+        f"log loss {uncalibrated.log_loss:.4f} before and {test.log_loss:.4f} after."
     )
     return " ".join([told, *([] if scaled else _on_the_classes(fit.vector))])
 
