@@ -28,6 +28,13 @@ def polylogit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Polylogit:
     return call
 
 
+@pytest.fixture(autouse=True)
+def few_rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cross-validate small tables only where a test is about that: it takes a second each time."""
+    if "cross_validated" not in request.keywords:
+        monkeypatch.setattr("polylogit.cross_validation.FEW_ROWS", 0)
+
+
 @pytest.fixture(scope="session")
 def zoo_run(tmp_path_factory: pytest.TempPathFactory) -> TrainingRun:
     """The bundled zoo table, trained on with the default recipe."""

@@ -1,6 +1,7 @@
 """Tables of one's own through the whole run: every format, and the options that only they need."""
 
 import gzip
+import json
 
 import numpy as np
 import polars as pl
@@ -180,3 +181,74 @@ def test_a_column_says_which_rows_are_held_out_also_later(option, values, held_o
 def test_rows_are_split_in_one_way_only():
     with pytest.raises(RecipeError, match="rows are split in one way only, but group and time are given"):
         Recipe.from_entries({"data": {"group": "a", "time": "b"}})
+
+
+@pytest.fixture
+def two_files(tmp_path):
+    """A table to train on, and one to judge by whose columns stand in another order."""
+    draw = np.random.default_rng(3)
+
+    def rows(count):
+        legs = draw.integers(0, 2, count) * 4
+        return pl.DataFrame(
+            {"legs": legs, "weight": draw.normal(size=count), "kind": ["snake" if n == 0 else "dog" for n in legs]}
+        )
+
+    rows(60).write_csv(tmp_path / "old.csv")
+    rows(30).select("kind", "weight", "legs").with_columns(note=pl.lit("x")).write_parquet(tmp_path / "new.parquet")
+    return tmp_path
+
+
+def test_a_second_file_judges_what_all_rows_of_the_first_teach(polylogit, two_files):
+    old, new = two_files / "old.csv", two_files / "new.parquet"
+    done = polylogit("train", old, "--target", "kind", "--test", new, "--out", "m.safetensors", "--json")
+    told = json.loads(done.stdout)
+    assert (told["rows_train"], told["rows_test"], told["cross_validation"]) == (60, 30, None)
+    again = json.loads(polylogit("evaluate", "m.safetensors", new, "--json").stdout)
+    assert again["test"]["log_loss"] == pytest.approx(told["test"]["log_loss"], rel=1e-6)
+    flattering = json.loads(polylogit("evaluate", "m.safetensors", old, "--json").stdout)
+    assert flattering["rows_test"] == 60
+    assert "these figures flatter" in " ".join(flattering["notes"])
+
+
+def test_rows_that_stand_in_both_files_are_reported(polylogit, two_files):
+    old = two_files / "old.csv"
+    pl.read_csv(old).slice(3, 5).write_csv(two_files / "copy.csv")
+    done = polylogit("check", old, "--target", "kind", "--set", f"data.test={two_files / 'copy.csv'}", "--json")
+    leakage = [one for one in json.loads(done.stdout)["findings"] if one["code"] == "leakage"]
+    assert [(one["row"], one["count"], one["file"]) for one in leakage] == [(1, 5, str(two_files / "copy.csv"))]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda frame: frame.drop("legs"), 'new.csv: the column "legs" is not there, but'),
+        (lambda frame: frame.with_columns(legs=pl.lit("four")), 'new.csv, column "legs", row 1: expected a number'),
+        (lambda frame: frame.with_columns(kind=pl.lit("cat")), 'new.csv, column "kind", row 1: the class "cat"'),
+        (lambda frame: frame.with_columns(kind=pl.lit(None)), 'new.csv, column "kind", row 1: the class is missing'),
+        (lambda frame: frame.clear(), "header but no row"),
+    ],
+)
+def test_a_second_file_that_does_not_fit_is_refused(polylogit, two_files, change, message):
+    change(pl.read_parquet(two_files / "new.parquet")).write_csv(two_files / "new.csv")
+    done = polylogit("train", two_files / "old.csv", "--target", "kind", "--test", two_files / "new.csv")
+    assert done.exit_code == 1
+    assert message in done.stderr
+
+
+def test_a_second_file_of_other_types_is_refused(two_files):
+    old = pl.read_csv(two_files / "old.csv")
+    old.write_parquet(two_files / "old.parquet")
+    old.with_columns(legs=pl.lit([1, 2])).write_parquet(two_files / "nested.parquet")
+    recipe = Recipe.from_entries({"data": {"target": "kind", "test": str(two_files / "nested.parquet")}})
+    with pytest.raises(DataError, match=r'nested.parquet, column "legs": values of type List'):
+        train(str(two_files / "old.parquet"), recipe)
+
+
+def test_a_faulty_row_of_a_part_is_named_by_the_part(polylogit, tmp_path):
+    (tmp_path / "parts").mkdir()
+    for number, cell in enumerate(("4", "4", "four")):
+        (tmp_path / "parts" / f"{number}.csv").write_text(f"legs,kind\n2,bird\n{cell},dog\n0,snake\n")
+    done = polylogit("check", tmp_path / "parts", "--target", "kind", "--json")
+    finding = json.loads(done.stdout)["findings"][0]
+    assert (finding["code"], finding["row"], finding["file"]) == ("mixed-types", 2, str(tmp_path / "parts" / "2.csv"))

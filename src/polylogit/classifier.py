@@ -29,7 +29,7 @@ from polylogit.data.sources import open_source
 from polylogit.data.stored_pictures import StoredPictures, blocks_of_rows
 from polylogit.data.strangers import Strangers
 from polylogit.errors import DataError, ModelFileError
-from polylogit.evaluation.floor import with_floor
+from polylogit.evaluation.calibration import calibrated_logits
 from polylogit.fitting.forward import shown
 from polylogit.model_header import (
     FORMAT_VERSION,
@@ -175,10 +175,14 @@ class Classifier:
 
     def calibrate(self, logits: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
         """Logits of the network as they are answered: through temperature, vector scaling and floor, in this order."""
-        logits = logits / self.temperature
-        if self.vector_scaling is not None:
-            logits = logits * logits.new_tensor(self.vector_scaling.scale) + logits.new_tensor(self.vector_scaling.bias)
-        return with_floor(logits, self.floor)
+        scaling = self.vector_scaling
+        return calibrated_logits(
+            logits,
+            temperature=self.temperature,
+            floor=self.floor,
+            scale=None if scaling is None else scaling.scale,
+            bias=None if scaling is None else scaling.bias,
+        )
 
     @property
     def uncalibrated(self) -> "Classifier":

@@ -94,6 +94,10 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="SECTION.OPTION=VALUE", help="Set one option of the recipe; may be repeated."),
     ] = None,
+    test: Annotated[
+        str | None,
+        typer.Option(metavar="DATA", help="A second table: train on all rows of the first, judge on this one's."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="MODEL", help="The model file. [default: runs/DATA-MODEL/model.safetensors]")
     ] = None,
@@ -113,7 +117,7 @@ def train(
     console = _console(as_json)
     with _faults_told():
         entries = read_recipe(recipe, settings or ())
-        for section, option, value in (("data", "target", target), ("model", "kind", model)):
+        for section, option, value in (("data", "target", target), ("data", "test", test), ("model", "kind", model)):
             if value is not None:
                 entries.setdefault(section, {})[option] = value
         if seed is not None:
@@ -155,6 +159,11 @@ def train(
             f"{len(result.classifier.class_names)} classes\n{checked.model.kind}: {result.fit_message}\n",
             highlight=False,
         )
+        if result.cross_validation is not None:
+            from polylogit.cross_validation import cross_validation_told
+
+            told_best = cross_validation_told(result.cross_validation, trained_on.rows_test)
+            console.print(f"{told_best}\n", highlight=False)
         if result.test is None:
             console.print("No rows are held out, so these are the figures of the rows trained on. They flatter.\n")
             console.print(figures_in_short(result.train), highlight=False)

@@ -19,7 +19,7 @@ from polylogit.data.picture_sources import PictureSource, open_pictures
 from polylogit.data.pictures import ROWS_AT_ONCE, PictureEncoder
 from polylogit.data.split import Split, drawn_split
 from polylogit.data.stored_pictures import StoredPictures, blocks_of_rows
-from polylogit.errors import DataError, did_you_mean
+from polylogit.errors import DataError, RecipeError, did_you_mean
 from polylogit.recipe import AnyRecipe
 
 __all__ = ["PICTURE_TARGET", "Problem", "picture_problem", "split_of_pictures", "targets_by_name"]
@@ -44,6 +44,7 @@ class Problem:
         table: The feature columns before they were encoded; None for pictures.
         audit: What was found in the table; None for pictures.
         groups: The group of each row, where the recipe holds whole groups out.
+        rows_before_test: Rows of the table before those of a second file, whose rows are numbered anew.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Problem:
     table: pl.DataFrame | None = None
     audit: Audit | None = None
     groups: Int[Tensor, " N"] | None = None
+    rows_before_test: int = 0
 
 
 def picture_problem(data: str, recipe: AnyRecipe, data_root: Path | None) -> Problem:
@@ -73,7 +75,10 @@ def picture_problem(data: str, recipe: AnyRecipe, data_root: Path | None) -> Pro
 
     Raises:
         DataError: The pictures are at fault, or a class that the recipe names is not among them.
+        RecipeError: The recipe asks for what only tables can do.
     """
+    if recipe.data.test is not None:
+        raise RecipeError(f"data.test: {data} are pictures; a second file of test rows is for tables. Leave it out.")
     source = open_pictures(
         data, root=data_root, side=recipe.data.picture_size, in_memory=recipe.data.pictures_in_memory
     )

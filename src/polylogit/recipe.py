@@ -31,6 +31,7 @@ __all__ = [
     "AnyRecipe",
     "CalibrationRecipe",
     "CnnRecipe",
+    "CrossValidationRecipe",
     "DataRecipe",
     "MlpRecipe",
     "NetworkRecipe",
@@ -55,6 +56,12 @@ def _no_name_twice(names: tuple[str, ...]) -> tuple[str, ...]:
     if twice is not None:
         raise ValueError(f'"{twice}" stands there twice')
     return names
+
+
+def _folds(folds: int) -> int:
+    if folds == 1:
+        raise ValueError("one fold would leave nothing to train on; 0 switches cross-validation off")
+    return folds
 
 
 def _encoding_name(name: str) -> str:
@@ -102,6 +109,9 @@ class DataRecipe(Section):
     )
     time: str | None = Field(default=None, description="A column by which the newest rows are held out.")
     split: str | None = Field(default=None, description="A column that says train or test for every row.")
+    test: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None, description="A second table whose rows judge what is trained on all rows of the first."
+    )
     test_fraction: float = Field(
         default=0.2, ge=0, lt=1, description="The share of rows held out for the judgement; 0: none, and none is made."
     )
@@ -122,7 +132,7 @@ class DataRecipe(Section):
 
     @model_validator(mode="after")
     def _one_way_to_split(self) -> "DataRecipe":
-        named = [name for name in ("group", "time", "split") if getattr(self, name) is not None]
+        named = [name for name in ("group", "time", "split", "test") if getattr(self, name) is not None]
         if len(named) > 1:
             raise ValueError(f"rows are split in one way only, but {' and '.join(named)} are given")
         return self
@@ -151,6 +161,17 @@ class CalibrationRecipe(Section):
         description="temperature: one number, fitted on training rows that the model behind it has not seen. vector: a "
         "scale and a bias for each class besides, where these rows show that it helps.",
     )
+
+
+class CrossValidationRecipe(Section):
+    """How a small table is judged: by folds of all its rows, beside the rows held out."""
+
+    folds: Annotated[int, Field(ge=0), AfterValidator(_folds)] | None = Field(
+        default=None,
+        description="Into how many parts the rows are dealt; 0: none. Left out: 5 for a linear model of a table of "
+        "fewer than 1,000 rows.",
+    )
+    repeats: int = Field(default=10, ge=1, description="How often the rows are dealt anew.")
 
 
 class RecipeBase(Section):
@@ -206,6 +227,7 @@ class Recipe(RecipeBase):
 
     model: LinearModel = LinearModel()
     training: TrainingRecipe = TrainingRecipe()
+    cross_validation: CrossValidationRecipe = CrossValidationRecipe()
 
 
 class MlpRecipe(RecipeBase):
@@ -213,6 +235,7 @@ class MlpRecipe(RecipeBase):
 
     model: MlpModel = MlpModel()
     training: MlpTraining = MlpTraining()
+    cross_validation: CrossValidationRecipe = CrossValidationRecipe()
     augmentation: AugmentationRecipe = AugmentationRecipe()
 
 

@@ -18,7 +18,7 @@ from polylogit.data.encoder import TableEncoder
 from polylogit.data.sources import TableSource, open_source
 from polylogit.data.split import Split, drawn_split, given_split, grouped_split, time_split
 from polylogit.data.type_inference import refuse_unknown_columns
-from polylogit.errors import DataError, RecipeError
+from polylogit.errors import DataError, RecipeError, did_you_mean
 from polylogit.problem import Problem
 from polylogit.recipe import AnyRecipe
 
@@ -44,15 +44,17 @@ def table_problem(data: str, recipe: AnyRecipe) -> tuple[AnyRecipe, Problem]:
         DataError: The table is at fault; every error that the audit finds is told.
         RecipeError: The recipe names no target, and the table has none of its own.
     """
-    source = open_source(data, dialect_of(recipe))
+    source = _opened(data, recipe)
     recipe = _with_target(recipe, source)
     audited = _audited(source, recipe)
-    audited.audit.refuse_errors()
+    audit = audited.audit.located(source.locate)
+    audit.refuse_errors()
     targets = torch.tensor(audited.targets)
     split = split_of_table(source, targets, recipe)
-    audit = audited.audit
-    if recipe.data.split is not None or recipe.data.time is not None:
-        audit = audit.and_also(audit_leakage(audited.features, split.train.numpy(), split.test.numpy()))
+    if recipe.data.test is not None:
+        _refuse_new_classes(source, str(recipe.data.target), targets, audited.class_names, split)
+    if recipe.data.split is not None or recipe.data.time is not None or recipe.data.test is not None:
+        audit = audit.and_also(audit_leakage(audited.features, split.train.numpy(), split.test.numpy(), source.locate))
     encoder, inputs = TableEncoder.fit_encode(
         audited.features,
         source.name,
@@ -71,6 +73,7 @@ def table_problem(data: str, recipe: AnyRecipe) -> tuple[AnyRecipe, Problem]:
         split=split,
         table=audited.features,
         audit=audit,
+        rows_before_test=0 if recipe.data.test is None else source.rows_to_train,
         groups=None if recipe.data.group is None else _groups(source, recipe.data.group),
     )
     return recipe, problem
@@ -89,14 +92,15 @@ def check_table(data: str, recipe: AnyRecipe) -> Audit:
     Raises:
         DataError: The table cannot be read, or a column that is named is not there.
     """
-    source = open_source(data, dialect_of(recipe))
+    source = _opened(data, recipe)
     if recipe.data.target is None and source.target is not None:
         recipe = _with_target(recipe, source)
     audited = _audited(source, recipe)
-    audit = audited.audit
-    if audited.targets is not None and recipe.data.split is not None and not audit.of("error"):
+    audit = audited.audit.located(source.locate)
+    given = recipe.data.split is not None or recipe.data.test is not None
+    if audited.targets is not None and given and not audit.of("error"):
         split = split_of_table(source, torch.tensor(audited.targets), recipe)
-        audit = audit.and_also(audit_leakage(audited.features, split.train.numpy(), split.test.numpy()))
+        audit = audit.and_also(audit_leakage(audited.features, split.train.numpy(), split.test.numpy(), source.locate))
     return audit
 
 
@@ -122,7 +126,7 @@ def known_targets(
     if labels.null_count():
         row = int(labels.is_null().arg_max() or 0)
         raise DataError(
-            f'{source.name}, column "{target}", row {row + 1}: the class is missing ({labels.null_count()} of '
+            f"{source.place_of(row + 1, target)}: the class is missing ({labels.null_count()} of "
             f"{len(labels)} rows). Drop these rows, or write a class name into them."
         )
     if leave_out_others:
@@ -155,7 +159,11 @@ def split_of_table(source: TableSource, targets: Int[Tensor, " N"], recipe: AnyR
             words = f'data.{option} names the column "{{}}", which is not there'
             refuse_unknown_columns(source.frame, [name], words, source.name)
     rows = torch.nonzero(targets >= 0).flatten()
-    if wanted.split is not None:
+    if wanted.test is not None:
+        first = source.rows_to_train
+        given = Split(train=torch.arange(first), test=torch.arange(first, source.frame.height))
+        split = given.within(rows)
+    elif wanted.split is not None:
         split = given_split(_read(source, wanted.split, "category"), source.name).within(rows)
     elif wanted.group is not None and wanted.test_fraction:
         groups = _groups(source, wanted.group)[rows]
@@ -167,6 +175,27 @@ def split_of_table(source: TableSource, targets: Int[Tensor, " N"], recipe: AnyR
     if len(torch.unique(targets[split.train])) < 2:
         raise DataError(f"{source.name}: the rows to train on are all of one class. Split the rows in another way.")
     return split
+
+
+def _opened(data: str, recipe: AnyRecipe) -> TableSource:
+    """The table, and below it that of the rows to judge by, where the recipe names one."""
+    source = open_source(data, dialect_of(recipe))
+    if recipe.data.test is None:
+        return source
+    return source.with_test(open_source(recipe.data.test, dialect_of(recipe)))
+
+
+def _refuse_new_classes(
+    source: TableSource, target: str, targets: Int[Tensor, " N"], class_names: tuple[str, ...], split: Split
+) -> None:
+    known = torch.unique(targets[split.train])
+    new = ~torch.isin(targets[split.test], known)
+    if new.any():
+        row = int(split.test[new][0])
+        names = [class_names[index] for index in known.tolist()]
+        name = class_names[int(targets[row])]
+        place = source.place_of(row + 1, target)
+        raise DataError(f'{place}: the class "{name}" is not in {source.name}.{did_you_mean(name, names)}')
 
 
 def _groups(source: TableSource, name: str) -> Int[Tensor, " N"]:

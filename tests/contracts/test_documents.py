@@ -27,6 +27,7 @@ def commands(block):
         yield command, output
 
 
+@pytest.mark.cross_validated
 @pytest.mark.parametrize("page", ["README.md"])
 def test_the_page_does_what_it_shows(page, polylogit):
     scope: dict[str, object] = {}

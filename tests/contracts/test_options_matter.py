@@ -15,6 +15,7 @@ ALL = {
 }
 PROVED_IN_TEST_RUN_TABLES = {
     "data.columns", "data.free_text", "data.separator", "data.encoding", "data.group", "data.time", "data.split",
+    "data.test",
 }  # fmt: skip
 OF_TABLES = {
     "data.target": {"data": {"target": "legs"}},
@@ -26,6 +27,10 @@ OF_THE_SOLVER = {
     "calibration.method": {"calibration": {"method": "none"}},
     "training.C": {"training": {"C": 0.01}},
     "training.tolerance": {"training": {"tolerance": 0.5}},
+}
+OF_CROSS_VALIDATION = {
+    "cross_validation.folds": {"cross_validation": {"folds": 2, "repeats": 1}},
+    "cross_validation.repeats": {"cross_validation": {"folds": 2, "repeats": 2}},
 }
 OF_THE_LOOP = {
     f"training.{name}": {"training": {name: value}}
@@ -89,8 +94,8 @@ START = {
     "residual": {"model": {"stem": 4, "widths": [8]}, "training": {"epochs": 2, "batch_size": 16}},
 }
 CHANGES = {
-    "linear": ALL | OF_TABLES | OF_THE_SOLVER,
-    "mlp": ALL | OF_TABLES | OF_THE_LOOP | OF_THE_MLP,
+    "linear": ALL | OF_TABLES | OF_THE_SOLVER | OF_CROSS_VALIDATION,
+    "mlp": ALL | OF_TABLES | OF_CROSS_VALIDATION | OF_THE_LOOP | OF_THE_MLP,
     "cnn": ALL | OF_THE_LOOP | OF_PICTURES | OF_THE_CNN,
     "residual": ALL | OF_THE_LOOP | OF_PICTURES | OF_THE_RESIDUAL,
 }
@@ -150,6 +155,7 @@ def figures(data, tmp_path_factory):
             run = train(data[kind], Recipe.from_entries(entries), out=out)
             state = {name: value.tolist() for name, value in run.classifier.network.state_dict().items()}
             known[repr(entries)] = {"weights": state, "test": run.test.as_json(), "epochs": run.epochs}
+            known[repr(entries)]["folds"] = run.cross_validation and run.cross_validation.as_json()
         return known[repr(entries)]
 
     return of
@@ -160,5 +166,6 @@ def test_it_matters(kind, option, figures):
     before = {
         "training.patience": {"training": {"epochs": 30}},
         "training.precision": {"training": {"precision": "float32"}},
+        "cross_validation.repeats": {"cross_validation": {"folds": 2, "repeats": 1}},
     }.get(option, {})
     assert figures(kind, before) != figures(kind, merged(before, CHANGES[kind][option]))

@@ -37,7 +37,7 @@ def part_paths(folder: Path) -> list[Path]:
     return paths
 
 
-def read_parts(paths: Sequence[Path], dialect: Dialect | None = None) -> pl.DataFrame:
+def read_parts(paths: Sequence[Path], dialect: Dialect | None = None) -> tuple[pl.DataFrame, list[int]]:
     """The rows of all parts, one below the other; the columns stand as in the first part.
 
     Args:
@@ -45,7 +45,7 @@ def read_parts(paths: Sequence[Path], dialect: Dialect | None = None) -> pl.Data
         dialect: How text tables are written.
 
     Returns:
-        One frame.
+        One frame, and how many rows of it are from each part.
 
     Raises:
         DataError: A part cannot be read, or disagrees with the first on a column.
@@ -53,7 +53,8 @@ def read_parts(paths: Sequence[Path], dialect: Dialect | None = None) -> pl.Data
     frames = [read_table(paths[0], dialect)]
     for path in paths[1:]:
         frames.append(_like(frames[0], read_table(path, dialect), paths[0], path))
-    return frames[0] if len(frames) == 1 else pl.concat(frames, how="vertical_relaxed")
+    heights = [frame.height for frame in frames]
+    return frames[0] if len(frames) == 1 else pl.concat(frames, how="vertical_relaxed"), heights
 
 
 def scan_parts(paths: Sequence[Path], dialect: Dialect | None = None) -> Iterator[tuple[Path, pl.DataFrame]]:

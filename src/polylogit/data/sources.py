@@ -5,7 +5,7 @@ Owns the names of the bundled data and the choice by file ending. It does not lo
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -15,7 +15,7 @@ from polylogit.data.parts import part_paths, read_parts
 from polylogit.data.tables import ENDINGS, is_table
 from polylogit.errors import DataError, did_you_mean
 
-__all__ = ["BUNDLED", "TableSource", "fingerprint", "open_source", "source_paths"]
+__all__ = ["BUNDLED", "TableSource", "below", "fingerprint", "open_source", "source_paths"]
 
 BUNDLED = {"zoo": ("zoo.csv", "type"), "eight-rows": ("eight_rows.csv", "class")}
 """Data that comes with the package: its file and its target column."""
@@ -31,12 +31,53 @@ class TableSource:
         target: The target column, where the source itself knows it.
         fingerprint: SHA-256 of the bytes of the file, or of all parts; tells whether a model saw these very data in
             training.
+        files: The files whose rows stand one below the other, each with their number.
+        rows_to_train: How many rows stand before those of a second table, which only judges.
     """
 
     name: str
     frame: pl.DataFrame
     target: str | None
     fingerprint: str
+    files: tuple[tuple[str, int], ...]
+    rows_to_train: int = 0
+
+    def locate(self, row: int) -> tuple[str | None, int]:
+        """The file of a row, where there are several, and the row's number in it; both numbers count from 1."""
+        if len(self.files) == 1:
+            return None, row
+        for file, rows in self.files:
+            if row <= rows:
+                return file, row
+            row -= rows
+        raise IndexError(f"row {row}: the table has fewer")
+
+    def place_of(self, row: int, column: str) -> str:
+        """What messages call a cell.
+
+        Args:
+            row: The number of its row in the table, from 1.
+            column: Its column.
+
+        Returns:
+            Words as in `animals.csv, column "legs", row 3`.
+        """
+        file, row = self.locate(row)
+        return f'{file or self.name}, column "{column}", row {row}'
+
+    def with_test(self, test: "TableSource") -> "TableSource":
+        """This table and below it the rows of another, which judge what is trained on this one.
+
+        Args:
+            test: A table with the same columns, in any order; others may stand beside them.
+
+        Returns:
+            Both as one table, with the name and the fingerprint of this one.
+
+        Raises:
+            DataError: A column is not there, or its values are of another type; text stands for any type.
+        """
+        return replace(self, frame=below(self, test), files=(*self.files, *test.files), rows_to_train=self.frame.height)
 
 
 def open_source(data: str, dialect: Dialect | None = None) -> TableSource:
@@ -59,8 +100,35 @@ def open_source(data: str, dialect: Dialect | None = None) -> TableSource:
     """
     paths = source_paths(data)
     target = BUNDLED[data][1] if data in BUNDLED else None
-    frame = read_parts(paths, dialect)
-    return TableSource(name=data, frame=frame, target=target, fingerprint=fingerprint(paths))
+    frame, heights = read_parts(paths, dialect)
+    files = tuple((str(path), height) for path, height in zip(paths, heights, strict=True))
+    return TableSource(name=data, frame=frame, target=target, fingerprint=fingerprint(paths), files=files)
+
+
+def below(first: TableSource, second: TableSource) -> pl.DataFrame:
+    """The rows of two tables, the second's columns put in the order of the first's; others of the second are left out.
+
+    Raises:
+        DataError: As `TableSource.with_test`.
+    """
+    missing = [name for name in first.frame.columns if name not in second.frame.columns]
+    if missing:
+        raise DataError(
+            f'{second.name}: the column "{missing[0]}" is not there, but {first.name} has it.'
+            f"{did_you_mean(missing[0], second.frame.columns)}"
+        )
+    frames = [first.frame, second.frame.select(first.frame.columns)]
+    for name, expected in first.frame.schema.items():
+        found = second.frame.schema[name]
+        if expected == found or (expected.is_numeric() and found.is_numeric()) or pl.Null in (expected, found):
+            continue
+        if pl.String not in (expected, found) or expected.is_nested() or found.is_nested():
+            raise DataError(
+                f'{second.name}, column "{name}": values of type {found}, but {first.name} has {expected}. '
+                "Write both with the same types."
+            )
+        frames = [frame.with_columns(pl.col(name).cast(pl.String)) for frame in frames]
+    return pl.concat(frames, how="vertical_relaxed")
 
 
 def source_paths(data: str) -> list[Path]:

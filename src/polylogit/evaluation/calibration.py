@@ -3,6 +3,7 @@
 Owns the choice among a temperature, a floor and vector scaling. Each has its own file.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,7 +16,7 @@ from polylogit.evaluation.rows import JudgedRows
 from polylogit.evaluation.temperature import TemperatureFit, fit_temperature
 from polylogit.evaluation.vector_scaling import VectorFit, fit_vector_scaling
 
-__all__ = ["CalibrationFit", "fit_calibration"]
+__all__ = ["CalibrationFit", "calibrated_logits", "fit_calibration"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,48 @@ class CalibrationFit(TemperatureFit):
 
     floor: float = 0.0
     vector: VectorFit | None = None
+
+    def apply(self, logits: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
+        """Logits as they are answered; see `calibrated_logits`."""
+        scaled = self.vector if self.vector is not None and self.vector.reason is None else None
+        return calibrated_logits(
+            logits,
+            temperature=self.temperature,
+            floor=self.floor,
+            scale=None if scaled is None else scaled.scale,
+            bias=None if scaled is None else scaled.bias,
+        )
+
+
+def calibrated_logits(
+    logits: Float[Tensor, "N K"],
+    *,
+    temperature: float,
+    floor: float = 0.0,
+    scale: Sequence[float] | None = None,
+    bias: Sequence[float] | None = None,
+) -> Float[Tensor, "N K"]:
+    """Logits through temperature, vector scaling and floor, in this order.
+
+    Args:
+        logits: Scores of a network, any float type.
+        temperature: They are divided by it.
+        floor: The share of the probability that is spread over all classes, from 0 to less than 1.
+        scale: A factor for each class, after the temperature; with `bias` or not at all.
+        bias: Added to each class then.
+
+    Returns:
+        Logits of the calibrated probabilities.
+
+    Example:
+        >>> import torch
+        >>> calibrated_logits(torch.tensor([[4.0, 0.0]]), temperature=2.0, scale=[1.0, 1.0], bias=[0.0, 1.0])
+        tensor([[2., 1.]])
+    """
+    logits = logits / temperature
+    if scale is not None and bias is not None:
+        logits = logits * logits.new_tensor(scale) + logits.new_tensor(bias)
+    return with_floor(logits, floor)
 
 
 def fit_calibration(

@@ -97,10 +97,16 @@ def evaluate(model_path: Path, data: str, *, report: Path | None = None, data_ro
     notes = _notes_on_others(targets)
     rows = torch.nonzero(targets >= 0).flatten()
     if source.fingerprint == trained_on.fingerprint:
-        rows = split_of_table(source, targets, recipe).test
-        notes.append(
-            f"{source.name} is what the model was trained on: only the {len(rows)} rows held out then are judged."
-        )
+        if recipe.data.test is not None:
+            notes.append(
+                f"{source.name} is what the model was trained on, every row of it: these figures flatter. "
+                f"It was judged on {recipe.data.test}."
+            )
+        else:
+            rows = split_of_table(source, targets, recipe).test
+            notes.append(
+                f"{source.name} is what the model was trained on: only the {len(rows)} rows held out then are judged."
+            )
     _refuse_nothing(rows, source.name)
     frame, targets = source.frame[rows.numpy()], targets[rows]
     logits, strangers = classifier.uncalibrated.logits_counting(frame, source.name)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from polylogit.classifier import Classifier
+from polylogit.cross_validation import CrossValidation, cross_validate, cross_validation_told
 from polylogit.data.audit import Audit
 from polylogit.data.picture_names import stands_for_pictures
 from polylogit.evaluation import CalibrationFit, Evaluation, Summary, evaluate_logits, summarise_logits
@@ -39,6 +40,7 @@ class TrainingRun:
         train: The first figures on the rows trained on.
         test: All figures on the rows held out; None where the recipe holds none out.
         test_uncalibrated: The first of them without calibration.
+        cross_validation: Figures on every row, each from a model that has not seen it; None where they are not wanted.
         calibration: What it is and what it rests on; None where the recipe wants none.
         epochs: Iterations of the solver, or epochs of the loop.
         whole: Whether the fit came to its own end; False after an interrupt or a divergence.
@@ -56,6 +58,7 @@ class TrainingRun:
     train: Summary
     test: Evaluation | None
     test_uncalibrated: Summary | None
+    cross_validation: CrossValidation | None
     calibration: CalibrationFit | None
     epochs: int
     whole: bool
@@ -76,6 +79,7 @@ class TrainingRun:
             "train": self.train.as_json(),
             "test": None if self.test is None else self.test.as_json(),
             "test_uncalibrated": None if self.test_uncalibrated is None else self.test_uncalibrated.as_json(),
+            "cross_validation": None if self.cross_validation is None else self.cross_validation.as_json(),
             "temperature": self.classifier.temperature,
             "floor": self.classifier.floor,
             "calibration": None if self.calibration is None else asdict(self.calibration),
@@ -179,6 +183,7 @@ def train(
     if takes_many_views(fit.network):
         test_logits_before = network_alone.logits_of_inputs(problem.inputs[split.test])
     test_logits = classifier.calibrate(test_logits_before)
+    cross_validation = cross_validate(problem, recipe)
     test_targets = targets[split.test]
     test = uncalibrated = None
     if len(split.test):
@@ -198,7 +203,8 @@ def train(
             logits_before=test_logits_before,
             uncalibrated=uncalibrated,
             calibration=fit.calibration,
-            row_numbers=split.test + 1,
+            row_numbers=split.test + 1 - problem.rows_before_test,
+            notes=() if cross_validation is None else (cross_validation_told(cross_validation, len(split.test)),),
             history=fit.history,
             findings=None if problem.audit is None else [str(finding) for finding in problem.audit.findings],
             facts={"fit": fit.message, "seconds": f"{seconds:.1f}"},
@@ -212,6 +218,7 @@ def train(
         train=summarise_logits(train_logits, targets[split.train]),
         test=test,
         test_uncalibrated=uncalibrated,
+        cross_validation=cross_validation,
         calibration=fit.calibration,
         epochs=fit.epochs,
         whole=fit.whole,

@@ -3,7 +3,7 @@
 Owns the form of findings, not how they are come by.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -24,9 +24,10 @@ class Finding:
         message: What is wrong, in a sentence.
         remedy: What to do, in a sentence.
         column: Where, if in one column.
-        row: The first row that shows it, counted from 1.
+        row: The first row that shows it, counted from 1; of its file, where the table is made of several.
         value: What stands there, as text.
         count: How many rows show it.
+        file: The file of the row, where the table is made of several.
 
     Example:
         >>> print(Finding("constant", "warning", "every row has the same value.", "Drop it.", column="legs"))
@@ -41,9 +42,11 @@ class Finding:
     row: int | None = None
     value: str | None = None
     count: int | None = None
+    file: str | None = None
 
     def __str__(self) -> str:
-        where = [f'column "{self.column}"'] * (self.column is not None) + [f"row {self.row}"] * (self.row is not None)
+        where = [self.file] if self.file is not None else []
+        where += [f'column "{self.column}"'] * (self.column is not None) + [f"row {self.row}"] * (self.row is not None)
         place = f"{', '.join(where)}: " if where else ""
         return f"{place}{self.message} {self.remedy}"
 
@@ -75,12 +78,27 @@ class Audit:
         ordered = sorted((*self.findings, *findings), key=lambda finding: get_args(Severity).index(finding.severity))
         return replace(self, findings=tuple(ordered))
 
+    def located(self, locate: Callable[[int], tuple[str | None, int]]) -> "Audit":
+        """The audit with every row told by its file and its number there.
+
+        Args:
+            locate: From a row's number in the table, from 1, to its file and its number there.
+
+        Returns:
+            The audit.
+        """
+        found = []
+        for finding in self.findings:
+            file, row = (None, None) if finding.row is None else locate(finding.row)
+            found.append(replace(finding, file=file, row=row))
+        return replace(self, findings=tuple(found))
+
     def refuse_errors(self) -> None:
         """Raise a DataError that tells every error, one a line, if there are any."""
         errors = self.of("error")
         if len(errors) == 1:
-            joint = ", " if errors[0].column is not None else ": "
-            raise DataError(f"{self.data}{joint}{errors[0]}")
+            place = "" if errors[0].file is not None else self.data + (", " if errors[0].column is not None else ": ")
+            raise DataError(f"{place}{errors[0]}")
         if errors:
             lines = "".join(f"\n  {error}" for error in errors)
             raise DataError(f"{self.data}: {len(errors)} errors:{lines}")

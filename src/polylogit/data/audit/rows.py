@@ -3,7 +3,7 @@
 Owns what can be told by comparing rows; rows are compared as they were read, by a 64-bit hash.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -61,13 +61,19 @@ def audit_rows(read: pl.DataFrame, targets: npt.NDArray[np.int64] | None) -> Ite
         )
 
 
-def audit_leakage(read: pl.DataFrame, train: npt.NDArray[np.int64], test: npt.NDArray[np.int64]) -> Iterator[Finding]:
+def audit_leakage(
+    read: pl.DataFrame,
+    train: npt.NDArray[np.int64],
+    test: npt.NDArray[np.int64],
+    locate: Callable[[int], tuple[str | None, int]] = lambda row: (None, row),
+) -> Iterator[Finding]:
     """Rows of the test part whose features occur in the training part too.
 
     Args:
         read: The feature columns, as read.
         train: Row numbers of the training part, from 0.
         test: Row numbers of the test part.
+        locate: From a row's number in the table, from 1, to its file and its number there.
 
     Yields:
         At most one finding.
@@ -76,11 +82,13 @@ def audit_leakage(read: pl.DataFrame, train: npt.NDArray[np.int64], test: npt.ND
     leaked = np.isin(hashes[test], hashes[train])
     if leaked.any():
         count = int(leaked.sum())
+        file, row = locate(int(test[int(leaked.argmax())]) + 1)
         yield Finding(
             "leakage",
             "warning",
             f"{count} of {len(test)} rows of the test part have the same features as a training row.",
             "The figures on the test part flatter: split by group, or drop the copies.",
-            row=int(test[int(leaked.argmax())]) + 1,
+            row=row,
             count=count,
+            file=file,
         )

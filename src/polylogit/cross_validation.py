@@ -1,0 +1,256 @@
+"""Repeated cross-validation: how good what a recipe makes of a small table is, on every row instead of a lucky few.
+
+Owns when it is done, how a fold is fitted and calibrated, and what is told of it. The classifier that is kept comes
+from the run's own fit and is untouched by this.
+"""
+
+import statistics
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from polylogit.data.encoder import TableEncoder
+from polylogit.data.split import Split
+from polylogit.errors import RecipeError
+from polylogit.evaluation import Summary, fit_calibration, summarise_logits
+from polylogit.evaluation.metrics import accuracy_interval
+from polylogit.fitting.forward import network_logits
+from polylogit.fitting.held_out import held_out_logits
+from polylogit.problem import Problem
+from polylogit.recipe import MlpRecipe, NetworkRecipe, Recipe
+from polylogit.training import HELD_OUT_TOLERANCE, TrainingPlace, fit_linear, fit_model
+
+__all__ = ["FEW_ROWS", "USUAL_FOLDS", "CrossValidation", "cross_validate", "cross_validation_told", "folds_wanted"]
+
+FEW_ROWS = 1000
+"""A table with fewer rows is cross-validated if the recipe does not say otherwise."""
+
+USUAL_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """What a recipe comes to on rows that the model behind each of them has not seen.
+
+    Args:
+        folds: Parts that the rows are dealt into; each is held out once, while the others are trained on.
+        repeats: How often they are dealt anew.
+        rows: Rows held out in each repeat: all but those that are the only ones of their class.
+        summary: The figures, each the mean of the repeats. The interval of the accuracy is Wilson's for so many rows.
+        lowest_accuracy: Of the repeats.
+        highest_accuracy: Of the repeats.
+        lowest_log_loss: Of the repeats.
+        highest_log_loss: Of the repeats.
+    """
+
+    folds: int
+    repeats: int
+    rows: int
+    summary: Summary
+    lowest_accuracy: float
+    highest_accuracy: float
+    lowest_log_loss: float
+    highest_log_loss: float
+
+    @property
+    def name(self) -> str:
+        """What it is called, as in "10 x 5-fold cross-validation"."""
+        return f"{self.repeats} x {self.folds}-fold cross-validation"
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as plain data, with the summary's figures beside the others."""
+        plain = asdict(self)
+        del plain["summary"]
+        return {"method": self.name, **plain, **self.summary.as_json()}
+
+
+def cross_validation_told(found: CrossValidation, rows_test: int) -> str:
+    """The figures in a sentence, and why they are the ones to trust.
+
+    Args:
+        found: The figures.
+        rows_test: How many rows the run holds out besides; may be none.
+
+    Returns:
+        Words for a terminal and a page.
+    """
+    summary = found.summary
+    low, high = summary.accuracy_interval
+    besides = (
+        f"These are the figures to trust: the {rows_test} rows held out besides tell less."
+        if rows_test
+        else "No row was judged by a model that had been trained on it."
+    )
+    return (
+        f"{found.name} on {found.rows} rows: accuracy {summary.accuracy:.1%} (95% interval {low:.1%} to {high:.1%}; "
+        f"{found.lowest_accuracy:.1%} to {found.highest_accuracy:.1%} from one repeat to another), "
+        f"log loss {summary.log_loss:.4f} ({found.lowest_log_loss:.4f} to {found.highest_log_loss:.4f}). "
+        f"{besides}"
+    )
+
+
+def folds_wanted(problem: Problem, recipe: Recipe | NetworkRecipe) -> int:
+    """How many folds a problem is to be cross-validated with; 0: not at all.
+
+    A linear model of a table of fewer than `FEW_ROWS` rows is, if neither a column nor a second file says which rows
+    judge it. Networks and larger tables are where the recipe names the folds.
+
+    Args:
+        problem: The problem.
+        recipe: Its recipe.
+
+    Returns:
+        The number of folds.
+
+    Raises:
+        RecipeError: The recipe asks for what cannot be done.
+    """
+    if not isinstance(recipe, Recipe | MlpRecipe):
+        return 0
+    asked, data = recipe.cross_validation.folds, recipe.data
+    given = data.time is not None or data.split is not None or data.test is not None
+    if asked is None:
+        few = problem.table is not None and problem.table.height < FEW_ROWS and isinstance(recipe, Recipe)
+        return USUAL_FOLDS if few and not given else 0
+    if asked and problem.table is None:
+        raise RecipeError(f"{problem.name}: pictures are not cross-validated. Leave cross_validation.folds out.")
+    if asked and given:
+        raise RecipeError(f"cross_validation.folds: {asked}, but the recipe names the rows to judge by. Leave one out.")
+    rows = int((problem.targets >= 0).sum())
+    if asked > rows:
+        raise RecipeError(f"cross_validation.folds: {asked}, but there are {rows} rows only.")
+    return asked
+
+
+def cross_validate(problem: Problem, recipe: Recipe | NetworkRecipe) -> CrossValidation | None:
+    """Judge what the recipe makes of the problem by repeated cross-validation, if it is wanted.
+
+    In each repeat the rows are dealt into folds class by class, or whole groups at a time. For each fold encoder and
+    model are fitted on the others; its logits are calibrated by what the other folds' logits teach.
+    Rows of classes that the recipe leaves out are in none.
+
+    Args:
+        problem: A table, with the rows of both parts of its split.
+        recipe: What to do with it.
+
+    Returns:
+        The figures; None where they are not wanted, or no class has two rows.
+
+    Raises:
+        RecipeError: As for `folds_wanted`.
+
+    Source: Kohavi (1995), on stratified and repeated cross-validation.
+    """
+    folds = folds_wanted(problem, recipe)
+    if not folds or not isinstance(recipe, Recipe | MlpRecipe):
+        return None
+    fit_and_score = _linear_fold(problem, recipe) if isinstance(recipe, Recipe) else _network_fold(problem, recipe)
+    known = torch.nonzero(problem.targets >= 0).flatten()
+    targets = problem.targets[known]
+    summaries = []
+    for repeat in range(recipe.cross_validation.repeats):
+        parts: list[Tensor] = []
+
+        def scored(fitted: Int[Tensor, " A"], held_out: Int[Tensor, " B"], parts: list[Tensor] = parts) -> Tensor:
+            parts.append(held_out)
+            return fit_and_score(known[fitted], known[held_out])
+
+        found = held_out_logits(
+            targets,
+            scored,
+            seed=recipe.seed + repeat,
+            groups=None if problem.groups is None else problem.groups[known],
+            folds=folds,
+            rows_wanted=len(targets) + 1,
+        )
+        if found is None:
+            return None
+        logits = found.logits
+        method = recipe.calibration.method
+        if isinstance(recipe, Recipe) and method != "none":
+            logits = _calibrated(logits, targets[found.rows], [len(part) for part in parts], method)
+        summaries.append(summarise_logits(logits, targets[found.rows]))
+    return _over_repeats(folds, summaries)
+
+
+def _linear_fold(
+    problem: Problem, recipe: Recipe
+) -> Callable[[Int[Tensor, " A"], Int[Tensor, " B"]], Float[Tensor, "B K"]]:
+    looser = recipe.training.model_copy(update={"tolerance": max(recipe.training.tolerance, HELD_OUT_TOLERANCE)})
+    recipe = recipe.model_copy(update={"training": looser})
+
+    def fit_and_score(fitted: Int[Tensor, " A"], held_out: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
+        _, inputs = _encoded(problem, recipe, fitted)
+        fit = fit_linear(inputs[fitted], problem.targets[fitted], len(problem.class_names), recipe, on_iteration=None)
+        return (inputs[held_out].double() @ fit.weight.T.double() + fit.bias.double()).float()
+
+    return fit_and_score
+
+
+def _network_fold(
+    problem: Problem, recipe: MlpRecipe
+) -> Callable[[Int[Tensor, " A"], Int[Tensor, " B"]], Float[Tensor, "B K"]]:
+    """As `_linear_fold`; the calibration is the fit's own, from rows that it keeps from the network."""
+
+    def fit_and_score(fitted: Int[Tensor, " A"], held_out: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
+        encoder, inputs = _encoded(problem, recipe, fitted)
+        fold = replace(problem, encoder=encoder, inputs=inputs, split=Split(train=fitted, test=held_out))
+        fit = fit_model(fold, recipe, place=TrainingPlace(), on_progress=None)
+        logits = network_logits(fit.network, inputs[held_out], prepare=None)
+        return logits if fit.calibration is None else fit.calibration.apply(logits)
+
+    return fit_and_score
+
+
+def _encoded(
+    problem: Problem, recipe: Recipe | MlpRecipe, fitted: Int[Tensor, " A"]
+) -> tuple[TableEncoder, Float[Tensor, "N D"]]:
+    """All rows, encoded by what the fitted ones teach."""
+    assert problem.table is not None  # noqa: S101 - `folds_wanted` lets tables pass alone
+    assert isinstance(problem.encoder, TableEncoder)  # noqa: S101
+    return TableEncoder.fit_encode(
+        problem.table,
+        problem.name,
+        fitted,
+        problem.encoder.readings,
+        standardise=recipe.data.number_values == "standardised",
+    )
+
+
+def _calibrated(
+    logits: Float[Tensor, "N K"],
+    targets: Int[Tensor, " N"],
+    sizes: list[int],
+    method: Literal["temperature", "vector"],
+) -> Float[Tensor, "N K"]:
+    """Each fold's logits, calibrated by what the other folds teach."""
+    calibrated, start = [], 0
+    for size in sizes:
+        own = torch.zeros(len(targets), dtype=torch.bool)
+        own[start : start + size] = True
+        others = fit_calibration(logits[~own], targets[~own], method=method)
+        calibrated.append(others.apply(logits[own]))
+        start += size
+    return torch.cat(calibrated)
+
+
+def _over_repeats(folds: int, summaries: list[Summary]) -> CrossValidation:
+    means = {
+        name: statistics.fmean(getattr(summary, name) for summary in summaries)
+        for name in ("accuracy", "log_loss", "brier_score", "calibration_error")
+    }
+    rows = summaries[0].rows
+    return CrossValidation(
+        folds=folds,
+        repeats=len(summaries),
+        rows=rows,
+        summary=Summary(rows=rows, accuracy_interval=accuracy_interval(means["accuracy"], rows), **means),
+        lowest_accuracy=min(summary.accuracy for summary in summaries),
+        highest_accuracy=max(summary.accuracy for summary in summaries),
+        lowest_log_loss=min(summary.log_loss for summary in summaries),
+        highest_log_loss=max(summary.log_loss for summary in summaries),
+    )
