@@ -1,5 +1,6 @@
 """Wrong usage, places that cannot be written, and interrupts, against the real process."""
 
+import json
 import os
 import signal
 import subprocess
@@ -32,7 +33,7 @@ def test_a_model_that_cannot_be_written_is_told(polylogit, tmp_path):
     (tmp_path / "taken").write_text("a file where a folder should be")
     done = polylogit("train", "zoo", "--out", "taken/model.safetensors")
     assert done.exit_code == 1
-    assert "taken/model.safetensors: cannot be written" in done.stderr
+    assert "taken/history.jsonl: cannot be written" in done.stderr  # the first file that a run begins
     assert (tmp_path / "taken").read_text() == "a file where a folder should be"
 
 
@@ -74,7 +75,10 @@ def interrupt(*_, **__):
 def test_ctrl_c_while_writing_leaves_nothing(polylogit, tmp_path, monkeypatch):
     monkeypatch.setattr("polylogit.classifier.save_tensors", interrupt)
     assert polylogit("train", "zoo").exit_code == 130
-    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    left = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert [path.name for path in left] == ["history.jsonl"]
+    rows = [json.loads(line)["epoch"] for line in left[0].read_text().splitlines()]
+    assert rows == list(range(len(rows)))  # whole lines, from the start on
 
 
 def test_ctrl_c_while_judging_leaves_a_model_that_works(polylogit, monkeypatch):

@@ -114,3 +114,10 @@ def test_the_sample_of_long_rows_is_short():
     sample = picked.sample_of(torch.zeros(40, 3, 100, 100))
     assert sample.shape[:2] == (16, 3)
     assert sample.numel() < 1 << 16
+
+
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+def test_sure_and_right_rows_cost_zero_and_not_minus_zero(amount, reduction):
+    loss = cross_entropy_with_probabilities(torch.eye(3), torch.arange(3), reduction=reduction)
+    assert not loss.any()
+    assert not torch.signbit(loss).any()

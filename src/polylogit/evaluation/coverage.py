@@ -54,6 +54,7 @@ def answered_above(rows: JudgedRows, thresholds: tuple[float, ...] = THRESHOLDS)
         One entry for each threshold, in its order.
 
     Example:
+        >>> import torch
         >>> rows = JudgedRows.check(torch.log(torch.tensor([[0.9, 0.1], [0.6, 0.4]])), torch.tensor([0, 1]))
         >>> answered_above(rows, (0.5, 0.8))
         (Answered(threshold=0.5, coverage=1.0, accuracy=0.5), Answered(threshold=0.8, coverage=0.5, accuracy=1.0))
@@ -74,6 +75,7 @@ def coverage_curve(rows: JudgedRows) -> CoverageCurve:
     """The whole curve: rows in falling order of their top probability; equal ones enter together.
 
     Example:
+        >>> import torch
         >>> rows = JudgedRows.check(torch.log(torch.tensor([[0.9, 0.1], [0.6, 0.4]])), torch.tensor([0, 1]))
         >>> coverage_curve(rows).accuracy
         (1.0, 0.5)

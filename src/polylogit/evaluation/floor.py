@@ -72,7 +72,7 @@ def fit_floor(rows: JudgedRows, temperature: float) -> FloorFit:
 
     Example:
         >>> generator = torch.Generator().manual_seed(0)
-        >>> logits = 4 * torch.randn(2000, 4, generator=generator)
+        >>> logits = 4 * torch.randn(40000, 4, generator=generator)
         >>> targets = torch.multinomial(with_floor(logits, 0.04).exp(), 1, generator=generator)[:, 0]
         >>> fit = fit_floor(JudgedRows.check(logits, targets), 1.2)
         >>> round(fit.temperature, 1), round(fit.floor, 2)

@@ -106,7 +106,10 @@ def _of_few(
         if not abs(values.sum().item() - rows) <= rows * tolerance:
             return None
     loss = F.nll_loss(wide.log(), targets, ignore_index=ignore_index, reduction=reduction)
-    return None if math.isnan(loss.item()) else loss
+    number = loss.item()
+    if number == 0:
+        return loss + 0.0  # the loss of sure and right rows is 0, not PyTorch's -0
+    return None if math.isnan(number) else loss
 
 
 def _of_rows(probabilities: Tensor, targets: Tensor, skip: Tensor | None, reduction: Reduction) -> Tensor:
@@ -139,7 +142,8 @@ class _Picked(torch.autograd.Function):
         ctx.save_for_backward(probabilities, column, skip, picked)  # type: ignore[arg-type]  # None is taken
         ctx.scale = scale  # type: ignore[attr-defined]
         logs = picked.log()
-        return -logs.squeeze(1) if scale is None else logs.sum() * scale
+        # Subtracted from 0, for a product with a negative number would make -0 of the loss of sure and right rows.
+        return torch.rsub(logs.squeeze(1), 0) if scale is None else torch.rsub(logs.sum(), 0, alpha=-scale)
 
     @staticmethod
     def backward(ctx: torch.autograd.function.FunctionCtx, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
