@@ -100,18 +100,17 @@ def _excess(problem, distributions):
 
 def test_with_a_penalty_the_gap_is_that_of_the_mixture(made, made_rows):
     problem, plain, best = made(1.0)
-    if not problem.design.intercept:
-        return
     weight = best + 0.1 * made_rows(*best.shape)
     p = torch.softmax(problem.design.logits(weight, torch.float64), 0)
     shares = torch.zeros(3, dtype=torch.float64).index_add_(0, problem.targets, problem.omega)
     mean = p @ problem.omega
-    theta = float((1 - shares / mean).max())
-    constant = (shares - (1 - theta) * mean) / theta
+    theta = float((1 - shares / mean).max()) if problem.design.intercept else 0.0
+    constant = (shares - (1 - theta) * mean) / theta if theta else shares
     excess = _excess(problem, (1 - theta) * p + theta * constant[:, None])
-    torch.testing.assert_close(excess[:, -1], torch.zeros(3, dtype=torch.float64), rtol=0, atol=1e-13)
+    slopes = excess.shape[1] - problem.design.intercept
+    torch.testing.assert_close(excess[:, slopes:], torch.zeros_like(excess[:, slopes:]), rtol=0, atol=1e-13)
     entropy = (1 - theta) * problem.omega @ torch.special.entr(p).sum(0) + theta * torch.special.entr(constant).sum()
-    lower = entropy - excess[:, :-1].square().sum() / (2 * problem.ridge)
+    lower = entropy - excess[:, :slopes].square().sum() / (2 * problem.ridge)
     assert _mixture(problem, weight) == pytest.approx(float(plain(weight) - lower), rel=1e-9)
 
 
