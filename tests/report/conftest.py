@@ -1,5 +1,6 @@
 """Reports of every shape: a table, pictures, very many classes, and a name that would like to be code."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,6 +12,8 @@ import torch
 from polylogit.evaluation import ColumnImportance, evaluate_logits, fit_calibration, summarise_logits
 from polylogit.evaluation.floor import with_floor
 from polylogit.report import Coefficients, ReportData
+
+CHROMIUMS_OWN = re.compile(r"https?://[a-z0-9.]*\.(google|googleapis)\.com/")  # it looks for updates of itself
 
 FLAGS = (
     "--headless",
@@ -140,3 +143,17 @@ def browser(tmp_path_factory):
         )
 
     return browse
+
+
+@pytest.fixture(scope="session")
+def told_by_browser(browser):
+    """What the console says of a page, which addresses it asks for, and the page as it stands in the end."""
+
+    def told(page: Path, folder: Path):
+        log = folder / "net.json"
+        done = browser(page, f"--log-net-log={log}", "--dump-dom")
+        console = [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
+        urls = re.findall(r'"url":"((?:https?|wss?|ftp)://[^"]+)"', log.read_text(encoding="utf-8"))
+        return console, [url for url in urls if not CHROMIUMS_OWN.match(url)], done.stdout
+
+    return told

@@ -16,37 +16,26 @@ CONTROL = """<!doctype html><title>control</title><img src="http://127.0.0.1:9/p
 <script>console.error("a fault on the page")</script>"""
 
 
-CHROMIUMS_OWN = re.compile(r"https?://[a-z0-9.]*\.(google|googleapis)\.com/")  # it looks for updates of itself
-
-
-def complaints_and_requests(browse, page, folder):
-    log = folder / "net.json"
-    done = browse(page, f"--log-net-log={log}", "--dump-dom")
-    console = [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
-    urls = re.findall(r'"url":"((?:https?|wss?|ftp)://[^"]+)"', log.read_text(encoding="utf-8"))
-    return console, [url for url in urls if not CHROMIUMS_OWN.match(url)], done.stdout
-
-
-def test_the_browser_would_tell(browser, tmp_path):
+def test_the_browser_would_tell(told_by_browser, tmp_path):
     page = tmp_path / "control.html"
     page.write_text(CONTROL, encoding="utf-8")
-    console, urls, _ = complaints_and_requests(browser, page, tmp_path)
+    console, urls, _ = told_by_browser(page, tmp_path)
     assert any("a fault on the page" in line for line in console)
     assert any("127.0.0.1:9/picture.png" in url for url in urls)
 
 
 @pytest.mark.parametrize("kind", ["table", "pictures", "many", "weighted", "bare"])
-def test_no_complaint_and_no_request(browser, reports, tmp_path, kind):
+def test_no_complaint_and_no_request(told_by_browser, reports, tmp_path, kind):
     page = tmp_path / "report.html"
     write_report(reports[kind], page)
-    console, urls, dom = complaints_and_requests(browser, page, tmp_path)
+    console, urls, dom = told_by_browser(page, tmp_path)
     assert console == []
     assert urls == []
     assert dom.count("<svg") == page.read_text(encoding="utf-8").count("<svg")
 
 
 @pytest.mark.parametrize("data", ["mnist", "fashion-mnist"])
-def test_ten_thousand_real_pictures_make_a_small_page(browser, tmp_path, data):
+def test_ten_thousand_real_pictures_make_a_small_page(told_by_browser, tmp_path, data):
     """Each picture goes to the class whose mean picture is nearest: quick, and wrong often enough."""
     if "POLYLOGIT_DATA" not in os.environ:
         pytest.skip("POLYLOGIT_DATA does not say where the pictures lie")
@@ -62,7 +51,7 @@ def test_ten_thousand_real_pictures_make_a_small_page(browser, tmp_path, data):
     report = ReportData(data, "nearest mean", evaluation, logits, targets, pictures=pictures, coefficients=coefficients)
     write_report(report, page)
     assert page.stat().st_size < 2 * 2**20
-    console, urls, dom = complaints_and_requests(browser, page, tmp_path)
+    console, urls, dom = told_by_browser(page, tmp_path)
     assert (console, urls) == ([], [])
     assert dom.count('src="data:image/png') >= 34  # 24 mistakes, 10 classes
 
