@@ -40,9 +40,9 @@ def problem_of(path, **sections):
 def test_a_small_table_is_cross_validated_as_scikit_learn_does(flowers):
     problem, recipe = problem_of(flowers, data={"drop": ["plant"]})
     found = cross_validate(problem, recipe)
-    assert (found.folds, found.repeats, found.rows) == (5, 10, 120)
+    assert (found.folds, found.repeats, found.rows) == (5, 5, 120)
     model = make_pipeline(StandardScaler(), LogisticRegression(C=1.0))
-    folds = RepeatedStratifiedKFold(n_splits=5, n_repeats=10, random_state=0)
+    folds = RepeatedStratifiedKFold(n_splits=5, n_repeats=5, random_state=0)
     theirs = cross_val_score(model, problem.table.to_numpy(), problem.targets.numpy(), cv=folds)
     assert found.summary.accuracy == pytest.approx(theirs.mean(), abs=0.02)
     assert found.lowest_accuracy <= found.summary.accuracy <= found.highest_accuracy

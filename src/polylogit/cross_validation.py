@@ -58,7 +58,7 @@ class CrossValidation:
 
     @property
     def name(self) -> str:
-        """What it is called, as in "10 x 5-fold cross-validation"."""
+        """What it is called, as in "5 x 5-fold cross-validation"."""
         return f"{self.repeats} x {self.folds}-fold cross-validation"
 
     def as_json(self) -> dict[str, Any]:

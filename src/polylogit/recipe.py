@@ -171,7 +171,7 @@ class CrossValidationRecipe(Section):
         description="Into how many parts the rows are dealt; 0: none. Left out: 5 for a linear model of a table of "
         "fewer than 1,000 rows.",
     )
-    repeats: int = Field(default=10, ge=1, description="How often the rows are dealt anew.")
+    repeats: int = Field(default=5, ge=1, description="How often the rows are dealt anew.")
 
 
 class RecipeBase(Section):
