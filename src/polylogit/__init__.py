@@ -4,9 +4,10 @@ The names below are loaded when they are first used, so that `import polylogit` 
 torch. The losses stand in `polylogit.losses`, the detector of misuse in `polylogit.misuse`.
 """
 
-from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING
+
+from polylogit.late_names import late_names
 
 if TYPE_CHECKING:
     from polylogit.classifier import Classifier
@@ -42,11 +43,7 @@ __all__ = [
     "__version__",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module 'polylogit' has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+__getattr__ = late_names(__name__, _HOME)
 
 
 def __dir__() -> list[str]:

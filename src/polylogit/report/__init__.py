@@ -15,8 +15,9 @@ The names below are loaded when they are first used: the page needs no matplotli
 second to import.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from polylogit.late_names import late_names
 
 if TYPE_CHECKING:
     from polylogit.report.content import Coefficients, ReportData
@@ -32,19 +33,19 @@ if TYPE_CHECKING:
     )
 
 _HOME = {
-    "Coefficients": "content",
-    "Mistake": "mistakes",
-    "ReportData": "content",
-    "confident_mistakes": "mistakes",
-    "plot_confusion": "picture_plots",
-    "plot_coverage": "plots",
-    "plot_importance": "plots",
-    "plot_learning_curves": "plots",
-    "plot_pictures": "picture_plots",
-    "plot_probabilities": "plots",
-    "plot_reliability": "plots",
-    "report_html": "page",
-    "write_report": "page",
+    "Coefficients": "polylogit.report.content",
+    "Mistake": "polylogit.report.mistakes",
+    "ReportData": "polylogit.report.content",
+    "confident_mistakes": "polylogit.report.mistakes",
+    "plot_confusion": "polylogit.report.picture_plots",
+    "plot_coverage": "polylogit.report.plots",
+    "plot_importance": "polylogit.report.plots",
+    "plot_learning_curves": "polylogit.report.plots",
+    "plot_pictures": "polylogit.report.picture_plots",
+    "plot_probabilities": "polylogit.report.plots",
+    "plot_reliability": "polylogit.report.plots",
+    "report_html": "polylogit.report.page",
+    "write_report": "polylogit.report.page",
 }
 
 __all__ = [
@@ -63,11 +64,7 @@ __all__ = [
     "write_report",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module 'polylogit.report' has no attribute {name!r}")
-    return getattr(import_module(f"polylogit.report.{_HOME[name]}"), name)
+__getattr__ = late_names(__name__, _HOME)
 
 
 def __dir__() -> list[str]:

@@ -6,8 +6,9 @@ returned, progress goes to a callback. The names are loaded when they are first 
 neither the solver nor the figures, and their libraries cost memory and time.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from polylogit.late_names import late_names
 
 if TYPE_CHECKING:
     from polylogit.run.judging import Judgement, evaluate
@@ -36,11 +37,7 @@ __all__ = [
     "train",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module 'polylogit.run' has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+__getattr__ = late_names(__name__, _HOME)
 
 
 def __dir__() -> list[str]:
