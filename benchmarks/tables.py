@@ -20,17 +20,24 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from timing import RESULTS, arguments, write_result
+
+if TYPE_CHECKING:  # each is imported where it is measured
+    import pandas as pd
+    import polars as pl
+    from sklearn.compose import ColumnTransformer
 
 ROWS, MOST_ROWS, WIDE = 1_000_000, 10_000_000, (1_000_000, 300)
 QUICK_ROWS, QUICK_MOST, QUICK_WIDE = 20_000, 100_000, (10_000, 300)
 PARTS = ("encode", "train", "predict", "commands", "large", "wide")
 
 
-def make_table(rows: int, seed: int = 0):  # noqa: ANN201 - polars is imported where it is measured
+def make_table(rows: int, seed: int = 0) -> "pl.DataFrame":
     """A mixed table with its target `class`."""
     import polars as pl
 
@@ -57,14 +64,14 @@ def make_table(rows: int, seed: int = 0):  # noqa: ANN201 - polars is imported w
     return pl.DataFrame(columns)
 
 
-def with_date_parts(frame):  # noqa: ANN001, ANN201
+def with_date_parts(frame: "pd.DataFrame") -> "pd.DataFrame":
     """The pandas columns that the date becomes."""
     day = frame["day"].astype("datetime64[us]")
     parts = {"year": day.dt.year, "month": day.dt.month, "weekday": day.dt.day_of_week, "age": -day.astype("int64")}
     return frame.drop(columns="day").assign(**parts)
 
 
-def peer():  # noqa: ANN201
+def peer() -> "ColumnTransformer":
     """Pandas' and scikit-learn's way: impute, scale, one-hot, fit."""
     from sklearn.compose import make_column_transformer
     from sklearn.impute import SimpleImputer
@@ -285,7 +292,7 @@ def _write_wide(folder: Path, rows: int, columns: int) -> None:
     names = pl.when(pl.col("n0") > 0).then(pl.lit("up")).otherwise(pl.lit("down"))
     short.with_columns(names.alias("class")).write_parquet(folder / "short.parquet")
 
-    def pieces(*_: object):  # noqa: ANN202
+    def pieces(*_: object) -> Iterator["pl.DataFrame"]:
         for start in range(0, rows, 100_000):
             yield piece(min(100_000, rows - start))
 
@@ -300,7 +307,7 @@ def _write_large(path: Path, rows: int, piece: int) -> None:
 
     first = make_table(piece, seed=1)
 
-    def pieces(*_: object):  # noqa: ANN202
+    def pieces(*_: object) -> Iterator["pl.DataFrame"]:
         for start in range(0, rows, piece):
             yield first.head(min(piece, rows - start))
 

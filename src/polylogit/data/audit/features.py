@@ -33,8 +33,9 @@ _BINS = 64
 def audit_unusable(series: pl.Series, reading: Reading, dropped: bool) -> Finding:
     """Why a column cannot become features: an error, or a note where the recipe drops it."""
     message, remedy = refusal_words(series, reading)
-    severity, remedy = ("note", "It is left out, as data.free_text asks.") if dropped else ("error", remedy)
-    return Finding(f"unusable-{reading.type}", severity, message, remedy, column=series.name)  # type: ignore[arg-type]
+    if dropped:
+        remedy = "It is left out, as data.free_text asks."
+    return Finding(f"unusable-{reading.type}", "note" if dropped else "error", message, remedy, column=series.name)
 
 
 def audit_features(
