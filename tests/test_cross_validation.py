@@ -3,7 +3,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import RepeatedStratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -70,15 +69,14 @@ def test_labels_that_say_nothing_are_not_learned(flowers):
 def test_no_group_stands_on_both_sides_of_a_fold(flowers, monkeypatch):
     problem, recipe = problem_of(flowers, data={"group": "plant"}, cross_validation={"folds": 3, "repeats": 2})
     shared = []
-    encoded = cross_validation._encoded
+    held_out_logits = cross_validation.linear_logits_held_out
 
-    def watched(problem, recipe, fitted):
-        others = torch.ones(len(problem.groups), dtype=torch.bool)
-        others[fitted] = False
-        shared.append(set(problem.groups[fitted].tolist()) & set(problem.groups[others].tolist()))
-        return encoded(problem, recipe, fitted)
+    def watched(*args, fitted, scored):
+        assert len(fitted) + len(scored) == len(problem.groups)
+        shared.append(set(problem.groups[fitted].tolist()) & set(problem.groups[scored].tolist()))
+        return held_out_logits(*args, fitted=fitted, scored=scored)
 
-    monkeypatch.setattr(cross_validation, "_encoded", watched)
+    monkeypatch.setattr(cross_validation, "linear_logits_held_out", watched)
     cross_validate(problem, recipe)
     assert shared == [set()] * 6
 

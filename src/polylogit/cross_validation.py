@@ -5,14 +5,16 @@ from the run's own fit and is untouched by this.
 """
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from polylogit.data.columns import read_columns
 from polylogit.data.encoder import TableEncoder
 from polylogit.data.split import Split
 from polylogit.errors import RecipeError
@@ -22,7 +24,7 @@ from polylogit.fitting.forward import network_logits
 from polylogit.fitting.held_out import held_out_logits
 from polylogit.problem import Problem
 from polylogit.recipe import MlpRecipe, NetworkRecipe, Recipe
-from polylogit.training import HELD_OUT_TOLERANCE, TrainingPlace, fit_linear, fit_model
+from polylogit.training import TrainingPlace, fit_model, linear_logits_held_out
 
 __all__ = ["FEW_ROWS", "USUAL_FOLDS", "CrossValidation", "cross_validate", "cross_validation_told", "folds_wanted"]
 
@@ -30,6 +32,12 @@ FEW_ROWS = 1000
 """A table with fewer rows is cross-validated if the recipe does not say otherwise."""
 
 USUAL_FOLDS = 5
+
+Encode = Callable[[Int[Tensor, " A"]], tuple[TableEncoder, Float[Tensor, "N D"]]]
+"""All rows, encoded by what the fitted ones teach."""
+
+FitAndScore = Callable[[Int[Tensor, " A"], Int[Tensor, " B"]], Float[Tensor, "B K"]]
+"""A model of some rows, and its logits of others."""
 
 
 @dataclass(frozen=True)
@@ -145,23 +153,31 @@ def cross_validate(problem: Problem, recipe: Recipe | NetworkRecipe) -> CrossVal
 
     Source: Kohavi (1995), on stratified and repeated cross-validation.
     """
-    folds = folds_wanted(problem, recipe)
-    if not folds or not isinstance(recipe, Recipe | MlpRecipe):
+    folds, table, encoder = folds_wanted(problem, recipe), problem.table, problem.encoder
+    if (
+        not folds
+        or table is None
+        or not isinstance(encoder, TableEncoder)
+        or not isinstance(recipe, Recipe | MlpRecipe)
+    ):
         return None
-    fit_and_score = _linear_fold(problem, recipe) if isinstance(recipe, Recipe) else _network_fold(problem, recipe)
+    encode = partial(
+        TableEncoder.fit_encode_read,
+        read_columns(table, encoder.readings, problem.name),
+        encoder.readings,
+        standardise=recipe.data.number_values == "standardised",
+    )
+    if isinstance(recipe, Recipe):
+        fit_and_score = _linear_fold(problem, recipe, encode)
+    else:
+        fit_and_score = _network_fold(problem, recipe, encode)
     known = torch.nonzero(problem.targets >= 0).flatten()
     targets = problem.targets[known]
     summaries = []
     for repeat in range(recipe.cross_validation.repeats):
-        parts: list[Tensor] = []
-
-        def scored(fitted: Int[Tensor, " A"], held_out: Int[Tensor, " B"], parts: list[Tensor] = parts) -> Tensor:
-            parts.append(held_out)
-            return fit_and_score(known[fitted], known[held_out])
-
         found = held_out_logits(
             targets,
-            scored,
+            lambda fitted, held_out: fit_and_score(known[fitted], known[held_out]),
             seed=recipe.seed + repeat,
             groups=None if problem.groups is None else problem.groups[known],
             folds=folds,
@@ -172,32 +188,26 @@ def cross_validate(problem: Problem, recipe: Recipe | NetworkRecipe) -> CrossVal
         logits = found.logits
         method = recipe.calibration.method
         if isinstance(recipe, Recipe) and method != "none":
-            logits = _calibrated(logits, targets[found.rows], [len(part) for part in parts], method)
+            logits = _calibrated(logits, targets[found.rows], found.sizes, method)
         summaries.append(summarise_logits(logits, targets[found.rows]))
     return _over_repeats(folds, summaries)
 
 
-def _linear_fold(
-    problem: Problem, recipe: Recipe
-) -> Callable[[Int[Tensor, " A"], Int[Tensor, " B"]], Float[Tensor, "B K"]]:
-    looser = recipe.training.model_copy(update={"tolerance": max(recipe.training.tolerance, HELD_OUT_TOLERANCE)})
-    recipe = recipe.model_copy(update={"training": looser})
-
+def _linear_fold(problem: Problem, recipe: Recipe, encode: Encode) -> FitAndScore:
     def fit_and_score(fitted: Int[Tensor, " A"], held_out: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
-        _, inputs = _encoded(problem, recipe, fitted)
-        fit = fit_linear(inputs[fitted], problem.targets[fitted], len(problem.class_names), recipe, on_iteration=None)
-        return (inputs[held_out].double() @ fit.weight.T.double() + fit.bias.double()).float()
+        _, inputs = encode(fitted)
+        return linear_logits_held_out(
+            inputs, problem.targets, len(problem.class_names), recipe, fitted=fitted, scored=held_out
+        )
 
     return fit_and_score
 
 
-def _network_fold(
-    problem: Problem, recipe: MlpRecipe
-) -> Callable[[Int[Tensor, " A"], Int[Tensor, " B"]], Float[Tensor, "B K"]]:
+def _network_fold(problem: Problem, recipe: MlpRecipe, encode: Encode) -> FitAndScore:
     """As `_linear_fold`; the calibration is the fit's own, from rows that it keeps from the network."""
 
     def fit_and_score(fitted: Int[Tensor, " A"], held_out: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
-        encoder, inputs = _encoded(problem, recipe, fitted)
+        encoder, inputs = encode(fitted)
         fold = replace(problem, encoder=encoder, inputs=inputs, split=Split(train=fitted, test=held_out))
         fit = fit_model(fold, recipe, place=TrainingPlace(), on_progress=None)
         logits = network_logits(fit.network, inputs[held_out], prepare=None)
@@ -206,25 +216,10 @@ def _network_fold(
     return fit_and_score
 
 
-def _encoded(
-    problem: Problem, recipe: Recipe | MlpRecipe, fitted: Int[Tensor, " A"]
-) -> tuple[TableEncoder, Float[Tensor, "N D"]]:
-    """All rows, encoded by what the fitted ones teach."""
-    assert problem.table is not None  # noqa: S101 - `folds_wanted` lets tables pass alone
-    assert isinstance(problem.encoder, TableEncoder)  # noqa: S101
-    return TableEncoder.fit_encode(
-        problem.table,
-        problem.name,
-        fitted,
-        problem.encoder.readings,
-        standardise=recipe.data.number_values == "standardised",
-    )
-
-
 def _calibrated(
     logits: Float[Tensor, "N K"],
     targets: Int[Tensor, " N"],
-    sizes: list[int],
+    sizes: Sequence[int],
     method: Literal["temperature", "vector"],
 ) -> Float[Tensor, "N K"]:
     """Each fold's logits, calibrated by what the other folds teach."""

@@ -185,6 +185,22 @@ def fit_linear(
     )
 
 
+def linear_logits_held_out(
+    inputs: Float[Tensor, "N D"],
+    targets: Int[Tensor, " N"],
+    classes: int,
+    recipe: Recipe,
+    *,
+    fitted: Int[Tensor, " A"],
+    scored: Int[Tensor, " B"],
+) -> Float[Tensor, "B K"]:
+    """Logits of some rows from softmax regression on others, fitted as exactly as `HELD_OUT_TOLERANCE` asks."""
+    looser = recipe.training.model_copy(update={"tolerance": max(recipe.training.tolerance, HELD_OUT_TOLERANCE)})
+    recipe = recipe.model_copy(update={"training": looser})
+    fit = fit_linear(inputs[fitted], targets[fitted], classes, recipe, on_iteration=None)
+    return (inputs[scored].double() @ fit.weight.T.double() + fit.bias.double()).float()
+
+
 def _cross_fitted_calibration(
     inputs: Float[Tensor, "N D"],
     targets: Int[Tensor, " N"],
@@ -197,12 +213,9 @@ def _cross_fitted_calibration(
     method = recipe.calibration.method
     if method == "none":
         return None
-    looser = recipe.training.model_copy(update={"tolerance": max(recipe.training.tolerance, HELD_OUT_TOLERANCE)})
-    recipe = recipe.model_copy(update={"training": looser})
 
     def fit_and_score(fitted: Int[Tensor, " A"], scored: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
-        fit = fit_linear(inputs[fitted], targets[fitted], classes, recipe, on_iteration=None)
-        return (inputs[scored].double() @ fit.weight.T.double() + fit.bias.double()).float()
+        return linear_logits_held_out(inputs, targets, classes, recipe, fitted=fitted, scored=scored)
 
     held_out = held_out_logits(targets, fit_and_score, seed=recipe.seed, groups=groups)
     return None if held_out is None else fit_calibration(held_out.logits, targets[held_out.rows], method=method)

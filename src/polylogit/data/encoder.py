@@ -119,7 +119,8 @@ class TableEncoder:
         Raises:
             DataError: There is no column, or a column cannot be used, or a cell of it cannot be read.
         """
-        return cls._fitted(frame, place, rows, readings, standardise=standardise)[0]
+        read, readings = _read(frame, place, readings)
+        return cls._fitted(read, readings, rows, standardise=standardise)
 
     @classmethod
     def fit_encode(
@@ -146,27 +147,36 @@ class TableEncoder:
         Raises:
             DataError: As `fit`.
         """
-        encoder, read = cls._fitted(frame, place, rows, readings, standardise=standardise)
+        read, readings = _read(frame, place, readings)
+        return cls.fit_encode_read(read, readings, rows, standardise=standardise)
+
+    @classmethod
+    def fit_encode_read(
+        cls,
+        read: pl.DataFrame,
+        readings: Mapping[str, Reading],
+        rows: Int[Tensor, " A"] | None = None,
+        *,
+        standardise: bool = True,
+    ) -> tuple["TableEncoder", Float[Tensor, "N D"]]:
+        """`fit_encode` of cells that are read already: for those who fit to many parts of the same rows.
+
+        Args:
+            read: The feature columns, as `read_columns` gives them.
+            readings: How they were read; each usable.
+            rows: The row numbers of the training rows; None: all.
+            standardise: As for `fit`.
+
+        Returns:
+            The fitted encoder, and float32 features.
+        """
+        encoder = cls._fitted(read, readings, rows, standardise=standardise)
         return encoder, encoder._encoded(read)[0]
 
     @classmethod
     def _fitted(
-        cls,
-        frame: pl.DataFrame,
-        place: str,
-        rows: Int[Tensor, " A"] | None,
-        readings: Mapping[str, Reading] | None,
-        *,
-        standardise: bool,
-    ) -> tuple["TableEncoder", pl.DataFrame]:
-        """The encoder, and all rows as read."""
-        if not frame.width:
-            raise DataError(f"{place}: no feature column is left beside the target.")
-        readings = readings or find_readings(frame, place=place)
-        for name, reading in readings.items():
-            if not reading.usable:
-                raise refusal(frame[name], reading, place)
-        read = read_columns(frame, readings, place)
+        cls, read: pl.DataFrame, readings: Mapping[str, Reading], rows: Int[Tensor, " A"] | None, *, standardise: bool
+    ) -> "TableEncoder":
         seen = read
         if rows is not None:
             is_seen = np.zeros(read.height, dtype=np.bool_)
@@ -183,7 +193,7 @@ class TableEncoder:
             dates = [column.type == "date" for column in columns for _ in column.scaled_names]
             kept = torch.tensor(dates, dtype=torch.bool)
             mean, scale = torch.where(kept, mean, 0.0), torch.where(kept, scale, 1.0)
-        return cls(columns, mean, scale), read
+        return cls(columns, mean, scale)
 
     def encode(self, frame: pl.DataFrame, place: str = "the table") -> Float[Tensor, "N D"]:
         """Features of the rows. The columns may stand in any order, and others may stand beside them.
@@ -313,6 +323,19 @@ class TableEncoder:
                 f"{place}: {'a column' if len(missing) == 1 else f'{len(missing)} columns'} that the model needs "
                 f"{'is' if len(missing) == 1 else 'are'} not there: {listed}.{hint}"
             )
+
+
+def _read(
+    frame: pl.DataFrame, place: str, readings: Mapping[str, Reading] | None
+) -> tuple[pl.DataFrame, Mapping[str, Reading]]:
+    """The cells as what they mean, and the readings, found in the cells where none are given."""
+    if not frame.width:
+        raise DataError(f"{place}: no feature column is left beside the target.")
+    readings = readings or find_readings(frame, place=place)
+    for name, reading in readings.items():
+        if not reading.usable:
+            raise refusal(frame[name], reading, place)
+    return read_columns(frame, readings, place), readings
 
 
 def _mean(values: pl.Series) -> float:

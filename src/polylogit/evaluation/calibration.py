@@ -32,9 +32,14 @@ class CalibrationFit(TemperatureFit):
     floor: float = 0.0
     vector: VectorFit | None = None
 
+    @property
+    def vector_taken(self) -> VectorFit | None:
+        """The vector scaling, if it was asked for and the rows showed that it helps."""
+        return self.vector if self.vector is not None and self.vector.reason is None else None
+
     def apply(self, logits: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
         """Logits as they are answered; see `calibrated_logits`."""
-        scaled = self.vector if self.vector is not None and self.vector.reason is None else None
+        scaled = self.vector_taken
         return calibrated_logits(
             logits,
             temperature=self.temperature,

@@ -28,12 +28,17 @@ class HeldOutLogits:
     Args:
         rows: Which rows, each once.
         logits: Their logits, in the order of `rows`.
-        fits: How many models were fitted.
+        sizes: How many of them each fitted model scored, model by model.
     """
 
     rows: Int[Tensor, " M"]
     logits: Float[Tensor, "M K"]
-    fits: int
+    sizes: tuple[int, ...]
+
+    @property
+    def fits(self) -> int:
+        """How many models were fitted."""
+        return len(self.sizes)
 
 
 def held_out_logits(
@@ -86,7 +91,7 @@ def held_out_logits(
             break
     if not rows:
         return None
-    return HeldOutLogits(torch.cat(rows), torch.cat(logits), fits=len(rows))
+    return HeldOutLogits(torch.cat(rows), torch.cat(logits), sizes=tuple(map(len, rows)))
 
 
 def _deal(targets: Int[Tensor, " N"], folds: int, seed: int) -> Int[Tensor, " N"]:

@@ -149,7 +149,7 @@ def _on_the_classes(vector: VectorFit | None) -> list[str]:
 
 def calibration_in_short(fit: CalibrationFit | None, test: Summary | None, uncalibrated: Summary | None) -> str:
     """For the terminal: the calibration, and what it did to the test rows."""
-    scaled = fit is not None and fit.vector is not None and fit.vector.reason is None
+    scaled = fit is not None and fit.vector_taken is not None
     if fit is None or (fit.reason is not None and not scaled):
         return calibration_told(fit)
     parts = f"{' and a scale and a bias for each class' if scaled else ''}"

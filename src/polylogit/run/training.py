@@ -231,6 +231,5 @@ def train(
 
 
 def _vector_scaling(calibration: CalibrationFit | None) -> VectorScaling | None:
-    if calibration is None or calibration.vector is None or calibration.vector.reason is not None:
-        return None
-    return VectorScaling(scale=list(calibration.vector.scale), bias=list(calibration.vector.bias))
+    taken = None if calibration is None else calibration.vector_taken
+    return None if taken is None else VectorScaling(scale=list(taken.scale), bias=list(taken.bias))
