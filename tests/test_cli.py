@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 
 from polylogit.data.sources import open_source
+from polylogit.recipe import shipped_recipes
 
 
 def test_train_tells_what_it_found_and_what_comes_next(polylogit):
@@ -29,6 +30,17 @@ def test_train_as_json_prints_one_object_and_nothing_else(polylogit):
         3,
         101,
     )
+
+
+def test_resume_without_a_checkpoint_says_that_the_fit_starts_anew(polylogit):
+    done = polylogit("train", "zoo", "--model", "mlp", "--set", "training.epochs=1", "--resume")
+    assert done.exit_code == 0
+    assert "there is no runs/zoo-mlp/model.checkpoint.safetensors to go on from" in done.stderr
+
+
+def test_help_names_shipped_recipes_in_one_piece(polylogit):
+    told = polylogit("train", "--help").stdout
+    assert all(f" {name}" in told for name in shipped_recipes())
 
 
 def test_evaluate_as_json_gives_the_figures_of_train(polylogit):

@@ -59,7 +59,7 @@ def test_only_the_rows_of_the_chosen_classes_are_trained_on_and_judged(table, sp
     assert done.test.accuracy > 0.7
     again = evaluate(done.model_path, str(table))
     assert again.test == done.test
-    assert "30 rows of classes that the recipe leaves out are left out here too." in again.notes
+    assert "30 of 90 rows are of classes that the recipe leaves out, and are left out here too." in again.notes
 
 
 def test_the_table_without_the_other_rows_gives_the_same_model(table, tmp_path):
@@ -111,7 +111,7 @@ def test_pictures_of_chosen_classes(folder, tmp_path):
     assert done.test.accuracy == 1.0
     again = evaluate(done.model_path, str(folder))
     assert again.test == done.test
-    assert any("10 rows of classes that the recipe leaves out" in note for note in again.notes)
+    assert any("10 of 30 rows are of classes that the recipe leaves out" in note for note in again.notes)
 
 
 @pytest.mark.parametrize(("data", "classes"), [("table", ["fish", "birt"]), ("folder", ["light", "drak"])])

@@ -6,6 +6,7 @@ interrupted. It computes nothing, and imports torch only once a command is sure 
 
 import json
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,7 +76,12 @@ def _options(
     del version  # the callback has done its work
 
 
-@app.command(epilog="Example: polylogit train animals.csv --target type --set training.C=10")
+@app.command(
+    epilog="Example: polylogit train animals.csv --target type --set training.C=10\n\n\b\nShipped recipes:\n"
+    + textwrap.fill(
+        ", ".join(shipped_recipes()), 78, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
+    )
+)
 def train(
     data: Data,
     target: Annotated[str | None, typer.Option(metavar="COLUMN", help="The column that holds the classes.")] = None,
@@ -87,7 +93,7 @@ def train(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help=f"A recipe (.toml), a model file, to repeat its run, or one of: {', '.join(shipped_recipes())}.",
+            help="A recipe (.toml); a model file, to repeat its run; or the name of a shipped recipe, listed below.",
         ),
     ] = None,
     settings: Annotated[
@@ -104,7 +110,7 @@ def train(
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The report. [default: report.html beside the model file]")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of every random draw. [default: 0]")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Of every random draw. [default: 0]")] = None,
     device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where a network is fitted.")] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the network's fit that was cut.")] = False,
     tensorboard: Annotated[
@@ -132,6 +138,8 @@ def train(
         observers = [] if tensorboard is None else [_tensorboard(tensorboard, checked)]
         with _watched(Console(stderr=True), "pictures" if stands_for_pictures(data) else "rows") as live:
             out = out or run.default_model_path(data, checked.model.kind)
+            if resume and not run.checkpoint_path(out).exists():
+                _tell_notes((f"--resume: there is no {run.checkpoint_path(out)} to go on from: the fit starts anew.",))
             result = run.train(
                 data,
                 checked,

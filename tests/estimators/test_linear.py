@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 import torch
 from scipy import sparse
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_digits, load_iris, make_blobs, make_classification
@@ -19,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from polylogit import SoftmaxRegression
-from polylogit.errors import DataError
+from polylogit.errors import DataError, RecipeError
 
 X_IRIS, Y_IRIS = load_iris(return_X_y=True)
 X_IRIS = StandardScaler().fit_transform(X_IRIS)
@@ -120,6 +121,7 @@ def test_sparse_rows_give_the_dense_answer(container):
         lambda X: X.astype(np.float32),
         np.asfortranarray,
         torch.tensor,
+        lambda X: torch.tensor(X, requires_grad=True),
         lambda X: pd.DataFrame(X, columns=list("abcd")),
         lambda X: pl.DataFrame(X, schema=list("abcd")),
     ],
@@ -137,6 +139,13 @@ def test_whole_numbers_are_read_as_they_are(dtype):
     X, y = X[:300], y[:300]
     expected = SoftmaxRegression(C=0.01).fit(X, y)
     np.testing.assert_allclose(SoftmaxRegression(C=0.01).fit(X.astype(dtype), y).coef_, expected.coef_, atol=1e-12)
+
+
+def test_bfloat16_tensors_are_read_as_float32():
+    rows = torch.tensor(X_IRIS, dtype=torch.bfloat16)
+    model, wide = SoftmaxRegression().fit(rows, torch.tensor(Y_IRIS)), SoftmaxRegression().fit(rows.float(), Y_IRIS)
+    np.testing.assert_array_equal(model.coef_, wide.coef_)
+    np.testing.assert_array_equal(model.predict(rows), wide.predict(rows.float()))
 
 
 def test_names_of_columns_are_kept():
@@ -241,6 +250,30 @@ def test_works_in_pipelines_searches_and_calibration():
     calibrated = CalibratedClassifierCV(SoftmaxRegression(), cv=3).fit(X_IRIS, Y_IRIS)
     assert calibrated.score(X_IRIS, Y_IRIS) > 0.93
     assert clone(SoftmaxRegression(C=3.0)).C == 3.0
+
+
+def test_weights_reach_the_fit_and_the_score_through_a_search_over_a_pipeline():
+    weights = np.random.default_rng(0).uniform(0, 3, len(Y_IRIS))
+    with config_context(enable_metadata_routing=True):
+        model = SoftmaxRegression(tol=1e-10).set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        pipeline = make_pipeline(StandardScaler().set_fit_request(sample_weight=False), model)
+        search = GridSearchCV(pipeline, {"softmaxregression__C": [0.5]}, cv=3)
+        search.fit(X_IRIS, Y_IRIS, sample_weight=weights)
+    alone = SoftmaxRegression(C=0.5, tol=1e-10).fit(StandardScaler().fit_transform(X_IRIS), Y_IRIS, weights)
+    np.testing.assert_allclose(search.best_estimator_[-1].coef_, alone.coef_, atol=1e-6)
+
+
+def test_a_pipeline_may_hand_it_frames():
+    frame = pd.DataFrame(X_IRIS, columns=list("abcd"))
+    for kind in ("pandas", "polars"):
+        pipeline = make_pipeline(StandardScaler(), SoftmaxRegression()).set_output(transform=kind).fit(frame, Y_IRIS)
+        assert pipeline[-1].feature_names_in_.tolist() == list("abcd")
+        assert pipeline.score(frame, Y_IRIS) > 0.93
+
+
+def test_a_device_that_is_not_there_is_told():
+    with pytest.raises(RecipeError, match=r'device="warp": float64 cannot be computed there .* Take "cpu"'):
+        SoftmaxRegression(device="warp").fit(X_IRIS, Y_IRIS)
 
 
 def test_verbose_tells_objective_and_gap(capsys):

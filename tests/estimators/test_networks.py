@@ -2,6 +2,7 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.model_selection import GridSearchCV
@@ -42,6 +43,14 @@ def test_string_labels_come_back():
     assert set(model.predict(X)) == set(names)
     np.testing.assert_allclose(model.predict_proba(X).sum(1), 1, rtol=1e-5)
     np.testing.assert_allclose(np.exp(model.predict_log_proba(X)), model.predict_proba(X), rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_tensors_are_taken_also_with_a_graph_behind_them(dtype):
+    rows = torch.tensor(X, dtype=dtype, requires_grad=True)
+    of_tensors = SoftmaxClassifier(random_state=0, epochs=1).fit(rows, torch.tensor(Y), torch.ones(len(Y)))
+    of_arrays = SoftmaxClassifier(random_state=0, epochs=1).fit(rows.detach().float().numpy(), Y, np.ones(len(Y)))
+    np.testing.assert_array_equal(of_tensors.predict_proba(rows), of_arrays.predict_proba(rows.detach().float()))
 
 
 def test_the_random_state_decides():

@@ -52,7 +52,7 @@ def test_a_broken_table_is_told(case, polylogit, tmp_path):
     [
         ("zop", 'there is no such file or data name. Did you mean "zoo"?'),
         ("animal.csv", 'there is no such file or data name. Did you mean "animals.csv"?'),
-        ("folder", "no table in this folder"),
+        ("folder", "neither tables nor folders of pictures are in this folder"),
         ("animals.xlsx", "the ending '.xlsx' is not known"),
     ],
 )

@@ -30,7 +30,10 @@ def part_paths(folder: Path) -> list[Path]:
     """
     paths = sorted(path for path in folder.iterdir() if path.is_file() and path.name[0] not in "._" and is_table(path))
     if not paths:
-        raise DataError(f"{folder}: no table in this folder. Expected files that end in {', '.join(ENDINGS)}.")
+        raise DataError(
+            f"{folder}: neither tables nor folders of pictures are in this folder. Expected files that end in "
+            f"{', '.join(ENDINGS)}, or one folder per class with its pictures in it."
+        )
     endings = sorted({table_ending(path) for path in paths})
     if len(endings) > 1:
         raise DataError(f"{folder}: parts of several formats ({', '.join(endings)}). Keep those of one table.")

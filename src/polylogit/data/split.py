@@ -179,7 +179,8 @@ def time_split(moments: pl.Series, test_fraction: float) -> Split:
     newest = (moments > last_trained).to_numpy()
     if not newest.any():
         raise DataError(
-            f"the newest {1 - test_fraction:.0%} of the rows are of one moment, so none can be held out by time. "
+            f"the newest {test_fraction:.0%} of the rows are of one moment, and so is the row before them: none can be "
+            "held out by time. "
             "Give a larger --set data.test_fraction, or split in another way."
         )
     return _split(newest)

@@ -25,7 +25,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from torch import Tensor
 
 from polylogit.errors import DataError
-from polylogit.estimators.tensors import as_features, chosen_device
+from polylogit.estimators.tensors import as_features, chosen_device, readable
 from polylogit.fitting.convex import IterationRecord, LinearFit, fit_softmax_regression
 
 __all__ = ["LabelledRows", "LinearSoftmaxClassifier", "SoftmaxRegression", "advice"]
@@ -44,6 +44,17 @@ class LinearSoftmaxClassifier(LinearClassifierMixin, SparseCoefMixin, BaseEstima
         self.n_iter_ = np.array([fit.iterations], dtype=np.int32)
         self.optimality_gap_ = fit.optimality_gap
         self.objective_ = fit.objective
+
+    def decision_function(self, X: Any) -> NDArray[np.floating[Any]]:  # noqa: ANN401
+        """The logits z_n = W x_n + b; with two classes, that of the second.
+
+        Args:
+            X: Rows, shape (N, D).
+
+        Returns:
+            Logits, shape (N, K), or (N,) for two classes.
+        """
+        return np.asarray(super().decision_function(readable(X)))
 
     def predict_proba(self, X: Any) -> NDArray[np.floating[Any]]:  # noqa: ANN401
         """Probability of each class, p_nk = softmax(W x_n + b)_k.
@@ -223,7 +234,7 @@ class LabelledRows:
         y: Any,  # noqa: ANN401
         sample_weight: Any,  # noqa: ANN401
     ) -> None:
-        X, labels = validate_data(estimator, X, y, accept_sparse=["csr", "csc"], dtype="numeric")
+        X, labels = validate_data(estimator, readable(X), readable(y), accept_sparse=["csr", "csc"], dtype="numeric")
         check_classification_targets(labels)
         self.rows = X
         self.columns = X.shape[1]
@@ -232,12 +243,12 @@ class LabelledRows:
         self.classes, self.targets = np.unique(labels, return_inverse=True)
         if len(self.classes) < 2:
             raise DataError(
-                f"y: expected at least 2 classes, got 1 class: {self.classes[0]!r} in all {len(labels)} rows. "
+                f"y: expected at least 2 classes, got 1 class: {self.classes[0]} in all {len(labels)} rows. "
                 "A classifier needs samples of at least 2 classes in the data."
             )
         self.weights = None
         if sample_weight is not None:
-            self.weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+            self.weights = _check_sample_weight(readable(sample_weight), X, dtype=np.float64, ensure_non_negative=True)
 
     def row_weights(self, class_weight: Any) -> NDArray[np.float64] | None:  # noqa: ANN401 - checked in `fit`
         """Sample weights times class weights; None where all are 1."""

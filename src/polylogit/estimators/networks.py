@@ -20,6 +20,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from polylogit.errors import DataError
+from polylogit.estimators.tensors import readable
 from polylogit.fitting.devices import choose_device
 from polylogit.fitting.forward import network_logits
 from polylogit.fitting.loop import fit_network
@@ -139,7 +140,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         Raises:
             DataError: Fewer than two classes, or weights that sum to 0.
         """
-        X, y = validate_data(self, X, y, dtype=np.float32)
+        X, y = validate_data(self, readable(X), readable(y), dtype=np.float32)
         check_classification_targets(y)
         classes = np.unique(y)
         self._start(classes)
@@ -168,7 +169,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
                 "come, and give N / (K count) of each class as class_weight={label: weight}."
             )
         first = not hasattr(self, "classes_")
-        X, y = validate_data(self, X, y, dtype=np.float32, reset=first)
+        X, y = validate_data(self, readable(X), readable(y), dtype=np.float32, reset=first)
         check_classification_targets(y)
         if first:
             if classes is None:
@@ -201,14 +202,14 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
 
     def _logits(self, X: Any) -> torch.Tensor:  # noqa: ANN401
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float32, reset=False)
+        X = validate_data(self, readable(X), dtype=np.float32, reset=False)
         return network_logits(self.network_, torch.from_numpy(np.array(X)))
 
     def _start(self, classes: NDArray[Any]) -> None:
         """A new network, and the seeds of its epochs."""
         if len(classes) < 2:
             raise DataError(
-                f"y: expected at least 2 classes, got 1 class: {classes[0]!r}. "
+                f"y: expected at least 2 classes, got 1 class: {classes[0]}. "
                 "A classifier needs samples of at least 2 classes in the data."
             )
         self.classes_ = classes
@@ -242,7 +243,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
             raise DataError(f"y: the label {strangers[0]} is none of the classes {self.classes_}.")
         weights = None
         if sample_weight is not None:
-            weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+            weights = _check_sample_weight(readable(sample_weight), X, dtype=np.float64, ensure_non_negative=True)
         if self.class_weight is not None:
             present = np.unique(y)
             of_class = compute_class_weight(self.class_weight, classes=present, y=y)

@@ -13,18 +13,37 @@ from jaxtyping import Num
 from scipy import sparse
 from torch import Tensor
 
+from polylogit.errors import RecipeError
 from polylogit.fitting.convex_design import csr_tensor
 
-__all__ = ["as_features", "chosen_device"]
+__all__ = ["as_features", "chosen_device", "readable"]
 
 _KEPT = {"uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"}
 
 
 def chosen_device(device: str) -> torch.device:
-    """The device that a name asks for; "auto" is a GPU where torch has one with float64, else the CPU."""
-    if device != "auto":
-        return torch.device(device)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The device that a name asks for; "auto" is a GPU where torch has one with float64, else the CPU.
+
+    Raises:
+        RecipeError: There is no such device, or it has no float64.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, dtype=torch.float64, device=device).device
+    except (RuntimeError, TypeError, AssertionError) as fault:  # torch has one for each way in which it is not there
+        reason = str(fault).splitlines()[0].rstrip(".")
+        raise RecipeError(
+            f'device="{device}": float64 cannot be computed there ({reason}). Take "cpu", or leave it to "auto".'
+        ) from fault
+
+
+def readable(values: Any) -> Any:  # noqa: ANN401 - whatever scikit-learn takes
+    """A torch tensor as one that numpy can read: on the CPU, without a graph, bfloat16 widened; all else as it is."""
+    if not isinstance(values, Tensor):
+        return values
+    values = values.detach().cpu()
+    return values.float() if values.dtype is torch.bfloat16 else values
 
 
 def as_features(X: Any, device: torch.device) -> Num[Tensor, "N D"]:  # noqa: ANN401 - scipy has no types

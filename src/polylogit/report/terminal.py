@@ -17,12 +17,12 @@ MOST_CONFUSION_CLASSES = 12
 
 def judgement(test: Evaluation, train: Summary | None = None) -> RenderableType:
     """The whole judgement: the figure that matters first, then the classes, then what was taken for what."""
-    parts: list[RenderableType] = [_summary(test, train), Text(), per_class_table(test), Text()]
     if len(test.class_names) <= MOST_CONFUSION_CLASSES:
-        parts.append(confusion_table(test))
+        mistakes, title = confusion_table(test), "true class, and what it was taken for"
     else:
-        parts.append(_worst_confusions(test))
-    return Group(*parts)
+        mistakes, title = _worst_confusions(test), "most frequent mistakes"
+    # the title stands outside its table, which would break it to its own width
+    return Group(_summary(test, train), Text(), per_class_table(test), Text(), Text(title, style="dim"), mistakes)
 
 
 def figures_in_short(seen: Summary) -> Table:
@@ -77,9 +77,7 @@ def per_class_table(evaluation: Evaluation) -> Table:
 
 def confusion_table(evaluation: Evaluation) -> Table:
     """Rows by true class, columns by predicted class; zeros are left blank, the diagonal is bold."""
-    table = Table(box=None, pad_edge=False, header_style="dim", title="true class, and what it was taken for")
-    table.title_justify = "left"
-    table.title_style = "dim"
+    table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("")
     for name in evaluation.class_names:
         table.add_column(Text(name), justify="right")
@@ -93,8 +91,7 @@ def confusion_table(evaluation: Evaluation) -> Table:
 
 
 def _worst_confusions(evaluation: Evaluation, most: int = 10) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim", title="most frequent mistakes", title_justify="left")
-    table.title_style = "dim"
+    table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("true class", "taken for"):
         table.add_column(name)
     table.add_column("rows", justify="right")

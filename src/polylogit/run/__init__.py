@@ -13,7 +13,7 @@ from polylogit.late_names import late_names
 if TYPE_CHECKING:
     from polylogit.run.judging import Judgement, evaluate
     from polylogit.run.predicting import PREDICTION_ENDINGS, Predictions, predict
-    from polylogit.run.training import TrainingRun, default_model_path, train
+    from polylogit.run.training import TrainingRun, checkpoint_path, default_model_path, train
 
 _HOME = {
     "Judgement": "polylogit.run.judging",
@@ -22,6 +22,7 @@ _HOME = {
     "Predictions": "polylogit.run.predicting",
     "predict": "polylogit.run.predicting",
     "TrainingRun": "polylogit.run.training",
+    "checkpoint_path": "polylogit.run.training",
     "default_model_path": "polylogit.run.training",
     "train": "polylogit.run.training",
 }
@@ -31,6 +32,7 @@ __all__ = [
     "Judgement",
     "Predictions",
     "TrainingRun",
+    "checkpoint_path",
     "default_model_path",
     "evaluate",
     "predict",

@@ -135,7 +135,7 @@ def _judge_pictures(
     recipe = Recipe.from_entries(classifier.recipe)
     source = open_pictures(data, root=data_root, form=form)
     targets = targets_by_name(source, classifier.class_names, leave_out_others=recipe.data.classes is not None)
-    notes = _notes_on_others(targets)
+    notes = _notes_on_others(targets if source.own_split is None else targets[source.own_split.test])
     rows = torch.nonzero(targets >= 0).flatten()
     seen = source.fingerprint == classifier.trained_on.fingerprint
     if source.own_split is not None or seen:
@@ -159,7 +159,11 @@ def _judge_pictures(
 
 def _notes_on_others(targets: Int[Tensor, " N"]) -> list[str]:
     others = int((targets < 0).sum())
-    return [f"{others:,} rows of classes that the recipe leaves out are left out here too."] if others else []
+    if not others:
+        return []
+    return [
+        f"{others:,} of {len(targets):,} rows are of classes that the recipe leaves out, and are left out here too."
+    ]
 
 
 def _refuse_nothing(rows: Int[Tensor, " A"], place: str) -> None:

@@ -25,7 +25,7 @@ from polylogit.reporting import report_data
 from polylogit.table_problem import table_problem
 from polylogit.training import Progress, TrainingPlace, fit_model
 
-__all__ = ["TrainingRun", "default_model_path", "train"]
+__all__ = ["TrainingRun", "checkpoint_path", "default_model_path", "train"]
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,16 @@ def default_model_path(data: str, kind: str) -> Path:
     return Path("runs") / f"{Path(data).stem}-{kind}" / "model.safetensors"
 
 
+def checkpoint_path(model_path: Path) -> Path:
+    """The file that keeps the state of a network's fit until it ends.
+
+    Example:
+        >>> checkpoint_path(Path("runs/zoo-mlp/model.safetensors")).as_posix()
+        'runs/zoo-mlp/model.checkpoint.safetensors'
+    """
+    return model_path.with_name(f"{model_path.stem}.checkpoint.safetensors")
+
+
 def train(
     data: str,
     recipe: AnyRecipe,
@@ -148,7 +158,7 @@ def train(
         problem = picture_problem(data, recipe, data_root)
     else:
         recipe, problem = table_problem(data, recipe)
-    checkpoint = model_path.with_name(f"{model_path.stem}.checkpoint.safetensors")
+    checkpoint = checkpoint_path(model_path)
     history_path = model_path.with_name("history.jsonl")
     place = TrainingPlace(
         device=device, checkpoint=checkpoint, resume=resume, history=history_path, observers=tuple(observers)
