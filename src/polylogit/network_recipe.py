@@ -126,7 +126,7 @@ class NetworkTraining(Section):
         "rows, or a fifth if that is fewer.",
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        default="auto", description="auto: bfloat16 for pictures where the hardware has it."
+        default="auto", description="auto: bfloat16 for pictures where the hardware has it and the network gains."
     )
 
 

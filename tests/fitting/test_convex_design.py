@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from polylogit.errors import DataError
-from polylogit.fitting.convex_design import DenseDesign, SparseDesign, csr_tensor, matrix_product_nt
+from polylogit.fitting.convex_design import DenseDesign, SparseDesign, csr_tensor
 
 ROWS = 20_000  # more than one block of rows
 
@@ -142,17 +142,3 @@ def test_a_csr_tensor_shares_its_parts():
     matrix = csr_tensor(starts, columns, values, (2, 3))
     assert torch.equal(matrix.to_dense(), torch.tensor([[0.0, 0.0, 5.0], [6.0, 7.0, 0.0]]))
     assert matrix.values().data_ptr() == values.data_ptr()
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("shapes", [((3, 5), (7, 5)), ((1, 1), (1, 1)), ((0, 5), (7, 5)), ((3, 0), (7, 0))])
-def test_the_product_is_left_by_right_transposed(made_rows, dtype, shapes):
-    left, right = (made_rows(*shape, seed=seed) for seed, shape in enumerate(shapes))
-    product = matrix_product_nt(left.to(dtype), right.to(dtype))
-    assert product.dtype == dtype
-    torch.testing.assert_close(product.double(), left @ right.T, rtol=0, atol=1e-5 if dtype == torch.float32 else 1e-13)
-
-
-def test_the_product_takes_views_that_are_not_contiguous(made_rows):
-    left, right = made_rows(6, 40).float()[:, ::2], made_rows(20, 5).float().T
-    torch.testing.assert_close(matrix_product_nt(left, right), left @ right.T, rtol=1e-5, atol=1e-5)

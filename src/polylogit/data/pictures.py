@@ -193,7 +193,7 @@ class PictureEncoder:
     def prepare(self, pixels: UInt8[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
         """A batch as the network takes it, in float32 and on the batch's device."""
         device = pixels.device
-        return (pixels.float() - self._mean.to(device)).mul_(self._factor.to(device))
+        return pixels.float().sub_(self._mean.to(device)).mul_(self._factor.to(device))
 
     def as_json(self) -> dict[str, Any]:
         """The state that is not a tensor, as plain data for a model file."""

@@ -19,24 +19,12 @@ from jaxtyping import Float, Int, Num
 from torch import Tensor
 
 from polylogit.errors import DataError
+from polylogit.matrix_product import matrix_product_nt
 
-__all__ = ["DenseDesign", "Design", "SparseDesign", "csr_tensor", "matrix_product_nt", "refuse_nonfinite"]
+__all__ = ["DenseDesign", "Design", "SparseDesign", "csr_tensor", "refuse_nonfinite"]
 
 _ROWS_A_BLOCK = 16384
 _ROWS_LOOKED_AT = 2048
-
-
-def matrix_product_nt(left: Float[Tensor, "A M"], right: Float[Tensor, "B M"]) -> Float[Tensor, "A B"]:
-    """The product left @ right.T; in float32 on a CPU through oneDNN, which is faster than BLAS.
-
-    `torch.matmul` sends float32 to BLAS, which takes 2 to 3 times as long on matrices with few rows. The operator that
-    torch's own compiler emits for a linear layer goes to oneDNN; where a build of torch lacks it, BLAS serves.
-    """
-    onednn = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None  # type: ignore[no-untyped-call]
-    if onednn is None or left.dtype != torch.float32 or left.device.type != "cpu" or 0 in (*left.shape, *right.shape):
-        return left @ right.T
-    product: Tensor = onednn(left, right, None, "none", [], "")
-    return product
 
 
 @contextmanager

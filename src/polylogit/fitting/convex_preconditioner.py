@@ -20,8 +20,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polylogit.fitting.convex_design import matrix_product_nt
 from polylogit.fitting.convex_problem import Problem
+from polylogit.matrix_product import matrix_product_nt
 
 __all__ = ["CurvaturePreconditioner"]
 

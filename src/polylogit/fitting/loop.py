@@ -16,7 +16,7 @@ It does not own networks, where data come from, or what is printed.
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from jaxtyping import Float, Int, Num
@@ -139,9 +139,11 @@ class _Fit:
         self.network, self.rows, self.classes, self.options = network, rows, classes, options
         self.validation, self.device, self.checkpoint = validation, device, checkpoint
         self.observers = observers
+        self.parameters = list(network.parameters())
         self.count = len(rows.targets)
         self.batches = batch_bounds(self.count, options.batch_size)
-        self.bfloat16 = uses_bfloat16(options.precision, device, pictures=rows.inputs.ndim == 4)
+        self.bfloat16 = uses_bfloat16(options.precision, device, network, pictures=rows.inputs.ndim == 4)
+        self.arithmetic = torch.autocast(device.type, torch.bfloat16) if self.bfloat16 else nullcontext()
         self.optimizer = build_optimizer(
             network,
             options.optimizer,
@@ -235,7 +237,7 @@ class _Fit:
     def _step(self, chosen: Tensor | slice, inputs: Tensor) -> tuple[Tensor | float, Tensor | float]:
         """One step; gives the sum of weighted losses and the sum of weights, before the step."""
         rows, options = self.rows, self.options
-        inputs, targets, count = rows.shown(inputs), rows.targets[chosen], len(inputs)
+        inputs, targets, count = rows.shown(inputs), rows.targets_of(chosen), len(inputs)
         weights = None if rows.sample_weight is None else rows.sample_weight[chosen]
         weight: Tensor | float = float(count)
         if rows.class_weight is not None or weights is not None:
@@ -245,7 +247,7 @@ class _Fit:
         size = math.ceil(count / options.accumulation)
         for first in range(0, count, size):
             part = slice(first, first + size)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+            with self.arithmetic:
                 logits = self.network(inputs[part])
             loss = cross_entropy_with_logits(
                 logits.float(),
@@ -259,9 +261,10 @@ class _Fit:
             torch.autograd.backward(loss / weight if isinstance(weight, float) else weighted_mean(loss, weight))
             total = total + loss.detach()
         if options.gradient_clip is not None:
-            nn.utils.clip_grad_norm_(self.network.parameters(), options.gradient_clip)
+            nn.utils.clip_grad_norm_(self.parameters, options.gradient_clip)
         self.optimizer.step()
-        self.optimizer.zero_grad()
+        for parameter in self.parameters:
+            parameter.grad = None
         if self.averaged is not None:
             self.averaged.update(self.network)
         return total, weight

@@ -13,6 +13,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.optim.adamw import adamw
 
+from polylogit.matrix_product import matrix_product_nt
+
 __all__ = ["Muon", "orthogonalised"]
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -46,13 +48,13 @@ def orthogonalised(matrix: Float[Tensor, "A B"]) -> Float[Tensor, "A B"]:
     tall = matrix.shape[0] > matrix.shape[1]
     turned = matrix.T if tall else matrix
     turned = turned / (turned.norm() + _EPSILON)
-    gram = turned @ turned.T
+    gram = matrix_product_nt(turned, turned)
     factor = polynomial = _polynomial(gram)
     for _ in range(_ITERATIONS - 1):
         gram = polynomial @ gram @ polynomial
         polynomial = _polynomial(gram)
         factor = polynomial @ factor
-    result: Tensor = factor @ turned
+    result = matrix_product_nt(factor, turned.T)
     return result.T if tall else result
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from polylogit.fitting.adam import Adam
 from polylogit.fitting.muon import Muon
 
 __all__ = ["OptimizerName", "ScheduleName", "build_optimizer", "learning_rate_factor"]
@@ -58,9 +59,12 @@ def build_optimizer(
         for parameters, decay in ((decayed, weight_decay), (spared, 0.0))
         if parameters  # each group costs a call a step: small networks feel it
     ]
-    fused = all(parameter.device.type in ("cpu", "cuda", "mps") for parameter in trained)
+    devices = {parameter.device.type for parameter in trained}
+    fused = devices <= {"cpu", "cuda", "mps"}
     if name == "sgd":
         return torch.optim.SGD(groups, lr=learning_rate, momentum=momentum, nesterov=momentum > 0, fused=fused)
+    if devices == {"cpu"} and all(parameter.dtype == torch.float32 for parameter in trained):
+        return Adam(groups, lr=learning_rate, betas=(momentum, 0.999), decoupled=name == "adamw")
     kind = torch.optim.AdamW if name == "adamw" else torch.optim.Adam
     return kind(groups, lr=learning_rate, betas=(momentum, 0.999), fused=fused)
 

@@ -59,6 +59,10 @@ class TrainingRows:
             # Copying whole rows is many times faster than indexing, which looks at every value's place.
             yield self.inputs[rows] if isinstance(rows, slice) else torch.index_select(self.inputs, 0, rows)
 
+    def targets_of(self, chosen: Int[Tensor, " M"] | slice) -> Int[Tensor, " M"]:
+        """The targets of a choice of rows."""
+        return self.targets[chosen] if isinstance(chosen, slice) else torch.index_select(self.targets, 0, chosen)
+
     def shown(self, inputs: Num[Tensor, "M ..."]) -> Num[Tensor, "M ..."]:
         """What the network sees of a batch: augmented and prepared."""
         return shown(inputs if self.augment is None else self.augment(inputs), self.prepare)

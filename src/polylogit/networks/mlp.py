@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from polylogit.errors import RecipeError, did_you_mean
+from polylogit.networks.dense import DenseLayer, DropoutLayer
 
 __all__ = ["ACTIVATIONS", "MlpNetwork"]
 
@@ -82,12 +83,12 @@ class MlpNetwork(nn.Module):
         layers: list[nn.Module] = []
         before = features
         for width in hidden:
-            layers.append(nn.Linear(before, width, bias=bias))
+            layers.append(DenseLayer(before, width, bias=bias))
             if dropout:
-                layers.append(nn.Dropout(dropout))
+                layers.append(DropoutLayer(dropout))
             layers.append(ACTIVATIONS[activation]())
             before = width
-        layers.append(nn.Linear(before, classes - reference_class, bias=bias))
+        layers.append(DenseLayer(before, classes - reference_class, bias=bias))
         self.layers = nn.Sequential(*layers)
         self.reference_class = reference_class
 

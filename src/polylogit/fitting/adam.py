@@ -1,0 +1,76 @@
+"""Adam and AdamW on a CPU with nothing around torch's fused kernel.
+
+The updates are those of `torch.optim.Adam(fused=True)`, bit by bit. Its step sorts the parameters by device and dtype
+each time, which for the documents' networks takes as long as the kernel or several times that. Owns the CPU's optimiser
+alone; on other devices torch's own serves.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+
+__all__ = ["Adam"]
+
+_EPSILON = 1e-8
+
+
+class Adam(torch.optim.Optimizer):
+    """Adam, or AdamW where the decay stands apart from the gradient, of float32 parameters on a CPU.
+
+    m <- b1 m + (1 - b1) g,  v <- b2 v + (1 - b2) g^2,  w <- w - lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + 1e-8)
+
+    Args:
+        groups: Parameter groups with the keys `params` and `weight_decay`.
+        lr: Learning rate.
+        betas: b1 and b2.
+        decoupled: Weights shrink by lr decay before the step, as AdamW has it; else the gradient is g + decay w.
+
+    Example:
+        >>> weight = torch.nn.Parameter(torch.tensor([1.0, -1.0]))
+        >>> optimizer = Adam([{"params": [weight], "weight_decay": 0.0}], lr=0.5, betas=(0.9, 0.999), decoupled=True)
+        >>> weight.square().sum().backward()
+        >>> optimizer.step()
+        >>> weight.tolist()
+        [0.5000000596046448, -0.5000000596046448]
+
+    Source: Kingma and Ba (2015), Adam, algorithm 1; Loshchilov and Hutter (2019), Decoupled Weight Decay
+    Regularization, algorithm 2.
+    """
+
+    def __init__(
+        self, groups: Iterable[dict[str, Any]], lr: float, betas: tuple[float, float], *, decoupled: bool
+    ) -> None:
+        super().__init__(groups, {"lr": lr, "betas": betas, "weight_decay": 0.0})
+        self._kernel = torch._fused_adamw_ if decoupled else torch._fused_adam_
+
+    @torch.no_grad()
+    def step(self) -> None:  # type: ignore[override]
+        """Take a step along the gradients."""
+        for group in self.param_groups:
+            moved = [parameter for parameter in group["params"] if parameter.grad is not None]
+            if not moved:
+                continue
+            states = [self.state[parameter] for parameter in moved]
+            for state, parameter in zip(states, moved, strict=True):
+                if not state:
+                    state["step"] = torch.zeros(())
+                    state["mean"] = torch.zeros_like(parameter)
+                    state["square"] = torch.zeros_like(parameter)
+            steps = [state["step"] for state in states]
+            torch._foreach_add_(steps, 1)
+            self._kernel(
+                moved,
+                [parameter.grad for parameter in moved],
+                [state["mean"] for state in states],
+                [state["square"] for state in states],
+                [],
+                steps,
+                lr=group["lr"],
+                beta1=group["betas"][0],
+                beta2=group["betas"][1],
+                weight_decay=group["weight_decay"],
+                eps=_EPSILON,
+                amsgrad=False,
+                maximize=False,
+            )
