@@ -6,7 +6,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.class_weight import compute_sample_weight
 
-from polylogit.fitting.convex_certificate import gap_by_mixture, gap_by_newton, relative_gap
+from polylogit.fitting.convex_certificate import gap_by_mixture, gap_by_newton, gap_by_step, relative_gap
 from polylogit.fitting.convex_direction import newton_direction
 
 ROUNDING = 1e-13
@@ -42,12 +42,28 @@ def made(request, made_rows, made_problem, plain_objective, intercept):
     return at
 
 
-def _mixture(problem, weight):
+def _sums_by_class(problem):
     chosen = torch.zeros(problem.classes, problem.design.rows, dtype=torch.float64)
     chosen.scatter_(0, problem.targets[None], problem.omega[None])
-    probabilities = torch.softmax(problem.design.logits(weight, torch.float64), 0)
-    pulled = problem.design.pulled_back(problem.residuals(probabilities))
-    return gap_by_mixture(problem, weight, probabilities, pulled, problem.design.pulled_back(chosen))
+    return problem.design.pulled_back(chosen)
+
+
+def _mixture(problem, weight):
+    logits = problem.design.logits(weight, torch.float64)
+    pulled = problem.pulled_residuals(torch.softmax(logits, 0))
+    return gap_by_mixture(problem, weight, problem.objective(weight, logits), pulled, _sums_by_class(problem))
+
+
+def _step(problem, weight, products=200):
+    """The bound from Newton's step, and the step."""
+    logits = problem.design.logits(weight, torch.float64)
+    probabilities = torch.softmax(logits, 0)
+    gradient = problem.pulled_residuals(probabilities) + problem.penalty * weight
+    options = {"forcing": 0.0, "small_enough": 1e-14, "most_products": products}
+    direction = newton_direction(problem, probabilities, gradient, lambda rows: rows - rows.mean(0), **options)
+    objective = problem.objective(weight, logits)
+    gap = gap_by_step(problem, weight, objective, probabilities, direction, sums_by_class=_sums_by_class(problem))
+    return gap, direction
 
 
 def _newton(problem, weight, products=200):
@@ -57,7 +73,7 @@ def _newton(problem, weight, products=200):
 def _newton_and_direction(problem, weight, products):
     logits = problem.design.logits(weight, torch.float64)
     probabilities = torch.softmax(logits, 0)
-    gradient = problem.design.pulled_back(problem.residuals(probabilities))
+    gradient = problem.pulled_residuals(probabilities)
     direction = newton_direction(
         problem,
         probabilities,
@@ -89,6 +105,69 @@ def test_with_a_penalty_the_minimum_lies_within_the_gap_of_any_point(made, made_
 def test_with_a_penalty_the_gap_closes_at_the_minimum(made, C):
     problem, _, best = made(C)
     assert abs(_mixture(problem, best)) <= 1e-10
+
+
+@pytest.mark.parametrize("C", [0.01, 1.0, 1000.0])
+def test_with_a_penalty_the_minimum_lies_within_the_step_s_gap_of_any_point(made, made_rows, C):
+    problem, plain, best = made(C)
+    minimum = float(plain(best))
+    for seed in range(40):
+        scale = 10.0 ** (seed % 8 - 5)
+        start = best if seed % 2 else torch.zeros_like(best)
+        weight = start + scale * made_rows(*best.shape, seed=seed)
+        weight = weight - weight.mean(0)
+        gap, _ = _step(problem, weight, products=seed)
+        assert math.isfinite(gap)
+        assert float(plain(weight)) - gap - ROUNDING <= minimum
+
+
+@pytest.mark.parametrize("C", [0.01, 1.0, 1000.0])
+def test_what_a_whole_step_proves_of_its_end_is_of_third_order(made, made_rows, C):
+    problem, plain, best = made(C)
+    away = made_rows(*best.shape)
+    away = (away - away.mean(0)) / (problem.design.logits(away, torch.float64).abs().max())
+    left = []
+    for scale in (1e-2, 1e-3):
+        gap, direction = _step(problem, best + scale * away)
+        left.append(gap - float(plain(best + scale * away) - plain(best + scale * away + direction.step)))
+    assert 0 <= left[0] < 1e-5
+    assert -ROUNDING <= left[1] < left[0] / 500 + ROUNDING
+
+
+def test_a_step_that_would_leave_the_distributions_is_cut_to_them(made, made_rows):
+    problem, plain, best = made(1.0)
+    weight = best + 3 * made_rows(*best.shape)
+    weight = weight - weight.mean(0)
+    gap, direction = _step(problem, weight)
+    p = torch.softmax(problem.design.logits(weight, torch.float64), 0)
+    moved = problem.design.logits(direction.step, torch.float64)
+    assert bool((p + p * moved - p * (p * moved).sum(0) < 0).any())
+    assert math.isfinite(gap)
+    assert float(plain(best)) >= float(plain(weight)) - gap
+
+
+def test_the_step_s_gap_is_that_of_newton_s_distributions_with_level_intercepts(made, made_rows):
+    problem, plain, best = made(1.0)
+    away = made_rows(*best.shape)
+    weight = best + 0.01 * (away - away.mean(0))
+    gap, direction = _step(problem, weight, products=2)
+    p = torch.softmax(problem.design.logits(weight, torch.float64), 0)
+    moved = problem.design.logits(direction.step, torch.float64)
+
+    def distributions(c):
+        return p + p * (moved + c[:, None]) - p * (p * (moved + c[:, None])).sum(0)
+
+    c = torch.zeros(3, dtype=torch.float64)
+    if problem.design.intercept:
+        excess = _excess(problem, distributions(c))[:, -1]
+        second = ((p * problem.omega).sum(1).diag() - (p * problem.omega) @ p.T).numpy()
+        c = -torch.tensor(np.linalg.pinv(second) @ excess.numpy())
+    q = distributions(c)
+    assert bool((q > 0).all())
+    slopes = problem.design.columns - problem.design.intercept
+    lower = problem.omega @ torch.special.entr(q).sum(0)
+    lower -= _excess(problem, q)[:, :slopes].square().sum() / (2 * problem.ridge)
+    assert gap == pytest.approx(float(plain(weight) - lower), rel=1e-8)
 
 
 def _excess(problem, distributions):

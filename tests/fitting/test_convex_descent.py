@@ -58,3 +58,15 @@ def test_the_interrupt_key_ends_a_fit_with_the_point_so_far():
     assert word == "stopped"
     assert float(objective) < torch.log(torch.tensor(8.0))
     assert "stopped by an interrupt" in message
+
+
+def test_the_last_step_proves_itself_without_another_gradient(made_problem, descended):
+    problem = made_problem(C=1e5)
+    descent, _ = descended(problem, tolerance=1e-3)
+    fresh = descent.problem.design.logits(descent.weight, torch.float64)
+    gradient = problem.pulled_residuals(torch.softmax(fresh, 0)) + problem.penalty * descent.weight
+    assert descent.verdict() == "the tolerance"
+    # By its gradient alone the point would not be known to be this good.
+    assert float(gradient.square().sum()) / (2 * problem.ridge) > descent.tolerance * descent.objective
+    further, _ = descended(problem, tolerance=1e-12)
+    assert 0 <= descent.objective - further.objective <= descent.gap * further.objective

@@ -1,10 +1,11 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch.autograd.functional import hessian, jacobian
 
-from polylogit.fitting.convex_direction import Direction, newton_direction, settled_intercepts, step_length
+from polylogit.fitting.convex_direction import newton_direction, settled_intercepts, step_length
 
 OPTIONS = {"forcing": 0.0, "small_enough": 0.0, "most_products": 200}
 
@@ -88,6 +89,25 @@ def test_it_stops_at_either_size_of_residual(case):
     assert float(shorter.residual.norm()) > size
 
 
+def test_a_step_that_could_be_the_last_is_solved_to_the_size_of_residual(case):
+    problem, plain, weight = case
+    gradient, loose = _direction(problem, plain, weight, forcing=0.1)
+    size = 1e-3 * float(gradient.norm())
+    options = {"forcing": 0.1, "small_enough": size}
+    _, far = _direction(problem, plain, weight, closing=0.5 * loose.decrease, **options)
+    assert far.products == loose.products
+    _, near = _direction(problem, plain, weight, closing=10 * loose.decrease, **options)
+    slopes = problem.design.columns - problem.design.intercept
+    assert float(near.residual[:, :slopes].norm()) <= size < float(far.residual[:, :slopes].norm())
+
+
+def test_the_promised_decrease_is_that_of_the_second_order_model(case):
+    problem, plain, weight = case
+    gradient, direction = _direction(problem, plain, weight, most_products=3)
+    model = (gradient * direction.step).sum() - 0.5 * ((gradient + direction.residual) * direction.step).sum()
+    assert direction.decrease == pytest.approx(-float(model), rel=1e-9)
+
+
 def test_without_a_gradient_there_is_no_step(case):
     problem, _, weight = case
     probabilities = torch.softmax(problem.design.logits(weight, torch.float64), 0)
@@ -111,7 +131,7 @@ def test_columns_that_repeat_one_another_end_it_without_a_penalty(made_rows, mad
 def test_the_length_takes_nine_tenths_of_the_slope_off(case, scale):
     problem, plain, weight = case
     gradient, direction = _direction(problem, plain, weight, most_products=3)
-    direction = Direction(scale * direction.step, scale * direction.moved, direction.residual, direction.products)
+    direction = replace(direction, step=scale * direction.step, moved=scale * direction.moved)
     logits = problem.design.logits(weight, torch.float64)
     length = step_length(problem, weight, logits, gradient, direction)
 
@@ -126,7 +146,7 @@ def test_the_length_takes_nine_tenths_of_the_slope_off(case, scale):
 def test_a_direction_that_climbs_has_no_length(case):
     problem, plain, weight = case
     gradient, direction = _direction(problem, plain, weight, most_products=3)
-    climbing = Direction(-direction.step, -direction.moved, direction.residual, direction.products)
+    climbing = replace(direction, step=-direction.step, moved=-direction.moved)
     logits = problem.design.logits(weight, torch.float64)
     assert step_length(problem, weight, logits, gradient, climbing) == 0
 

@@ -32,7 +32,7 @@ def test_the_objective_is_torch_s_cross_entropy_and_the_penalty(case):
 def test_the_residuals_pulled_back_are_autograd_s_gradient(case):
     problem, plain, weight = case
     probabilities = torch.softmax(problem.design.logits(weight, torch.float64), 0)
-    gradient = problem.design.pulled_back(problem.residuals(probabilities)) + problem.penalty * weight
+    gradient = problem.pulled_residuals(probabilities) + problem.penalty * weight
     expected = jacobian(plain, weight)
     torch.testing.assert_close(gradient, expected, rtol=1e-11, atol=1e-13)
 
@@ -50,7 +50,7 @@ def test_the_probabilities_survive_their_residuals_and_products(case, made_rows)
     problem, _, weight = case
     probabilities = torch.softmax(problem.design.logits(weight, torch.float64), 0)
     before = probabilities.clone()
-    problem.residuals(probabilities)
+    problem.pulled_residuals(probabilities)
     problem.hessian_product(probabilities, made_rows(*weight.shape, seed=2))
     assert torch.equal(probabilities, before)
 

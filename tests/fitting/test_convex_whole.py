@@ -31,7 +31,7 @@ def test_newtons_step_solves_newtons_equation(made_problem):
     descent.place(torch.randn(3, 7, dtype=torch.float64))
     descent.measure()
     shares = torch.softmax(problem.design.logits(descent.weight, torch.float64), 0)
-    pulled = problem.design.pulled_back(problem.residuals(shares))
+    pulled = problem.pulled_residuals(shares)
     gradient = pulled + problem.penalty * descent.weight
     curved, _ = problem.hessian_product(shares, descent._step)
     torch.testing.assert_close(curved, -(gradient - gradient.mean(0)), atol=1e-12, rtol=1e-9)

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polylogit.fitting.convex_certificate import gap_by_mixture, gap_by_newton, relative_gap
+from polylogit.fitting.convex_certificate import gap_by_mixture, gap_by_newton, gap_by_step, relative_gap
 from polylogit.fitting.convex_direction import Direction, newton_direction, settled_intercepts, step_length
 from polylogit.fitting.convex_preconditioner import CurvaturePreconditioner
 from polylogit.fitting.convex_problem import Problem
@@ -26,6 +26,8 @@ _MOST_FORCING = 0.3
 _LEAST_FORCING = 0.1
 _LEAST_FORCING_NEAR = 0.02
 _STEPS_BETWEEN_FRESH_LOGITS = 8
+_CLOSING = 5
+_CLOSING_NEAR = 50
 
 
 class Descent:
@@ -43,7 +45,7 @@ class Descent:
         self, problem: Problem, *, coarse: torch.dtype, exact: torch.dtype, tolerance: float, seed: int
     ) -> None:
         self.problem, self.coarse, self.exact, self.tolerance = problem, coarse, exact, tolerance
-        self.iteration, self.objective, self.absolute_gap = 0, math.inf, math.inf
+        self.iteration, self.objective, self._lower = 0, math.inf, -math.inf
         self._generator = torch.Generator().manual_seed(seed)
         self._precondition: CurvaturePreconditioner | None = None
         self._near = False
@@ -63,34 +65,39 @@ class Descent:
     @property
     def gap(self) -> float:
         """The certified bound relative to the optimum."""
-        return relative_gap(self.objective, self.absolute_gap)
+        return relative_gap(self.objective, self.objective - self._lower)
 
     def place(self, weight: Float[Tensor, "K D1"], logits: Float[Tensor, "K N"] | None = None) -> None:
-        """Put the point at W, its intercepts settled; its logits, where not at hand, and its objective."""
+        """Put the point at W, its intercepts settled; its logits, where not at hand, and its objective.
+
+        Where the point as it comes is near enough to the optimum, it stays.
+        """
         self.weight = weight
         self._logits = self.problem.design.logits(weight, self.exact) if logits is None else logits
-        if self.problem.design.intercept:
-            # What an excess e adds to the gap is about e times the logits' size.
-            wanted = 1e-3 * self.tolerance * min(1.0, self.objective) / (1 + float(weight.norm()))
-            tolerance = min(1e-6, max(0.1 * torch.finfo(self.exact).eps, wanted))
-            shift = settled_intercepts(self.problem, self._sums_by_class[:, -1], self._logits, tolerance=tolerance)
-            self.weight = torch.cat([weight[:, :-1], weight[:, -1:] + shift[:, None]], 1)
-            self._logits += shift.to(self.exact)[:, None]
-        self.objective = self.problem.objective(self.weight, self._logits)
         self.placed = True
+        if math.isfinite(self._lower) or not self.problem.design.intercept:
+            self.objective = self.problem.objective(self.weight, self._logits)
+            if self.gap <= self.tolerance or not self.problem.design.intercept:
+                return
+        # What an excess e adds to the gap is about e times the logits' size.
+        wanted = 1e-3 * self.tolerance * min(1.0, self.objective) / (1 + float(weight.norm()))
+        tolerance = min(1e-6, max(0.1 * torch.finfo(self.exact).eps, wanted))
+        shift = settled_intercepts(self.problem, self._sums_by_class[:, -1], self._logits, tolerance=tolerance)
+        self.weight = torch.cat([weight[:, :-1], weight[:, -1:] + shift[:, None]], 1)
+        self._logits += shift.to(self.exact)[:, None]
+        self.objective = self.problem.objective(self.weight, self._logits)
 
     def measure(self) -> None:
-        """Gradient and gap at the point.
-
-        F only goes down from point to point, so a bound on an earlier point's distance holds for this one.
-        """
+        """Gradient and gap at the point, unless its gap is known to be small enough."""
         problem = self.problem
+        if self.gap <= self.tolerance:
+            return
         self._probabilities = torch.softmax(self._logits, 0)
-        pulled = problem.design.pulled_back(problem.residuals(self._probabilities)).double()
+        pulled = problem.pulled_residuals(self._probabilities)
         self._gradient = pulled + problem.penalty * self.weight
         if problem.ridge > 0:
-            gap = gap_by_mixture(problem, self.weight, self._probabilities, pulled, self._sums_by_class)
-            self.absolute_gap = min(self.absolute_gap, gap)
+            gap = gap_by_mixture(problem, self.weight, self.objective, pulled, self._sums_by_class)
+            self._lower = max(self._lower, self.objective - gap)
 
     def verdict(self) -> str:
         """Why to stop here, or nothing."""
@@ -114,6 +121,11 @@ class Descent:
         self._decrement = decrement
         self.iteration += 1
         before, objective = self.weight, self.objective
+        if 0 < direction.decrease <= self._closing():
+            gap = gap_by_step(
+                problem, self.weight, self.objective, self._probabilities, direction, sums_by_class=self._sums_by_class
+            )
+            self._lower = max(self._lower, self.objective - gap)
         logits = None
         if self.coarse == self.exact and self.iteration % _STEPS_BETWEEN_FRESH_LOGITS:
             logits = self._logits.add_(direction.moved, alpha=length)
@@ -145,12 +157,22 @@ class Descent:
             forcing=self._forcing(decrement),
             small_enough=self._small_enough(),
             most_products=_MOST_PRODUCTS,
+            closing=self._closing(),
         )
         self._products = direction.products
         if problem.ridge == 0:
             gap = gap_by_newton(problem, self.weight, self.objective, probabilities, direction)
-            self.absolute_gap = min(self.absolute_gap, gap)
+            self._lower = max(self._lower, self.objective - gap)
         return direction, decrement
+
+    def _closing(self) -> float:
+        """A promised decrease so small that the step could be the last: solved well, it proves what it reaches.
+
+        With products in another precision than the gradient's, what a step proves is less sure than the tolerance.
+        """
+        if self.problem.ridge == 0 or self.coarse != self.exact:
+            return 0.0
+        return (_CLOSING_NEAR if self._near else _CLOSING) * self.tolerance * self.objective
 
     def _rounding(self, precision: torch.dtype) -> float:
         """A change of F below which a precision's rounding may rule."""

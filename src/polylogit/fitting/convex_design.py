@@ -11,7 +11,7 @@ This module knows rows and products. It knows no classes, losses or penalties.
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -23,7 +23,8 @@ from polylogit.matrix_product import matrix_product_nt
 
 __all__ = ["DenseDesign", "Design", "SparseDesign", "csr_tensor", "refuse_nonfinite"]
 
-_ROWS_A_BLOCK = 16384
+_ROWS_A_BLOCK = 4096
+_NUMBERS_A_BLOCK = 1 << 22
 _ROWS_LOOKED_AT = 2048
 
 
@@ -74,9 +75,11 @@ class DenseDesign:
         self._coarse = features
         if features.dtype == torch.float64 and working == torch.float32:
             self._coarse = features.to(torch.float32)
-        ones = torch.full((1, self.rows), 1 / self.rows, dtype=working, device=self.device)
         self._centre = torch.zeros(features.shape[1], dtype=torch.float64, device=self.device)
-        mean = self._products(ones)[0].double()
+        mean = self._centre.clone()
+        for _, some in self._blocks(working):
+            ones = some.new_full((1, len(some)), 1 / self.rows)
+            mean += matrix_product_nt(ones, some.T)[0]
         if not bool(torch.isfinite(mean).all()):
             refuse_nonfinite(features)
         if intercept:
@@ -95,40 +98,70 @@ class DenseDesign:
         return bool(within.all()) and bool((largest < 1e12).all())
 
     def _blocks(self, precision: torch.dtype) -> Iterator[tuple[slice, Tensor]]:
-        """The matrix in a precision: whole where it is stored so, converted block by block elsewhere."""
-        for stored in (self._features, self._coarse):
-            if stored.dtype == precision:
-                yield slice(0, self.rows), stored
-                return
-        for start in range(0, self.rows, _ROWS_A_BLOCK):
-            block = slice(start, min(start + _ROWS_A_BLOCK, self.rows))
-            yield block, self._features[block].to(precision)
+        """The matrix in a precision, by blocks of rows that a cache can hold from one product to the next.
 
-    def _products(self, rows: Float[Tensor, "K N"]) -> Float[Tensor, "K D"]:
-        total = rows.new_zeros(len(rows), self._features.shape[1])
-        for block, features in self._blocks(rows.dtype):
-            total += matrix_product_nt(rows[:, block], features.T)
-        return total
+        Many short rows a block, for a product of few numbers is mostly its call.
+        """
+        stored = self._coarse if self._coarse.dtype == precision else self._features
+        rows = max(_ROWS_A_BLOCK, _NUMBERS_A_BLOCK // self.columns)
+        for start in range(0, self.rows, rows):
+            block = slice(start, min(start + rows, self.rows))
+            yield block, stored[block].to(precision)
 
     def logits(self, weight: Float[Tensor, "K D1"], precision: torch.dtype) -> Float[Tensor, "K N"]:
         """Z = W (X - mu)' + b."""
+        logits = torch.empty(len(weight), self.rows, dtype=precision, device=self.device)
+        narrow, shift = self._narrowed(weight, precision)
+        for block, features in self._blocks(precision):
+            torch.add(matrix_product_nt(features, narrow).T, shift, out=logits[:, block])
+        return logits
+
+    def _narrowed(self, weight: Float[Tensor, "K D1"], precision: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Slopes, and the intercepts less what centring takes off."""
         slopes = weight[:, : self.columns - self.intercept]
-        narrow = slopes.to(precision).contiguous()
-        parts = [matrix_product_nt(narrow, features) for _, features in self._blocks(precision)]
-        logits = parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+        shift = weight.new_zeros(len(weight))
         if self.intercept:
             shift = weight[:, -1].double() - slopes.double() @ self._centre
-            logits = logits.add_(shift.to(precision)[:, None])
-        return logits
+        return slopes.to(precision).contiguous(), shift.to(precision)[:, None]
 
     def pulled_back(self, rows: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
         """R (X - mu), and R 1."""
-        products = self._products(rows)
-        if not self.intercept:
-            return products
-        sums = rows.sum(1, dtype=torch.float64)
-        centred = products.double() - sums[:, None] * self._centre
-        return torch.cat([centred, sums[:, None]], 1).to(rows.dtype)
+        return self.pulled_back_by_blocks(lambda block: rows[:, block], len(rows), rows.dtype).to(rows.dtype)
+
+    def pulled_back_by_blocks(
+        self, rows_of: Callable[[slice], Float[Tensor, "K B"]], classes: int, precision: torch.dtype
+    ) -> Float[Tensor, "K D1"]:
+        """R (X - mu), and R 1, in float64, for an R that is made block by block in a precision."""
+        return self._summed(((rows_of(block), features) for block, features in self._blocks(precision)), classes)
+
+    def _summed(self, blocks: Iterator[tuple[Tensor, Tensor]], classes: int) -> Float[Tensor, "K D1"]:
+        """R (X - mu), and R 1, from pairs of blocks of R and X; the sum over blocks is float64."""
+        products = torch.zeros(classes, self.columns, dtype=torch.float64, device=self.device)
+        slopes = products[:, : self.columns - self.intercept]
+        for rows, features in blocks:
+            slopes += matrix_product_nt(rows, features.T)
+            if self.intercept:
+                products[:, -1] += rows.sum(1)
+        if self.intercept:
+            slopes -= products[:, -1:] * self._centre
+        return products
+
+    def there_and_back(
+        self,
+        weight: Float[Tensor, "K D1"],
+        precision: torch.dtype,
+        change: Callable[[slice, Float[Tensor, "K B"]], Float[Tensor, "K B"]],
+    ) -> tuple[Float[Tensor, "K D1"], Float[Tensor, "K N"]]:
+        """R (X - mu) and R 1 for R = change(Z), and Z = W (X - mu)' + b, reading each block of rows once from afar."""
+        logits = torch.empty(len(weight), self.rows, dtype=precision, device=self.device)
+        narrow, shift = self._narrowed(weight, precision)
+
+        def changed() -> Iterator[tuple[Tensor, Tensor]]:
+            for block, features in self._blocks(precision):
+                some = torch.add(matrix_product_nt(features, narrow).T, shift, out=logits[:, block])
+                yield change(block, some), features
+
+        return self._summed(changed(), len(weight)), logits
 
     def squares_pulled_back(self, rows: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
         """R (X - mu)^2, and R 1."""
@@ -196,6 +229,22 @@ class SparseDesign:
         """R X, and R 1."""
         return self._pulled_back(self._transposed, rows)
 
+    def pulled_back_by_blocks(
+        self, rows_of: Callable[[slice], Float[Tensor, "K B"]], classes: int, precision: torch.dtype
+    ) -> Float[Tensor, "K D1"]:
+        """R X, and R 1, in float64: here all rows are one block."""
+        return self.pulled_back(rows_of(slice(0, self.rows)).to(precision)).double()
+
+    def there_and_back(
+        self,
+        weight: Float[Tensor, "K D1"],
+        precision: torch.dtype,
+        change: Callable[[slice, Float[Tensor, "K B"]], Float[Tensor, "K B"]],
+    ) -> tuple[Float[Tensor, "K D1"], Float[Tensor, "K N"]]:
+        """R X and R 1 for R = change(Z), and Z = W X' + b."""
+        logits = self.logits(weight, precision)
+        return self.pulled_back(change(slice(0, self.rows), logits)).double(), logits
+
     def squares_pulled_back(self, rows: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
         """R (X o X), and R 1."""
         stored = self._transposed
@@ -208,7 +257,7 @@ class SparseDesign:
         products = (transposed @ rows.T.to(transposed.dtype).contiguous()).T.to(rows.dtype)
         if not self.intercept:
             return products.contiguous()
-        return torch.cat([products, rows.sum(1, dtype=torch.float64).to(rows.dtype)[:, None]], 1)
+        return torch.cat([products, rows.sum(1, keepdim=True)], 1)
 
     def gathered(self, index: Int[Tensor, " M"], precision: torch.dtype) -> Float[Tensor, "M D1"]:
         """Some rows as a dense matrix, with the intercept's ones."""

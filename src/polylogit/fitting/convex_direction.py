@@ -30,12 +30,14 @@ class Direction:
         moved: V X', the change of the logits.
         residual: -gradient - H V.
         products: Hessian products that it took.
+        decrease: What F falls by along the whole step where F is its second-order model.
     """
 
     step: Float[Tensor, "K D1"]
     moved: Float[Tensor, "K N"]
     residual: Float[Tensor, "K D1"]
     products: int
+    decrease: float
 
 
 def newton_direction(
@@ -47,11 +49,13 @@ def newton_direction(
     forcing: float,
     small_enough: float,
     most_products: int,
+    closing: float = 0.0,
 ) -> Direction:
     """Conjugate gradients on H V = -gradient.
 
     Stops when the residual has shrunk by `forcing` in the norm of the preconditioner, or when its plain norm is below
-    `small_enough`: what is left of it is the next gradient, but for the change of the Hessian. A search along which
+    `small_enough`: what is left of it is the next gradient, but for the change of the Hessian. Where the step promises
+    so little that it could be the last, only the latter will do. A search along which
     the Hessian has next to nothing beside its preconditioner is rounding (duplicate columns without a penalty) and ends
     it too.
 
@@ -63,6 +67,7 @@ def newton_direction(
         forcing: Relative size of the residual at which to stop.
         small_enough: Absolute size at which to stop.
         most_products: Most Hessian products.
+        closing: A promised decrease of F up to which `forcing` does not count.
 
     Returns:
         The direction; its step is zero where the gradient is.
@@ -72,9 +77,13 @@ def newton_direction(
     residual = -(gradient - gradient.mean(0))
     search = precondition(residual)
     squared = float((residual * search).sum())
-    first, size, products = squared, squared, 0
-    while products < most_products and squared > forcing**2 * first:
-        if products and float(residual.norm()) <= small_enough:
+    first, size, products, decrease = squared, squared, 0, 0.0
+    # Intercepts without a penalty can be set right in the end: see `convex_certificate`.
+    certified = problem.design.columns - (problem.design.intercept and problem.ridge > 0)
+    while products < most_products and squared > 0:
+        if squared <= forcing**2 * first and decrease > closing:
+            break
+        if products and float(residual[:, :certified].norm()) <= small_enough:
             break
         curved, search_moved = problem.hessian_product(probabilities, search)
         products += 1
@@ -82,6 +91,7 @@ def newton_direction(
         if not curvature > _LEAST_CURVATURE * size:
             break
         length = squared / curvature
+        decrease += 0.5 * length * squared
         step += length * search
         moved.add_(search_moved, alpha=length)
         residual = residual - length * curved
@@ -89,7 +99,7 @@ def newton_direction(
         previous, squared = squared, float((residual * preconditioned).sum())
         search = preconditioned + (squared / previous) * search
         size = squared + (squared / previous) ** 2 * size
-    return Direction(step, moved, residual, products)
+    return Direction(step, moved, residual, products, decrease)
 
 
 def step_length(
@@ -181,9 +191,9 @@ def settled_intercepts(
         products = products.to(shares.device)
         for block in problem.blocks():
             probabilities = torch.softmax(logits[:, block] + shift.to(logits.dtype)[:, None], 0)
-            omega = problem.omega[block]
-            mean += probabilities.double() @ omega
-            products += matrix_product_nt(probabilities * omega.to(probabilities.dtype), probabilities)
+            weighted = probabilities * problem.omega[block].to(probabilities.dtype)
+            mean += weighted.sum(1)
+            products += matrix_product_nt(weighted, probabilities)
         mean.clamp_min_(1e-300)
         excess = float((mean / shares - 1).abs().max())
         if excess <= tolerance:

@@ -64,19 +64,31 @@ class Problem:
             total += self.omega[block] @ losses.double()
         return float(total)
 
-    def residuals(self, probabilities: Float[Tensor, "K N"]) -> Float[Tensor, "K N"]:
-        """omega_n (p_n - y_n)."""
-        shares = self.omega.to(probabilities.dtype)
-        residuals = probabilities.clone()
-        residuals.scatter_add_(0, self.targets[None], residuals.new_full((1, len(self.targets)), -1))
-        return residuals.mul_(shares)
+    def pulled_residuals(self, probabilities: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
+        """sum_n omega_n (p_n - y_n) x_n': the gradient without its penalty."""
+
+        def residuals(block: slice) -> Tensor:
+            targets = self.targets[None, block]
+            some = probabilities[:, block].clone()
+            some.scatter_add_(0, targets, some.new_full(targets.shape, -1))
+            return some.mul_(self.omega[block].to(some.dtype))
+
+        return self.design.pulled_back_by_blocks(residuals, self.classes, probabilities.dtype)
+
+    def curved(
+        self, probabilities: Float[Tensor, "K N"], block: slice, moved: Float[Tensor, "K B"]
+    ) -> Float[Tensor, "K B"]:
+        """omega_n (diag(p_n) - p_n p_n') v_n for each row n of a block and its v_n."""
+        some = probabilities[:, block]
+        curved = some * moved
+        curved.addcmul_(some, curved.sum(0), value=-1)
+        return curved.mul_(self.omega[block].to(curved.dtype))
 
     def hessian_product(
         self, probabilities: Float[Tensor, "K N"], direction: Float[Tensor, "K D1"]
     ) -> tuple[Float[Tensor, "K D1"], Float[Tensor, "K N"]]:
         """H V, and V X' that it passes through."""
-        moved = self.design.logits(direction, probabilities.dtype)
-        curved = moved - (probabilities * moved).sum(0)
-        curved *= probabilities
-        curved *= self.omega.to(probabilities.dtype)
-        return self.design.pulled_back(curved).double() + self.penalty * direction, moved
+        pulled, moved = self.design.there_and_back(
+            direction, probabilities.dtype, lambda block, some: self.curved(probabilities, block, some)
+        )
+        return pulled + self.penalty * direction, moved
