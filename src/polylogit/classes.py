@@ -120,12 +120,15 @@ def one_hot(targets: Int[Tensor, " N"], classes: int) -> Float[Tensor, "N K"]:
     return torch.nn.functional.one_hot(targets.long(), classes).float()
 
 
-def balanced_class_weight(targets: Int[Tensor, " N"], classes: int) -> Float[Tensor, " K"]:
+def balanced_class_weight(
+    targets: Int[Tensor, " N"], classes: int, sample_weight: Float[Tensor, " N"] | None = None
+) -> Float[Tensor, " K"]:
     """Class weights under which every class counts alike: N / (K * rows of the class).
 
     Args:
         targets: Class indices in [0, K).
         classes: K, the number of classes.
+        sample_weight: Weight of each row, by which it is counted; 1 when left out.
 
     Returns:
         Float32 weights; a class without rows has weight 0.
@@ -136,6 +139,5 @@ def balanced_class_weight(targets: Int[Tensor, " N"], classes: int) -> Float[Ten
 
     Source: King and Zeng (2001), Logistic Regression in Rare Events Data, section 3.
     """
-    counts = torch.bincount(targets.long(), minlength=classes).double()
-    weights = torch.where(counts > 0, targets.numel() / (classes * counts.clamp_min(1)), torch.zeros_like(counts))
-    return weights.float()
+    counts = torch.bincount(targets.long(), weights=sample_weight, minlength=classes).double()
+    return torch.where(counts > 0, counts.sum() / (classes * counts), torch.zeros_like(counts)).float()

@@ -100,6 +100,9 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="SECTION.OPTION=VALUE", help="Set one option of the recipe; may be repeated."),
     ] = None,
+    weight: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The column that says how much each row counts.")
+    ] = None,
     test: Annotated[
         str | None,
         typer.Option(metavar="DATA", help="A second table: train on all rows of the first, judge on this one's."),
@@ -123,7 +126,12 @@ def train(
     console = _console(as_json)
     with _faults_told():
         entries = read_recipe(recipe, settings or ())
-        for section, option, value in (("data", "target", target), ("data", "test", test), ("model", "kind", model)):
+        for section, option, value in (
+            ("data", "target", target),
+            ("data", "weight", weight),
+            ("data", "test", test),
+            ("model", "kind", model),
+        ):
             if value is not None:
                 entries.setdefault(section, {})[option] = value
         if seed is not None:
@@ -162,9 +170,10 @@ def train(
         from polylogit.report.words import calibration_in_short
 
         trained_on = result.classifier.trained_on
+        weighted = "" if checked.data.weight is None else f', weighed by "{checked.data.weight}"'
         console.print(
             f"{data}: {trained_on.rows_train} rows trained on, {trained_on.rows_test} held out, "
-            f"{len(result.classifier.class_names)} classes\n{checked.model.kind}: {result.fit_message}\n",
+            f"{len(result.classifier.class_names)} classes{weighted}\n{checked.model.kind}: {result.fit_message}\n",
             highlight=False,
         )
         if result.cross_validation is not None:

@@ -18,8 +18,10 @@ from polylogit.data.columns import read_columns
 from polylogit.data.encoder import TableEncoder
 from polylogit.data.split import Split
 from polylogit.errors import RecipeError
-from polylogit.evaluation import Summary, fit_calibration, summarise_logits
+from polylogit.evaluation import Summary, fit_calibration
 from polylogit.evaluation.metrics import accuracy_interval
+from polylogit.evaluation.rows import JudgedRows
+from polylogit.evaluation.summary import summarise
 from polylogit.fitting.forward import network_logits
 from polylogit.fitting.held_out import held_out_logits
 from polylogit.problem import Problem
@@ -48,7 +50,8 @@ class CrossValidation:
         folds: Parts that the rows are dealt into; each is held out once, while the others are trained on.
         repeats: How often they are dealt anew.
         rows: Rows held out in each repeat: all but those that are the only ones of their class.
-        summary: The figures, each the mean of the repeats. The interval of the accuracy is Wilson's for so many rows.
+        summary: The figures, each the mean of the repeats. The interval of the accuracy is Wilson's for so many rows,
+            or with weights for as many equal ones as would tell as much.
         lowest_accuracy: Of the repeats.
         highest_accuracy: Of the repeats.
         lowest_log_loss: Of the repeats.
@@ -139,7 +142,7 @@ def cross_validate(problem: Problem, recipe: Recipe | NetworkRecipe) -> CrossVal
 
     In each repeat the rows are dealt into folds class by class, or whole groups at a time. For each fold encoder and
     model are fitted on the others; its logits are calibrated by what the other folds' logits teach.
-    Rows of classes that the recipe leaves out are in none.
+    Rows of weight 0, and of classes that the recipe leaves out, are in none.
 
     Args:
         problem: A table, with the rows of both parts of its split.
@@ -172,7 +175,7 @@ def cross_validate(problem: Problem, recipe: Recipe | NetworkRecipe) -> CrossVal
     else:
         fit_and_score = _network_fold(problem, recipe, encode)
     known = torch.nonzero(problem.targets >= 0).flatten()
-    targets = problem.targets[known]
+    targets, weights = problem.targets[known], problem.weights_of(known)
     summaries = []
     for repeat in range(recipe.cross_validation.repeats):
         found = held_out_logits(
@@ -185,19 +188,26 @@ def cross_validate(problem: Problem, recipe: Recipe | NetworkRecipe) -> CrossVal
         )
         if found is None:
             return None
-        logits = found.logits
+        logits, counted = found.logits, None if weights is None else weights[found.rows]
         method = recipe.calibration.method
         if isinstance(recipe, Recipe) and method != "none":
-            logits = _calibrated(logits, targets[found.rows], found.sizes, method)
-        summaries.append(summarise_logits(logits, targets[found.rows]))
-    return _over_repeats(folds, summaries)
+            logits = _calibrated(logits, targets[found.rows], found.sizes, method, counted)
+        rows = JudgedRows.check(logits, targets[found.rows], counted)
+        summaries.append(summarise(rows))
+    return _over_repeats(folds, summaries, rows.effective_rows)
 
 
 def _linear_fold(problem: Problem, recipe: Recipe, encode: Encode) -> FitAndScore:
     def fit_and_score(fitted: Int[Tensor, " A"], held_out: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
         _, inputs = encode(fitted)
         return linear_logits_held_out(
-            inputs, problem.targets, len(problem.class_names), recipe, fitted=fitted, scored=held_out
+            inputs,
+            problem.targets,
+            len(problem.class_names),
+            recipe,
+            fitted=fitted,
+            scored=held_out,
+            sample_weight=problem.weights,
         )
 
     return fit_and_score
@@ -221,19 +231,21 @@ def _calibrated(
     targets: Int[Tensor, " N"],
     sizes: Sequence[int],
     method: Literal["temperature", "vector"],
+    sample_weight: Float[Tensor, " N"] | None,
 ) -> Float[Tensor, "N K"]:
     """Each fold's logits, calibrated by what the other folds teach."""
     calibrated, start = [], 0
     for size in sizes:
         own = torch.zeros(len(targets), dtype=torch.bool)
         own[start : start + size] = True
-        others = fit_calibration(logits[~own], targets[~own], method=method)
+        weights = None if sample_weight is None else sample_weight[~own]
+        others = fit_calibration(logits[~own], targets[~own], method=method, sample_weight=weights)
         calibrated.append(others.apply(logits[own]))
         start += size
     return torch.cat(calibrated)
 
 
-def _over_repeats(folds: int, summaries: list[Summary]) -> CrossValidation:
+def _over_repeats(folds: int, summaries: list[Summary], effective_rows: float) -> CrossValidation:
     means = {
         name: statistics.fmean(getattr(summary, name) for summary in summaries)
         for name in ("accuracy", "log_loss", "brier_score", "calibration_error")
@@ -243,7 +255,7 @@ def _over_repeats(folds: int, summaries: list[Summary]) -> CrossValidation:
         folds=folds,
         repeats=len(summaries),
         rows=rows,
-        summary=Summary(rows=rows, accuracy_interval=accuracy_interval(means["accuracy"], rows), **means),
+        summary=Summary(rows=rows, accuracy_interval=accuracy_interval(means["accuracy"], effective_rows), **means),
         lowest_accuracy=min(summary.accuracy for summary in summaries),
         highest_accuracy=max(summary.accuracy for summary in summaries),
         lowest_log_loss=min(summary.log_loss for summary in summaries),

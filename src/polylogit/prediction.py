@@ -199,10 +199,11 @@ def notes_on_table(classifier: Classifier, frame: pl.DataFrame, strangers: Stran
 
 def _notes_on_columns(classifier: Classifier, frame: pl.DataFrame) -> tuple[str, ...]:
     """Which columns of a table the classifier passes over, in words."""
-    encoder, target = classifier.preprocessing, classifier.trained_on.target
+    encoder = classifier.preprocessing
     if not isinstance(encoder, TableEncoder):
         return ()
-    others = tuple(name for name in encoder.other_columns(frame) if name != target)
+    known = (classifier.trained_on.target, classifier.recipe.get("data", {}).get("weight"))
+    others = tuple(name for name in encoder.other_columns(frame) if name not in known)
     if not others:
         return ()
     listed = ", ".join(others[:10]) + (", …" if len(others) > 10 else "")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import torch
-from jaxtyping import Int, Num
+from jaxtyping import Float, Int, Num
 from torch import Tensor
 
 from polylogit.classes import chosen_classes
@@ -38,12 +38,13 @@ class Problem:
         fingerprint: Tells whether other data are the same.
         encoder: From raw rows to inputs, fitted on the training rows.
         inputs: Features of a table, or pixels of pictures, which may stay in their files.
-        targets: Class indices; -1 for rows of classes that the recipe leaves out.
+        targets: Class indices; -1 for rows of weight 0 and of classes that the recipe leaves out.
         class_names: The classes in the order of their indices.
         split: Training rows and test rows; rows that are left out stand in neither.
         table: The feature columns before they were encoded; None for pictures.
         audit: What was found in the table; None for pictures.
         groups: The group of each row, where the recipe holds whole groups out.
+        weights: How much each row counts, where the recipe names a column of weights.
         rows_before_test: Rows of the table before those of a second file, whose rows are numbered anew.
     """
 
@@ -58,7 +59,12 @@ class Problem:
     table: pl.DataFrame | None = None
     audit: Audit | None = None
     groups: Int[Tensor, " N"] | None = None
+    weights: Float[Tensor, " N"] | None = None
     rows_before_test: int = 0
+
+    def weights_of(self, rows: Int[Tensor, " A"]) -> Float[Tensor, " A"] | None:
+        """The weights of some rows; None where rows carry none."""
+        return None if self.weights is None else self.weights[rows]
 
 
 def picture_problem(data: str, recipe: AnyRecipe, data_root: Path | None) -> Problem:
@@ -79,6 +85,8 @@ def picture_problem(data: str, recipe: AnyRecipe, data_root: Path | None) -> Pro
     """
     if recipe.data.test is not None:
         raise RecipeError(f"data.test: {data} are pictures; a second file of test rows is for tables. Leave it out.")
+    if recipe.data.weight is not None:
+        raise RecipeError(f"data.weight: {data} are pictures, which carry no weights. Leave it out.")
     source = open_pictures(
         data, root=data_root, side=recipe.data.picture_size, in_memory=recipe.data.pictures_in_memory
     )

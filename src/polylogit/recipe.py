@@ -104,6 +104,10 @@ class DataRecipe(Section):
     encoding: Annotated[str, AfterValidator(_encoding_name)] = Field(
         default="utf-8", description="Of text tables, where they are neither UTF-8 nor UTF-16."
     )
+    weight: str | None = Field(
+        default=None,
+        description="A column that says how much each row counts in the fit and in every figure; 0: not at all.",
+    )
     group: str | None = Field(
         default=None, description="A column whose rows of one value stay together when rows are held out."
     )

@@ -47,6 +47,7 @@ def report_data(
     row_numbers: Int[Tensor, " N"] | None = None,
     history: Sequence[Mapping[str, int | float | None]] = (),
     findings: Sequence[str] | None = None,
+    foremost: str = "",
     notes: Sequence[str] = (),
     facts: Mapping[str, str] | None = None,
 ) -> ReportData:
@@ -67,6 +68,7 @@ def report_data(
         row_numbers: The number of each row in its file, counting from 1.
         history: One record an epoch.
         findings: What the audit found.
+        foremost: A sentence that tells more than these figures.
         notes: What a reader must know to take the figures rightly.
         facts: Other things worth keeping, by name.
 
@@ -103,6 +105,7 @@ def report_data(
         if table is None
         else column_importances(classifier, table, logits, targets, sample_weight=sample_weight),
         findings=findings,
+        foremost=foremost,
         notes=notes,
         recipe=classifier.recipe,
         facts={**(facts or {}), **own_facts},

@@ -6,7 +6,7 @@ out the same rows. It fits nothing but the encoder.
 
 import polars as pl
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from polylogit.classes import class_indices
@@ -22,7 +22,7 @@ from polylogit.errors import DataError, RecipeError, did_you_mean
 from polylogit.problem import Problem
 from polylogit.recipe import AnyRecipe
 
-__all__ = ["check_table", "dialect_of", "known_targets", "split_of_table", "table_problem"]
+__all__ = ["check_table", "dialect_of", "known_targets", "row_weights", "split_of_table", "table_problem"]
 
 
 def dialect_of(recipe: AnyRecipe) -> Dialect:
@@ -49,7 +49,9 @@ def table_problem(data: str, recipe: AnyRecipe) -> tuple[AnyRecipe, Problem]:
     audited = _audited(source, recipe)
     audit = audited.audit.located(source.locate)
     audit.refuse_errors()
-    targets = torch.tensor(audited.targets)
+    targets, weights = torch.tensor(audited.targets), row_weights(source, recipe)
+    if weights is not None:
+        targets = targets.masked_fill(weights == 0, -1)
     split = split_of_table(source, targets, recipe)
     if recipe.data.test is not None:
         _refuse_new_classes(source, str(recipe.data.target), targets, audited.class_names, split)
@@ -75,6 +77,7 @@ def table_problem(data: str, recipe: AnyRecipe) -> tuple[AnyRecipe, Problem]:
         audit=audit,
         rows_before_test=0 if recipe.data.test is None else source.rows_to_train,
         groups=None if recipe.data.group is None else _groups(source, recipe.data.group),
+        weights=weights,
     )
     return recipe, problem
 
@@ -95,6 +98,7 @@ def check_table(data: str, recipe: AnyRecipe) -> Audit:
     source = _opened(data, recipe)
     if recipe.data.target is None and source.target is not None:
         recipe = _with_target(recipe, source)
+    row_weights(source, recipe)
     audited = _audited(source, recipe)
     audit = audited.audit.located(source.locate)
     given = recipe.data.split is not None or recipe.data.test is not None
@@ -138,12 +142,43 @@ def known_targets(
         raise DataError(f'{source.name}, column "{target}", {fault}') from fault
 
 
+def row_weights(source: TableSource, recipe: AnyRecipe) -> Float[Tensor, " N"] | None:
+    """How much each row of a table counts.
+
+    Args:
+        source: The table.
+        recipe: Names the column of the weights, if there is one.
+
+    Returns:
+        Weights of 0 or more, float64; None where the recipe names no column.
+
+    Raises:
+        DataError: There is no such column, a weight is missing, negative or no number, or all are 0; the message names
+            the row.
+    """
+    name = recipe.data.weight
+    if name is None:
+        return None
+    refuse_unknown_columns(source.frame, [name], 'data.weight names the column "{}", which is not there', source.name)
+    weights = _read(source, name, "number")
+    wrong = weights.is_null() | (weights < 0)
+    if wrong.any():
+        row = int(wrong.arg_max() or 0)
+        came = "a missing one" if weights[row] is None else f"{weights[row]:g}"
+        raise DataError(
+            f"{source.place_of(row + 1, name)}: expected a weight of 0 or more, got {came}. Write 0 to leave a row out."
+        )
+    if not (weights > 0).any():
+        raise DataError(f'{source.name}, column "{name}": every weight is 0, so no row is left. Give some a weight.')
+    return torch.tensor(weights.to_numpy())
+
+
 def split_of_table(source: TableSource, targets: Int[Tensor, " N"], recipe: AnyRecipe) -> Split:
     """The rows that a recipe trains on, and those that it holds out.
 
     Args:
         source: The table.
-        targets: Class indices of its rows; -1 for rows that are left out.
+        targets: Class indices of its rows; -1 for rows that are left out, be it for their class or their weight of 0.
         recipe: Names the column to split by, if any, and else the share of rows to draw.
 
     Returns:
@@ -243,12 +278,12 @@ def _with_target(recipe: AnyRecipe, source: TableSource) -> AnyRecipe:
 
 def _audited(source: TableSource, recipe: AnyRecipe) -> AuditedTable:
     wanted = recipe.data
-    no_features = [name for name in (wanted.group, wanted.split) if name is not None and name in source.frame.columns]
+    no_features = [name for name in (wanted.group, wanted.split, wanted.weight) if name in source.frame.columns]
     return audit_table(
         source.frame,
         target=wanted.target,
         classes=wanted.classes,
-        leave_out=[*wanted.drop, *no_features],
+        leave_out=[*wanted.drop, *filter(None, no_features)],
         asked={name: asked_reading(words) for name, words in wanted.columns.items()},
         drop_unusable=wanted.free_text == "drop",
         place=source.name,

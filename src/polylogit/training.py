@@ -80,8 +80,7 @@ class FittedModel:
     Args:
         network: With its weights, on the CPU, in evaluation mode.
         spec: What builds it again.
-        calibration: What it is and what it rests on; None where the recipe wants none, or rows
-            were too few.
+        calibration: What it is and what it rests on; None where the recipe wants none, or rows were too few.
         epochs: Iterations of the solver, or epochs of the loop.
         message: How the fit ended, in words.
         whole: Whether it came to its own end; False after an interrupt or a divergence.
@@ -128,6 +127,7 @@ def _linear_model(problem: Problem, recipe: Recipe, place: TrainingPlace, on_pro
             'network (--model cnn), a smaller data.picture_size, or data.pictures_in_memory = "always".'
         )
     inputs, targets, classes = problem.inputs.index_select(0, rows), problem.targets[rows], len(problem.class_names)
+    weights, groups = problem.weights_of(rows), None if problem.groups is None else problem.groups[rows]
     if isinstance(problem.encoder, PictureEncoder):
         inputs = problem.encoder.prepare(inputs).flatten(1)
     history: list[dict[str, Any]] = []
@@ -149,13 +149,11 @@ def _linear_model(problem: Problem, recipe: Recipe, place: TrainingPlace, on_pro
         if on_progress is not None:
             on_progress(iteration)
 
-    fit = fit_linear(inputs, targets, classes, recipe, record)
+    fit = fit_linear(inputs, targets, classes, recipe, record, sample_weight=weights)
     return FittedModel(
         network=LinearNetwork.with_weights(fit.weight, fit.bias),
         spec=NetworkSpec(kind="linear", options={"features": inputs.shape[1], "classes": classes}),
-        calibration=_cross_fitted_calibration(
-            inputs, targets, classes, recipe, groups=None if problem.groups is None else problem.groups[rows]
-        ),
+        calibration=_cross_fitted_calibration(inputs, targets, classes, recipe, groups=groups, sample_weight=weights),
         epochs=fit.iterations,
         message=f"{fit.iterations} iterations: {fit.message}",
         whole=True,
@@ -169,16 +167,20 @@ def fit_linear(
     classes: int,
     recipe: Recipe,
     on_iteration: Callable[[IterationRecord], None] | None,
+    *,
+    sample_weight: Float[Tensor, " N"] | None = None,
 ) -> LinearFit:
     """Softmax regression as the recipe wants it; see `fit_softmax_regression`."""
     training = recipe.training
-    balanced = training.class_weight == "balanced"
+    if training.class_weight == "balanced":
+        of_class = balanced_class_weight(targets, classes, sample_weight)[targets]
+        sample_weight = of_class if sample_weight is None else of_class * sample_weight
     return fit_softmax_regression(
         inputs,
         targets,
         classes=classes,
         C=training.C,
-        sample_weight=balanced_class_weight(targets, classes)[targets] if balanced else None,
+        sample_weight=sample_weight,
         tolerance=training.tolerance,
         max_iterations=training.epochs,
         on_iteration=on_iteration,
@@ -193,11 +195,13 @@ def linear_logits_held_out(
     *,
     fitted: Int[Tensor, " A"],
     scored: Int[Tensor, " B"],
+    sample_weight: Float[Tensor, " N"] | None = None,
 ) -> Float[Tensor, "B K"]:
     """Logits of some rows from softmax regression on others, fitted as exactly as `HELD_OUT_TOLERANCE` asks."""
     looser = recipe.training.model_copy(update={"tolerance": max(recipe.training.tolerance, HELD_OUT_TOLERANCE)})
     recipe = recipe.model_copy(update={"training": looser})
-    fit = fit_linear(inputs[fitted], targets[fitted], classes, recipe, on_iteration=None)
+    weights = None if sample_weight is None else sample_weight[fitted]
+    fit = fit_linear(inputs[fitted], targets[fitted], classes, recipe, on_iteration=None, sample_weight=weights)
     return (inputs[scored].double() @ fit.weight.T.double() + fit.bias.double()).float()
 
 
@@ -208,6 +212,7 @@ def _cross_fitted_calibration(
     recipe: Recipe,
     *,
     groups: Int[Tensor, " N"] | None,
+    sample_weight: Float[Tensor, " N"] | None,
 ) -> CalibrationFit | None:
     """A calibration from training rows, each scored by a model that was fitted without it."""
     method = recipe.calibration.method
@@ -215,10 +220,15 @@ def _cross_fitted_calibration(
         return None
 
     def fit_and_score(fitted: Int[Tensor, " A"], scored: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
-        return linear_logits_held_out(inputs, targets, classes, recipe, fitted=fitted, scored=scored)
+        return linear_logits_held_out(
+            inputs, targets, classes, recipe, fitted=fitted, scored=scored, sample_weight=sample_weight
+        )
 
     held_out = held_out_logits(targets, fit_and_score, seed=recipe.seed, groups=groups)
-    return None if held_out is None else fit_calibration(held_out.logits, targets[held_out.rows], method=method)
+    if held_out is None:
+        return None
+    weights = None if sample_weight is None else sample_weight[held_out.rows]
+    return fit_calibration(held_out.logits, targets[held_out.rows], method=method, sample_weight=weights)
 
 
 def _network_model(
@@ -233,6 +243,8 @@ def _network_model(
             'to "none".'
         )
     targets, held_out_targets = problem.targets[fitted], problem.targets[held_out]
+    weights, held_out_weights = problem.weights_of(fitted), problem.weights_of(held_out)
+    of_class = balanced_class_weight(targets, classes, weights) if training.class_weight == "balanced" else None
     held_out_inputs = problem.inputs[held_out]
     options, device = loop_options(recipe, rows=len(fitted)), choose_device(place.device)
     spec = NetworkSpec(kind=recipe.model.kind, options=_network_options(problem, recipe))
@@ -246,7 +258,9 @@ def _network_model(
             targets,
             options=options,
             validation=(held_out_inputs, held_out_targets) if len(held_out) else None,
-            class_weight=balanced_class_weight(targets, classes) if training.class_weight == "balanced" else None,
+            validation_weight=held_out_weights,
+            class_weight=of_class,
+            sample_weight=None if weights is None else weights.float(),
             prepare=prepare,
             augment=_augmentation(problem, recipe),
             device=device,
@@ -259,7 +273,7 @@ def _network_model(
     calibration = None
     if method != "none":
         logits = network_logits(network, held_out_inputs, prepare=prepare)
-        calibration = fit_calibration(logits, held_out_targets, method=method)
+        calibration = fit_calibration(logits, held_out_targets, method=method, sample_weight=held_out_weights)
     network.to("cpu")
     return FittedModel(
         network=network,

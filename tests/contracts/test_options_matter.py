@@ -13,9 +13,9 @@ ALL = {
     "training.class_weight": {"training": {"class_weight": "balanced"}},
     "training.epochs": {"training": {"epochs": 1}},
 }
-PROVED_IN_TEST_RUN_TABLES = {
+PROVED_IN_TESTS_OF_TABLES = {
     "data.columns", "data.free_text", "data.separator", "data.encoding", "data.group", "data.time", "data.split",
-    "data.test",
+    "data.test", "data.weight",
 }  # fmt: skip
 OF_TABLES = {
     "data.target": {"data": {"target": "legs"}},
@@ -119,7 +119,7 @@ def test_every_option_is_tried(recipe):
     kind = recipe().model.kind
     # "model.kind" is what tells the recipes apart; the calibration of networks is tried in test_run_pictures,
     # as is where pictures stand, which must change nothing.
-    elsewhere = {"model.kind", "data.pictures_in_memory", *PROVED_IN_TEST_RUN_TABLES} | (
+    elsewhere = {"model.kind", "data.pictures_in_memory", *PROVED_IN_TESTS_OF_TABLES} | (
         {"calibration.method"} if kind != "linear" else set()
     )
     if kind in ("linear", "mlp"):  # the options of pictures are tried with the networks for pictures

@@ -144,6 +144,21 @@ def test_rows_that_carry_weights_are_shown_by_them(reports):
     assert all(left != right for left, right in zip(charts.findall(page), charts.findall(unweighted), strict=True))
 
 
+def test_what_tells_more_than_the_judged_rows_is_told_before_them(reports):
+    report = dataclasses.replace(reports["table"], foremost="Cross-validation says: <84%>.")
+    page = report_html(report)
+    assert Elements(page).text["foremost"] == "Cross-validation says: <84%>."
+    assert page.index("Cross-validation says") < page.index("It is right on")
+    assert 'id="foremost"' not in report_html(reports["table"])
+
+
+def test_two_hundred_classes_do_not_bury_what_follows_them(reports):
+    """Whatever has a line for each of so many classes is folded away."""
+    page = re.sub(r"<details>.*?</details>", "", report_html(reports["many"]), flags=re.DOTALL)
+    assert max(table.count("<tr>") for table in re.findall(r"<table.*?</table>", page, flags=re.DOTALL)) <= 31
+    assert "The strongest columns of each of the 200 classes" in report_html(reports["many"])
+
+
 def test_a_page_is_written_whole(reports, tmp_path):
     path = tmp_path / "deep" / "report.html"
     write_report(reports["bare"], path)

@@ -51,6 +51,7 @@ def fit_network(
     validation: tuple[Tensor | StoredPictures, Tensor] | None = None,
     class_weight: Float[Tensor, " K"] | None = None,
     sample_weight: Float[Tensor, " rows"] | None = None,
+    validation_weight: Float[Tensor, " validation_rows"] | None = None,
     prepare: Callable[[Tensor], Tensor] | None = None,
     augment: Callable[[Tensor], Tensor] | None = None,
     device: torch.device | None = None,
@@ -68,6 +69,7 @@ def fit_network(
         validation: Inputs and targets of rows that are not trained on: judged after every epoch.
         class_weight: Weight of each class in the objective; 1 when left out.
         sample_weight: Weight of each row in the objective; 1 when left out.
+        validation_weight: Weight of each validation row in their loss and accuracy; 1 when left out.
         prepare: From a batch of inputs to what the network takes, as in prediction.
         augment: Changes a batch of inputs at random before it is prepared; only in training.
         device: Where to compute; the CPU when left out.
@@ -111,6 +113,7 @@ def fit_network(
         classes=classes,
         options=options,
         validation=validation,
+        validation_weight=validation_weight,
         device=device,
         checkpoint=checkpoint,
         observers=observers,
@@ -132,12 +135,14 @@ class _Fit:
         classes: int,
         options: TrainingOptions,
         validation: tuple[Tensor | StoredPictures, Tensor] | None,
+        validation_weight: Tensor | None,
         device: torch.device,
         checkpoint: Checkpoint | None,
         observers: Sequence[FitObserver],
     ) -> None:
         self.network, self.rows, self.classes, self.options = network, rows, classes, options
         self.validation, self.device, self.checkpoint = validation, device, checkpoint
+        self.validation_weight = validation_weight
         self.observers = observers
         self.parameters = list(network.parameters())
         self.count = len(rows.targets)
@@ -275,8 +280,12 @@ class _Fit:
         inputs, targets = self.validation
         logits = network_logits(self.state.judged, inputs, prepare=self.rows.prepare)
         targets = targets.cpu()
-        loss = nn.functional.cross_entropy(logits, targets)
-        return float(loss), float((logits.argmax(1) == targets).float().mean())
+        hits = (logits.argmax(1) == targets).float()
+        if self.validation_weight is None:
+            return float(nn.functional.cross_entropy(logits, targets)), float(hits.mean())
+        weights = self.validation_weight.to(logits)
+        share = weights / weights.sum()
+        return float(nn.functional.cross_entropy(logits, targets, reduction="none") @ share), float(hits @ share)
 
     def _note(self, record: EpochRecord) -> None:
         """Take an epoch that went well into the history, and remember its weights."""

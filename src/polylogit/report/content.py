@@ -57,6 +57,7 @@ class ReportData:
         coefficients: Of a linear model.
         importances: Of the columns of a table.
         findings: What the audit of the data found, one sentence each; None where none was made.
+        foremost: A sentence that tells more than the figures of the judged rows and so stands before them.
         notes: What a reader must know to take the figures rightly.
         recipe: All options of the run, nested by section.
         facts: Other things worth keeping, by name: versions, seed, seconds, the device.
@@ -83,6 +84,7 @@ class ReportData:
     coefficients: Coefficients | None = None
     importances: Sequence[ColumnImportance] = ()
     findings: Sequence[str] | None = None
+    foremost: str = ""
     notes: Sequence[str] = ()
     recipe: Mapping[str, object] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)

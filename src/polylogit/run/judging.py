@@ -24,7 +24,7 @@ from polylogit.problem import split_of_pictures, targets_by_name
 from polylogit.recipe import Recipe
 from polylogit.report import write_report
 from polylogit.reporting import report_data
-from polylogit.table_problem import dialect_of, known_targets, split_of_table
+from polylogit.table_problem import dialect_of, known_targets, row_weights, split_of_table
 
 __all__ = ["Judgement", "evaluate"]
 
@@ -69,7 +69,8 @@ def evaluate(model_path: Path, data: str, *, report: Path | None = None, data_ro
     """Judge a saved classifier on rows with known classes.
 
     Where the data are the very file that the model was trained on, only the rows held out then are judged. Rows of
-    classes that the model's recipe leaves out are left out here too.
+    classes that the model's recipe leaves out are left out here too. Rows count by the recipe's column of weights where
+    the data have it, and alike where not.
 
     Args:
         model_path: A model file.
@@ -95,6 +96,13 @@ def evaluate(model_path: Path, data: str, *, report: Path | None = None, data_ro
         source, trained_on.target, classifier.class_names, leave_out_others=recipe.data.classes is not None
     )
     notes = _notes_on_others(targets)
+    weights = None
+    if recipe.data.weight is not None and recipe.data.weight not in source.frame.columns:
+        notes.append(f'there is no column "{recipe.data.weight}" of weights, so every row counts alike.')
+    else:
+        weights = row_weights(source, recipe)
+    if weights is not None:
+        targets = targets.masked_fill(weights == 0, -1)
     rows = torch.nonzero(targets >= 0).flatten()
     if source.fingerprint == trained_on.fingerprint:
         if recipe.data.test is not None:
@@ -109,6 +117,7 @@ def evaluate(model_path: Path, data: str, *, report: Path | None = None, data_ro
             )
     _refuse_nothing(rows, source.name)
     frame, targets = source.frame[rows.numpy()], targets[rows]
+    weights = None if weights is None else weights[rows]
     logits, strangers = classifier.uncalibrated.logits_counting(frame, source.name)
     return _judgement(
         source.name,
@@ -117,6 +126,7 @@ def evaluate(model_path: Path, data: str, *, report: Path | None = None, data_ro
         logits,
         targets,
         rows=frame.select([column.name for column in classifier.preprocessing.columns]),
+        sample_weight=weights,
         row_numbers=rows + 1,
         notes=(*notes_on_table(classifier, frame, strangers), *notes),
         report=report,
@@ -185,11 +195,12 @@ def _judgement(
     row_numbers: Int[Tensor, " N"],
     notes: tuple[str, ...],
     report: Path | None,
+    sample_weight: Float[Tensor, " N"] | None = None,
 ) -> Judgement:
     logits = classifier.calibrate(network_logits)
-    test = evaluate_logits(logits, targets, classifier.class_names)
+    test = evaluate_logits(logits, targets, classifier.class_names, sample_weight=sample_weight)
     if report is not None:
-        uncalibrated = summarise_logits(network_logits, targets)
+        uncalibrated = summarise_logits(network_logits, targets, sample_weight=sample_weight)
         page = report_data(
             classifier,
             test,
@@ -198,6 +209,7 @@ def _judgement(
             data=data,
             model_path=model_path,
             rows=rows,
+            sample_weight=sample_weight,
             logits_before=network_logits,
             uncalibrated=uncalibrated,
             row_numbers=row_numbers,

@@ -194,11 +194,11 @@ def train(
         test_logits_before = network_alone.logits_of_inputs(problem.inputs[split.test])
     test_logits = classifier.calibrate(test_logits_before)
     cross_validation = cross_validate(problem, recipe)
-    test_targets = targets[split.test]
+    test_targets, test_weights = targets[split.test], problem.weights_of(split.test)
     test = uncalibrated = None
     if len(split.test):
-        test = evaluate_logits(test_logits, test_targets, problem.class_names)
-        uncalibrated = summarise_logits(test_logits_before, test_targets)
+        test = evaluate_logits(test_logits, test_targets, problem.class_names, sample_weight=test_weights)
+        uncalibrated = summarise_logits(test_logits_before, test_targets, sample_weight=test_weights)
     seconds = time.perf_counter() - start
     report = None if test is None else report
     if report is not None and test is not None:
@@ -210,11 +210,12 @@ def train(
             data=problem.name,
             model_path=model_path,
             rows=problem.inputs[split.test] if problem.table is None else problem.table[split.test.numpy()],
+            sample_weight=test_weights,
             logits_before=test_logits_before,
             uncalibrated=uncalibrated,
             calibration=fit.calibration,
             row_numbers=split.test + 1 - problem.rows_before_test,
-            notes=() if cross_validation is None else (cross_validation_told(cross_validation, len(split.test)),),
+            foremost="" if cross_validation is None else cross_validation_told(cross_validation, len(split.test)),
             history=fit.history,
             findings=None if problem.audit is None else [str(finding) for finding in problem.audit.findings],
             facts={"fit": fit.message, "seconds": f"{seconds:.1f}"},
@@ -225,7 +226,7 @@ def train(
         recipe=recipe,
         audit=problem.audit,
         classifier=classifier,
-        train=summarise_logits(train_logits, targets[split.train]),
+        train=summarise_logits(train_logits, targets[split.train], sample_weight=problem.weights_of(split.train)),
         test=test,
         test_uncalibrated=uncalibrated,
         cross_validation=cross_validation,
