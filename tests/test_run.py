@@ -106,3 +106,15 @@ def test_columns_in_another_order_with_others_between_give_the_same(zoo_run, tmp
 
 def test_the_default_place_of_a_model():
     assert default_model_path("zoo", "linear").as_posix() == "runs/zoo-linear/model.safetensors"
+
+
+def test_an_interrupted_solver_leaves_a_model_and_says_so(tmp_path):
+    def interrupt(record):
+        if record.iteration == 1:
+            raise KeyboardInterrupt
+
+    cut = train("zoo", Recipe(), out=tmp_path / "model.safetensors", on_progress=interrupt)
+    assert (cut.whole, cut.as_json()["whole"]) == (False, False)
+    assert "stopped by an interrupt" in cut.fit_message
+    assert predict(cut.model_path, "zoo").rows == 101
+    assert train("zoo", Recipe(), out=tmp_path / "model.safetensors").whole

@@ -156,7 +156,7 @@ def _linear_model(problem: Problem, recipe: Recipe, place: TrainingPlace, on_pro
         calibration=_cross_fitted_calibration(inputs, targets, classes, recipe, groups=groups, sample_weight=weights),
         epochs=fit.iterations,
         message=f"{fit.iterations} iterations: {fit.message}",
-        whole=True,
+        whole="interrupt" not in fit.message,
         history=tuple(history),
     )
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from matplotlib import pyplot as plt
 
+from polylogit.errors import DataError
 from polylogit.evaluation import JudgedRows, calibration_error, evaluate_logits
 from polylogit.report import (
     confident_mistakes,
@@ -31,6 +32,34 @@ def test_it_draws_into_the_axes_it_is_given(plot):
     _, ax = plt.subplots()
     assert plot(LOGITS, TARGETS, ax=ax) is ax
     assert plot(LOGITS, TARGETS) is not ax
+
+
+@pytest.mark.parametrize("plot", [plot_reliability, plot_coverage, plot_probabilities])
+def test_arrays_are_drawn_as_tensors_are(plot):
+    weights = torch.linspace(0, 2, 300)
+    of_tensors = plot(LOGITS, TARGETS, sample_weight=weights)
+    of_arrays = plot(LOGITS.numpy(), TARGETS.numpy(), sample_weight=weights.numpy())
+    plotted = [[line.get_xydata().tolist() for line in ax.lines] for ax in (of_tensors, of_arrays)]
+    assert plotted[0] == plotted[1]
+    assert [str(patch) for patch in of_tensors.patches] == [str(patch) for patch in of_arrays.patches]
+
+
+@pytest.mark.parametrize("shape", [(5, 8, 8), (5, 1, 8, 8), (5, 8, 8, 3), (5, 3, 8, 8)])
+def test_pictures_of_every_shape_are_drawn(shape):
+    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    drawn = [ax.images[0].get_array().shape[:2] for ax in plot_pictures(pixels, list("abcde"), columns=3)]
+    assert drawn == [(8, 8)] * 5
+
+
+def test_what_cannot_be_drawn_is_told():
+    with pytest.raises(DataError, match="expected uint8 values"):
+        plot_pictures(np.zeros((2, 8, 8)))
+    with pytest.raises(DataError, match="one for each of 2 pictures, got 1"):
+        plot_pictures(np.zeros((2, 8, 8), dtype=np.uint8), ["a"])
+    with pytest.raises(DataError, match="none of the 0 records has a loss"):
+        plot_learning_curves([])
+    with pytest.raises(DataError, match=r'has "accurcy"\. Known: log loss'):
+        plot_learning_curves([{"epoch": 1, "train_loss": 0.5}], "accurcy")
 
 
 def test_settings_of_matplotlib_stay_as_they_were():

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import UInt8
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from torch import Tensor
 
+from polylogit.data.pictures import pictures_from_array
+from polylogit.errors import DataError
 from polylogit.evaluation import Evaluation
 from polylogit.report.palette import COLOURS, PAPER
 from polylogit.report.pictures import confusion_pixels, picture_bytes
@@ -66,32 +67,38 @@ def plot_confusion(evaluation: Evaluation, *, ax: Axes | None = None) -> Axes:
 
 
 def plot_pictures(
-    pictures: UInt8[Tensor, "N C H W"], titles: Sequence[str] | None = None, *, columns: int = 6
+    pictures: npt.NDArray[np.generic] | Tensor, titles: Sequence[str] | None = None, *, columns: int = 6
 ) -> npt.NDArray[np.object_]:
     """A grid of pictures, each with a title.
 
     Args:
-        pictures: Bytes; one channel is drawn in grey, three in colour.
+        pictures: uint8 of shape (N, H, W), (N, C, H, W) or (N, H, W, C), where C is 1 (grey) or 3 (colour).
         titles: One for each picture, say the true and the predicted class; none where None.
         columns: Pictures in a row of the grid.
 
     Returns:
         The axes, one for each picture.
 
+    Raises:
+        DataError: Another dtype or shape came, or not one title for each picture.
+
     Example:
         >>> import torch
         >>> plot_pictures(torch.zeros(3, 1, 8, 8, dtype=torch.uint8), ["a", "b", "c"]).shape
         (3,)
     """
-    columns = min(columns, len(pictures))
-    rows = -(-len(pictures) // columns)
+    pixels = pictures_from_array(pictures)
+    if titles is not None and len(titles) != len(pixels):
+        raise DataError(f"titles: expected one for each of {len(pixels)} pictures, got {len(titles)}.")
+    columns = min(columns, len(pixels))
+    rows = -(-len(pixels) // columns)
     with figure_style():
         _, grid = plt.subplots(rows, columns, figsize=(1.5 * columns, 1.8 * rows), squeeze=False, layout="constrained")
         for place, ax in enumerate(grid.flat):
             ax.set_axis_off()
-            if place < len(pictures):
-                ax.imshow(picture_bytes(pictures[place]), cmap="gray", vmin=0, vmax=255)
+            if place < len(pixels):
+                ax.imshow(picture_bytes(pixels[place]), cmap="gray", vmin=0, vmax=255)
                 if titles is not None:
                     ax.set_title(titles[place], fontsize=9)
-    axes: npt.NDArray[np.object_] = grid.flat[: len(pictures)]
+    axes: npt.NDArray[np.object_] = grid.flat[: len(pixels)]
     return axes

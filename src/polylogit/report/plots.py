@@ -6,12 +6,16 @@ in `picture_plots.py`.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
+import torch
 from jaxtyping import Float, Int
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from torch import Tensor
 
+from polylogit.errors import DataError, did_you_mean
 from polylogit.evaluation import ColumnImportance, JudgedRows
 from polylogit.report.chart import Bars, Chart, Line, Note, Points
 from polylogit.report.judgement_charts import coverage_chart, probabilities_chart, reliability_chart
@@ -21,16 +25,20 @@ from polylogit.report.training_charts import drawable_curves, importance_chart, 
 
 __all__ = ["plot_coverage", "plot_importance", "plot_learning_curves", "plot_probabilities", "plot_reliability"]
 
+Scores = Float[Tensor, "N K"] | Float[np.ndarray[Any, Any], "N K"]
+Classes = Int[Tensor, " N"] | Int[np.ndarray[Any, Any], " N"]
+Weights = Float[Tensor, " N"] | Float[np.ndarray[Any, Any], " N"]
+
 PIXELS_AN_INCH = 96
 POINTS_A_PIXEL = 0.75
 
 
 def plot_reliability(
-    logits: Float[Tensor, "N K"],
-    targets: Int[Tensor, " N"],
+    logits: Scores,
+    targets: Classes,
     *,
-    before: Float[Tensor, "N K"] | None = None,
-    sample_weight: Float[Tensor, " N"] | None = None,
+    before: Scores | None = None,
+    sample_weight: Weights | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Reliability diagram: the probability claimed against how often the claim came true, in 15 bins of equal width.
@@ -56,16 +64,16 @@ def plot_reliability(
 
     Source: Guo, Pleiss, Sun and Weinberger (2017), figure 1.
     """
-    rows = JudgedRows.check(logits, targets, sample_weight)
-    uncalibrated = None if before is None else JudgedRows.check(before, targets, sample_weight)
+    rows = _rows(logits, targets, sample_weight)
+    uncalibrated = None if before is None else _rows(before, targets, sample_weight)
     return _draw(reliability_chart(rows, uncalibrated), ax)
 
 
 def plot_coverage(
-    logits: Float[Tensor, "N K"],
-    targets: Int[Tensor, " N"],
+    logits: Scores,
+    targets: Classes,
     *,
-    sample_weight: Float[Tensor, " N"] | None = None,
+    sample_weight: Weights | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Coverage curve: how accurate the answers are when only the surest share of the rows is answered.
@@ -84,14 +92,14 @@ def plot_coverage(
         >>> plot_coverage(torch.eye(2), torch.tensor([0, 1])).get_xlabel()
         'share of rows answered, the surest first'
     """
-    return _draw(coverage_chart(JudgedRows.check(logits, targets, sample_weight)), ax)
+    return _draw(coverage_chart(_rows(logits, targets, sample_weight)), ax)
 
 
 def plot_probabilities(
-    logits: Float[Tensor, "N K"],
-    targets: Int[Tensor, " N"],
+    logits: Scores,
+    targets: Classes,
     *,
-    sample_weight: Float[Tensor, " N"] | None = None,
+    sample_weight: Weights | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Histogram of the top probability: right answers above the line, mistakes below, each as a share of all rows.
@@ -110,7 +118,7 @@ def plot_probabilities(
         >>> plot_probabilities(torch.eye(2), torch.tensor([0, 1])).get_xlabel()
         'probability of the answer'
     """
-    return _draw(probabilities_chart(JudgedRows.check(logits, targets, sample_weight)), ax)
+    return _draw(probabilities_chart(_rows(logits, targets, sample_weight)), ax)
 
 
 def plot_learning_curves(
@@ -126,12 +134,21 @@ def plot_learning_curves(
     Returns:
         The axes drawn into.
 
+    Raises:
+        DataError: The history has no such measure, or none at all.
+
     Example:
         >>> ax = plot_learning_curves([{"epoch": 1, "train_loss": 0.9}, {"epoch": 2, "train_loss": 0.5}])
         >>> ax.get_ylabel(), len(ax.lines)
         ('train loss', 1)
     """
-    return _draw(learning_chart(history, measure or next(iter(drawable_curves(history)))), ax)
+    measures = drawable_curves(history)
+    if not measures or measure not in (None, *measures):
+        wanted = "a loss, an accuracy or an objective" if measure is None else f'"{measure}"'
+        raise DataError(
+            f"history: none of the {len(history)} records has {wanted}.{did_you_mean(measure or '', measures)}"
+        )
+    return _draw(learning_chart(history, measure or next(iter(measures))), ax)
 
 
 def plot_importance(importances: Sequence[ColumnImportance], *, ax: Axes | None = None) -> Axes:
@@ -149,6 +166,12 @@ def plot_importance(importances: Sequence[ColumnImportance], *, ax: Axes | None 
         'rise of the log loss when shuffled, in nats'
     """
     return _draw(importance_chart(importances), ax)
+
+
+def _rows(logits: Scores, targets: Classes, sample_weight: Weights | None) -> JudgedRows:
+    """Checked rows, from tensors or arrays."""
+    weights = None if sample_weight is None else torch.as_tensor(sample_weight)
+    return JudgedRows.check(torch.as_tensor(logits), torch.as_tensor(targets), weights)
 
 
 def _draw(chart: Chart, ax: Axes | None) -> Axes:
