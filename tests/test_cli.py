@@ -41,6 +41,7 @@ def test_resume_without_a_checkpoint_says_that_the_fit_starts_anew(polylogit):
 def test_help_names_shipped_recipes_in_one_piece(polylogit):
     told = polylogit("train", "--help").stdout
     assert all(f" {name}" in told for name in shipped_recipes())
+    assert told.index("taken for the data of that name: mnist, fashion-mnist") < told.index("the lessons': eight-rows")
 
 
 def test_evaluate_as_json_gives_the_figures_of_train(polylogit):

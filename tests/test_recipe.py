@@ -4,7 +4,7 @@ import pytest
 from pydantic import BaseModel
 
 from polylogit.errors import ModelFileError, RecipeError
-from polylogit.recipe import Recipe, read_recipe, shipped_recipes, starting_entries
+from polylogit.recipe import Recipe, read_recipe, shipped_recipes, shipped_recipes_by_use, starting_entries
 
 
 def test_all_faults_are_told_at_once():
@@ -119,3 +119,8 @@ def test_the_options_of_another_kind_are_refused():
         Recipe.from_entries({"model": {"kind": "mlp"}, "training": {"C": 1.0}})
     with pytest.raises(RecipeError, match=r"model\.hidden: there is no such option"):
         Recipe.from_entries({"model": {"kind": "cnn", "hidden": [3]}})
+
+
+def test_each_shipped_recipe_has_one_use():
+    named = [name for names in shipped_recipes_by_use().values() for name in names]
+    assert sorted(named) == list(shipped_recipes())

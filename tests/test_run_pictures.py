@@ -229,14 +229,16 @@ def test_a_run_that_was_killed_goes_on_with_resume(tmp_path):
     assert told == list(range(1, len(told) + 1))
     assert len(told) >= 1
     process = subprocess.Popen(
-        [*words, out, "--resume"], env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+        [*words, out, "--resume"], env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE
     )
     while len(told_epochs(tmp_path)) <= len(told) and process.poll() is None:
         time.sleep(0.005)
     process.send_signal(signal.SIGINT)
-    noted = process.communicate()[1].decode()
+    summary, noted = (stream.decode() for stream in process.communicate())
     assert process.returncode == 0
     assert re.search(r"Interrupted in epoch \d+ of 1200; .* --resume goes on .* The model works as it is", noted)
+    assert "Interrupted" not in summary
+    assert re.search(r"mlp: \d+ whole epochs; see the note", summary)
     assert Classifier.load(out).predict("zoo")
     subprocess.run([*words, out, "--resume"], env=environment, check=True, stdout=subprocess.DEVNULL)
     assert told_epochs(tmp_path) == list(range(1, 1201))

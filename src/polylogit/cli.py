@@ -18,7 +18,7 @@ from rich.text import Text
 
 from polylogit.data.picture_names import stands_for_pictures
 from polylogit.errors import PolylogitError, RecipeError
-from polylogit.recipe import AnyRecipe, Recipe, read_recipe, shipped_recipes, starting_entries
+from polylogit.recipe import AnyRecipe, Recipe, read_recipe, shipped_recipes_by_use, starting_entries
 
 if TYPE_CHECKING:
     from polylogit.fitting.observer import FitObserver
@@ -78,8 +78,11 @@ def _options(
 
 @app.command(
     epilog="Example: polylogit train animals.csv --target type --set training.C=10\n\n\b\nShipped recipes:\n"
-    + textwrap.fill(
-        ", ".join(shipped_recipes()), 78, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
+    + "\n".join(
+        textwrap.fill(
+            f"{use}: {', '.join(names)}", 78, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
+        )
+        for use, names in shipped_recipes_by_use().items()
     )
 )
 def train(
@@ -171,9 +174,12 @@ def train(
 
         trained_on = result.classifier.trained_on
         weighted = "" if checked.data.weight is None else f', weighed by "{checked.data.weight}"'
+        how_it_went = result.fit_message if result.whole else f"{result.epochs} whole epochs; see the note."
         console.print(
             f"{data}: {trained_on.rows_train} rows trained on, {trained_on.rows_test} held out, "
-            f"{len(result.classifier.class_names)} classes{weighted}\n{checked.model.kind}: {result.fit_message}\n",
+            f"{len(result.classifier.class_names)} classes{weighted}
+{checked.model.kind}: {how_it_went}
+",
             highlight=False,
         )
         if result.cross_validation is not None:

@@ -8,6 +8,7 @@ not act on any of them, and stays free of torch.
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -40,6 +41,7 @@ __all__ = [
     "TrainingRecipe",
     "read_recipe",
     "shipped_recipes",
+    "shipped_recipes_by_use",
     "starting_entries",
 ]
 
@@ -283,6 +285,23 @@ def _class_of(entries: Mapping[str, Any]) -> type[AnyRecipe]:
 def shipped_recipes() -> tuple[str, ...]:
     """The names of the recipes that come with the package."""
     return tuple(sorted(file.stem for file in _SHIPPED.glob("*.toml")))
+
+
+def shipped_recipes_by_use() -> dict[str, tuple[str, ...]]:
+    """The names of the recipes that come with the package, by what they are for.
+
+    Returns:
+        Names by their use in words, the usual ones first.
+
+    Example:
+        >>> shipped_recipes_by_use()["taken for the data of that name"]
+        ('mnist', 'fashion-mnist')
+    """
+    usual = {
+        "taken for the data of that name": ("mnist", "fashion-mnist"),
+        "clothes sooner, or better": ("fashion-fast", "fashion-best"),
+    }
+    return {**usual, "the lessons'": tuple(name for name in shipped_recipes() if name not in chain(*usual.values()))}
 
 
 def starting_entries(data: str, entries: Mapping[str, Any], *, pictures: bool) -> dict[str, Any]:
