@@ -238,7 +238,7 @@ def test_a_run_that_was_killed_goes_on_with_resume(tmp_path):
     assert process.returncode == 0
     assert re.search(r"Interrupted in epoch \d+ of 1200; .* --resume goes on .* The model works as it is", noted)
     assert "Interrupted" not in summary
-    assert re.search(r"mlp: \d+ whole epochs; see the note", summary)
+    assert re.search(r"mlp: \d+ epochs, not the whole fit", summary)
     assert Classifier.load(out).predict("zoo")
     subprocess.run([*words, out, "--resume"], env=environment, check=True, stdout=subprocess.DEVNULL)
     assert told_epochs(tmp_path) == list(range(1, 1201))

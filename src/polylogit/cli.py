@@ -174,12 +174,10 @@ def train(
 
         trained_on = result.classifier.trained_on
         weighted = "" if checked.data.weight is None else f', weighed by "{checked.data.weight}"'
-        how_it_went = result.fit_message if result.whole else f"{result.epochs} whole epochs; see the note."
+        how_it_went = result.fit_message if result.whole else f"{result.epochs} epochs, not the whole fit."
         console.print(
             f"{data}: {trained_on.rows_train} rows trained on, {trained_on.rows_test} held out, "
-            f"{len(result.classifier.class_names)} classes{weighted}
-{checked.model.kind}: {how_it_went}
-",
+            f"{len(result.classifier.class_names)} classes{weighted}\n{checked.model.kind}: {how_it_went}\n",
             highlight=False,
         )
         if result.cross_validation is not None:
