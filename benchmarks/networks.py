@@ -38,7 +38,7 @@ from polylogit.fitting.loop import fit_network
 from polylogit.networks import build_network
 from polylogit.recipe import Recipe, read_recipe
 from polylogit.run import train
-from polylogit.training import loop_options
+from polylogit.training import loop_options, usual_validation_share
 
 TARGET = 0.9154
 EPOCHS_OF_THE_DOCUMENTS = 30
@@ -90,7 +90,7 @@ def target(source: PictureSource, seeds: int, *, quick: bool) -> None:
     share = DOCUMENTS_BATCH * (2 if quick else 24)
     documents = documents_loop("cnn", pixels[:share], targets[:share])
     documents()
-    validation = (recipe.training.validation_fraction or 2000 / len(fitted)) if not quick else 0.9
+    validation = (recipe.training.validation_fraction or usual_validation_share(len(fitted))) if not quick else 0.9
     kept = stratified_split(targets[fitted], validation, seed=0)  # as `polylogit train` keeps some for calibration
     fitted = fitted[kept.train]
     rows = []
@@ -145,8 +145,20 @@ def recipes(names: list[str], *, quick: bool) -> None:
         entries = read_recipe(Path(name), ["training.epochs=1", "training.batch_size=4096"] if quick else [])
         with tempfile.TemporaryDirectory() as folder:
             run = train(RECIPES[name], Recipe.from_entries(entries), out=Path(folder) / "model.safetensors")
-        figures = {"accuracy": run.test.accuracy, "log_loss": run.test.log_loss, "seconds": round(run.seconds, 1)}
-        rows.append({"data": RECIPES[name], "recipe": name, "seed": run.recipe.seed, "epochs": run.epochs, **figures})
+        rows.append(
+            {
+                "data": RECIPES[name],
+                "recipe": name,
+                "seed": run.recipe.seed,
+                "epochs": run.epochs,
+                "accuracy": run.test.accuracy,
+                "log_loss_uncalibrated": round(run.test_uncalibrated.log_loss, 4),
+                "log_loss": round(run.test.log_loss, 4),
+                "calibration_error_uncalibrated": round(run.test_uncalibrated.calibration_error, 4),
+                "calibration_error": round(run.test.calibration_error, 4),
+                "seconds": round(run.seconds, 1),
+            }
+        )
         print(rows[-1], flush=True)
     single = f"-{names[0]}" if len(names) == 1 else ""
     write_result(

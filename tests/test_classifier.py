@@ -6,6 +6,7 @@ import torch
 
 from polylogit import Classifier
 from polylogit.data.sources import open_source
+from polylogit.evaluation import Curve
 from polylogit.model_header import VectorScaling, read_header
 
 ZOO = open_source("zoo").frame
@@ -68,9 +69,23 @@ def test_floor_and_vector_scaling_survive_the_file_and_follow_the_temperature(zo
     torch.testing.assert_close(loaded.uncalibrated.predict_logits(ZOO), plain.predict_logits(ZOO))
 
 
+def test_a_curve_survives_the_file_and_comes_before_the_temperature(zoo_run, tmp_path):
+    from dataclasses import replace
+
+    plain = zoo_run.classifier.uncalibrated
+    replace(plain, temperature=0.5, curve=Curve(slope=0.4, curvature=0.3)).save(tmp_path / "m.safetensors")
+    loaded = Classifier.load(tmp_path / "m.safetensors")
+    assert loaded.calibrated
+    scores = plain.predict_logits(ZOO).log_softmax(1)
+    torch.testing.assert_close(loaded.predict_probabilities(ZOO), ((0.4 * scores - 0.3 * scores**2) / 0.5).softmax(1))
+    assert loaded.predict(ZOO) == plain.predict(ZOO)
+    torch.testing.assert_close(loaded.uncalibrated.predict_logits(ZOO), plain.predict_logits(ZOO))
+
+
 def test_a_file_without_them_is_as_before(zoo_run, tmp_path):
     zoo_run.classifier.uncalibrated.save(tmp_path / "m.safetensors")
-    assert not {"floor", "vector_scaling"} & set(read_header(tmp_path / "m.safetensors").model_dump(exclude_none=True))
+    entries = read_header(tmp_path / "m.safetensors").model_dump(exclude_none=True)
+    assert not {"curve", "floor", "vector_scaling"} & set(entries)
     assert not Classifier.load(tmp_path / "m.safetensors").calibrated
 
 

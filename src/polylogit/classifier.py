@@ -6,7 +6,7 @@ and never code. How a classifier comes to be is the business of `run`; what it i
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -30,10 +30,12 @@ from polylogit.data.stored_pictures import StoredPictures, blocks_of_rows
 from polylogit.data.strangers import Strangers
 from polylogit.errors import DataError, ModelFileError
 from polylogit.evaluation.calibration import calibrated_logits
+from polylogit.evaluation.curve import Curve
 from polylogit.fitting.forward import shown
 from polylogit.model_header import (
     FORMAT_VERSION,
     PREPROCESSING,
+    CurveEntry,
     ModelHeader,
     NetworkSpec,
     TrainedOn,
@@ -65,7 +67,7 @@ _ENCODERS: Mapping[str, type[TableEncoder | PictureEncoder]] = {
 class Classifier:
     """A trained softmax classifier.
 
-    probabilities[n] = (1 - floor) softmax(scale * logits[n] / temperature + bias) + floor / K,
+    probabilities[n] = (1 - floor) softmax(scale * curve(logits[n]) / temperature + bias) + floor / K,
     logits = network(preprocessing.encode(data))
 
     Args:
@@ -74,8 +76,10 @@ class Classifier:
         network_spec: Kind and options that build the network again.
         class_names: The classes in the order of the logits.
         temperature: Positive; above 1 the probabilities are drawn towards 1/K. Leaves the predicted class as it is.
+        curve: What the log-probabilities go through before the temperature; None: nothing. Leaves the predicted class
+            as it is.
         floor: The share of the probability that is spread over all classes. Leaves the predicted class as it is.
-        vector_scaling: A scale and a bias for each class, applied after the temperature; may change the predicted
+        vector_scaling: A scale and a bias for each class, applied after these; may change the predicted
             class. None: ones and zeros.
         trained_on: Where the training rows came from.
         recipe: The recipe of the training run, as plain data.
@@ -103,6 +107,7 @@ class Classifier:
     class_names: tuple[str, ...]
     trained_on: TrainedOn
     temperature: float = 1.0
+    curve: Curve | None = None
     floor: float = 0.0
     vector_scaling: VectorScaling | None = None
     recipe: Mapping[str, Any] = field(default_factory=dict)
@@ -174,11 +179,12 @@ class Classifier:
         return self.calibrate(torch.cat(parts).float())
 
     def calibrate(self, logits: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
-        """Logits of the network as they are answered: through temperature, vector scaling and floor, in this order."""
+        """Logits of the network as they are answered: through curve, temperature, vector scaling and floor."""
         scaling = self.vector_scaling
         return calibrated_logits(
             logits,
             temperature=self.temperature,
+            curve=self.curve,
             floor=self.floor,
             scale=None if scaling is None else scaling.scale,
             bias=None if scaling is None else scaling.bias,
@@ -187,12 +193,13 @@ class Classifier:
     @property
     def uncalibrated(self) -> "Classifier":
         """The same classifier with the network's own probabilities."""
-        return replace(self, temperature=1.0, floor=0.0, vector_scaling=None)
+        return replace(self, temperature=1.0, curve=None, floor=0.0, vector_scaling=None)
 
     @property
     def calibrated(self) -> bool:
         """Whether its probabilities are other than the network's own."""
-        return self.temperature != 1 or self.floor != 0 or self.vector_scaling is not None
+        beyond = self.curve is not None or self.floor != 0 or self.vector_scaling is not None
+        return self.temperature != 1 or beyond
 
     def _whole_block(self, rows: Num[Tensor, "N ..."]) -> Float[Tensor, "N K"]:
         """Logits of at most `ROWS_AT_ONCE` rows, which go through the network as that many."""
@@ -229,6 +236,7 @@ class Classifier:
             network=self.network_spec,
             preprocessing=PREPROCESSING[self.preprocessing.kind].model_validate(self.preprocessing.as_json()),
             temperature=self.temperature,
+            curve=None if self.curve is None else CurveEntry(**asdict(self.curve)),
             floor=self.floor or None,
             vector_scaling=self.vector_scaling,
             trained_on=self.trained_on,
@@ -285,6 +293,7 @@ class Classifier:
             network_spec=header.network,
             class_names=tuple(header.class_names),
             temperature=header.temperature,
+            curve=None if header.curve is None else Curve(**header.curve.model_dump()),
             floor=header.floor or 0.0,
             vector_scaling=header.vector_scaling,
             trained_on=header.trained_on,

@@ -99,6 +99,13 @@ class TrainedOn(_Closed):
     rows_test: Annotated[int, Field(ge=0)]
 
 
+class CurveEntry(_Closed):
+    """What log-probabilities go through before the temperature: slope * s - curvature * s^2."""
+
+    slope: Annotated[float, Field(gt=0)]
+    curvature: Annotated[float, Field(gt=0)]
+
+
 class VectorScaling(_Closed):
     """What follows the temperature, class by class: logits * scale + bias."""
 
@@ -116,6 +123,7 @@ class ModelHeader(_Closed):
     network: NetworkSpec
     preprocessing: Annotated[TablePreprocessing | PicturePreprocessing, Field(discriminator="kind")]
     temperature: Annotated[float, Field(gt=0)]
+    curve: CurveEntry | None = None
     floor: Annotated[float, Field(gt=0, lt=1)] | None = None
     vector_scaling: VectorScaling | None = None
     trained_on: TrainedOn

@@ -122,8 +122,8 @@ class NetworkTraining(Section):
     )
     validation_fraction: Share | None = Field(
         default=None,
-        description="The share of the training rows kept for validation and calibration; 0: none. Left out: 2,000 "
-        "rows, or a fifth if that is fewer.",
+        description="The share of the training rows kept for validation and calibration; 0: none. Left out: a tenth, "
+        "at least 2,000 rows (but no more than a fifth) and at most 10,000.",
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="auto: bfloat16 for pictures where the hardware has it and the network gains."

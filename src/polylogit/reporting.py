@@ -93,6 +93,7 @@ def report_data(
         uncalibrated=uncalibrated,
         logits_before=logits_before if classifier.calibrated else None,
         temperature=classifier.temperature,
+        curve=classifier.curve,
         floor=classifier.floor,
         vector_scaling=classifier.vector_scaling,
         calibration=calibration,

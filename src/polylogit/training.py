@@ -41,13 +41,25 @@ from polylogit.networks.views import judging_one_view
 from polylogit.problem import Problem
 from polylogit.recipe import MlpRecipe, NetworkRecipe, Recipe
 
-__all__ = ["FittedModel", "Progress", "TrainingPlace", "fit_linear", "fit_model", "loop_options", "new_network"]
+__all__ = [
+    "FittedModel",
+    "Progress",
+    "TrainingPlace",
+    "fit_linear",
+    "fit_model",
+    "loop_options",
+    "new_network",
+    "usual_validation_share",
+]
 
 HELD_OUT_TOLERANCE = 1e-3
 """How exact the fits need to be that only serve the calibration; those of the classifier itself keep the recipe's."""
 
 USUAL_BATCH = 256
-VALIDATION_ROWS = 2000
+VALIDATION_SHARE, VALIDATION_ROWS = 0.1, (2000, 10_000)
+"""A tenth of the training rows, but at least and at most so many; docs/decisions.md tells why."""
+
+MOST_VALIDATION = 0.2
 GROUP_SHARES = (0.3, 0.5)
 """What is tried after the usual share where whole groups are kept, and the groups are too large for it."""
 
@@ -292,12 +304,29 @@ def _fitted_and_held_out(problem: Problem, recipe: NetworkRecipe) -> tuple[Int[T
     share = recipe.training.validation_fraction
     if share == 0:
         return rows, rows[:0]
-    shares = [share] if share is not None else [min(0.2, VALIDATION_ROWS / len(rows)), *GROUP_SHARES]
+    shares = [share] if share is not None else [usual_validation_share(len(rows)), *GROUP_SHARES]
     if problem.groups is None:
         parts = stratified_split(problem.targets[rows], shares[0], recipe.seed)
     else:
         parts = _whole_groups(problem.targets[rows], problem.groups[rows], shares, recipe)
     return rows[parts.train], rows[parts.test]
+
+
+def usual_validation_share(rows: int) -> float:
+    """The share of the training rows that is kept for validation and calibration where a recipe does not say.
+
+    Args:
+        rows: How many training rows there are.
+
+    Returns:
+        A tenth; more where that would be under 2,000 rows, up to a fifth; less where it would be over 10,000.
+
+    Example:
+        >>> [round(usual_validation_share(rows) * rows) for rows in (1_000, 15_000, 60_000, 1_000_000)]
+        [200, 2000, 6000, 10000]
+    """
+    least, most = VALIDATION_ROWS
+    return min(MOST_VALIDATION, min(max(VALIDATION_SHARE * rows, least), most) / rows)
 
 
 def _whole_groups(

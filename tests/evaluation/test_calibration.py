@@ -19,7 +19,7 @@ def test_a_temperature_is_the_start_of_it(draw):
     logits, targets = draw(500, 4)
     fit = fit_calibration(logits, targets, method="temperature")
     assert vars(fit_temperature(logits, targets)).items() <= dataclasses.asdict(fit).items()
-    assert (fit.floor, fit.vector) == (0.0, None)
+    assert (fit.curve, fit.floor, fit.vector) == (None, 0.0, None)
 
 
 def test_vector_scaling_is_taken_where_it_helps_and_told(biased):
@@ -36,6 +36,20 @@ def test_where_scaling_does_not_help_the_rest_is_as_without_it(draw):
     with_vector, without = (fit_calibration(logits, targets, method=method) for method in ("vector", "temperature"))
     assert dataclasses.replace(with_vector, vector=None) == without
     assert "beyond chance" in with_vector.vector.reason
+
+
+def test_smoothed_labels_are_taken_back_by_a_curve():
+    generator = torch.Generator().manual_seed(0)
+    truth = (4 * torch.randn(4000, 10, generator=generator)).softmax(1)
+    targets = torch.multinomial(truth, 1, generator=generator)[:, 0]
+    smoothed = (0.9 * truth + 0.01).log()
+    alone, fit = fit_temperature(smoothed, targets), fit_calibration(smoothed, targets, method="temperature")
+    assert fit.temperature == pytest.approx(alone.temperature, rel=0.02)
+    told = summarise_logits(fit.apply(smoothed), targets)
+    assert told.log_loss == pytest.approx(fit.log_loss_after, abs=1e-5)
+    sharpened = summarise_logits(smoothed / alone.temperature, targets)
+    assert told.log_loss < sharpened.log_loss - 0.01
+    assert told.calibration_error < sharpened.calibration_error
 
 
 def test_sure_mistakes_raise_a_floor_and_not_the_temperature():

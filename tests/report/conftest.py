@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from polylogit.evaluation import ColumnImportance, evaluate_logits, fit_calibration, summarise_logits
-from polylogit.evaluation.floor import with_floor
 from polylogit.report import Coefficients, ReportData
 
 CHROMIUMS_OWN = re.compile(r"https?://[a-z0-9.]*\.(google|googleapis)\.com/")  # it looks for updates of itself
@@ -39,7 +38,7 @@ def draw(rows, classes, sharpness=2.0, seed=0):
 def judged(data, model, names, rows, sample_weight=None, **parts):
     logits, targets = draw(rows, len(names))
     fit = fit_calibration(*draw(400, len(names), seed=1), method="temperature")
-    calibrated = with_floor(logits / fit.temperature, fit.floor)
+    calibrated = fit.apply(logits)
     return ReportData(
         data=data,
         model=model,
@@ -50,6 +49,7 @@ def judged(data, model, names, rows, sample_weight=None, **parts):
         sample_weight=sample_weight,
         logits_before=logits,
         temperature=fit.temperature,
+        curve=fit.curve,
         floor=fit.floor,
         calibration=fit,
         recipe={"seed": 0, "training": {"C": 1.0}},

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from polylogit.evaluation import CalibrationFit, evaluate_logits
+from polylogit.evaluation import CalibrationFit, Curve, evaluate_logits
 from polylogit.report import words
 
 
@@ -54,6 +54,7 @@ def test_the_temperature_is_told_with_what_it_rests_on():
     assert words.calibration_told(stayed) == "The temperature stays at 1: 20 rows were held out; 50 are needed."
     assert "not calibrated" in words.calibration_told(None)
     assert "temperature 1.500" in words.calibration_told(None, 1.5)
+    assert "become 0.25 s - 0.20 s²" in words.calibration_told(None, 0.6, Curve(0.25, 0.2))
 
 
 def test_confusions_come_by_size():

@@ -6,6 +6,7 @@
     reliability.py  how far the probabilities can be believed: bins and calibration errors
     coverage.py     what is had by answering only the sure rows
     temperature.py  how to make them believable: one number, fitted on held-out rows
+    curve.py        and a bend of the log-probabilities
     floor.py        and a least probability for every class
     calibration.py  the choice among these and the next
     vector_scaling.py  a scale and a bias for each class
@@ -19,6 +20,7 @@ figures divides by the temperature first.
 
 from polylogit.evaluation.calibration import CalibrationFit, fit_calibration
 from polylogit.evaluation.coverage import Answered, CoverageCurve, answered_above, coverage_curve
+from polylogit.evaluation.curve import Curve
 from polylogit.evaluation.figures import Averages, Baselines, ClassFigures, Evaluation, evaluate_logits
 from polylogit.evaluation.importance import ColumnImportance, permutation_importance
 from polylogit.evaluation.reliability import ReliabilityBins, calibration_error, reliability_bins
@@ -35,6 +37,7 @@ __all__ = [
     "ClassFigures",
     "ColumnImportance",
     "CoverageCurve",
+    "Curve",
     "Evaluation",
     "JudgedRows",
     "ReliabilityBins",

@@ -1,6 +1,6 @@
 """The calibration that held-out rows give: a temperature, and what goes beyond it where the rows show that it helps.
 
-Owns the choice among a temperature, a floor and vector scaling. Each has its own file.
+Owns the choice among a temperature, a curve, a floor and vector scaling. Each has its own file.
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from typing import Literal
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from polylogit.evaluation.curve import Curve, fit_curve, with_curve
 from polylogit.evaluation.floor import fit_floor, with_floor
 from polylogit.evaluation.metrics import log_loss
 from polylogit.evaluation.rows import JudgedRows
@@ -24,11 +25,13 @@ class CalibrationFit(TemperatureFit):
     """A calibration, and what it rests on: the temperature, and what goes beyond it.
 
     Attributes:
+        curve: What the log-probabilities go through before the temperature; None where rows did not show that it helps.
         floor: The share of the probability that is spread over all classes; 0 where rows did not show that it helps.
         vector: A scale and a bias for each class; None where they were not asked for. Where they were taken there is no
-            floor.
+            curve and no floor.
     """
 
+    curve: Curve | None = None
     floor: float = 0.0
     vector: VectorFit | None = None
 
@@ -43,6 +46,7 @@ class CalibrationFit(TemperatureFit):
         return calibrated_logits(
             logits,
             temperature=self.temperature,
+            curve=self.curve,
             floor=self.floor,
             scale=None if scaled is None else scaled.scale,
             bias=None if scaled is None else scaled.bias,
@@ -53,17 +57,19 @@ def calibrated_logits(
     logits: Float[Tensor, "N K"],
     *,
     temperature: float,
+    curve: Curve | None = None,
     floor: float = 0.0,
     scale: Sequence[float] | None = None,
     bias: Sequence[float] | None = None,
 ) -> Float[Tensor, "N K"]:
-    """Logits through temperature, vector scaling and floor, in this order.
+    """Logits through curve, temperature, vector scaling and floor, in this order.
 
     Args:
         logits: Scores of a network, any float type.
         temperature: They are divided by it.
+        curve: What their log-probabilities go through before that; None changes nothing.
         floor: The share of the probability that is spread over all classes, from 0 to less than 1.
-        scale: A factor for each class, after the temperature; with `bias` or not at all.
+        scale: A factor for each class, after these; with `bias` or not at all.
         bias: Added to each class then.
 
     Returns:
@@ -74,7 +80,7 @@ def calibrated_logits(
         >>> calibrated_logits(torch.tensor([[4.0, 0.0]]), temperature=2.0, scale=[1.0, 1.0], bias=[0.0, 1.0])
         tensor([[2., 1.]])
     """
-    logits = logits / temperature
+    logits = with_curve(logits, curve) / temperature
     if scale is not None and bias is not None:
         logits = logits * logits.new_tensor(scale) + logits.new_tensor(bias)
     return with_floor(logits, floor)
@@ -92,8 +98,8 @@ def fit_calibration(
     Args:
         logits: Scores of rows that the network was not fitted to, any float type.
         targets: Their classes, 0 to K - 1.
-        method: temperature: with a floor where that helps. vector: a scale and a bias for each class besides the
-            temperature where that helps, else as before.
+        method: temperature: with a curve and a floor where they help. vector: a scale and a bias for each class besides
+            the temperature where that helps, else as before.
         sample_weight: Weight of each row, zero or more; None for equal weights.
 
     Returns:
@@ -122,7 +128,9 @@ def fit_calibration(
             return CalibrationFit(**vars(fit) | {"log_loss_after": log_loss(scaled)}, vector=vector)
     if not fit.fitted:
         return CalibrationFit(**vars(fit), vector=vector)
-    mixture = fit_floor(rows, fit.temperature)
-    mixed = JudgedRows(with_floor(rows.logits / mixture.temperature, mixture.floor), rows.targets, rows.weights)
+    curve = fit_curve(rows, fit.temperature).curve
+    curved = JudgedRows(with_curve(rows.logits, curve), rows.targets, rows.weights)
+    mixture = fit_floor(curved, fit.temperature)
+    mixed = JudgedRows(with_floor(curved.logits / mixture.temperature, mixture.floor), rows.targets, rows.weights)
     found = {"temperature": mixture.temperature, "log_loss_after": log_loss(mixed)}
-    return CalibrationFit(**vars(fit) | found, floor=mixture.floor, vector=vector)
+    return CalibrationFit(**vars(fit) | found, curve=curve, floor=mixture.floor, vector=vector)

@@ -1,7 +1,7 @@
 """How to make probabilities believable: one temperature, fitted on rows that the network was not fitted to.
 
-Owns that fit, and the judgement whether the rows suffice for one. What goes beyond a temperature stands in `floor.py`
-and `vector_scaling.py`, the choice among them in `calibration.py`.
+Owns that fit, and the judgement whether the rows suffice for one. What goes beyond a temperature stands in `curve.py`,
+`floor.py` and `vector_scaling.py`, the choice among them in `calibration.py`.
 """
 
 import math

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from polylogit.data.stored_pictures import StoredPictures
-from polylogit.evaluation import CalibrationFit, ColumnImportance, Evaluation, Summary
+from polylogit.evaluation import CalibrationFit, ColumnImportance, Curve, Evaluation, Summary
 from polylogit.model_header import VectorScaling
 
 __all__ = ["Coefficients", "ReportData"]
@@ -47,6 +47,7 @@ class ReportData:
         uncalibrated: The first figures of the same rows without calibration.
         logits_before: Their logits without calibration, where there was one.
         temperature: What the logits were divided by.
+        curve: What the log-probabilities went through before that.
         floor: The share of the probability that is spread over all classes.
         vector_scaling: The scale and bias of each class that followed.
         calibration: What the calibration rests on.
@@ -74,6 +75,7 @@ class ReportData:
     uncalibrated: Summary | None = None
     logits_before: Float[Tensor, "N K"] | None = None
     temperature: float = 1.0
+    curve: Curve | None = None
     floor: float = 0.0
     vector_scaling: VectorScaling | None = None
     calibration: CalibrationFit | None = None

@@ -90,7 +90,7 @@ def _contents(report: ReportData) -> dict[str, Any]:
             "weakness": words.weakness(evaluation),
             "threshold": words.threshold_advice(evaluation, report.noun),
             "calibration": words.calibration_told(
-                report.calibration, report.temperature, report.floor, report.vector_scaling
+                report.calibration, report.temperature, report.curve, report.floor, report.vector_scaling
             ),
         },
         "figures": _figures(report),

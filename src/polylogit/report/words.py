@@ -3,7 +3,7 @@
 Owns the words alone: every number comes from `Evaluation` as it is.
 """
 
-from polylogit.evaluation import CalibrationFit, Evaluation, Summary, VectorFit
+from polylogit.evaluation import CalibrationFit, Curve, Evaluation, Summary, VectorFit
 from polylogit.model_header import VectorScaling
 
 __all__ = [
@@ -102,12 +102,16 @@ def threshold_advice(evaluation: Evaluation, noun: str = "rows") -> str:
 
 
 def calibration_told(
-    fit: CalibrationFit | None, temperature: float = 1.0, floor: float = 0.0, scaling: VectorScaling | None = None
+    fit: CalibrationFit | None,
+    temperature: float = 1.0,
+    curve: Curve | None = None,
+    floor: float = 0.0,
+    scaling: VectorScaling | None = None,
 ) -> str:
     """What the calibration is and what it rests on, as far as that is known."""
-    if fit is None and (temperature != 1 or floor != 0 or scaling is not None):
+    if fit is None and (temperature != 1 or curve is not None or floor != 0 or scaling is not None):
         told = f"The network's logits are divided by the temperature {temperature:.3f} that was fitted in training."
-        return " ".join([told, *_beyond(floor, scaling)])
+        return " ".join([told, *_beyond(curve, floor, scaling)])
     if fit is None:
         return "The probabilities are not calibrated: the recipe asks for none, or no row could be held out."
     if fit.reason is not None:
@@ -118,11 +122,16 @@ def calibration_told(
         f"take {fit.relative_error or 0:.0%}. It was fitted on {fit.rows:,} rows that the model behind it had not "
         "seen, and never on those judged here."
     )
-    return " ".join([told, *_beyond(fit.floor, None), *_on_the_classes(fit.vector)])
+    return " ".join([told, *_beyond(fit.curve, fit.floor, None), *_on_the_classes(fit.vector)])
 
 
-def _beyond(floor: float, scaling: VectorScaling | VectorFit | None) -> list[str]:
+def _beyond(curve: Curve | None, floor: float, scaling: VectorScaling | VectorFit | None) -> list[str]:
     told = []
+    if curve is not None:
+        told.append(
+            f"Before that its log-probabilities s become {curve.slope:.2f} s - {curve.curvature:.2f} s², for it leaves "
+            "too much to improbable classes."
+        )
     if floor:
         told.append(
             f"Then {floor:.2%} of the probability is spread over all classes, for the times when it is sure and wrong."
@@ -144,7 +153,7 @@ def _on_the_classes(vector: VectorFit | None) -> list[str]:
         f"In cross-validation among these rows that lowers the log loss by {vector.gain:.4f} nats, give or take "
         f"{vector.gain_error:.4f}."
     )
-    return [*_beyond(0.0, vector), gained]
+    return [*_beyond(None, 0.0, vector), gained]
 
 
 def calibration_in_short(fit: CalibrationFit | None, test: Summary | None, uncalibrated: Summary | None) -> str:
@@ -153,6 +162,7 @@ def calibration_in_short(fit: CalibrationFit | None, test: Summary | None, uncal
     if fit is None or (fit.reason is not None and not scaled):
         return calibration_told(fit)
     parts = f"{' and a scale and a bias for each class' if scaled else ''}"
+    parts += " and a curve" if fit.curve is not None else ""
     parts += f" and a floor of {fit.floor:.2%}" if fit.floor else ""
     told = f"Temperature {fit.temperature:.3f}{parts}, fitted on {fit.rows:,} rows of the training part"
     if test is None or uncalibrated is None:

@@ -3,7 +3,7 @@
 Owns which rows are judged: of the very data that the model was trained on, only those held out then.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,7 @@ class Judgement:
             "rows_test": self.test.rows,
             "test": self.test.as_json(),
             "temperature": self.classifier.temperature,
+            "curve": None if self.classifier.curve is None else asdict(self.classifier.curve),
             "floor": self.classifier.floor,
             "model_path": str(self.model_path),
             "report_path": None if self.report_path is None else str(self.report_path),

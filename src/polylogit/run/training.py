@@ -81,6 +81,7 @@ class TrainingRun:
             "test_uncalibrated": None if self.test_uncalibrated is None else self.test_uncalibrated.as_json(),
             "cross_validation": None if self.cross_validation is None else self.cross_validation.as_json(),
             "temperature": self.classifier.temperature,
+            "curve": None if self.classifier.curve is None else asdict(self.classifier.curve),
             "floor": self.classifier.floor,
             "calibration": None if self.calibration is None else asdict(self.calibration),
             "seconds": round(self.seconds, 3),
@@ -171,6 +172,7 @@ def train(
         network_spec=fit.spec,
         class_names=problem.class_names,
         temperature=1.0 if fit.calibration is None else fit.calibration.temperature,
+        curve=None if fit.calibration is None else fit.calibration.curve,
         floor=0.0 if fit.calibration is None else fit.calibration.floor,
         vector_scaling=_vector_scaling(fit.calibration),
         trained_on=TrainedOn(
