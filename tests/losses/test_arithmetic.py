@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from polylogit.errors import ScoreError
-from polylogit.losses.arithmetic import at_least_float32, product
+from polylogit.losses.arithmetic import at_least_float32, least, product
 
 
 def test_0_times_infinity_is_0_with_its_gradients():
@@ -29,3 +29,10 @@ def test_only_half_precision_is_widened():
         assert at_least_float32(torch.zeros(2, dtype=dtype), "logits").dtype is torch.float32
     with pytest.raises(ScoreError, match="log_probabilities: expected floating point numbers, got int64"):
         at_least_float32(torch.zeros(2).long(), "log_probabilities")
+
+
+@pytest.mark.parametrize("count", [1, 100, 10_000])
+def test_the_least_of_many_numbers(count):
+    values = torch.linspace(-3, 5, count, requires_grad=True)
+    assert least(values) == -3
+    assert math.isnan(least(torch.cat([values, torch.tensor([math.nan])])))

@@ -6,7 +6,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch.testing import assert_close
 
 from polylogit.errors import ScoreError
-from polylogit.losses import cross_entropy_with_logits, focal_cross_entropy_with_logits, kernels
+from polylogit.losses import cross_entropy_with_logits, focal_cross_entropy_with_logits, kernels, softmax
 
 
 @pytest.fixture(params=[2, 3, 5])
@@ -50,10 +50,8 @@ def test_few_classes_give_pytorchs_number(few_classes, reduction, weighted, labe
 def test_few_classes_are_turned(few_classes, monkeypatch):
     logits, targets = few_classes
     shapes = []
-    real = F.cross_entropy
-    monkeypatch.setattr(
-        F, "cross_entropy", lambda z, *rest, **options: shapes.append(z.shape) or real(z, *rest, **options)
-    )
+    real = kernels._cross_entropy
+    monkeypatch.setattr(kernels, "_cross_entropy", lambda z, *rest: shapes.append(z.shape) or real(z, *rest))
     cross_entropy_with_logits(logits, targets)
     assert shapes == [(1, logits.shape[1], 600)]
 
@@ -108,3 +106,76 @@ def test_bad_targets_of_few_classes_are_named(few_classes):
     rows[4] *= 2
     with pytest.raises(ScoreError, match=r"row 4: .*sum of 2"):
         cross_entropy_with_logits(logits, rows)
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_soft_rows_by_a_scalar_product_give_pytorchs_number(reduction, dtype):
+    generator = torch.Generator().manual_seed(6)
+    logits = (torch.randn(40, 30, generator=generator) * 4).to(dtype).t().requires_grad_()  # not contiguous
+    rows = torch.randn(30, 40, generator=generator).softmax(1).requires_grad_()
+    ours = cross_entropy_with_logits(logits, rows, reduction=reduction)
+    exact = F.cross_entropy(logits.double(), rows.double(), reduction=reduction)
+    assert_close(ours.double(), exact, rtol=1e-6, atol=0)
+    for mine, theirs in zip(
+        torch.autograd.grad(ours, (logits, rows)), torch.autograd.grad(exact, (logits, rows)), strict=True
+    ):
+        assert_close(mine, theirs)
+
+
+def test_gradients_of_gradients_of_soft_rows():
+    generator = torch.Generator().manual_seed(7)
+    logits = torch.randn(4, 3, generator=generator, dtype=torch.float64, requires_grad=True)
+    rows = torch.randn(4, 3, generator=generator, dtype=torch.float64).softmax(1).requires_grad_()
+
+    def loss(z, t):
+        return cross_entropy_with_logits(z, t, validate=False)
+
+    assert torch.autograd.gradcheck(loss, (logits, rows))
+    assert torch.autograd.gradgradcheck(loss, (logits, rows))
+
+
+def long_way(monkeypatch, *arguments, **options):
+    """The loss where no kernel takes it."""
+
+    def refuse(*_):
+        raise RuntimeError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(softmax, "cross_entropy_on_cpu", refuse)
+        return cross_entropy_with_logits(*arguments, **options)
+
+
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+@pytest.mark.parametrize("form", ["index", "int32", "places", "soft"])
+@pytest.mark.parametrize("class_weight", [None, torch.tensor([0.5, 1.0, 2.0, 0.0])])
+def test_sample_weights_on_a_kernels_losses_give_the_long_ways_number(monkeypatch, reduction, form, class_weight):
+    generator = torch.Generator().manual_seed(8)
+    logits = torch.randn(12, 4, *([3] if form == "places" else []), generator=generator).requires_grad_()
+    targets = torch.randint(4, (12, *logits.shape[2:]), generator=generator)
+    targets[3] = targets[0] if form == "soft" else -100
+    if form == "int32":
+        targets = targets.int()
+    elif form == "soft":
+        targets = torch.randn(12, 4, generator=generator).softmax(1)
+    weight = torch.rand(12, generator=generator).requires_grad_()
+    options = {"sample_weight": weight, "class_weight": class_weight, "reduction": reduction}
+    ours = cross_entropy_with_logits(logits, targets, **options)
+    theirs = long_way(monkeypatch, logits, targets, **options)
+    assert_close(ours, theirs)
+    assert_close(
+        torch.autograd.grad(ours.square().sum(), (logits, weight)),
+        torch.autograd.grad(theirs.square().sum(), (logits, weight)),
+    )
+
+
+def test_a_row_of_weight_0_may_be_impossible_and_all_of_them_may_weigh_0():
+    logits = torch.tensor([[0.0, -torch.inf], [0.0, 0.0]], requires_grad=True)
+    targets = torch.tensor([1, 0])
+    loss = cross_entropy_with_logits(logits, targets, sample_weight=torch.tensor([0.0, 1.0]))
+    assert_close(loss, torch.tensor(2.0).log())
+    (gradient,) = torch.autograd.grad(loss, logits)
+    assert_close(gradient[1], torch.tensor([-0.5, 0.5]))
+    nothing = cross_entropy_with_logits(logits[1:], targets[1:], sample_weight=torch.zeros(1))
+    assert nothing.item() == 0
+    assert not torch.autograd.grad(nothing, logits)[0].any()

@@ -14,7 +14,8 @@ from polylogit.losses import cross_entropy_with_probabilities, picked
 @pytest.fixture(params=["few", "many"])
 def amount(request, monkeypatch):
     """The native operations for few scores, and the autograd function for many, are held to the same."""
-    monkeypatch.setattr(picked, "_FEW_SCORES", 1 << 20 if request.param == "few" else 0)
+    for name in ("_FEW_SCORES", "_FEW_SCORES_HALF"):
+        monkeypatch.setattr(picked, name, 1 << 20 if request.param == "few" else 0)
     return request.param
 
 
@@ -49,6 +50,14 @@ def test_further_axes(amount):
     value, expected = cross_entropy_with_probabilities(probabilities, targets), F.nll_loss(probabilities.log(), targets)
     assert_close(value, expected)
     assert_close(torch.autograd.grad(value, probabilities), torch.autograd.grad(expected, probabilities))
+    targets[1, 2] = -100
+    value = cross_entropy_with_probabilities(probabilities, targets, reduction="none")
+    expected = F.nll_loss(probabilities.log(), targets, reduction="none")
+    assert_close(value, expected)
+    assert_close(
+        torch.autograd.grad(value.square().sum(), probabilities),
+        torch.autograd.grad(expected.square().sum(), probabilities),
+    )
 
 
 def test_a_zero_without_target_mass_has_no_gradient(amount):

@@ -1,6 +1,7 @@
-"""The two pieces of arithmetic that every loss here leans on.
+"""The pieces of arithmetic that every loss here leans on.
 
-Owns the precision that losses are computed in and the rule 0 * inf = 0. Does not own any loss.
+Owns the precision that losses are computed in, the rule 0 * inf = 0, and the least of many numbers. Does not own any
+loss.
 """
 
 import torch
@@ -9,7 +10,9 @@ from torch import Tensor
 
 from polylogit.errors import ScoreError
 
-__all__ = ["at_least_float32", "product"]
+__all__ = ["at_least_float32", "least", "product"]
+
+_FEW = 1 << 12  # up to here `min` takes half of `amin`'s time, a microsecond less in a loss of 25; above it takes twice
 
 
 def at_least_float32(scores: Shaped[Tensor, "..."], name: str) -> Float[Tensor, "..."]:
@@ -40,3 +43,14 @@ def product(coefficients: Float[Tensor, "..."], values: Float[Tensor, "..."]) ->
         tensor([ 0., -1.])
     """
     return coefficients * values.masked_fill((coefficients == 0) & values.isinf(), 0)
+
+
+def least(values: Shaped[Tensor, "..."]) -> float:
+    """The least of one or more numbers, NaN where one is NaN; without a gradient.
+
+    Example:
+        >>> least(torch.tensor([0.5, -2.0]))
+        -2.0
+    """
+    values = values.detach()
+    return (values.min() if values.numel() <= _FEW else values.amin()).item()

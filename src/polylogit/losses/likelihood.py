@@ -4,6 +4,7 @@ Owns the checks, the loss per example and its weighing, for resolved targets and
 whose log is taken only where it is needed). Does not own the way from logits to log-probabilities.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -22,7 +23,7 @@ from polylogit.losses.targets import (
     weights_of,
 )
 
-__all__ = ["Options", "negative_log_likelihood"]
+__all__ = ["Options", "negative_log_likelihood", "weighted_on_cpu"]
 
 
 class Options(NamedTuple):
@@ -90,6 +91,32 @@ def negative_log_likelihood(
         return losses
     weights = weights_of(resolved, axis, options.class_weight, sample_weight, options.ignore_index)
     return reduce_losses(losses, weights, options.reduction)
+
+
+def weighted_on_cpu(losses: Tensor, weight: Tensor, resolved: Tensor, axis: int, options: Options) -> Tensor | None:
+    """Sample weights on losses that a kernel gave, by plain products; None where these are not a number (0 * inf).
+
+    Args:
+        losses: Per example, with class weights in them.
+        weight: Sample weights.
+        resolved: Targets as `resolve_targets` gives them.
+        axis: The class axis of the scores.
+        options: The caller's options.
+    """
+    check_reduction(options.reduction)
+    if options.validate:
+        check_sample_weight(weight)
+    weight = broadcast_sample_weight(weight.to(losses.dtype), losses.shape)
+    weighted = weight * losses
+    total = weighted.sum()
+    if math.isnan(total.item()):
+        return None
+    if options.reduction == "none":
+        return weighted
+    if options.reduction == "sum":
+        return total
+    divisor = weights_of(resolved, axis, options.class_weight, weight, options.ignore_index).sum()
+    return total / divisor if divisor.item() else total * 0
 
 
 def _of_soft_rows(scores: Tensor, rows: Tensor, options: Options, *, probabilities: bool) -> Tensor:

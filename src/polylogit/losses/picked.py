@@ -8,12 +8,13 @@ Does not own the long way with weights and soft rows (`likelihood`), nor the wor
 """
 
 import math
+from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from polylogit.losses.arithmetic import least
 from polylogit.losses.reduction import Reduction, check_reduction
 from polylogit.losses.targets import LOWEST_PROBABILITY
 
@@ -21,7 +22,16 @@ __all__ = ["are_distributions", "picked_cross_entropy", "sample_of"]
 
 _ROWS = 16
 _SAMPLE = 1 << 15  # numbers at most, where further axes make rows long
-_FEW_SCORES = 1 << 13  # up to here two native operations on all scores cost less than an autograd function
+# Up to here two native operations on all scores cost less than an autograd function; in half precision they are four.
+_FEW_SCORES = 1 << 15
+_FEW_SCORES_HALF = 1 << 13
+
+# PyTorch's kernels that pick: they skip ignored rows and refuse an index out of range on their way, and from a thousand
+# rows on they cost less than gather and scatter. Called without `F.nll_loss` around them, 1 to 2 % of a small batch.
+_nll: Callable[..., Tensor] = torch._C._nn.nll_loss_nd
+_nll_backward = torch.ops.aten.nll_loss_backward.default
+_nll_of_places_backward = torch.ops.aten.nll_loss2d_backward.default
+_NONE, _MEAN, _SUM = 0, 1, 2  # their numbers for the reductions
 
 
 def sample_of(probabilities: Shaped[Tensor, "..."]) -> Shaped[Tensor, "..."]:
@@ -36,12 +46,12 @@ def sample_of(probabilities: Shaped[Tensor, "..."]) -> Shaped[Tensor, "..."]:
 
 def are_distributions(probabilities: Shaped[Tensor, "..."], axis: int, tolerance: float) -> bool:
     """Whether no number is below 0 and all of them sum to the number of rows; NaN passes, being no error in a score."""
-    values = probabilities.detach()
-    if values.numel() == 0:
+    count = probabilities.numel()
+    if count == 0:
         return True
-    rows = values.numel() // values.shape[axis]
-    total = values.sum(dtype=torch.float32 if values.dtype.itemsize < 4 else None).item()
-    return not (abs(total - rows) > rows * tolerance or values.amin().item() < LOWEST_PROBABILITY)
+    rows = count // probabilities.shape[axis]
+    total = probabilities.sum().item()
+    return not (abs(total - rows) > rows * tolerance or least(probabilities) < LOWEST_PROBABILITY)
 
 
 def picked_cross_entropy(
@@ -66,95 +76,109 @@ def picked_cross_entropy(
         A scalar, or one loss per row for "none"; float32 at least.
 
     Raises:
-        RuntimeError: Shapes do not fit, or a target is out of range (PyTorch's own).
+        RuntimeError, IndexError, ValueError: Shapes do not fit, or a target is out of range (PyTorch's own).
 
     Example:
         >>> picked_cross_entropy(torch.tensor([[0.5, 0.5]]), torch.tensor([1]), -100, "mean", 1e-3)
         tensor(0.6931)
     """
-    check_reduction(reduction)
-    count = probabilities.numel()
-    if count <= _FEW_SCORES and reduction != "none" and count:
-        loss = _of_few(probabilities, targets, ignore_index, reduction, tolerance)
+    if reduction != "mean":
+        check_reduction(reduction)
+    half = probabilities.dtype is not torch.float32 and probabilities.dtype.itemsize < 4
+    if reduction != "none" and 0 < probabilities.numel() <= (_FEW_SCORES_HALF if half else _FEW_SCORES):
+        wide = probabilities.float() if half else probabilities
+        loss = _of_few(wide, targets, ignore_index, reduction, tolerance)
         if loss is not None:
             return loss
-    if targets.shape != probabilities.shape[:1] + probabilities.shape[2:] or probabilities.dim() < 2:
+    axes, shape, full = probabilities.dim(), targets.shape, probabilities.shape
+    if axes < 2 or shape != full[:1] + full[2:] or 0 in shape:
         return None
-    if tolerance is not None and not are_distributions(sample_of(probabilities), 1, tolerance):
+    if tolerance is not None and not are_distributions(sample_of(probabilities.detach()), 1, tolerance):
         return None
-    if 0 <= ignore_index < probabilities.shape[1]:
-        loss = _of_rows(probabilities, targets, targets == ignore_index, reduction)
-    else:
-        try:
-            loss = _of_rows(probabilities, targets, None, reduction)
-        except RuntimeError:  # an index is out of range: rows to leave out, or a mistake that fails again
-            loss = _of_rows(probabilities, targets, targets == ignore_index, reduction)
-    number = loss.item() if reduction != "none" else loss.detach().sum().item()
-    return None if math.isnan(number) else loss
+    if axes == 2:
+        return _of_rows(probabilities, targets, ignore_index, reduction)
+    # PyTorch's kernel takes two further axes.
+    places = _of_rows(
+        probabilities.reshape(full[0], full[1], -1, 1),
+        targets.reshape(full[0], -1, 1),
+        ignore_index,
+        reduction,
+    )
+    return places.reshape(shape) if places is not None and reduction == "none" else places
 
 
 def _of_few(
     probabilities: Tensor, targets: Tensor, ignore_index: int, reduction: Reduction, tolerance: float | None
 ) -> Tensor | None:
     """PyTorch's two operations, where no p = 0 is about: the log's gradient would be NaN there."""
-    wide = probabilities.float() if probabilities.dtype.itemsize < 4 else probabilities
-    values = wide.detach()
-    if not values.amin().item() > 0:
+    values = probabilities.detach()
+    if not least(values) > 0:
         return None
     if tolerance is not None:
         rows = targets.numel()
         if not abs(values.sum().item() - rows) <= rows * tolerance:
             return None
-    loss = F.nll_loss(wide.log(), targets, ignore_index=ignore_index, reduction=reduction)
+    loss = _nll(probabilities.log(), targets, None, _MEAN if reduction == "mean" else _SUM, ignore_index)
     number = loss.item()
-    if number == 0:
-        return loss + 0.0  # the loss of sure and right rows is 0, not PyTorch's -0
-    return None if math.isnan(number) else loss
+    if number > 0:
+        return loss
+    return loss + 0.0 if number == 0 else None  # the loss of sure and right rows is 0, not PyTorch's -0
 
 
-def _of_rows(probabilities: Tensor, targets: Tensor, skip: Tensor | None, reduction: Reduction) -> Tensor:
-    """The autograd function, with rows left out where `skip` says so."""
-    kept = targets.numel()
-    if skip is not None:
-        kept -= int(skip.count_nonzero())
-        targets, skip = targets.masked_fill(skip, 0), skip.unsqueeze(1)
-    scale = None if reduction == "none" else -1.0 if reduction == "sum" else -1.0 / max(kept, 1)
-    loss: Tensor = _Picked.apply(probabilities, targets.unsqueeze(1), skip, scale)
-    return loss
+def _of_rows(probabilities: Tensor, targets: Tensor, ignore_index: int, reduction: Reduction) -> Tensor | None:
+    """The autograd function, for (N, K) or (N, K, D, 1); None where the loss is not a number."""
+    skip, kept = None, targets.numel()
+    while True:
+        scale = None if reduction == "none" else -1.0 if reduction == "sum" else -1.0 / max(kept, 1)
+        loss: Tensor = _Picked.apply(probabilities, targets, ignore_index, skip, scale)
+        number = loss.item() if scale is not None else loss.detach().sum().item()
+        if math.isnan(number):
+            return None
+        if skip is not None or not math.isinf(number):
+            return loss
+        # The kernel picks 0 for an ignored row, so that its log makes the loss infinite; or some p = 0 does.
+        skip = targets == ignore_index
+        skipped = int(skip.count_nonzero())
+        if skipped == 0:
+            return loss
+        kept -= skipped
 
 
 class _Picked(torch.autograd.Function):
     """scale * sum of log p, or -log p by row; the gradient is scale / p at the picked places and 0 elsewhere."""
 
     @staticmethod
-    def forward(
+    def forward(  # noqa: PLR0917 - autograd hands them over one by one
         ctx: torch.autograd.function.FunctionCtx,
         probabilities: Tensor,
-        column: Tensor,
+        targets: Tensor,
+        ignore_index: int,
         skip: Tensor | None,
         scale: float | None,
     ) -> Tensor:
-        picked = probabilities.gather(1, column)
-        if picked.dtype.itemsize < 4:
-            picked = picked.float()
-        if skip is not None:
-            picked.masked_fill_(skip, 1)
-        ctx.save_for_backward(probabilities, column, skip, picked)  # type: ignore[arg-type]  # None is taken
-        ctx.scale = scale  # type: ignore[attr-defined]
+        picked = _picked(probabilities, targets, ignore_index, skip)
+        ctx.save_for_backward(probabilities, targets, skip, picked)  # type: ignore[arg-type]  # None is taken
+        ctx.options = ignore_index, scale  # type: ignore[attr-defined]
         logs = picked.log()
         # Subtracted from 0, for a product with a negative number would make -0 of the loss of sure and right rows.
-        return torch.rsub(logs.squeeze(1), 0) if scale is None else torch.rsub(logs.sum(), 0, alpha=-scale)
+        return torch.rsub(logs, 0) if scale is None else torch.rsub(logs.sum(), 0, alpha=-scale)
 
     @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
-        probabilities, column, skip, picked = ctx.saved_tensors  # type: ignore[attr-defined]
-        scale: float | None = ctx.scale  # type: ignore[attr-defined]
-        gradient = -gradients[0].unsqueeze(1) if scale is None else gradients[0] * scale
+    def backward(ctx: torch.autograd.function.FunctionCtx, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
+        probabilities, targets, skip, picked = ctx.saved_tensors  # type: ignore[attr-defined]
+        ignore_index, scale = ctx.options  # type: ignore[attr-defined]
         if torch.is_grad_enabled():  # a gradient of this gradient is wanted: p has to be on the graph
-            picked = probabilities.gather(1, column).to(picked.dtype)
-            picked = picked if skip is None else picked.masked_fill(skip, 1)
-        slope = gradient / picked
-        if skip is not None:
-            slope = slope.masked_fill(skip, 0)
-        zeros = torch.zeros_like(probabilities)
-        return zeros.scatter_(1, column, slope.to(probabilities.dtype)), None, None, None
+            picked = _picked(probabilities, targets, ignore_index, skip)
+        # The kernel turns the sign.
+        slope = (gradients[0] if scale is None else gradients[0] * -scale) / picked
+        backward = _nll_backward if targets.dim() == 1 else _nll_of_places_backward
+        weight = slope.new_empty(())  # which it reads only for a mean of its own
+        slopes = backward(slope.to(probabilities.dtype), probabilities, targets, None, _NONE, ignore_index, weight)
+        return slopes, None, None, None, None
+
+
+def _picked(probabilities: Tensor, targets: Tensor, ignore_index: int, skip: Tensor | None) -> Tensor:
+    """The probability of each row's class, in float32 at least; 0 where ignored, or 1 where `skip` says so."""
+    negative = _nll(probabilities, targets, None, _NONE, ignore_index)
+    picked = (negative if negative.dtype.itemsize >= 4 else negative.float()).neg()
+    return picked if skip is None else picked.masked_fill(skip, 1)

@@ -21,7 +21,7 @@ from torch import Tensor
 from polylogit.errors import ScoreError
 from polylogit.losses.arithmetic import at_least_float32
 from polylogit.losses.kernels import cross_entropy_on_cpu, log_softmax
-from polylogit.losses.likelihood import Options, negative_log_likelihood
+from polylogit.losses.likelihood import Options, negative_log_likelihood, weighted_on_cpu
 from polylogit.losses.picked import are_distributions, picked_cross_entropy, sample_of
 from polylogit.losses.reduction import Reduction
 from polylogit.losses.targets import check_rows, class_axis, soft_row_tolerance
@@ -80,40 +80,44 @@ def cross_entropy_with_logits(
 
     Source: Bishop, Pattern Recognition and Machine Learning (2006), section 4.3.4, eq. 4.108.
     """
-    if logits.is_cpu and sample_weight is None and not torch.compiler.is_compiling():
+    if logits.is_cpu and not torch.compiler.is_compiling():
         # PyTorch's kernels, where their result is ours too. They look at every class index on their way through, so
         # that check is free here: what they refuse the long way refuses too, in words that help.
         resolved: Tensor | None = targets
         try:
             if targets.dtype is not torch.int64 or targets.dim() == logits.dim():
-                resolved = None if class_weight is not None else _soft_rows(logits, targets, validate=validate)
-            if resolved is not None:
-                loss = cross_entropy_on_cpu(
-                    logits,
-                    resolved,
-                    class_weight=class_weight,
-                    ignore_index=ignore_index,
-                    label_smoothing=label_smoothing,
-                    reduction=reduction,
-                )
+                resolved = _resolved(logits, targets, class_weight, validate=validate)
+            if resolved is None:
+                pass
+            elif sample_weight is None:
+                loss = cross_entropy_on_cpu(logits, resolved, class_weight, ignore_index, label_smoothing, reduction)
                 # Its NaN is the mean of nothing, 0 * inf, or was in the scores; the long way tells them apart.
                 if not math.isnan(loss.item() if reduction != "none" else loss.detach().sum().item()):
                     return loss
-        except (IndexError, ValueError, RuntimeError):
+            else:
+                losses = cross_entropy_on_cpu(logits, resolved, class_weight, ignore_index, label_smoothing, "none")
+                options = Options(class_weight, sample_weight, ignore_index, label_smoothing, reduction, validate)
+                weighted = weighted_on_cpu(losses, sample_weight, resolved, class_axis(logits.shape), options)
+                if weighted is not None:
+                    return weighted
+        except (LookupError, ValueError, RuntimeError):
             pass
     log_probabilities = log_softmax(at_least_float32(logits, "logits"), class_axis(logits.shape))
     options = Options(class_weight, sample_weight, ignore_index, label_smoothing, reduction, validate)
     return negative_log_likelihood(log_probabilities, targets, options)
 
 
-def _soft_rows(logits: Tensor, targets: Tensor, *, validate: bool) -> Tensor | None:
-    """One-hot and soft rows as floating rows that hold what rows have to hold; None for any other form."""
+def _resolved(logits: Tensor, targets: Tensor, class_weight: Tensor | None, *, validate: bool) -> Tensor | None:
+    """Targets as PyTorch's kernels take them: int64, or rows of the loss's dtype, checked; None for any other form."""
     if targets.shape != logits.shape:
-        return None
+        index = targets.dtype is not torch.bool and not targets.dtype.is_floating_point
+        return targets.long() if index and targets.dim() == logits.dim() - 1 else None
+    if class_weight is not None:
+        return None  # PyTorch's mean divides by the number of rows then, ours by the sum of weights
     rows = targets if targets.dtype.is_floating_point else targets.to(torch.get_default_dtype())
     if validate:
         check_rows(rows, class_axis(logits.shape))
-    return rows
+    return rows.to(torch.float32 if logits.dtype.itemsize < 4 else logits.dtype)
 
 
 def cross_entropy_with_log_probabilities(
@@ -220,21 +224,26 @@ def cross_entropy_with_probabilities(
 
     Source: Bishop, Pattern Recognition and Machine Learning (2006), section 4.3.4, eq. 4.108.
     """
-    tracing = torch.compiler.is_compiling()
-    tolerance = soft_row_tolerance(probabilities.dtype) if validate and not tracing else None
+    tolerance = soft_row_tolerance(probabilities.dtype) if validate and not torch.compiler.is_compiling() else None
     suspicious = False
-    plain = class_weight is None and sample_weight is None and not label_smoothing and not tracing
-    if plain and targets.dtype is torch.int64 and probabilities.is_cpu:
+    if (
+        class_weight is None
+        and sample_weight is None
+        and not label_smoothing
+        and targets.dtype is torch.int64
+        and probabilities.is_cpu
+        and not torch.compiler.is_compiling()
+    ):
         try:
             loss = picked_cross_entropy(probabilities, targets, ignore_index, reduction, tolerance)
             if loss is not None:
                 return loss
             suspicious = True
-        except (IndexError, ValueError, RuntimeError):
+        except (LookupError, ValueError, RuntimeError):
             pass
     if tolerance is not None:
         axis = class_axis(probabilities.shape)
-        if suspicious or not are_distributions(sample_of(probabilities), axis, tolerance):
+        if suspicious or not are_distributions(sample_of(probabilities.detach()), axis, tolerance):
             check_rows(probabilities, axis, name="probabilities", nan_passes=True)
     scores = at_least_float32(probabilities, "probabilities")
     options = Options(class_weight, sample_weight, ignore_index, label_smoothing, reduction, validate)

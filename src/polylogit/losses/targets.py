@@ -17,6 +17,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from polylogit.errors import ScoreError
+from polylogit.losses.arithmetic import least
 
 __all__ = [
     "LOWEST_PROBABILITY",
@@ -164,7 +165,7 @@ def check_rows(rows: Float[Tensor, "..."], axis: int, *, name: str = "targets", 
     sums = _row_sums(rows, axis)
     lowest, highest = torch.aminmax(sums)
     # The comparisons are written so that NaN fails them.
-    if rows.amin().item() >= LOWEST_PROBABILITY and lowest.item() >= 1 - tolerance and highest.item() <= 1 + tolerance:
+    if least(rows) >= LOWEST_PROBABILITY and lowest.item() >= 1 - tolerance and highest.item() <= 1 + tolerance:
         return
     low = rows < LOWEST_PROBABILITY
     off = (sums - 1).abs() > tolerance
@@ -211,7 +212,7 @@ def check_targets(resolved: Shaped[Tensor, "..."], axis: int, classes: int, igno
 
 def check_sample_weight(sample_weight: Shaped[Tensor, "..."]) -> None:
     """Raise ScoreError where a sample weight is negative or NaN."""
-    if sample_weight.numel() and not float(sample_weight.detach().amin()) >= 0:
+    if sample_weight.numel() and not least(sample_weight) >= 0:
         position = torch.nonzero(~(sample_weight >= 0))[0].tolist()
         value = float(sample_weight[tuple(position)])
         raise ScoreError(
