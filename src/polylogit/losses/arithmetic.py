@@ -46,11 +46,10 @@ def product(coefficients: Float[Tensor, "..."], values: Float[Tensor, "..."]) ->
 
 
 def least(values: Shaped[Tensor, "..."]) -> float:
-    """The least of one or more numbers, NaN where one is NaN; without a gradient.
+    """The least of one or more numbers, NaN where one is NaN.
 
     Example:
         >>> least(torch.tensor([0.5, -2.0]))
         -2.0
     """
-    values = values.detach()
     return (values.min() if values.numel() <= _FEW else values.amin()).item()

@@ -26,6 +26,7 @@ _REGISTER_BYTES = {"AVX512": 64, "AVX2": 32}.get(torch.backends.cpu.get_cpu_capa
 # From these numbers of scores on a faster kernel is worth its further operations (benchmarks/losses.py).
 _WORTH_TURNING = 1 << 10
 _WORTH_FUSING = 1 << 18
+_WORTH_FUSING_HALF = 1 << 17
 _MANY_CLASSES = 64
 _WORTH_A_DOT = 1 << 20  # up to here: a scalar product adds up in float32 without pairs, and loses a digit on millions
 
@@ -87,7 +88,7 @@ def cross_entropy_on_cpu(  # noqa: PLR0917 - by name they cost a share of a smal
             loss = _cross_entropy(turned.unsqueeze(0), by_rows, class_weight, number, ignore_index, label_smoothing)
             return loss.squeeze(0) if number == 0 else loss
         if (
-            count >= _WORTH_FUSING
+            count >= (_WORTH_FUSING_HALF if half else _WORTH_FUSING)
             and class_weight is None
             and not label_smoothing
             and logits.dim() == 2

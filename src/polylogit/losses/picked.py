@@ -32,6 +32,7 @@ _nll: Callable[..., Tensor] = torch._C._nn.nll_loss_nd
 _nll_backward = torch.ops.aten.nll_loss_backward.default
 _nll_of_places_backward = torch.ops.aten.nll_loss2d_backward.default
 _NONE, _MEAN, _SUM = 0, 1, 2  # their numbers for the reductions
+_UNREAD = torch.empty((), device="cpu")  # a sum of weights, which they read only for a mean of their own
 
 
 def sample_of(probabilities: Shaped[Tensor, "..."]) -> Shaped[Tensor, "..."]:
@@ -172,13 +173,12 @@ class _Picked(torch.autograd.Function):
         # The kernel turns the sign.
         slope = (gradients[0] if scale is None else gradients[0] * -scale) / picked
         backward = _nll_backward if targets.dim() == 1 else _nll_of_places_backward
-        weight = slope.new_empty(())  # which it reads only for a mean of its own
-        slopes = backward(slope.to(probabilities.dtype), probabilities, targets, None, _NONE, ignore_index, weight)
+        slopes = backward(slope.to(probabilities.dtype), probabilities, targets, None, _NONE, ignore_index, _UNREAD)
         return slopes, None, None, None, None
 
 
 def _picked(probabilities: Tensor, targets: Tensor, ignore_index: int, skip: Tensor | None) -> Tensor:
     """The probability of each row's class, in float32 at least; 0 where ignored, or 1 where `skip` says so."""
     negative = _nll(probabilities, targets, None, _NONE, ignore_index)
-    picked = (negative if negative.dtype.itemsize >= 4 else negative.float()).neg()
+    picked = (negative if negative.dtype.itemsize >= 4 else negative.float()).neg_()
     return picked if skip is None else picked.masked_fill(skip, 1)

@@ -224,7 +224,8 @@ def cross_entropy_with_probabilities(
 
     Source: Bishop, Pattern Recognition and Machine Learning (2006), section 4.3.4, eq. 4.108.
     """
-    tolerance = soft_row_tolerance(probabilities.dtype) if validate and not torch.compiler.is_compiling() else None
+    tracing = torch.compiler.is_compiling()
+    tolerance = soft_row_tolerance(probabilities.dtype) if validate and not tracing else None
     suspicious = False
     if (
         class_weight is None
@@ -232,7 +233,7 @@ def cross_entropy_with_probabilities(
         and not label_smoothing
         and targets.dtype is torch.int64
         and probabilities.is_cpu
-        and not torch.compiler.is_compiling()
+        and not tracing
     ):
         try:
             loss = picked_cross_entropy(probabilities, targets, ignore_index, reduction, tolerance)

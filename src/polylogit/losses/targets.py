@@ -212,7 +212,7 @@ def check_targets(resolved: Shaped[Tensor, "..."], axis: int, classes: int, igno
 
 def check_sample_weight(sample_weight: Shaped[Tensor, "..."]) -> None:
     """Raise ScoreError where a sample weight is negative or NaN."""
-    if sample_weight.numel() and not least(sample_weight) >= 0:
+    if sample_weight.numel() and not least(sample_weight.detach()) >= 0:
         position = torch.nonzero(~(sample_weight >= 0))[0].tolist()
         value = float(sample_weight[tuple(position)])
         raise ScoreError(
