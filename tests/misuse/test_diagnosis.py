@@ -120,6 +120,53 @@ def test_a_loss_that_takes_softmax_twice_by_itself():
     assert diagnose(model, lambda z, y: F.nll_loss(z.softmax(1).log(), y), inputs, targets).codes == ()
 
 
+def test_a_loss_that_takes_softmax_and_forgets_the_log():
+    findings = diagnose(ending_with(), lambda z, y: F.nll_loss(z.softmax(1), y), *batch())
+    assert findings.codes == ("probabilities-for-log-probabilities",)
+    assert f"{-1 / K:.4f}" in findings[0].seen
+    assert not diagnose(ending_with(), lambda z, y: (1 - z.softmax(1)[range(N), y]).mean(), *batch())
+
+
+def test_logits_that_lie_from_0_to_1_by_chance():
+    model, (inputs, targets) = ending_with(k=1), batch(k=2)
+    nn.init.constant_(model[-1].bias, 0.5)
+    nn.init.normal_(model[-1].weight, std=0.01)
+    scores = model(inputs)
+    assert 0 < scores.min() < scores.max() < 1
+    assert diagnose(model, nn.BCELoss(), inputs, targets[:, None].float()).codes == ("logits-for-probabilities",)
+    model.append(nn.Sigmoid())
+    assert not diagnose(model, nn.BCELoss(), inputs, targets[:, None].float())
+
+
+@pytest.mark.parametrize(
+    ("loss", "targets", "words"),
+    [
+        (nn.NLLLoss(), F.one_hot(torch.arange(N) % K, K).float(), "torch.float32"),
+        (nn.CrossEntropyLoss(), (torch.arange(N) % K).int(), "torch.int32"),
+    ],
+)
+def test_what_a_loss_refuses_is_told_where_nothing_else_explains_it(loss, targets, words):
+    last = [nn.LogSoftmax(dim=1)] if isinstance(loss, nn.NLLLoss) else []
+    findings = diagnose(ending_with(*last), loss, torch.randn(N, D), targets)
+    assert findings.codes == ("loss-refuses",)
+    assert words in findings[0].why
+
+
+def test_a_softmax_over_positions():
+    class Positions(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(D, K)
+
+        def forward(self, inputs):
+            return self.linear(inputs).movedim(-1, 1).softmax(-1)
+
+    targets = torch.arange(N * 5).reshape(N, 5) % K
+    findings = diagnose(Positions(), nn.CrossEntropyLoss(), torch.randn(N, 5, D), targets)
+    assert findings.codes == ("softmax-over-positions",)
+    assert "axis 2" in findings[0].seen
+
+
 @pytest.mark.parametrize(
     ("targets", "code", "mend"),
     [
@@ -189,6 +236,19 @@ def test_rows_shuffled_by_a_view():
     assert "changing row 2 of the inputs" in findings[0].seen
     sound = nn.Sequential(nn.Linear(D, K), nn.Flatten(0, 1))
     assert diagnose(sound, nn.CrossEntropyLoss(), inputs, targets).codes == ()
+
+
+def test_rows_shuffled_so_that_the_middle_one_stays():
+    class Turned(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(D, K)
+
+        def forward(self, inputs):
+            return self.linear(inputs).T.reshape(-1, K)
+
+    inputs, targets = batch(n=150)
+    assert diagnose(Turned(), nn.CrossEntropyLoss(), inputs, targets).codes == ("shuffled-rows",)
 
 
 class Dead(nn.Module):

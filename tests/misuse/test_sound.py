@@ -31,6 +31,40 @@ class Cosine(nn.Module):
         return 16 * F.normalize(inputs, dim=1) @ F.normalize(self.weight, dim=1).T
 
 
+class Neighbours(nn.Module):
+    """A layer of a graph without self-loops: a row of scores heeds every row but its own, and the graph is given."""
+
+    def __init__(self, nodes):
+        super().__init__()
+        self.linear = nn.Linear(6, 4)
+        self.register_buffer("graph", (1 - torch.eye(nodes)) / (nodes - 1))
+
+    def forward(self, inputs):
+        return self.linear(self.graph @ inputs)
+
+
+class Masked(nn.Module):
+    """The last class is not to be had."""
+
+    def __init__(self, value):
+        super().__init__()
+        self.linear, self.value = nn.Linear(6, 4), value
+
+    def forward(self, inputs):
+        return self.linear(inputs).masked_fill(torch.tensor([False, False, False, True]), self.value)
+
+
+class ProbabilitiesKept(nn.Module):
+    """Its parameters are the probabilities: a table of them."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Parameter(torch.rand(11))
+
+    def forward(self, tokens):
+        return self.table[tokens]
+
+
 class SoftmaxWhenEvaluated(nn.Module):
     """Gives logits in training and probabilities for use: sound, as long as it is asked in its own mode."""
 
@@ -124,6 +158,10 @@ def test_after_some_training():
             assert not diagnose(model, nn.CrossEntropyLoss(), inputs, targets)
 
 
+def weighted_by_hand(logits, targets):
+    return -(3 * targets * F.logsigmoid(logits) + (1 - targets) * F.logsigmoid(-logits)).mean()
+
+
 def cases_of_other_shapes():
     index = torch.arange(12) % 4
     pictures, tokens = torch.randn(12, 3, 8, 8), torch.randint(11, (12, 5))
@@ -156,6 +194,23 @@ def cases_of_other_shapes():
         "one row": (nn.Linear(6, 4), nn.CrossEntropyLoss(), flat[:1], index[:1]),
         "equal rows": (nn.Linear(6, 4), nn.CrossEntropyLoss(), flat[:1].expand(12, 6), index),
         "margin": (nn.Linear(6, 4), nn.MultiMarginLoss(), flat, index),
+        "regression": (nn.Linear(6, 4), nn.MSELoss(), flat, 3 * flat[:, :4]),
+        "one number's regression": (nn.Linear(6, 1), nn.SmoothL1Loss(), flat, 3 * flat[:, :1]),
+        "signs": (nn.Linear(6, 1), nn.SoftMarginLoss(), flat, 2 * many[:, :1] - 1),
+        "several labels, weighted by hand": (nn.Linear(6, 4), weighted_by_hand, flat, many),
+        "overlap": (sigmoid, lambda p, y: 1 - 2 * (p * y).sum() / (p.sum() + y.sum()), flat, many),
+        "distillation": (
+            nn.Linear(6, 4),
+            lambda z, t: F.kl_div((z / 4).log_softmax(1), t, reduction="batchmean"),
+            flat,
+            rows,
+        ),
+        "masked by -1e9": (Masked(-1e9), nn.CrossEntropyLoss(), flat, index % 3),
+        "masked by -inf": (Masked(-torch.inf), nn.CrossEntropyLoss(), flat, index % 3),
+        "graph": (Neighbours(12), nn.CrossEntropyLoss(), flat, index),
+        "large graph": (Neighbours(300), nn.CrossEntropyLoss(), torch.randn(300, 6), torch.arange(300) % 4),
+        "table of probabilities": (ProbabilitiesKept(), nn.BCELoss(), tokens[:, 0], many[:, 0]),
+        "several devices": (nn.DataParallel(nn.Linear(6, 4)), nn.CrossEntropyLoss(), flat, index),
     }
 
 

@@ -162,6 +162,14 @@ def test_evaluation_and_compiled_models_are_watched_too(data):
         loss(model(data[0]), data[1])
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is:FutureWarning")
+def test_a_scripted_model_takes_no_hooks_and_its_scores_are_looked_at(data):
+    model = torch.jit.script(nn.Sequential(nn.Linear(5, 4), nn.Softmax(dim=1)))
+    loss = nn.CrossEntropyLoss()
+    with pytest.warns(MisuseWarning, match="softmax-twice"), watch(model, loss):
+        loss(model(data[0]), data[1])
+
+
 def test_hooks_go_when_the_loop_fails(data):
     model, loss = nn.Linear(5, 4), nn.CrossEntropyLoss()
     with pytest.raises(RuntimeError, match="stop"), watch(model, loss):

@@ -16,7 +16,15 @@ from torch import Tensor, nn
 
 from polylogit import losses
 
-__all__ = ["Kind", "kind_of", "softmax_inside_twice", "takes_integer_rows", "unwrap"]
+__all__ = [
+    "Kind",
+    "is_known",
+    "kind_of",
+    "log_is_missing",
+    "softmax_inside_twice",
+    "takes_integer_rows",
+    "unwrap",
+]
 
 Kind = Literal["logits", "log_probabilities", "probabilities", "binary_logits", "binary_probabilities"]
 
@@ -83,6 +91,12 @@ def kind_of(loss: Callable[..., Any], scores: Tensor, targets: Tensor) -> Kind |
     return _FUNCTIONS.get(inner) or _kind_by_numbers(loss, scores, targets)
 
 
+def is_known(loss: Callable[..., Any]) -> bool:
+    """Whether this is a loss of PyTorch or polylogit, known by name and not by what it does to numbers."""
+    inner = unwrap(loss)
+    return isinstance(inner, tuple(_MODULES)) or (not isinstance(inner, nn.Module) and inner in _FUNCTIONS)
+
+
 def takes_integer_rows(loss: Callable[..., Any]) -> bool:
     """Whether the loss reads integer rows over the classes as one-hot; polylogit's do, PyTorch's refuse them."""
     inner = unwrap(loss)
@@ -132,15 +146,31 @@ def softmax_inside_twice(loss: Callable[..., Any], scores: Tensor, targets: Tens
     Cross-entropy of scores that are right by a wide margin goes to 0. With a second softmax the scores that the first
     one gives lie from 0 to 1, and the best loss there is stays at that floor however wide the margin.
     """
+    right = _right_by_100(scores, targets)
+    if right is None:
+        return None
+    floor = math.log1p((scores.shape[1] - 1) / math.e)
+    at_margin, at_wider = _value(loss, right, targets), _value(loss, 2 * right, targets)
+    return floor if _equal(at_margin, floor) and _equal(at_wider, floor) else None
+
+
+def log_is_missing(loss: Callable[..., Any], scores: Tensor, targets: Tensor) -> bool:
+    """Whether a loss that takes softmax by itself forgets the log: it reads -p, -1/K for equal scores, -1 at best."""
+    right = _right_by_100(scores, targets)
+    if right is None:
+        return False
+    equal = _value(loss, torch.zeros_like(right), targets)
+    return _equal(equal, -1 / right.shape[1]) and _equal(_value(loss, right, targets), -1.0)
+
+
+def _right_by_100(scores: Tensor, targets: Tensor) -> Tensor | None:
+    """Scores that are right by a margin of 100, for rows with a class index each; None for any other form."""
     if scores.dim() != 2 or scores.shape[1] < 2 or targets.shape != scores.shape[:1] or targets.is_floating_point():
         return None
     classes = scores.shape[1]
     if len(targets) == 0 or int(targets.min()) < 0 or int(targets.max()) >= classes:
         return None
-    floor = math.log1p((classes - 1) / math.e)
-    right = F.one_hot(targets.long(), classes).to(torch.float32) * 100
-    at_margin, at_wider = _value(loss, right, targets), _value(loss, 2 * right, targets)
-    return floor if _equal(at_margin, floor) and _equal(at_wider, floor) else None
+    return F.one_hot(targets.long(), classes).to(torch.float32) * 100
 
 
 def _value(loss: Callable[..., Any], scores: Tensor, targets: Tensor) -> float:

@@ -10,17 +10,33 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from polylogit.misuse.contracts import kind_of, softmax_inside_twice, takes_integer_rows, unwrap
+from polylogit.misuse.contracts import (
+    is_known,
+    kind_of,
+    log_is_missing,
+    softmax_inside_twice,
+    takes_integer_rows,
+    unwrap,
+)
 from polylogit.misuse.findings import Diagnosis, Finding
 from polylogit.misuse.forms import as_rows, constant_rows
 from polylogit.misuse.probes import Probe
-from polylogit.misuse.score_checks import loss_is_softmax_twice, score_findings
+from polylogit.misuse.score_checks import (
+    logits_by_chance_from_0_to_1,
+    loss_forgets_the_log,
+    loss_is_softmax_twice,
+    score_findings,
+)
 from polylogit.misuse.target_checks import target_findings
 
 __all__ = ["diagnose", "findings_of_scores", "parameters_unchanged", "stuck_at_log_k"]
 
 # One batch of scores may lie from 0 to 1 by chance; only a model that is asked again shows whether it must.
-_NEEDS_THE_MODEL = ("sigmoid-outputs", "sigmoid-twice", "softmax-over-rows")
+_NEEDS_THE_MODEL = ("sigmoid-outputs", "sigmoid-twice", "softmax-over-positions", "softmax-over-rows")
+
+# Where in the batch rows are changed, to see what heeds them: turned axes leave the first and the last row in their
+# place, and with few classes those at the half, thirds, quarters, ... of the batch too.
+_PROBED_SHARES = (0.0, 0.19, 0.37, 0.71)
 
 _ROWS = 256  # of a batch are looked at; the labels are looked at all
 
@@ -34,7 +50,7 @@ def diagnose(
     """Say what is wrong with this model, loss and batch, from the numbers.
 
     Nothing is changed: the model is asked in its own mode on a copy of its buffers, gradients and random generators
-    stay as they are. It makes about six passes over at most 256 rows, so call it once before training.
+    stay as they are. It makes about ten passes over at most 256 rows, so call it once before training.
 
     Args:
         model: An `nn.Module`, compiled or not, or any callable from inputs to scores.
@@ -65,7 +81,14 @@ def _findings(model: Callable[..., Any], loss: Callable[..., Any], inputs: Any, 
     ignore_index = getattr(unwrap(loss), "ignore_index", -100)
     few_inputs, few_targets = _first_rows(inputs, targets)
     probe = Probe(model, few_inputs)
-    scores = probe.scores()
+    try:
+        scores = probe.scores()
+    except (RuntimeError, ValueError, IndexError):
+        if few_targets is targets:
+            raise
+        # A model that knows its rows, like the nodes of a graph, takes all of them or none.
+        few_targets, probe = targets, Probe(model, inputs)
+        scores = probe.scores()
     kind = kind_of(loss, scores, few_targets)
     value = _value(loss, scores, few_targets)
 
@@ -77,10 +100,14 @@ def _findings(model: Callable[..., Any], loss: Callable[..., Any], inputs: Any, 
     yield from about_targets
     if scores.numel() == 0 or not bool(scores.isfinite().any()):
         return
-    yield from score_findings([scores, *probe.redrawn()], few_targets, kind, value)
-    floor = softmax_inside_twice(loss, scores, few_targets)
-    if floor is not None:
-        yield loss_is_softmax_twice(floor, scores.shape[1])
+    redrawn = probe.redrawn()
+    about_scores = list(score_findings([scores, *redrawn], few_targets, kind, value))
+    if kind == "binary_probabilities" and not about_scores:
+        larger = probe.on_larger_inputs()
+        if larger is not None and redrawn:
+            about_scores = list(logits_by_chance_from_0_to_1(scores, [*redrawn, larger]))
+    yield from about_scores
+    yield from _about_the_loss(loss, scores, few_targets, explained=bool(about_targets or about_scores))
     yield from _mixed_rows(probe, scores)
     if not about_targets and constant_rows(scores):
         yield from _constant_scores(probe, loss, scores, few_targets, value)
@@ -97,15 +124,42 @@ def findings_of_scores(loss: Callable[..., Any], scores: Tensor, targets: Tensor
     scores, targets = scores.detach(), targets.detach()
     ignore_index = getattr(unwrap(loss), "ignore_index", -100)
     kind = kind_of(loss, scores, targets)
-    yield from target_findings(scores, targets, kind, ignore_index, integer_rows=takes_integer_rows(loss))
+    about_targets = list(target_findings(scores, targets, kind, ignore_index, integer_rows=takes_integer_rows(loss)))
+    yield from about_targets
     if scores.numel() == 0 or not bool(scores.isfinite().any()):
         return
-    for finding in score_findings([scores], targets, kind, _value(loss, scores, targets)):
-        if finding.code not in _NEEDS_THE_MODEL:
-            yield finding
+    about_scores = [
+        finding
+        for finding in score_findings([scores], targets, kind, _value(loss, scores, targets))
+        if finding.code not in _NEEDS_THE_MODEL
+    ]
+    yield from about_scores
+    yield from _about_the_loss(loss, scores, targets, explained=bool(about_targets or about_scores))
+
+
+def _about_the_loss(loss: Callable[..., Any], scores: Tensor, targets: Tensor, *, explained: bool) -> Iterator[Finding]:
+    """What a loss does wrong by itself, and that it refuses what it gets where nothing else has explained that."""
     floor = softmax_inside_twice(loss, scores, targets)
     if floor is not None:
         yield loss_is_softmax_twice(floor, scores.shape[1])
+    elif log_is_missing(loss, scores, targets):
+        yield loss_forgets_the_log(scores.shape[1])
+    if explained or not is_known(loss):
+        return
+    try:
+        with torch.no_grad():
+            loss(scores, targets)
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        said = str(error).partition("\n")[0]
+        yield Finding(
+            "loss-refuses",
+            f"the loss raises {type(error).__name__}: {said}",
+            f"scores of shape {tuple(scores.shape)} and {scores.dtype} do not go with targets of shape "
+            f"{tuple(targets.shape)} and {targets.dtype}",
+            "an error at the first step",
+            "Class indices: (N,) of int64 beside scores (N, K). One score for each question: floats of the same shape.",
+            0.99,
+        )
 
 
 def _first_rows(inputs: Any, targets: Tensor) -> tuple[Any, Tensor]:  # noqa: ANN401
@@ -130,7 +184,8 @@ def _mixed_rows(probe: Probe, scores: Tensor) -> Iterator[Finding]:
         return
     per_row = len(scores) // rows
     strays = []
-    for row in {1, rows // 2}:  # the first and the last row may stay where they are when axes are mixed
+    probed = sorted({max(1, int(share * rows)) for share in _PROBED_SHARES})
+    for row in probed:
         try:
             changed = probe.changed_rows(row)
         except (RuntimeError, ValueError):
@@ -140,9 +195,12 @@ def _mixed_rows(probe: Probe, scores: Tensor) -> Iterator[Finding]:
         own = torch.zeros_like(changed)
         own[row * per_row : (row + 1) * per_row] = True
         stray = changed & ~own
-        if bool(changed[own].all()) or not bool(stray.any()):
+        if bool(stray.any()) and not bool(changed[own].all()):
+            strays.append((row, int(torch.nonzero(stray)[0, 0])))
+        elif not strays and row > 1:
             return
-        strays.append((row, int(torch.nonzero(stray)[0, 0])))
+    if 2 * len(strays) <= len(probed) or not probe.takes_fewer_rows():
+        return
     row, stray_row = max(strays)
     yield Finding(
         "shuffled-rows",

@@ -10,7 +10,15 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-__all__ = ["as_rows", "constant_rows", "is_distribution", "is_log_distribution", "is_rectified", "is_unit_interval"]
+__all__ = [
+    "as_rows",
+    "constant_rows",
+    "is_distribution",
+    "is_log_distribution",
+    "is_outside_unit_interval",
+    "is_rectified",
+    "is_unit_interval",
+]
 
 
 def as_rows(scores: Shaped[Tensor, "..."]) -> Float[Tensor, "rows K"]:
@@ -62,6 +70,11 @@ def is_unit_interval(samples: Sequence[Tensor]) -> bool:
     return both_ends or (len(samples) > 1 and all(float(scores.max()) > float(scores.min()) for scores in samples[1:]))
 
 
+def is_outside_unit_interval(scores: Shaped[Tensor, "..."]) -> bool:
+    """Some score is below 0 or above 1."""
+    return float(scores.min()) < 0 or float(scores.max()) > 1
+
+
 def is_rectified(samples: Sequence[Tensor]) -> bool:
     """No score is below 0, and in each sample some are 0 to the last bit and some are not."""
 
@@ -73,10 +86,11 @@ def is_rectified(samples: Sequence[Tensor]) -> bool:
 
 
 def constant_rows(scores: Shaped[Tensor, "..."]) -> bool:
-    """All rows are the same, up to rounding."""
+    """All rows are the same, up to rounding; each class by its own size, for a masked one may stand at -1e9 or -inf."""
     rows = as_rows(scores)
-    spread = (rows.amax(0) - rows.amin(0)).max()
-    return len(rows) > 1 and bool(spread <= 1e-6 * (1 + rows.abs().max()))
+    highest, lowest = rows.amax(0), rows.amin(0)
+    same = (highest == lowest) | (highest - lowest <= 1e-6 * (1 + rows.abs().amax(0)))
+    return len(rows) > 1 and bool(same.all())
 
 
 def _all_have(samples: Sequence[Tensor], holds: Callable[[Tensor], bool], *, least_classes: int) -> bool:

@@ -7,6 +7,7 @@ after each call. So nothing of the model, its gradients or the run is touched. W
 - `redrawn()`: what comes out for other parameters: what is still true then is the model's form, not its present state.
 - `one_step()`: what comes out after a step against the gradient, "not trained yet" or "cannot be".
 - `changed_rows(row)`: which rows of scores move when one row of inputs is changed.
+- `on_larger_inputs()`, `takes_fewer_rows()`: what the scores are bounded by, and whether the model knows its rows.
 
 Does not own any judgement, and never reads the autograd graph.
 """
@@ -33,8 +34,7 @@ class Probe:
     """
 
     def __init__(self, model: Callable[..., Any], inputs: Any) -> None:  # noqa: ANN401 - whatever the model takes
-        # A compiled module is asked through the module it was made of: the same numbers, and nothing recompiles.
-        self.model = getattr(model, "_orig_mod", model)
+        self.model = _inner(model)
         self.inputs = inputs
         self.parameters: dict[str, Tensor] = {}
         self.buffers: dict[str, Tensor] = {}
@@ -91,6 +91,22 @@ class Probe:
         with torch.no_grad():
             return self._call({**self.parameters, **moved}, self.inputs).detach()
 
+    def on_larger_inputs(self) -> Tensor | None:
+        """The scores for inputs a hundred times as large; None where these are no floating point numbers."""
+        if not isinstance(self.inputs, Tensor) or not self.inputs.is_floating_point():
+            return None
+        with torch.no_grad():
+            return self._call(self.parameters, self.inputs * 100).detach()
+
+    def takes_fewer_rows(self) -> bool:
+        """Whether the model takes a batch of one row less; one that knows its rows, like a graph's nodes, does not."""
+        try:
+            with torch.no_grad():
+                self._call(self.parameters, self.inputs[:-1])
+        except (RuntimeError, ValueError, IndexError):
+            return False
+        return True
+
     def changed_rows(self, row: int) -> Tensor | None:
         """Which rows of scores change when one row of the inputs does; None where the inputs cannot be changed so."""
         if not isinstance(self.inputs, Tensor) or self.inputs.dim() == 0 or len(self.inputs) < 2:
@@ -105,8 +121,9 @@ class Probe:
             if not different:
                 return None
             other[row] = other[different[0]]
+        before = self.scores()
         with torch.no_grad():
-            before, after = self._call(self.parameters, self.inputs), self._call(self.parameters, other)
+            after = self._call(self.parameters, other)
         return (before != after).flatten(1).any(1) if before.dim() > 1 else before != after
 
     def _call(self, parameters: Mapping[str, Tensor], inputs: Any) -> Tensor:  # noqa: ANN401
@@ -127,6 +144,17 @@ class Probe:
         if not isinstance(result, Tensor):
             raise TypeError(f"the model gives a {type(result).__name__} where scores, one tensor, are needed")
         return result
+
+
+def _inner(model: Callable[..., Any]) -> Callable[..., Any]:
+    """The module inside `torch.compile` (asked itself nothing recompiles) and inside a wrapper for several devices."""
+    while True:
+        if hasattr(model, "_orig_mod"):
+            model = model._orig_mod
+        elif isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+            model = model.module
+        else:
+            return model
 
 
 def _redraw(value: Tensor, size: float, generator: torch.Generator) -> Tensor:

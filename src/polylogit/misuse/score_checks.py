@@ -17,11 +17,12 @@ from polylogit.misuse.forms import (
     as_rows,
     is_distribution,
     is_log_distribution,
+    is_outside_unit_interval,
     is_rectified,
     is_unit_interval,
 )
 
-__all__ = ["loss_is_softmax_twice", "score_findings"]
+__all__ = ["logits_by_chance_from_0_to_1", "loss_forgets_the_log", "loss_is_softmax_twice", "score_findings"]
 
 
 def score_findings(samples: Sequence[Tensor], targets: Tensor, kind: Kind | None, value: float) -> Iterator[Finding]:
@@ -50,15 +51,39 @@ def score_findings(samples: Sequence[Tensor], targets: Tensor, kind: Kind | None
             "Drop the sigmoid at the end of the model, or use binary_cross_entropy_with_probabilities.",
             sure,
         )
-    elif kind == "binary_probabilities" and (float(scores.min()) < 0 or float(scores.max()) > 1):
-        yield Finding(
-            "logits-for-probabilities",
-            f"scores from {float(scores.min()):.4g} to {float(scores.max()):.4g}",
-            "the loss takes probabilities, from 0 to 1; these are logits",
-            "an error from PyTorch's loss, or the log of a negative number",
-            "Use binary_cross_entropy_with_logits (nn.BCEWithLogitsLoss).",
-            0.99,
+    elif kind == "binary_probabilities" and is_outside_unit_interval(scores):
+        yield _binary_logits(f"scores from {float(scores.min()):.4g} to {float(scores.max()):.4g}", 0.99)
+
+
+def logits_by_chance_from_0_to_1(scores: Tensor, elsewhere: Sequence[Tensor]) -> Iterator[Finding]:
+    """The finding for a binary loss of probabilities whose scores lie from 0 to 1 in this batch only.
+
+    Args:
+        scores: The batch's scores, from 0 to 1.
+        elsewhere: The scores under redrawn parameters and for larger inputs. A sigmoid holds all of them from 0 to 1; a
+            table of probabilities heeds no larger inputs, and a weighted mean of probabilities no redrawn weights.
+    """
+    if elsewhere and all(is_outside_unit_interval(other) for other in elsewhere):
+        lowest, highest = (
+            min(float(other.min()) for other in elsewhere),
+            max(float(other.max()) for other in elsewhere),
         )
+        yield _binary_logits(
+            f"scores from {float(scores.min()):.4g} to {float(scores.max()):.4g} in this batch, and from "
+            f"{lowest:.4g} to {highest:.4g} with other parameters and larger inputs",
+            0.8,
+        )
+
+
+def _binary_logits(seen: str, confidence: float) -> Finding:
+    return Finding(
+        "logits-for-probabilities",
+        seen,
+        "the loss takes probabilities, from 0 to 1; these are logits",
+        "an error from PyTorch's loss, or the log of a negative number",
+        "Use binary_cross_entropy_with_logits (nn.BCEWithLogitsLoss).",
+        confidence,
+    )
 
 
 def _for_logits(samples: Sequence[Tensor], targets: Tensor, value: float, sure: float) -> Iterator[Finding]:
@@ -103,6 +128,16 @@ def _for_logits(samples: Sequence[Tensor], targets: Tensor, value: float, sure: 
             "Drop the softmax; where probabilities are wanted use softmax(dim=1).",
             sure,
         )
+    elif (axis := _axis_of_a_softmax(samples)) is not None:
+        yield Finding(
+            "softmax-over-positions",
+            f"scores of shape {tuple(scores.shape)} sum to 1 over axis {axis}; the classes lie on axis 1",
+            "a softmax was taken over positions in place of classes; the loss takes one of its own over the classes",
+            f"no class can get more than e times the odds of another: with {classes} classes the loss cannot fall "
+            f"below {math.log1p((classes - 1) / math.e):.4f}",
+            "Drop the softmax; where probabilities are wanted use softmax(dim=1).",
+            sure,
+        )
     elif is_unit_interval(samples):
         yield Finding(
             "sigmoid-outputs",
@@ -124,6 +159,14 @@ def _for_logits(samples: Sequence[Tensor], targets: Tensor, value: float, sure: 
             "Drop the ReLU after the last layer.",
             sure,
         )
+
+
+def _axis_of_a_softmax(samples: Sequence[Tensor]) -> int | None:
+    """A further axis that scores (N, K, d1, ...) sum to 1 over; None where there is none."""
+    for axis in range(2, samples[0].dim()):
+        if samples[0].shape[axis] > 1 and is_distribution([sample.movedim(axis, 1) for sample in samples]):
+            return axis
+    return None
 
 
 def _for_log_probabilities(samples: Sequence[Tensor], value: float, sure: float) -> Iterator[Finding]:
@@ -202,4 +245,16 @@ def loss_is_softmax_twice(floor: float, classes: int) -> Finding:
         "model is",
         "Hand the logits to cross_entropy_with_logits as they are.",
         0.99,
+    )
+
+
+def loss_forgets_the_log(classes: int) -> Finding:
+    """The finding for a loss that takes softmax by itself and then no log."""
+    return Finding(
+        "probabilities-for-log-probabilities",
+        f"equal scores cost {-1 / classes:.4f} and scores that are right by a margin of 100 cost -1",
+        "the loss takes softmax and hands the probabilities to nll_loss, which takes log-probabilities",
+        "the loss runs to -1 instead of 0, and its gradient vanishes where the model is surely wrong",
+        "Hand the logits to cross_entropy_with_logits, or use log_softmax in place of softmax.",
+        0.8,
     )

@@ -35,6 +35,8 @@ def target_findings(
         yield from _rows_do_not_pair(shape, wanted)
     elif binary or (kind is None and targets.is_floating_point() and shape != wanted):
         yield from _binary_targets(targets, wanted)
+    elif kind is None and shape == wanted:
+        return  # a loss of somebody's own may take any numbers beside its scores
     elif scores.dim() > 1:
         yield from _class_targets(targets, wanted, ignore_index, integer_rows=integer_rows)
 

@@ -46,6 +46,8 @@ class watch:  # noqa: N801 - used like a function: with watch(model, loss):
         self.model = model
         self._loss = loss
         self._patience = patience
+        # A scripted module takes no hooks: then there are only the scores that the loss gets to judge by.
+        self._hookable = not isinstance(model, torch.jit.ScriptModule)
         self._inputs: Any = None
         self._output: Any = None
         self._start: list[float] | None = None
@@ -72,8 +74,9 @@ class watch:  # noqa: N801 - used like a function: with watch(model, loss):
         return value
 
     def __enter__(self) -> "watch":
-        self._handles.append(self.model.register_forward_pre_hook(self._before_model, with_kwargs=True))
-        self._handles.append(self.model.register_forward_hook(self._after_model))
+        if self._hookable:
+            self._handles.append(self.model.register_forward_pre_hook(self._before_model, with_kwargs=True))
+            self._handles.append(self.model.register_forward_hook(self._after_model))
         if isinstance(self._loss, nn.Module):
             self._handles.append(self._loss.register_forward_pre_hook(self._before_loss))
             self._handles.append(self._loss.register_forward_hook(self._after_loss))
@@ -106,7 +109,7 @@ class watch:  # noqa: N801 - used like a function: with watch(model, loss):
 
     def _look(self, scores: Tensor, targets: Tensor) -> None:
         """Diagnose the first batch, before the loss has a chance to fail on it."""
-        if torch.compiler.is_compiling() or self._diagnosed or self._inputs is None:
+        if torch.compiler.is_compiling() or self._diagnosed or (self._hookable and self._inputs is None):
             return
         self._diagnosed = self._diagnosing = True
         try:
