@@ -139,9 +139,13 @@ def of_checks(quick: bool) -> Iterator[dict[str, object]]:
 
 
 def effort(scores: int, quick: bool) -> dict[str, Any]:
-    """Fewer rounds where one call is long."""
-    large = scores > 1e7
-    return {"rounds": 5 if quick else 7 if large else 31, "warmup": 1 if large else 3, "sample_seconds": 0.004}
+    """Fewer rounds where one call is long; more of them, after a longer warm-up, where microseconds count."""
+    large, small = scores > 1e7, scores < 1e5
+    return {
+        "rounds": 5 if quick else 7 if large else 101 if small else 31,
+        "warmup": 1 if large else 200 if small else 3,
+        "sample_seconds": 0.004,
+    }
 
 
 def as_float(logits: Tensor, one_hot: Tensor) -> Tensor:

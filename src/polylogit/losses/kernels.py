@@ -25,7 +25,7 @@ _REGISTER_BYTES = {"AVX512": 64, "AVX2": 32}.get(torch.backends.cpu.get_cpu_capa
 
 # From these numbers of scores on a faster kernel is worth its further operations (benchmarks/losses.py).
 _WORTH_TURNING = 1 << 10
-_WORTH_FUSING = 1 << 18
+_WORTH_FUSING = 1 << 19
 _WORTH_FUSING_HALF = 1 << 17
 _MANY_CLASSES = 64
 _WORTH_A_DOT = 1 << 20  # up to here: a scalar product adds up in float32 without pairs, and loses a digit on millions
