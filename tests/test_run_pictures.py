@@ -289,3 +289,13 @@ def test_a_broken_picture_that_stays_in_its_file_is_named_before_the_fit(folder,
     with pytest.raises(DataError, match=r"/\d\d\.png: no picture can be read from it"):
         train(str(tmp_path / "pictures"), options, out=tmp_path / "m.safetensors")
     assert not (tmp_path / "history.jsonl").exists()
+
+
+def test_pictures_and_tables_are_not_taken_for_each_other(run, folder, zoo_run, tmp_path):
+    for judge in (predict, evaluate):
+        with pytest.raises(DataError, match="pictures came where a table is expected"):
+            judge(zoo_run.model_path, str(folder))
+    table = tmp_path / "t.csv"
+    table.write_text("a,b\n1,2\n")
+    with pytest.raises(DataError, match="a table came where pictures are expected"):
+        predict(run.model_path, str(table))

@@ -77,6 +77,18 @@ def test_a_weight_is_a_repetition(tmp_path):
     assert once.test.macro.roc_auc == pytest.approx(often.test.macro.roc_auc)
 
 
+def test_balanced_classes_are_balanced_by_weight_not_by_rows(noisy, tmp_path):
+    """Then the weight that a class has in all changes nothing in the mean of a network's loss."""
+    sections = {"model": {"kind": "mlp", "hidden": []}, "calibration": {"method": "none"}}
+    sections["training"] = {"epochs": 3, "class_weight": "balanced", "batch_size": "all"}
+    fits = []
+    for times in (1.0, 7.0):
+        heavier = noisy.with_columns(counts=pl.when(pl.col("kind") == "up").then(times).otherwise(1.0))
+        fits.append(run(heavier, tmp_path / "t.parquet", sections=sections).classifier.network.state_dict())
+    for name, value in fits[0].items():
+        torch.testing.assert_close(value, fits[1][name])
+
+
 @pytest.mark.cross_validated
 def test_rows_of_weight_0_are_as_if_they_were_not_there(noisy, tmp_path):
     frame = noisy.with_columns(counts=(pl.col("counts") == 1).cast(pl.Float64))

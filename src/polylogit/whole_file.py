@@ -72,4 +72,4 @@ def _umask() -> int:
 
 def _cannot_write(path: Path, fault: OSError) -> PolylogitError:
     reason = fault.strerror or str(fault)
-    return PolylogitError(f"{path}: cannot be written ({reason}). Choose another place with --out.")
+    return PolylogitError(f"{path}: cannot be written ({reason}). Choose another place with --out or --report.")

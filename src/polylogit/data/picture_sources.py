@@ -23,6 +23,7 @@ from polylogit.data.picture_names import NAMED_PICTURES, PICTURE_ENDINGS
 from polylogit.data.pictures import Pictures
 from polylogit.data.split import Split
 from polylogit.data.stored_pictures import StoredPictures
+from polylogit.data.tables import is_table
 from polylogit.errors import DataError
 
 __all__ = ["PictureSource", "default_data_root", "open_pictures", "read_unlabelled"]
@@ -154,6 +155,8 @@ def read_unlabelled(data: str, form: tuple[int, int, int], root: Path | None = N
         if not files:
             endings = ", ".join(PICTURE_ENDINGS)
             raise DataError(f"{data}: no picture in this folder or in those inside it. Expected {endings}.")
+    elif is_table(path):
+        raise DataError(f"{data}: a table came where pictures are expected, which end in {', '.join(PICTURE_ENDINGS)}.")
     elif path.is_file():
         files = [path]
     else:

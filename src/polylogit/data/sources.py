@@ -12,6 +12,7 @@ import polars as pl
 
 from polylogit.data.delimited import Dialect
 from polylogit.data.parts import part_paths, read_parts
+from polylogit.data.picture_names import stands_for_pictures
 from polylogit.data.tables import ENDINGS, is_table
 from polylogit.errors import DataError, did_you_mean
 
@@ -146,6 +147,8 @@ def source_paths(data: str) -> list[Path]:
     path = Path(data)
     if data in BUNDLED:
         return [Path(__file__).parent / BUNDLED[data][0]]
+    if stands_for_pictures(data):
+        raise DataError(f"{data}: pictures came where a table is expected, which ends in {', '.join(ENDINGS)}.")
     if path.is_dir():
         return part_paths(path)
     if not path.exists():
