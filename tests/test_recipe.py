@@ -117,8 +117,8 @@ def test_a_name_starts_from_its_recipe_and_a_person_has_the_last_word():
 def test_the_options_of_another_kind_are_refused():
     with pytest.raises(RecipeError, match=r"training\.C: there is no such option"):
         Recipe.from_entries({"model": {"kind": "mlp"}, "training": {"C": 1.0}})
-    with pytest.raises(RecipeError, match=r"model\.hidden: there is no such option"):
-        Recipe.from_entries({"model": {"kind": "cnn", "hidden": [3]}})
+    with pytest.raises(RecipeError, match=r"model\.activation: there is no such option"):
+        Recipe.from_entries({"model": {"kind": "cnn", "activation": "tanh"}})
 
 
 def test_each_shipped_recipe_has_one_use():

@@ -80,6 +80,17 @@ def test_a_picture_has_the_same_logits_alone_and_among_others(run):
         assert torch.equal(run.classifier.predict_logits(pixels[row : row + 1])[0], together[row])
 
 
+def test_a_network_on_gradients_is_kept_and_predicts_the_same_bits(folder, tmp_path):
+    model = {**SMALL["model"], "orientations": 4, "cell": 2, "hidden": [6]}
+    run = train(str(folder), recipe(model=model), out=tmp_path / "model.safetensors")
+    pixels = torch.randint(256, (300, 1, 8, 8), dtype=torch.uint8)
+    together = run.classifier.predict_logits(pixels)
+    loaded = Classifier.load(run.model_path)
+    assert torch.equal(loaded.predict_logits(pixels), together)
+    for row in (0, 7, 299):
+        torch.testing.assert_close(loaded.predict_logits(pixels[row : row + 1])[0], together[row])
+
+
 def test_the_temperature_rests_on_training_rows_that_were_not_fitted(folder, tmp_path):
     doubtful = tmp_path / "doubtful"
     shutil.copytree(folder, doubtful)

@@ -67,7 +67,12 @@ class CnnModel(Section):
     blocks: EachOrNone = Field(default=0, description="Residual blocks after the stages, for all or one each.")
     padding: Literal["same", "valid"] = Field(default="same", description="same: convolutions keep the sides.")
     batch_norm: bool = Field(default=True, description="Whether each stage normalises its channels.")
+    hidden: tuple[Count, ...] = Field(default=(), description="Widths of the layers between stages and last layer.")
     dropout: Share = Field(default=0.0, description="The share of the last layer's inputs set to zero in training.")
+    orientations: NoneOrMore = Field(
+        default=0, description="Directions of the gradients that the first stage sees; 0: it sees the pictures."
+    )
+    cell: Count = Field(default=4, description="Side of the cells that gradients are gathered in, in pixels.")
     views: PictureViews = Field(
         default="one",
         description="What is judged and averaged: the picture; its mirror image too; itself and moved by a pixel.",

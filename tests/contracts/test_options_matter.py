@@ -77,6 +77,9 @@ OF_THE_CNN = {
     "model.blocks": {"model": {"blocks": 1}},
     "model.padding": {"model": {"padding": "valid"}},
     "model.batch_norm": {"model": {"batch_norm": False}},
+    "model.hidden": {"model": {"hidden": [8]}},
+    "model.orientations": {"model": {"orientations": 4}},
+    "model.cell": {"model": {"cell": 2}},
 }
 OF_THE_RESIDUAL = {
     "model.stem": {"model": {"stem": 6}},
@@ -166,6 +169,7 @@ def test_it_matters(kind, option, figures):
     before = {
         "training.patience": {"training": {"epochs": 30}},
         "training.precision": {"training": {"precision": "float32"}},
+        "model.cell": {"model": {"orientations": 4}},
         "cross_validation.repeats": {"cross_validation": {"folds": 2, "repeats": 1}},
     }.get(option, {})
     assert figures(kind, before) != figures(kind, merged(before, CHANGES[kind][option]))

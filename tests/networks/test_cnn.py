@@ -42,6 +42,7 @@ def test_every_size_of_picture_that_fits_gets_its_logits(form, padding):
         ({"kernel_sizes": 4}, "needs odd sizes, got 4"),
         ({"pools": 4}, "too small for 3 stages"),
         ({"strides": 0}, "strides: expected numbers of at least 1"),
+        ({"hidden": (8, 0)}, "hidden: expected counts of at least 1"),
         ({"padding": "full"}, 'expected "same" or "valid"'),
         ({"blocks": -1}, "blocks: expected numbers of at least 0"),
         ({"blocks": (0, 1)}, "blocks: expected one number or 3"),
@@ -61,3 +62,46 @@ def test_residual_blocks_stand_after_the_stages_that_ask_for_them():
     more -= sum(parameter.numel() for parameter in plain.parameters())
     assert more == 2 * (18 * 8**2 + 4 * 8) + (18 * 6**2 + 4 * 6)
     assert network(torch.rand(2, 1, 28, 28)).shape == (2, 10)
+
+
+@pytest.mark.parametrize(("form", "rows", "columns"), [((1, 28, 28), 7, 7), ((3, 33, 40), 9, 10)])
+def test_stages_may_start_from_gradients(form, rows, columns):
+    network = CnnNetwork(*form, 4, widths=(6,), kernel_sizes=3, strides=1, pools=1, orientations=5)
+    assert network(torch.rand(3, *form)).shape == (3, 4)
+    assert network.linear.in_features == 6 * rows * columns
+    bare = CnnNetwork(*form, 4, widths=(6,), kernel_sizes=3, strides=1, pools=1, orientations=5, batch_norm=False)
+    torch.testing.assert_close(bare(torch.ones(2, *form)), bare(torch.zeros(2, *form)))
+
+
+def test_the_network_of_the_fast_recipe_is_one_of_its_parameters():
+    options = {"widths": (64, 128), "kernel_sizes": 3, "strides": 1, "pools": 1, "padding": "valid", "hidden": (128,)}
+    options |= {"orientations": 8}
+    network = CnnNetwork(1, 28, 28, 10, **options)
+    assert sum(parameter.numel() for parameter in network.parameters()) == 227_722
+    again = CnnNetwork(1, 28, 28, 10, **options)
+    again.load_state_dict(network.state_dict())
+    pictures = torch.rand(4, 1, 28, 28)
+    torch.testing.assert_close(again.eval()(pictures), network.eval()(pictures))
+
+
+def test_pictures_too_small_for_stages_on_gradients_are_refused():
+    with pytest.raises(RecipeError, match="8 x 8 pixels are too small for 3 stages"):
+        CnnNetwork(1, 8, 8, 10, orientations=8)
+
+
+@pytest.mark.parametrize("batch_norm", [True, False])
+def test_hidden_layers_stand_between_the_stages_and_the_last(batch_norm):
+    torch.manual_seed(0)
+    network = CnnNetwork(1, 28, 28, 10, hidden=(7, 5), batch_norm=batch_norm).eval()
+    pictures = torch.rand(3, 1, 28, 28)
+    values = network.stages(pictures).flatten(1)
+    for layer in network.hidden:
+        values = layer(values)
+    assert values.shape == (3, 5)
+    assert float(values.detach().min()) == 0
+    torch.testing.assert_close(network(pictures), network.linear(values))
+    plain = CnnNetwork(1, 28, 28, 10, batch_norm=batch_norm)
+    layers = 1152 * 7 + 7 * 5 + (2 * 12 if batch_norm else 12)
+    more = layers + 10 * 5 - 10 * 1152
+    count, without = (sum(parameter.numel() for parameter in net.parameters()) for net in (network, plain))
+    assert count - without == more
