@@ -16,7 +16,8 @@ Newton's method, each part a file of its own:
 * `convex_direction`: conjugate gradients for a step, cached logits for its length;
 * `convex_certificate`: an upper bound on F - min F by weak duality;
 * `convex_descent`: the point, and a step from it;
-* `convex_whole`: the same for small problems, with the whole Hessian.
+* `convex_whole`: the same for small problems, with the whole Hessian;
+* `convex_span`: the rows in their own span, where there are fewer rows than columns.
 
 This file owns the way in and out: checked input, columns and precision to work in, where to start, when to stop and
 what to say. Products are taken in float32 where that is enough for the tolerance and the columns; sums that decide are
@@ -39,8 +40,9 @@ from torch import Tensor
 
 from polylogit.errors import DataError
 from polylogit.fitting.convex_descent import Descent
-from polylogit.fitting.convex_design import DenseDesign, Design, SparseDesign, refuse_nonfinite
+from polylogit.fitting.convex_design import DenseDesign, Design, SparseDesign
 from polylogit.fitting.convex_problem import Problem
+from polylogit.fitting.convex_span import RowSpan
 from polylogit.fitting.convex_whole import WholeDescent
 
 __all__ = ["IterationRecord", "LinearFit", "fit_softmax_regression"]
@@ -50,7 +52,6 @@ _SMALL = 2_000_000
 _SAMPLED_ROWS = 200
 _ROWS_TO_A_SAMPLED = 8
 _SAMPLE_TOLERANCE = 1e-3
-_INDEPENDENT = 1e-6
 
 
 @dataclass(frozen=True)
@@ -160,9 +161,11 @@ def fit_softmax_regression(
             on_iteration=on_iteration,
             seed=seed,
         )
-    basis = None
+    span = None
     if features.layout == torch.strided and 2 * features.shape[0] <= features.shape[1]:
-        features, basis = _rotated(features)
+        narrow = tolerance >= _FLOAT32_TOLERANCE and features.dtype != torch.float64
+        span = RowSpan(features, precision=torch.float32 if narrow else torch.float64)
+        features = span.square
     coarse, exact = _precisions(features, classes=classes, tolerance=tolerance, C=C)
     problem = _problem(
         features, targets, classes=classes, C=C, fit_intercept=fit_intercept, weights=sample_weight, working=coarse
@@ -180,7 +183,7 @@ def fit_softmax_regression(
             descent = WholeDescent(problem, tolerance=tolerance)
         else:
             descent = Descent(problem, coarse=coarse, exact=exact, tolerance=tolerance, seed=seed)
-        start = _start(problem, initial, basis)
+        start = _start(problem, initial, span)
         try:
             if initial is None and isinstance(descent, Descent):
                 start = _from_some_rows(problem, features, descent, start, seed)
@@ -197,7 +200,7 @@ def fit_softmax_regression(
             stopped_by = "an interrupt"
             if not descent.placed:
                 descent.place(start)
-        return _fit(descent, basis, stopped_by)
+        return _fit(descent, span, stopped_by)
 
 
 @contextmanager
@@ -283,23 +286,6 @@ def _precisions(features: Tensor, *, classes: int, tolerance: float, C: float) -
     return (exact if sparse else torch.float32), exact
 
 
-def _rotated(features: Tensor) -> tuple[Tensor, Tensor]:
-    """X = L Q with orthonormal rows Q: fewer rows than columns span no more directions than rows.
-
-    W = V Q has the logits V L' and the norm of V, so V can be fitted to L, which is N x N. Where the rows are far from
-    dependent, L is the Cholesky factor of X X' and Q = L^-1 X, in a third of the time of a QR factorisation.
-    """
-    if not bool(torch.isfinite(features).all()):
-        refuse_nonfinite(features)
-    rows = features.double()
-    triangle, failed = torch.linalg.cholesky_ex(rows @ rows.T)
-    squares = triangle.diagonal().square()
-    if not int(failed) and float(squares.min()) > _INDEPENDENT * float(squares.max()):
-        return triangle, torch.linalg.solve_triangular(triangle, rows, upper=False)
-    basis, triangle = torch.linalg.qr(rows.T)
-    return triangle.T.contiguous(), basis.T
-
-
 def _problem(
     features: Tensor,
     targets: Tensor,
@@ -323,12 +309,12 @@ def _problem(
     return Problem(design, targets, omega / total, penalty, classes)
 
 
-def _start(problem: Problem, initial: tuple[Tensor, Tensor] | None, basis: Tensor | None) -> Float[Tensor, "K D1"]:
+def _start(problem: Problem, initial: tuple[Tensor, Tensor] | None, span: RowSpan | None) -> Float[Tensor, "K D1"]:
     """The caller's start, or zeros; with columns that sum to zero over the classes."""
     design = problem.design
     if initial is None:
         return torch.zeros(problem.classes, design.columns, dtype=torch.float64, device=design.device)
-    slopes = initial[0].double() if basis is None else initial[0].double() @ basis.T.double()
+    slopes = initial[0].double() if span is None else span.coordinates(initial[0].double())
     weight = torch.cat([slopes, initial[1].double()[:, None]], 1) if design.intercept else slopes
     return design.moved(weight - weight.mean(0))
 
@@ -365,7 +351,7 @@ def _from_some_rows(problem: Problem, features: Tensor, descent: Descent, start:
     return design.moved(rows.unmoved(some.weight))
 
 
-def _fit(descent: Descent | WholeDescent, basis: Tensor | None, stopped_by: str) -> LinearFit:
+def _fit(descent: Descent | WholeDescent, span: RowSpan | None, stopped_by: str) -> LinearFit:
     """The result in the caller's columns, and in words what stopped the fit."""
     design = descent.problem.design
     weight = design.unmoved(descent.weight)
@@ -373,8 +359,8 @@ def _fit(descent: Descent | WholeDescent, basis: Tensor | None, stopped_by: str)
         slopes, bias = weight[:, :-1], weight[:, -1]
     else:
         slopes, bias = weight, weight.new_zeros(len(weight))
-    if basis is not None:
-        slopes = slopes @ basis.double()
+    if span is not None:
+        slopes = span.slopes(slopes)
     return LinearFit(
         weight=slopes.contiguous(),
         bias=bias.contiguous(),

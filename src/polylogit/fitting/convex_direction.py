@@ -74,7 +74,7 @@ def newton_direction(
     """
     step = torch.zeros_like(gradient)
     moved = torch.zeros_like(probabilities)
-    residual = -(gradient - gradient.mean(0))
+    residual = (gradient - gradient.mean(0)).neg_()
     search = precondition(residual)
     squared = float((residual * search).sum())
     first, size, products, decrease = squared, squared, 0, 0.0
@@ -92,12 +92,12 @@ def newton_direction(
             break
         length = squared / curvature
         decrease += 0.5 * length * squared
-        step += length * search
+        step.add_(search, alpha=length)
         moved.add_(search_moved, alpha=length)
-        residual = residual - length * curved
+        residual.sub_(curved, alpha=length)
         preconditioned = precondition(residual)
         previous, squared = squared, float((residual * preconditioned).sum())
-        search = preconditioned + (squared / previous) * search
+        search.mul_(squared / previous).add_(preconditioned)
         size = squared + (squared / previous) ** 2 * size
     return Direction(step, moved, residual, products, decrease)
 

@@ -91,4 +91,4 @@ class Problem:
         pulled, moved = self.design.there_and_back(
             direction, probabilities.dtype, lambda block, some: self.curved(probabilities, block, some)
         )
-        return pulled + self.penalty * direction, moved
+        return pulled.addcmul_(self.penalty, direction), moved
