@@ -27,6 +27,18 @@ def test_the_product_takes_views_that_are_not_contiguous(rows):
     torch.testing.assert_close(matrix_product_nt(left, right), left @ right.T, rtol=1e-5, atol=1e-4)
 
 
+@pytest.mark.parametrize("part", ["columns of rows", "rows of columns"])
+def test_a_right_matrix_that_is_part_of_a_larger_one_is_not_onednn_s(monkeypatch, part):
+    def refused(*_):
+        raise AssertionError("oneDNN takes 500 times as long as BLAS here")
+
+    whole = _made(200, 500, seed=1).float()
+    left, right = _made(600, 200).float(), whole[:, :200] if part == "columns of rows" else whole.T[:300]
+    assert matrix_product_nt(left, right.contiguous()).shape == (600, len(right))
+    monkeypatch.setattr(matrix_product, "_ONEDNN", refused)
+    torch.testing.assert_close(matrix_product_nt(left, right), left @ right.T, rtol=1e-5, atol=1e-4)
+
+
 @pytest.mark.parametrize("bias", [True, False])
 def test_a_large_layer_has_the_outputs_and_gradients_of_torchs_in_double_precision(bias):
     inputs, weight, pull = _made(128, 96), _made(160, 96, seed=1), _made(128, 160, seed=2)

@@ -163,7 +163,7 @@ def _levelling(
     """The c that, added to every v_n = V x_n, makes g_q vanish but for cut-off parts that it changes."""
     excess, second = excess.clone(), excess.new_zeros(len(excess), len(excess))
     for block in problem.blocks():
-        some = probabilities[:, block].contiguous()  # oneDNN takes ten times as long for a part of longer rows
+        some = probabilities[:, block].contiguous()
         weighted = some * problem.omega[block].to(some.dtype)
         second += weighted.sum(1).diag() - matrix_product_nt(weighted, some)
         cut = _tilted(some, moved[:, block]).sub_(1).sub_(_centred(some, moved[:, block]))

@@ -79,4 +79,4 @@ class RowSpan:
     def _blocks(self, rows: Num[Tensor, "K D"]) -> Iterator[Tensor]:
         """Some columns at a time, in the precision of products: no copy of all of them is ever made."""
         for some in rows.split(_COLUMNS_A_BLOCK, 1):
-            yield some.to(self._precision).contiguous()  # oneDNN takes forever for parts of longer rows
+            yield some.to(self._precision).contiguous()  # else BLAS, which takes twice as long
