@@ -1,12 +1,13 @@
 """Time to a relative objective gap of 1e-4 for softmax regression, beside every peer, on the same machine.
 
-    python benchmarks/solver.py [--search] [--problem NAME ...] [--method NAME ...] [--quick]
+    python benchmarks/solver.py [--search] [--turns N] [--problem NAME ...] [--method NAME ...] [--quick]
 
 Claim: `SoftmaxRegression` reaches the optimum of scikit-learn's multinomial objective first. polylogit runs at its
 default tolerance. A peer runs at the loosest setting that gets within 1e-4 of the optimum, judged by the float64
 objective of the coefficients that it returned against a lower bound that is certified to 1e-6. `--search` finds those
 settings, on a machine as busy as it likes, and keeps them; a timed run then takes the kept ones and checks them anew,
-so no peer pays for its search. A peer that has had 60 seconds for one fit (in a search: 60 on each core) is recorded
+so no peer pays for its search. `--turns` runs the methods turn by turn, so that a slow minute of the machine falls on
+all of them. A peer that has had 60 seconds for one fit (in a search: 60 on each core) is recorded
 as out of time and not asked again until the next search. Every method has a process of its own; the BLAS variables
 OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE, which some machines set, are taken out of its environment. snapml fits one
 class against the rest, another objective: it is timed, never judged.
@@ -361,6 +362,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="three small problems, one repeat; writes nothing")
     parser.add_argument("--search", action="store_true", help="find the peers' settings; times nothing")
+    parser.add_argument("--turns", type=int, default=0, help="one fit of each method in turn, this often")
     parser.add_argument("--problem", action="append", help=f"one of {', '.join(PROBLEMS)}; may be given again")
     parser.add_argument("--method", action="append", help=f"one of {', '.join(METHODS)}; may be given again")
     parser.add_argument("--child", nargs=5, help=argparse.SUPPRESS)
@@ -374,15 +376,19 @@ def main() -> None:
         if optimum is None:
             reference = in_a_process(problem, "reference", 0.0, repeats=1)
             optimum = reference["objective"] / (1 + reference["gap_certified"])
-        for method in [m for m in options.method or METHODS if m != "reference"]:
+        taken_before: dict[str, Entry] = {}
+        for method in [m for m in options.method or METHODS if m != "reference"] * max(1, options.turns):
             before = kept()["problems"].get(problem, {}).get("methods", {}).get(method, {})
             if "out_of_time" in before and not options.search:
                 continue
-            repeats = 0 if options.search else 1 if options.quick else 20 if problem in SMALL else 3
+            repeats = 0 if options.search else 1 if options.quick or options.turns else 20 if problem in SMALL else 3
             first = "" if options.search else before.get("setting", "")
             answer = in_a_process(problem, method, optimum * (1 + GAP), first, repeats)
             if options.search:
                 answer = {k: v for k, v in answer.items() if k not in {"seconds", "extra_mb", "data_mb"}}
+            if method in taken_before and "seconds" in answer:
+                answer["seconds"] = taken_before[method]["seconds"] + answer["seconds"]
+            taken_before[method] = answer
             print(
                 line(problem, method, answer, optimum) or f"| {problem} | {method} | {answer['setting']} |", flush=True
             )

@@ -288,3 +288,25 @@ def test_threads_are_given_back():
     before = torch.get_num_threads()
     SoftmaxRegression(n_jobs=1).fit(X_IRIS, Y_IRIS)
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.array([3, 7, 3, 5], dtype=np.int64),
+        np.array([-128, 127, 127, -128], dtype=np.int8),
+        np.array([255, 0, 7, 255], dtype=np.uint8),
+        np.array([True, False, True, True]),
+        np.array([2**63 + 1, 2**63, 2**63, 2**63 + 1], dtype=np.uint64),
+        np.array([-(2**62), 2**62, 0, 0]),
+        np.array([2.0, 1.0, 2.0, 3.0]),
+        np.array(["b", "a", "b", "c"]),
+    ],
+    ids=lambda labels: str(labels.dtype),
+)
+def test_labels_of_any_kind_become_classes_as_in_numpy(labels):
+    model = SoftmaxRegression(max_iter=200).fit(np.eye(4), labels)
+    expected = np.unique(labels)
+    assert model.classes_.dtype == expected.dtype
+    np.testing.assert_array_equal(model.classes_, expected)
+    np.testing.assert_array_equal(SoftmaxRegression(C=1e4).fit(np.eye(4), labels).predict(np.eye(4)), labels)

@@ -127,6 +127,21 @@ def test_columns_that_repeat_one_another_end_it_without_a_penalty(made_rows, mad
     assert float(direction.residual.norm()) < 1e-9 * float(gradient.norm())
 
 
+def test_a_search_along_which_the_hessian_has_nothing_ends_it(made_rows, made_problem):
+    X = made_rows(200, 3)
+    X[:, 0] = 1e-5 * X[:, 1]
+    problem = made_problem(X=X, C=math.inf, intercept=False)
+    gradient = torch.zeros(3, 3, dtype=torch.float64)
+    gradient[:, 0] = torch.tensor([1.0, -1.0, 0.0])
+    probabilities = torch.full((3, 200), 1 / 3, dtype=torch.float64)
+    direction = newton_direction(problem, probabilities, gradient, _summing_to_zero, **OPTIONS)
+    # Its curvature is some 1e-11: a step along it would be 1e11 long.
+    assert direction.products == 1
+    assert not bool(direction.step.any())
+    assert direction.decrease == 0
+    torch.testing.assert_close(direction.residual, -gradient)
+
+
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
 def test_the_length_takes_nine_tenths_of_the_slope_off(case, scale):
     problem, plain, weight = case

@@ -30,6 +30,8 @@ from polylogit.fitting.convex import IterationRecord, LinearFit, fit_softmax_reg
 
 __all__ = ["LabelledRows", "LinearSoftmaxClassifier", "SoftmaxRegression", "advice"]
 
+_MOST_COUNTED = 1 << 16
+
 
 class LinearSoftmaxClassifier(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
     """What fitted linear softmax models share: `classes_`, `coef_` and `intercept_`, and answers from them."""
@@ -235,12 +237,11 @@ class LabelledRows:
         sample_weight: Any,  # noqa: ANN401
     ) -> None:
         X, labels = validate_data(estimator, readable(X), readable(y), accept_sparse=["csr", "csc"], dtype="numeric")
-        check_classification_targets(labels)
         self.rows = X
         self.columns = X.shape[1]
         self.dtype = np.dtype(np.float32 if X.dtype.name in {"float32", "float16"} else np.float64)
         self.labels = labels
-        self.classes, self.targets = np.unique(labels, return_inverse=True)
+        self.classes, self.targets = _classes_and_targets(labels)
         if len(self.classes) < 2:
             raise DataError(
                 f"y: expected at least 2 classes, got 1 class: {self.classes[0]} in all {len(labels)} rows. "
@@ -293,6 +294,22 @@ class LabelledRows:
                 on_iteration=_report if estimator.verbose else None,
                 seed=seed,
             )
+
+
+def _classes_and_targets(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """The labels there are, sorted, and the place of each row's among them.
+
+    Whole numbers of a small range are counted, which takes a fifth of the time that finding their kind and sorting do.
+    """
+    whole = labels.dtype.kind in "biu" and labels.dtype != np.uint64
+    if not whole or int(labels.max()) - int(labels.min()) >= _MOST_COUNTED:
+        check_classification_targets(labels)
+        classes, targets = np.unique(labels, return_inverse=True)
+        return classes, targets
+    lowest = labels.min()
+    places = labels.astype(np.intp) - int(lowest)
+    there = np.bincount(places) > 0
+    return np.flatnonzero(there).astype(labels.dtype) + lowest, (there.cumsum() - 1)[places]
 
 
 @contextmanager

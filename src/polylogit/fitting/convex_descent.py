@@ -190,4 +190,4 @@ class Descent:
         """The norm of a residual that the certificate would accept, with room for the Hessian's change."""
         if self.problem.ridge == 0:
             return max(1e-14, self.tolerance * self.objective / (40 * (1 + float(self.weight.norm()))))
-        return 0.5 * math.sqrt(2 * self.problem.ridge * self.tolerance * self.objective)
+        return 0.7 * math.sqrt(2 * self.problem.ridge * self.tolerance * self.objective)
