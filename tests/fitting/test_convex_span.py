@@ -72,3 +72,10 @@ def test_a_value_that_is_no_number_is_named(made_rows, bad, precision):
     X[3, 7] = bad
     with pytest.raises(DataError, match="row 3, column 7"):
         RowSpan(X, precision=precision)
+
+
+def test_squares_too_large_for_float32_are_summed_in_float64(made_rows):
+    X = (made_rows(20, 90) * 1e25).float()
+    span = RowSpan(X, precision=torch.float32)
+    V = made_rows(3, 20, seed=1)
+    torch.testing.assert_close(span.slopes(V) @ X.double().T, V @ span.square.T, rtol=1e-9, atol=1e16)

@@ -43,12 +43,15 @@ class RowSpan:
     """L: the rows in coordinates of their span."""
 
     def __init__(self, features: Num[Tensor, "N D"], *, precision: torch.dtype) -> None:
-        self._features, self._precision, self._basis = features, precision, None
+        self._features, self._precision = features, precision
+        self._basis: Tensor | None = None
         for dtype in dict.fromkeys((precision, torch.float64)):
             self._precision = dtype
             squares = self._times_transpose(features)
             if not bool(torch.isfinite(squares.diagonal()).all()):
-                refuse_nonfinite(features)
+                if dtype == torch.float64:
+                    refuse_nonfinite(features)
+                continue
             self.square, failed = torch.linalg.cholesky_ex(squares)
             pivots = self.square.diagonal().square()
             if not int(failed) and float(pivots.min()) > _INDEPENDENT[dtype] * float(pivots.max()):
@@ -60,14 +63,16 @@ class RowSpan:
         """W Q': what the rows' span holds of some slopes."""
         if self._basis is not None:
             return slopes @ self._basis.T
-        return torch.linalg.solve_triangular(self.square, self._times_transpose(slopes).T, upper=False).T
+        solved: Tensor = torch.linalg.solve_triangular(self.square, self._times_transpose(slopes).T, upper=False)
+        return solved.T
 
     def slopes(self, coordinates: Float[Tensor, "K N"]) -> Float[Tensor, "K D"]:
         """V Q."""
         if self._basis is not None:
             return coordinates @ self._basis
         shares = torch.linalg.solve_triangular(self.square, coordinates, upper=False, left=False).to(self._precision)
-        return torch.cat([matrix_product_nt(shares, some.T) for some in self._blocks(self._features)], 1).double()
+        parts = [matrix_product_nt(shares, some.T) for some in self._blocks(self._features)]
+        return torch.cat(parts, 1).double()
 
     def _times_transpose(self, rows: Num[Tensor, "K D"]) -> Float[Tensor, "K N"]:
         """R X', in float64."""
@@ -78,5 +83,6 @@ class RowSpan:
 
     def _blocks(self, rows: Num[Tensor, "K D"]) -> Iterator[Tensor]:
         """Some columns at a time, in the precision of products: no copy of all of them is ever made."""
-        for some in rows.split(_COLUMNS_A_BLOCK, 1):
+        for start in range(0, rows.shape[1], _COLUMNS_A_BLOCK):
+            some = rows[:, start : start + _COLUMNS_A_BLOCK]
             yield some.to(self._precision).contiguous()  # else BLAS, which takes twice as long
