@@ -77,6 +77,16 @@ def test_a_weight_is_a_repetition(tmp_path):
     assert once.test.macro.roc_auc == pytest.approx(often.test.macro.roc_auc)
 
 
+@pytest.mark.cross_validated
+def test_each_fold_is_fitted_by_weight(noisy, tmp_path):
+    """Six rows of ten say the opposite, and hardly count."""
+    opposite = np.random.default_rng(2).random(noisy.height) < 0.6
+    kind = np.where((noisy["x"].to_numpy() > 0) ^ opposite, "up", "down")
+    frame = noisy.with_columns(kind=pl.Series(kind), counts=pl.Series(np.where(opposite, HARDLY, 1.0)))
+    done = run(frame, tmp_path / "t.parquet", sections={"cross_validation": {"repeats": 1}})
+    assert done.cross_validation.summary.accuracy > 0.9
+
+
 def test_balanced_classes_are_balanced_by_weight_not_by_rows(noisy, tmp_path):
     """Then the weight that a class has in all changes nothing in the mean of a network's loss."""
     sections = {"model": {"kind": "mlp", "hidden": []}, "calibration": {"method": "none"}}
