@@ -38,7 +38,8 @@ from polylogit.fitting.loop import fit_network
 from polylogit.networks import build_network
 from polylogit.recipe import Recipe, read_recipe
 from polylogit.run import train
-from polylogit.training import loop_options, usual_validation_share
+from polylogit.training import loop_options
+from polylogit.validation_rows import usual_validation_share
 
 TARGET = 0.9154
 EPOCHS_OF_THE_DOCUMENTS = 30

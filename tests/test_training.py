@@ -10,6 +10,7 @@ from polylogit.fitting.loop import fit_network
 from polylogit.problem import Problem
 from polylogit.recipe import Recipe
 from polylogit.training import TrainingPlace, fit_model, new_network
+from polylogit.validation_rows import fitted_and_validation_rows
 
 
 @pytest.fixture
@@ -65,22 +66,14 @@ def rows_of(monkeypatch):
     return seen
 
 
-@pytest.mark.parametrize(("size", "fraction"), [(4, None), (2, 0.2), (12, None)])
-def test_validation_rows_share_no_group_with_the_rows_fitted_on(problem, rows_of, size, fraction):
-    groups = torch.arange(40) // size
+def test_the_network_is_fitted_on_all_training_rows_but_those_that_validate(problem, rows_of):
     inputs = problem.inputs.clone()
-    inputs[:, 0, 0, 0] = groups.to(torch.uint8)
-    training = {"epochs": 1} | ({} if fraction is None else {"validation_fraction": fraction})
-    fit(replace(problem, inputs=inputs, groups=groups), recipe(training=training, data={"group": "patient"}))
-    assert rows_of["kept"]
-    assert not set(rows_of["fitted"]) & set(rows_of["kept"])
-    assert len(rows_of["fitted"]) + len(rows_of["kept"]) == 32
-
-
-def test_groups_that_cannot_be_kept_whole_are_told(problem):
-    grouped = replace(problem, groups=torch.zeros(40, dtype=torch.long))
-    with pytest.raises(RecipeError, match='validation_fraction: no group of "patient" can be kept'):
-        fit(grouped, recipe(training={"epochs": 1}, data={"group": "patient"}))
+    inputs[:, 0, 0, 0] = torch.arange(40)
+    chosen = recipe(training={"epochs": 1})
+    fit(replace(problem, inputs=inputs), chosen)
+    fitted, kept = fitted_and_validation_rows(problem, chosen)
+    assert (rows_of["fitted"], rows_of["kept"]) == (fitted.tolist(), kept.tolist())
+    assert sorted(rows_of["fitted"] + rows_of["kept"]) == list(range(32))
 
 
 @pytest.mark.parametrize("kind", ["mlp", "cnn", "residual"])

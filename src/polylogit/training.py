@@ -1,12 +1,11 @@
 """From a problem and a recipe to a fitted network and its calibration.
 
-Owns the choice between the exact solver and the training loop, and the rows that calibration rests on. Reading data,
-judging and writing files are the business of `run`.
+Owns the choice between the exact solver and the training loop, and what calibration rests on; which rows a network
+leaves to it stands in `validation_rows`. Reading data, judging and writing files are the business of `run`.
 """
 
 import json
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
@@ -20,9 +19,8 @@ from torch import Tensor, nn
 from polylogit.classes import balanced_class_weight
 from polylogit.data.augmentation import Augmentation
 from polylogit.data.pictures import PictureEncoder
-from polylogit.data.split import Split, grouped_split, stratified_split
 from polylogit.data.stored_pictures import StoredPictures
-from polylogit.errors import DataError, RecipeError
+from polylogit.errors import RecipeError
 from polylogit.evaluation import CalibrationFit, fit_calibration
 from polylogit.fitting.checkpoint import Checkpoint
 from polylogit.fitting.convex import IterationRecord, LinearFit, fit_softmax_regression
@@ -40,6 +38,7 @@ from polylogit.networks import KINDS, LinearNetwork
 from polylogit.networks.views import judging_one_view
 from polylogit.problem import Problem
 from polylogit.recipe import MlpRecipe, NetworkRecipe, Recipe
+from polylogit.validation_rows import fitted_and_validation_rows
 
 __all__ = [
     "FittedModel",
@@ -49,20 +48,12 @@ __all__ = [
     "fit_model",
     "loop_options",
     "new_network",
-    "usual_validation_share",
 ]
 
 HELD_OUT_TOLERANCE = 1e-3
 """How exact the fits need to be that only serve the calibration; those of the classifier itself keep the recipe's."""
 
 USUAL_BATCH = 256
-VALIDATION_SHARE, VALIDATION_ROWS = 0.1, (2000, 10_000)
-"""A tenth of the training rows, but at least and at most so many; docs/decisions.md tells why."""
-
-MOST_VALIDATION = 0.2
-GROUP_SHARES = (0.3, 0.5)
-"""What is tried after the usual share where whole groups are kept, and the groups are too large for it."""
-
 Progress = Callable[[IterationRecord | EpochRecord], None]
 
 
@@ -248,7 +239,7 @@ def _network_model(
 ) -> FittedModel:
     training, classes = recipe.training, len(problem.class_names)
     method = recipe.calibration.method
-    fitted, held_out = _fitted_and_held_out(problem, recipe)
+    fitted, held_out = fitted_and_validation_rows(problem, recipe)
     if method != "none" and not len(held_out):
         raise RecipeError(
             "training.validation_fraction: 0 keeps no rows to calibrate on. Keep some, or set calibration.method "
@@ -295,51 +286,6 @@ def _network_model(
         message=fit.message,
         whole=fit.ended in ("finished", "early"),
         history=tuple(asdict(record) for record in fit.history),
-    )
-
-
-def _fitted_and_held_out(problem: Problem, recipe: NetworkRecipe) -> tuple[Int[Tensor, " A"], Int[Tensor, " B"]]:
-    """The training rows that the network is fitted on, and those kept for validation and calibration."""
-    rows = problem.split.train
-    share = recipe.training.validation_fraction
-    if share == 0:
-        return rows, rows[:0]
-    shares = [share] if share is not None else [usual_validation_share(len(rows)), *GROUP_SHARES]
-    if problem.groups is None:
-        parts = stratified_split(problem.targets[rows], shares[0], recipe.seed)
-    else:
-        parts = _whole_groups(problem.targets[rows], problem.groups[rows], shares, recipe)
-    return rows[parts.train], rows[parts.test]
-
-
-def usual_validation_share(rows: int) -> float:
-    """The share of the training rows that is kept for validation and calibration where a recipe does not say.
-
-    Args:
-        rows: How many training rows there are.
-
-    Returns:
-        A tenth; more where that would be under 2,000 rows, up to a fifth; less where it would be over 10,000.
-
-    Example:
-        >>> [round(usual_validation_share(rows) * rows) for rows in (1_000, 15_000, 60_000, 1_000_000)]
-        [200, 2000, 6000, 10000]
-    """
-    least, most = VALIDATION_ROWS
-    return min(MOST_VALIDATION, min(max(VALIDATION_SHARE * rows, least), most) / rows)
-
-
-def _whole_groups(
-    targets: Int[Tensor, " N"], groups: Int[Tensor, " N"], shares: list[float], recipe: NetworkRecipe
-) -> Split:
-    """Validation rows that share no group with those fitted on: the first of the shares that groups allow."""
-    for share in shares:
-        with suppress(DataError):
-            return grouped_split(targets, groups, share, recipe.seed)
-    raise RecipeError(
-        f'training.validation_fraction: no group of "{recipe.data.group}" can be kept for validation and calibration: '
-        f"each has more than {shares[-1]:.0%} of the training rows, or the only rows of a class. Give a larger share, "
-        'or 0 together with calibration.method = "none".'
     )
 
 
