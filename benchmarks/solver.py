@@ -362,7 +362,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="three small problems, one repeat; writes nothing")
     parser.add_argument("--search", action="store_true", help="find the peers' settings; times nothing")
-    parser.add_argument("--turns", type=int, default=0, help="one fit of each method in turn, this often")
+    parser.add_argument(
+        "--turns", type=int, default=0, help="each method in turn, this often: one fit, of a small problem 20"
+    )
     parser.add_argument("--problem", action="append", help=f"one of {', '.join(PROBLEMS)}; may be given again")
     parser.add_argument("--method", action="append", help=f"one of {', '.join(METHODS)}; may be given again")
     parser.add_argument("--child", nargs=5, help=argparse.SUPPRESS)
@@ -381,7 +383,8 @@ def main() -> None:
             before = kept()["problems"].get(problem, {}).get("methods", {}).get(method, {})
             if "out_of_time" in before and not options.search:
                 continue
-            repeats = 0 if options.search else 1 if options.quick or options.turns else 20 if problem in SMALL else 3
+            once = options.quick or (options.turns and problem not in SMALL)
+            repeats = 0 if options.search else 1 if once else 20 if problem in SMALL else 3
             first = "" if options.search else before.get("setting", "")
             answer = in_a_process(problem, method, optimum * (1 + GAP), first, repeats)
             if options.search:
