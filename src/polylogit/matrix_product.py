@@ -27,7 +27,7 @@ _ONEDNN = (
 def matrix_product_nt(left: Float[Tensor, "A M"], right: Float[Tensor, "B M"]) -> Float[Tensor, "A B"]:
     """The product left @ right.T, not differentiable.
 
-    Either matrix may be a transposed view, which is read as it lies: a copy would take longer.
+    The right matrix may be a transposed view, which is read as it lies: a copy would take longer.
 
     Args:
         left: Of any dtype.
