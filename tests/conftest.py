@@ -4,9 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner, Result
 
 from polylogit.cli import app
+from polylogit.data.pictures import PictureEncoder
+from polylogit.data.split import Split
+from polylogit.problem import Problem
 from polylogit.recipe import Recipe
 from polylogit.run import TrainingRun, train
 
@@ -33,6 +37,27 @@ def few_rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     """Cross-validate small tables only where a test is about that: it takes a second each time."""
     if "cross_validated" not in request.keywords:
         monkeypatch.setattr("polylogit.cross_validation.FEW_ROWS", 0)
+
+
+@pytest.fixture
+def problem_of() -> Callable[..., Problem]:
+    """Pictures of two classes by turns as a problem, the last fifth of them for testing."""
+
+    def of(pixels: torch.Tensor, groups: torch.Tensor | None = None) -> Problem:
+        rows = len(pixels)
+        return Problem(
+            name="drawn",
+            target="class",
+            fingerprint="",
+            encoder=PictureEncoder.unit(pixels),
+            inputs=pixels,
+            targets=torch.arange(rows) % 2,
+            class_names=("dark", "light"),
+            split=Split(train=torch.arange(rows - rows // 5), test=torch.arange(rows - rows // 5, rows)),
+            groups=groups,
+        )
+
+    return of
 
 
 @pytest.fixture(scope="session")

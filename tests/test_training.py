@@ -3,32 +3,19 @@ from dataclasses import replace
 import pytest
 import torch
 
-from polylogit.data.pictures import PictureEncoder
-from polylogit.data.split import Split
 from polylogit.errors import RecipeError
 from polylogit.fitting.loop import fit_network
-from polylogit.problem import Problem
 from polylogit.recipe import Recipe
 from polylogit.training import TrainingPlace, fit_model, new_network
 from polylogit.validation_rows import fitted_and_validation_rows
 
 
 @pytest.fixture
-def problem():
+def problem(problem_of):
     """Forty pictures of two classes, eight of them for testing."""
     draw = torch.Generator().manual_seed(0)
-    targets = torch.arange(40) % 2
-    pixels = (torch.randint(0, 100, (40, 1, 4, 4), generator=draw) + 100 * targets[:, None, None, None]).to(torch.uint8)
-    return Problem(
-        name="drawn",
-        target="class",
-        fingerprint="",
-        encoder=PictureEncoder.unit(pixels),
-        inputs=pixels,
-        targets=targets,
-        class_names=("dark", "light"),
-        split=Split(train=torch.arange(32), test=torch.arange(32, 40)),
-    )
+    lighter = 100 * (torch.arange(40) % 2)[:, None, None, None]
+    return problem_of((torch.randint(0, 100, (40, 1, 4, 4), generator=draw) + lighter).to(torch.uint8))
 
 
 def recipe(**sections):

@@ -1,29 +1,15 @@
 import pytest
 import torch
 
-from polylogit.data.pictures import PictureEncoder
-from polylogit.data.split import Split
 from polylogit.errors import RecipeError
-from polylogit.problem import Problem
 from polylogit.recipe import Recipe
 from polylogit.validation_rows import fitted_and_validation_rows, usual_validation_share
 
 
-def drawn(rows, *, groups=None):
-    """Rows of two classes by turns, the last fifth for testing."""
-    pixels = torch.zeros(rows, 1, 2, 2, dtype=torch.uint8)
-    kept = rows // 5
-    return Problem(
-        name="drawn",
-        target="class",
-        fingerprint="",
-        encoder=PictureEncoder.unit(pixels),
-        inputs=pixels,
-        targets=torch.arange(rows) % 2,
-        class_names=("even", "odd"),
-        split=Split(train=torch.arange(rows - kept), test=torch.arange(rows - kept, rows)),
-        groups=groups,
-    )
+@pytest.fixture
+def drawn(problem_of):
+    """So many rows of two classes by turns, the last fifth for testing."""
+    return lambda rows, groups=None: problem_of(torch.zeros(rows, 1, 2, 2, dtype=torch.uint8), groups)
 
 
 def recipe(fraction=None, group=None):
@@ -40,7 +26,7 @@ def test_a_tenth_is_kept_but_neither_too_few_nor_too_many(rows, kept):
 
 
 @pytest.mark.parametrize(("fraction", "kept"), [(None, 16), (0.25, 20), (0.0, 0)])
-def test_training_rows_are_dealt_by_class_into_two_parts(fraction, kept):
+def test_training_rows_are_dealt_by_class_into_two_parts(drawn, fraction, kept):
     problem = drawn(100)
     fitted, validation = fitted_and_validation_rows(problem, recipe(fraction))
     assert sorted([*fitted.tolist(), *validation.tolist()]) == list(range(80))
@@ -49,7 +35,7 @@ def test_training_rows_are_dealt_by_class_into_two_parts(fraction, kept):
 
 
 @pytest.mark.parametrize(("size", "fraction"), [(4, None), (2, 0.2), (12, None)])
-def test_they_share_no_group(size, fraction):
+def test_they_share_no_group(drawn, size, fraction):
     groups = torch.arange(40) // size
     fitted, validation = fitted_and_validation_rows(drawn(40, groups=groups), recipe(fraction, group="patient"))
     assert len(validation)
@@ -57,6 +43,6 @@ def test_they_share_no_group(size, fraction):
     assert sorted([*fitted.tolist(), *validation.tolist()]) == list(range(32))
 
 
-def test_groups_that_cannot_be_kept_whole_are_told():
+def test_groups_that_cannot_be_kept_whole_are_told(drawn):
     with pytest.raises(RecipeError, match='validation_fraction: no group of "patient" can be kept'):
         fitted_and_validation_rows(drawn(40, groups=torch.zeros(40, dtype=torch.long)), recipe(group="patient"))

@@ -201,6 +201,14 @@ class Classifier:
         beyond = self.curve is not None or self.floor != 0 or self.vector_scaling is not None
         return self.temperature != 1 or beyond
 
+    def calibration_as_json(self) -> dict[str, Any]:
+        """What every row's logits go through alike, for `--json`; the scales of single classes stand in the file."""
+        return {
+            "temperature": self.temperature,
+            "curve": None if self.curve is None else asdict(self.curve),
+            "floor": self.floor,
+        }
+
     def _whole_block(self, rows: Num[Tensor, "N ..."]) -> Float[Tensor, "N K"]:
         """Logits of at most `ROWS_AT_ONCE` rows, which go through the network as that many."""
         prepare = self.preprocessing.prepare if isinstance(self.preprocessing, PictureEncoder) else None

@@ -22,7 +22,15 @@ from polylogit.errors import DataError, RecipeError, did_you_mean
 from polylogit.problem import Problem
 from polylogit.recipe import AnyRecipe
 
-__all__ = ["check_table", "dialect_of", "known_targets", "row_weights", "split_of_table", "table_problem"]
+__all__ = [
+    "check_table",
+    "dialect_of",
+    "known_targets",
+    "row_weights",
+    "split_of_table",
+    "table_problem",
+    "without_weightless",
+]
 
 
 def dialect_of(recipe: AnyRecipe) -> Dialect:
@@ -50,8 +58,7 @@ def table_problem(data: str, recipe: AnyRecipe) -> tuple[AnyRecipe, Problem]:
     audit = audited.audit.located(source.locate)
     audit.refuse_errors()
     targets, weights = torch.tensor(audited.targets), row_weights(source, recipe)
-    if weights is not None:
-        targets = targets.masked_fill(weights == 0, -1)
+    targets = without_weightless(targets, weights)
     split = split_of_table(source, targets, recipe)
     if recipe.data.test is not None:
         _refuse_new_classes(source, str(recipe.data.target), targets, audited.class_names, split)
@@ -140,6 +147,11 @@ def known_targets(
         return class_indices(labels.to_list(), class_names)
     except DataError as fault:
         raise DataError(f'{source.name}, column "{target}", {fault}') from fault
+
+
+def without_weightless(targets: Int[Tensor, " N"], weights: Float[Tensor, " N"] | None) -> Int[Tensor, " N"]:
+    """The targets with -1, as for rows that are left out, where a row weighs nothing."""
+    return targets if weights is None else targets.masked_fill(weights == 0, -1)
 
 
 def row_weights(source: TableSource, recipe: AnyRecipe) -> Float[Tensor, " N"] | None:

@@ -87,14 +87,19 @@ def _newton_and_direction(problem, weight, products):
     return gap, direction
 
 
+def _points(best, made_rows):
+    """Points around zero and around the minimum, from near to far."""
+    for seed in range(40):
+        scale = 10.0 ** (seed % 8 - 5)
+        start = best if seed % 2 else torch.zeros_like(best)
+        yield seed, start + scale * made_rows(*best.shape, seed=seed)
+
+
 @pytest.mark.parametrize("C", [0.01, 1.0, 1000.0])
 def test_with_a_penalty_the_minimum_lies_within_the_gap_of_any_point(made, made_rows, C):
     problem, plain, best = made(C)
     minimum = float(plain(best))
-    for seed in range(40):
-        scale = 10.0 ** (seed % 8 - 5)
-        start = best if seed % 2 else torch.zeros_like(best)
-        weight = start + scale * made_rows(*best.shape, seed=seed)
+    for _, weight in _points(best, made_rows):
         objective = float(plain(weight))
         gap = _mixture(problem, weight)
         assert objective - gap - ROUNDING <= minimum <= objective + ROUNDING
@@ -111,11 +116,8 @@ def test_with_a_penalty_the_gap_closes_at_the_minimum(made, C):
 def test_with_a_penalty_the_minimum_lies_within_the_step_s_gap_of_any_point(made, made_rows, C):
     problem, plain, best = made(C)
     minimum = float(plain(best))
-    for seed in range(40):
-        scale = 10.0 ** (seed % 8 - 5)
-        start = best if seed % 2 else torch.zeros_like(best)
-        weight = start + scale * made_rows(*best.shape, seed=seed)
-        weight = weight - weight.mean(0)
+    for seed, point in _points(best, made_rows):
+        weight = point - point.mean(0)
         gap, _ = _step(problem, weight, products=seed)
         assert math.isfinite(gap)
         assert float(plain(weight)) - gap - ROUNDING <= minimum

@@ -4,7 +4,7 @@ Owns the choice among a temperature, a curve, a floor and vector scaling. Each h
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from jaxtyping import Float, Int
@@ -121,16 +121,17 @@ def fit_calibration(
     rows = JudgedRows.check(logits, targets, sample_weight)
     vector = None
     if method == "vector":
-        vector = fit_vector_scaling(JudgedRows(rows.logits / fit.temperature, rows.targets, rows.weights))
+        vector = fit_vector_scaling(rows.with_logits(rows.logits / fit.temperature))
         if vector.reason is None:
-            scale, bias = (rows.logits.new_tensor(part) for part in (vector.scale, vector.bias))
-            scaled = JudgedRows(rows.logits / fit.temperature * scale + bias, rows.targets, rows.weights)
-            return CalibrationFit(**vars(fit) | {"log_loss_after": log_loss(scaled)}, vector=vector)
+            return _scored(CalibrationFit(**vars(fit), vector=vector), rows)
     if not fit.fitted:
         return CalibrationFit(**vars(fit), vector=vector)
     curve = fit_curve(rows, fit.temperature).curve
-    curved = JudgedRows(with_curve(rows.logits, curve), rows.targets, rows.weights)
-    mixture = fit_floor(curved, fit.temperature)
-    mixed = JudgedRows(with_floor(curved.logits / mixture.temperature, mixture.floor), rows.targets, rows.weights)
-    found = {"temperature": mixture.temperature, "log_loss_after": log_loss(mixed)}
-    return CalibrationFit(**vars(fit) | found, curve=curve, floor=mixture.floor, vector=vector)
+    mixture = fit_floor(rows.with_logits(with_curve(rows.logits, curve)), fit.temperature)
+    found = vars(fit) | {"temperature": mixture.temperature}
+    return _scored(CalibrationFit(**found, curve=curve, floor=mixture.floor, vector=vector), rows)
+
+
+def _scored(fit: CalibrationFit, rows: JudgedRows) -> CalibrationFit:
+    """The fit with the log loss that its rows have as it answers them."""
+    return replace(fit, log_loss_after=log_loss(rows.with_logits(fit.apply(rows.logits))))

@@ -6,7 +6,6 @@ small probabilities are too large, by more the smaller they are, and no temperat
 large ones too large.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -115,13 +114,8 @@ def fit_curve(rows: JudgedRows, temperature: float) -> CurveFit:
         numbers, least = numbers - length * step, shorter
     slope, curvature = numbers.tolist()
     curve = Curve(slope, curvature)
-    alone, curved = (
-        JudgedRows(logits / temperature, rows.targets, rows.weights)
-        for logits in (rows.logits, with_curve(rows.logits, curve))
-    )
-    falls = row_losses(alone) - row_losses(curved)
-    gain = rows.mean(falls)
-    gain_error = math.sqrt(rows.mean((falls - gain).square()) / rows.effective_rows)
+    alone, curved = (rows.with_logits(logits / temperature) for logits in (rows.logits, with_curve(rows.logits, curve)))
+    gain, gain_error = rows.mean_and_error(row_losses(alone) - row_losses(curved))
     worth_having = slope > 0 and curvature > 0 and gain > ERRORS_OF_GAIN * gain_error
     return CurveFit(curve if worth_having else None, gain, gain_error)
 

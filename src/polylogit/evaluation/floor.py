@@ -93,11 +93,9 @@ def fit_floor(rows: JudgedRows, temperature: float) -> FloorFit:
         sharpness = best_sharpness(
             JudgedRows(rows.logits[counted], rows.targets[counted], (rows.weights * share)[counted]), start=sharpness
         )
-    alone = JudgedRows(rows.logits / temperature, rows.targets, rows.weights)
-    mixed = JudgedRows(with_floor(rows.logits * sharpness, floor), rows.targets, rows.weights)
-    falls = row_losses(alone) - row_losses(mixed)
-    gain = rows.mean(falls)
-    gain_error = math.sqrt(rows.mean((falls - gain).square()) / rows.effective_rows)
+    alone = rows.with_logits(rows.logits / temperature)
+    mixed = rows.with_logits(with_floor(rows.logits * sharpness, floor))
+    gain, gain_error = rows.mean_and_error(row_losses(alone) - row_losses(mixed))
     if gain <= gain_error or floor < LEAST:
         return FloorFit(temperature, 0.0, gain, gain_error)
     return FloorFit(1 / sharpness, floor, gain, gain_error)

@@ -3,7 +3,8 @@
 Owns what a set of judged rows must fulfil, and the words when it does not. Computes no figure.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -93,6 +94,10 @@ class JudgedRows:
             raise ScoreError(f"there is nothing to judge: all {rows} weights are zero.")
         return cls(logits[counted], targets[counted], weights[counted])
 
+    def with_logits(self, logits: Float[Tensor, "N K"]) -> "JudgedRows":
+        """The same rows with other scores, which are checked no more."""
+        return replace(self, logits=logits)
+
     @cached_property
     def log_probabilities(self) -> Float[Tensor, "N K"]:
         """Log of the softmax of the logits."""
@@ -116,6 +121,11 @@ class JudgedRows:
     def mean(self, values: Float[Tensor, " N"]) -> float:
         """Weighted mean of one value a row: sum of weight times value over the sum of weights."""
         return float(self.weights @ values / self.weights.sum())
+
+    def mean_and_error(self, values: Float[Tensor, " N"]) -> tuple[float, float]:
+        """Weighted mean of one value a row, and its standard error: the deviation over the root of effective rows."""
+        mean = self.mean(values)
+        return mean, math.sqrt(self.mean((values - mean).square()) / self.effective_rows)
 
     @cached_property
     def effective_rows(self) -> float:

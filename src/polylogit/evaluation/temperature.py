@@ -104,7 +104,7 @@ def fit_temperature(
     relative_error = _relative_error(rows, inverse)
     if relative_error > MAXIMUM_RELATIVE_ERROR:
         return stay(f"the {len(rows.targets)} held-out rows leave it uncertain by {relative_error:.0%}", relative_error)
-    scaled = JudgedRows(rows.logits * inverse, rows.targets, rows.weights)
+    scaled = rows.with_logits(rows.logits * inverse)
     return TemperatureFit(1 / inverse, len(rows.targets), before, log_loss(scaled), relative_error, None)
 
 

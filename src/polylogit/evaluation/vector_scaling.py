@@ -4,7 +4,6 @@ Owns the fit on held-out rows, and the judgement whether it is worth having. The
 stands in `calibration.py`.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -87,10 +86,9 @@ def fit_vector_scaling(rows: JudgedRows, *, seed: int = 0) -> VectorFit:
     for index in range(FOLDS):
         scale, bias = _fitted(_part(rows, fold != index))
         left_out = _part(rows, fold == index)
-        scaled = JudgedRows(left_out.logits * scale + bias, left_out.targets, left_out.weights)
+        scaled = left_out.with_logits(left_out.logits * scale + bias)
         falls[fold == index] = row_losses(left_out) - row_losses(scaled)
-    gain = rows.mean(falls)
-    gain_error = math.sqrt(rows.mean((falls - gain).square()) / rows.effective_rows)
+    gain, gain_error = rows.mean_and_error(falls)
     if gain <= STANDARD_ERRORS * gain_error:
         return stay("scaling each class does not lower the log loss of held-out rows beyond chance", gain, gain_error)
     scale, bias = _fitted(rows)

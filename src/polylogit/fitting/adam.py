@@ -5,14 +5,34 @@ each time, which for the documents' networks takes as long as the kernel or seve
 alone; on other devices torch's own serves.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
-__all__ = ["Adam"]
+__all__ = ["Adam", "moments"]
 
 _EPSILON = 1e-8
+
+
+def moments(kept: MutableMapping[Tensor, dict[str, Tensor]], parameters: Sequence[Tensor]) -> list[dict[str, Tensor]]:
+    """What Adam keeps of each parameter: `step`, t, and `mean` and `square`, m and v; zeros where it has none yet.
+
+    Args:
+        kept: The state of an optimiser, where new ones are put.
+        parameters: The parameters.
+
+    Returns:
+        Their states, in their order.
+    """
+    states = [kept[parameter] for parameter in parameters]
+    for state, parameter in zip(states, parameters, strict=True):
+        if not state:
+            state["step"] = torch.zeros(())
+            state["mean"] = torch.zeros_like(parameter)
+            state["square"] = torch.zeros_like(parameter)
+    return states
 
 
 class Adam(torch.optim.Optimizer):
@@ -51,12 +71,7 @@ class Adam(torch.optim.Optimizer):
             moved = [parameter for parameter in group["params"] if parameter.grad is not None]
             if not moved:
                 continue
-            states = [self.state[parameter] for parameter in moved]
-            for state, parameter in zip(states, moved, strict=True):
-                if not state:
-                    state["step"] = torch.zeros(())
-                    state["mean"] = torch.zeros_like(parameter)
-                    state["square"] = torch.zeros_like(parameter)
+            states = moments(self.state, moved)
             steps = [state["step"] for state in states]
             torch._foreach_add_(steps, 1)
             self._kernel(

@@ -133,7 +133,7 @@ def gap_by_step(
         nonlocal divergence
         some, moved = probabilities[:, block], direction.moved[:, block]
         tilt = _centred(some, moved)
-        ratio = _tilted(some, moved + shift.to(some.dtype)[:, None])
+        ratio = _tilted(some, _centred(some, moved + shift.to(some.dtype)[:, None]))
         # q log(q / p) - q + p: no number below 0, so that rounding cannot sum to one.
         divergences = torch.special.xlogy(ratio, ratio).add_(1).sub_(ratio).mul_(some).sum(0)
         divergence += problem.omega[block] @ divergences.double()
@@ -148,9 +148,9 @@ def _centred(probabilities: Float[Tensor, "K B"], moved: Float[Tensor, "K B"]) -
     return moved - (probabilities * moved).sum(0)
 
 
-def _tilted(probabilities: Float[Tensor, "K B"], moved: Float[Tensor, "K B"]) -> Float[Tensor, "K B"]:
+def _tilted(probabilities: Float[Tensor, "K B"], centred: Float[Tensor, "K B"]) -> Float[Tensor, "K B"]:
     """q_nk / p_nk for distributions q_n = p_n + (diag(p_n) - p_n p_n') v_n, less what of them would be negative."""
-    ratio = _centred(probabilities, moved).add_(1).clamp_min_(0)
+    ratio = centred.add(1).clamp_min_(0)
     return ratio.div_((ratio * probabilities).sum(0))
 
 
@@ -166,7 +166,8 @@ def _levelling(
         some = probabilities[:, block].contiguous()
         weighted = some * problem.omega[block].to(some.dtype)
         second += weighted.sum(1).diag() - matrix_product_nt(weighted, some)
-        cut = _tilted(some, moved[:, block]).sub_(1).sub_(_centred(some, moved[:, block]))
+        centred = _centred(some, moved[:, block])
+        cut = _tilted(some, centred).sub_(1).sub_(centred)
         excess += cut.mul_(weighted).sum(1)
     level: Tensor = torch.linalg.lstsq(second + 1 / len(excess), -excess[:, None]).solution[:, 0]
     return level
@@ -191,7 +192,7 @@ def gap_by_newton(
     Returns:
         The bound, in the units of F.
     """
-    tilt = direction.moved - (probabilities * direction.moved).sum(0)
+    tilt = _centred(probabilities, direction.moved)
     if float(tilt.min()) < -1:
         return math.inf
     shifted = (probabilities * (1 + tilt)).double()

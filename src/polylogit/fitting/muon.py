@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.optim.adamw import adamw
 
+from polylogit.fitting.adam import moments
 from polylogit.matrix_product import matrix_product_nt
 
 __all__ = ["Muon", "orthogonalised"]
@@ -109,12 +110,7 @@ class Muon(torch.optim.Optimizer):
 
     def _adamw_step(self, group: dict[str, Any], parameters: list[Tensor]) -> None:
         """AdamW on all of them in one call: these are many and small."""
-        states = [self.state[parameter] for parameter in parameters]
-        for state, parameter in zip(states, parameters, strict=True):
-            if not state:
-                state["step"] = torch.zeros(())
-                state["mean"] = torch.zeros_like(parameter)
-                state["square"] = torch.zeros_like(parameter)
+        states = moments(self.state, parameters)
         adamw(
             parameters,
             [parameter.grad for parameter in parameters if parameter.grad is not None],

@@ -3,7 +3,7 @@
 Owns which rows are judged: of the very data that the model was trained on, only those held out then.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from polylogit.problem import split_of_pictures, targets_by_name
 from polylogit.recipe import Recipe
 from polylogit.report import write_report
 from polylogit.reporting import report_data
-from polylogit.table_problem import dialect_of, known_targets, row_weights, split_of_table
+from polylogit.table_problem import dialect_of, known_targets, row_weights, split_of_table, without_weightless
 
 __all__ = ["Judgement", "evaluate"]
 
@@ -57,9 +57,7 @@ class Judgement:
             "classes": list(self.classifier.class_names),
             "rows_test": self.test.rows,
             "test": self.test.as_json(),
-            "temperature": self.classifier.temperature,
-            "curve": None if self.classifier.curve is None else asdict(self.classifier.curve),
-            "floor": self.classifier.floor,
+            **self.classifier.calibration_as_json(),
             "model_path": str(self.model_path),
             "report_path": None if self.report_path is None else str(self.report_path),
             "notes": list(self.notes),
@@ -102,8 +100,7 @@ def evaluate(model_path: Path, data: str, *, report: Path | None = None, data_ro
         notes.append(f'there is no column "{recipe.data.weight}" of weights, so every row counts alike.')
     else:
         weights = row_weights(source, recipe)
-    if weights is not None:
-        targets = targets.masked_fill(weights == 0, -1)
+    targets = without_weightless(targets, weights)
     rows = torch.nonzero(targets >= 0).flatten()
     if source.fingerprint == trained_on.fingerprint:
         if recipe.data.test is not None:
