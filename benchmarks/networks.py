@@ -29,17 +29,17 @@ import torch
 from network_peers import DOCUMENTS_BATCH, NETWORKS, documents_loop, loops
 from timing import Timing, arguments, as_row, ratio, write_result
 
-from polylogit.data.augmentation import Augmentation
-from polylogit.data.picture_sources import PictureSource, open_pictures
-from polylogit.data.pictures import PictureEncoder
+from polylogit.data.pictures.augmentation import Augmentation
+from polylogit.data.pictures.encoder import PictureEncoder
+from polylogit.data.pictures.sources import PictureSource, open_pictures
 from polylogit.data.split import stratified_split
 from polylogit.fitting.forward import network_logits
 from polylogit.fitting.loop import fit_network
 from polylogit.networks import build_network
-from polylogit.recipe import Recipe, read_recipe
+from polylogit.recipes.recipe import Recipe, read_recipe
 from polylogit.run import train
-from polylogit.training import loop_options
-from polylogit.validation_rows import usual_validation_share
+from polylogit.run.fit import loop_options
+from polylogit.run.validation_split import usual_validation_share
 
 TARGET = 0.9154
 EPOCHS_OF_THE_DOCUMENTS = 30

@@ -15,12 +15,12 @@ from pathlib import Path
 
 from timing import arguments, write_result
 
-from polylogit.data.picture_sources import open_pictures
+from polylogit.data.pictures.sources import open_pictures
 from polylogit.evaluation import evaluate_logits
-from polylogit.recipe import Recipe, starting_entries
+from polylogit.recipes.recipe import Recipe, starting_entries
 from polylogit.report import write_report
-from polylogit.reporting import report_data
 from polylogit.run import train
+from polylogit.run.report_contents import report_data
 
 
 def main() -> None:

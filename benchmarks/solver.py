@@ -87,7 +87,7 @@ def zoo() -> Data:
     """The zoo table's numbers."""
     import polars as pl
 
-    table = pl.read_csv(Path(__file__).parents[1] / "src/polylogit/data/zoo.csv", comment_prefix="#")
+    table = pl.read_csv(Path(__file__).parents[1] / "src/polylogit/data/tables/zoo.csv", comment_prefix="#")
     numbers = table.select(pl.col(pl.Int64, pl.Float64))
     return numbers.to_numpy().astype(np.float64), np.unique(table["type"].to_numpy(), return_inverse=True)[1]
 

@@ -125,14 +125,14 @@ def _peer_task(name: str, folder: Path) -> dict[str, float]:
 def _own_task(name: str, folder: Path) -> dict[str, float]:
     model = folder / "model.safetensors"
     if name == "polylogit encode":
-        from polylogit.data.encoder import TableEncoder
-        from polylogit.data.tables import read_table
+        from polylogit.data.tables.encoder import TableEncoder
+        from polylogit.data.tables.reading import read_table
 
         started = time.perf_counter()
         TableEncoder.fit_encode(read_table(folder / "table.csv").drop("class"))
         return {"seconds": time.perf_counter() - started}
     if name in ("polylogit train", "polylogit train-wide"):
-        from polylogit.recipe import Recipe
+        from polylogit.recipes.recipe import Recipe
         from polylogit.run import train
 
         entries = {"data": {"target": "class"}, "calibration": {"method": "none"}, "training": {"tolerance": 1e-4}}

@@ -7,12 +7,12 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
-from polylogit.cli import app
-from polylogit.data.pictures import PictureEncoder
+from polylogit.cli.app import app
+from polylogit.data.pictures.encoder import PictureEncoder
 from polylogit.data.split import Split
-from polylogit.problem import Problem
-from polylogit.recipe import Recipe
+from polylogit.recipes.recipe import Recipe
 from polylogit.run import TrainingRun, train
+from polylogit.run.task import Problem
 
 Polylogit = Callable[..., Result]
 
@@ -36,7 +36,7 @@ def polylogit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Polylogit:
 def few_rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cross-validate small tables only where a test is about that: it takes a second each time."""
     if "cross_validated" not in request.keywords:
-        monkeypatch.setattr("polylogit.cross_validation.FEW_ROWS", 0)
+        monkeypatch.setattr("polylogit.run.cross_validation.FEW_ROWS", 0)
 
 
 @pytest.fixture
@@ -64,3 +64,24 @@ def problem_of() -> Callable[..., Problem]:
 def zoo_run(tmp_path_factory: pytest.TempPathFactory) -> TrainingRun:
     """The bundled zoo table, trained on with the default recipe."""
     return train("zoo", Recipe(), out=tmp_path_factory.mktemp("zoo") / "model.safetensors")
+
+
+@pytest.fixture
+def draw():
+    def of(rows, classes, seed=0, sharpness=2.0):
+        generator = torch.Generator().manual_seed(seed)
+        logits = torch.randn(rows, classes, generator=generator, dtype=torch.float64)
+        targets = torch.multinomial(logits.softmax(1), 1, generator=generator)[:, 0]
+        return sharpness * logits, targets
+
+    return of
+
+
+@pytest.fixture
+def whole_weights():
+    """Whole-numbered weights, some zero: weighting must equal repeating the rows."""
+
+    def of(rows, seed=0):
+        return torch.randint(0, 4, (rows,), generator=torch.Generator().manual_seed(seed))
+
+    return of

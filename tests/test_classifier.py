@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from polylogit import Classifier
-from polylogit.data.sources import open_source
-from polylogit.evaluation import Curve
+from polylogit.calibration import Curve
+from polylogit.data.tables.sources import open_source
 from polylogit.model_header import VectorScaling, read_header
 
 ZOO = open_source("zoo").frame

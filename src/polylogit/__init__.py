@@ -7,7 +7,7 @@ torch. The losses stand in `polylogit.losses`, the detector of misuse in `polylo
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from polylogit.late_names import late_names
+from polylogit.system.lazy_names import late_names
 
 if TYPE_CHECKING:
     from polylogit.classifier import Classifier

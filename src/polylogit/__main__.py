@@ -1,6 +1,6 @@
 """`python -m polylogit` is the command line."""
 
-from polylogit.cli import main
+from polylogit.cli.app import main
 
 if __name__ == "__main__":
     main()

@@ -20,17 +20,17 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-from polylogit.data.encoder import TableEncoder
-from polylogit.data.feature_matrix import ALIGNMENT, aligned_zeros
-from polylogit.data.frames import as_frame
-from polylogit.data.picture_sources import read_unlabelled
-from polylogit.data.pictures import PictureEncoder, Pictures, pictures_from_array
-from polylogit.data.sources import open_source
-from polylogit.data.stored_pictures import StoredPictures, blocks_of_rows
-from polylogit.data.strangers import Strangers
+from polylogit.calibration.quadratic import Curve
+from polylogit.calibration.selection import calibrated_logits
+from polylogit.data.pictures.encoder import PictureEncoder, Pictures, pictures_from_array
+from polylogit.data.pictures.sources import read_unlabelled
+from polylogit.data.pictures.stored import StoredPictures, blocks_of_rows
+from polylogit.data.tables.encoder import TableEncoder
+from polylogit.data.tables.feature_matrix import ALIGNMENT, aligned_zeros
+from polylogit.data.tables.frames import as_frame
+from polylogit.data.tables.sources import open_source
+from polylogit.data.tables.unseen import Strangers
 from polylogit.errors import DataError, ModelFileError
-from polylogit.evaluation.calibration import calibrated_logits
-from polylogit.evaluation.curve import Curve
 from polylogit.fitting.forward import shown
 from polylogit.model_header import (
     FORMAT_VERSION,
@@ -43,7 +43,7 @@ from polylogit.model_header import (
     read_header,
 )
 from polylogit.networks import build_network
-from polylogit.whole_file import writing_whole
+from polylogit.system.atomic_file import writing_whole
 
 __all__ = ["ROWS_AT_ONCE", "Classifier"]
 

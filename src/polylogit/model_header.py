@@ -50,7 +50,7 @@ class NetworkSpec(_Closed):
 
 
 class TableColumn(_Closed):
-    """One column of a table, as the encoder knows it: see `polylogit.data.encoded_column.Column`."""
+    """One column of a table, as the encoder knows it: see `polylogit.data.tables.encoded_column.Column`."""
 
     name: Name
     type: Literal["number", "boolean", "category", "date"]

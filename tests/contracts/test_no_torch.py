@@ -7,7 +7,7 @@ import pytest
 
 SCRIPT = """
 import sys
-from polylogit.cli import app
+from polylogit.cli.app import app
 try:
     app(sys.argv[1:])
 except SystemExit as end:
@@ -43,7 +43,7 @@ def test_the_work_itself_takes_no_other_heavy_library(tmp_path):
     """A report is drawn, and figures are computed, without the libraries that take longer to import than the work."""
     script = """
 import sys
-from polylogit.cli import app
+from polylogit.cli.app import app
 for words in (
     ["train", "zoo", "--out", "model.safetensors"],
     ["evaluate", "model.safetensors", "zoo", "--report", "report.html"],

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from polylogit.recipe import CnnRecipe, MlpRecipe, Recipe, ResidualRecipe
+from polylogit.recipes.recipe import CnnRecipe, MlpRecipe, Recipe, ResidualRecipe
 from polylogit.run import train
 
 ALL = {

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from polylogit.fitting.averaging import AveragedWeights
+from polylogit.fitting.ema import AveragedWeights
 from polylogit.fitting.fit_state import FitState
 from polylogit.fitting.history import EpochRecord
 from polylogit.fitting.optimizers import build_optimizer

@@ -8,7 +8,7 @@ from polylogit.fitting import memory
 from polylogit.fitting.loop import fit_network
 from polylogit.fitting.memory import refuse_network_too_big, weights_memory
 from polylogit.fitting.options import TrainingOptions
-from polylogit.recipe import Recipe
+from polylogit.recipes.recipe import Recipe
 from polylogit.run import train
 
 CPU = torch.device("cpu")

@@ -4,9 +4,9 @@ from torch import nn
 
 from polylogit.errors import PolylogitError
 from polylogit.fitting import tensorboard
+from polylogit.fitting.callbacks import FitPlan
 from polylogit.fitting.history import EpochRecord
 from polylogit.fitting.loop import fit_network
-from polylogit.fitting.observer import FitPlan
 from polylogit.fitting.options import TrainingOptions
 from polylogit.fitting.tensorboard import TensorBoardFiles
 

@@ -10,10 +10,10 @@ import random
 import polars as pl
 import pytest
 
-from polylogit.data.audit import audit_table
-from polylogit.data.delimited import Dialect
-from polylogit.data.sources import open_source
-from polylogit.data.tables import scan_table
+from polylogit.data.tables.audit import audit_table
+from polylogit.data.tables.delimited import Dialect
+from polylogit.data.tables.reading import scan_table
+from polylogit.data.tables.sources import open_source
 from polylogit.errors import PolylogitError
 
 FILES = int(os.environ.get("POLYLOGIT_FUZZ", "400"))

@@ -80,7 +80,7 @@ def test_a_table_of_another_schema_is_told(command, polylogit, tmp_path, zoo_run
 
 
 def test_one_missing_column_is_named_with_the_nearest(polylogit, tmp_path, zoo_run):
-    from polylogit.data.sources import open_source
+    from polylogit.data.tables.sources import open_source
 
     open_source("zoo").frame.rename({"legs": "Legs_"}).write_csv(tmp_path / "t.csv")
     done = polylogit("predict", zoo_run.model_path, "t.csv", "--out", "p.csv")
@@ -90,7 +90,7 @@ def test_one_missing_column_is_named_with_the_nearest(polylogit, tmp_path, zoo_r
 
 
 def test_a_class_that_the_model_does_not_know_is_named(polylogit, tmp_path, zoo_run):
-    from polylogit.data.sources import open_source
+    from polylogit.data.tables.sources import open_source
 
     text = open_source("zoo").frame.write_csv().replace("reptile", "dragon", 1)
     (tmp_path / "t.csv").write_text(text)

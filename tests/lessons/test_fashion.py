@@ -6,10 +6,10 @@ from torch import nn
 
 from polylogit.lessons.fashion import NETWORKS, network_of
 from polylogit.networks import build_network
-from polylogit.problem import picture_problem
-from polylogit.recipe import Recipe, read_recipe, shipped_recipes
+from polylogit.recipes.recipe import Recipe, read_recipe, shipped_recipes
 from polylogit.run import train
-from polylogit.training import new_network
+from polylogit.run.fit import new_network
+from polylogit.run.task import picture_problem
 
 PRINTED = {
     "mlp-32": lambda: [nn.Linear(784, 32), nn.ReLU(), nn.Linear(32, 10)],

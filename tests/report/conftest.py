@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 import torch
 
-from polylogit.evaluation import ColumnImportance, evaluate_logits, fit_calibration, summarise_logits
+from polylogit.calibration import fit_calibration
+from polylogit.evaluation import ColumnImportance, evaluate_logits, summarise_logits
 from polylogit.report import Coefficients, ReportData
 
 CHROMIUMS_OWN = re.compile(r"https?://[a-z0-9.]*\.(google|googleapis)\.com/")  # it looks for updates of itself

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from polylogit.data.picture_sources import open_pictures
+from polylogit.data.pictures.sources import open_pictures
 from polylogit.evaluation import evaluate_logits
 from polylogit.report import Coefficients, ReportData, write_report
 

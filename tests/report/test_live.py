@@ -6,13 +6,13 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from polylogit.fitting.convex import IterationRecord
+from polylogit.fitting.callbacks import FitPlan
 from polylogit.fitting.history import EpochRecord
 from polylogit.fitting.loop import fit_network
-from polylogit.fitting.observer import FitPlan
 from polylogit.fitting.options import TrainingOptions
 from polylogit.report import live
 from polylogit.report.live import LiveFit
+from polylogit.solver.softmax_regression import IterationRecord
 
 ROWS = torch.eye(3).repeat(8, 1), torch.arange(3).repeat(8)
 

@@ -6,7 +6,7 @@ import torch
 
 from polylogit.evaluation import ColumnImportance, JudgedRows, reliability_bins
 from polylogit.report.chart import Axis, Bars, Chart, Line, Note, Points
-from polylogit.report.judgement_charts import coverage_chart, probabilities_chart, reliability_chart
+from polylogit.report.evaluation_charts import coverage_chart, probabilities_chart, reliability_chart
 from polylogit.report.svg import chart_svg
 from polylogit.report.training_charts import importance_chart, learning_chart
 

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from polylogit.evaluation import CalibrationFit, Curve, evaluate_logits
+from polylogit.calibration import CalibrationFit, Curve
+from polylogit.evaluation import evaluate_logits
 from polylogit.report import words
 
 

@@ -1,7 +1,7 @@
 """`SoftmaxRegression`: scikit-learn's multinomial logistic regression, fitted exactly and with a certificate.
 
 This module owns the estimator: parameters, checked input, classes and weights, and the change between one vector of
-coefficients for two classes and one a class. The optimisation is `polylogit.fitting.convex`'s.
+coefficients for two classes and one a class. The optimisation is `polylogit.solver.softmax_regression`'s.
 """
 
 import sys
@@ -26,7 +26,7 @@ from torch import Tensor
 
 from polylogit.errors import DataError
 from polylogit.estimators.tensors import as_features, chosen_device, readable
-from polylogit.fitting.convex import IterationRecord, LinearFit, fit_softmax_regression
+from polylogit.solver.softmax_regression import IterationRecord, LinearFit, fit_softmax_regression
 
 __all__ = ["LabelledRows", "LinearSoftmaxClassifier", "SoftmaxRegression", "advice"]
 
@@ -133,7 +133,8 @@ class SoftmaxRegression(LinearSoftmaxClassifier):
         >>> model.score(X, y) > 0.96, model.optimality_gap_ <= 1e-4
         (True, True)
 
-    Source: the objective: Bishop (2006), section 4.3.4; the solver and its bound: `polylogit.fitting.convex`.
+    Source: the objective: Bishop (2006), section 4.3.4; the solver and its bound:
+        `polylogit.solver.softmax_regression`.
     """
 
     C: float

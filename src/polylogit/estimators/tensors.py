@@ -14,7 +14,7 @@ from scipy import sparse
 from torch import Tensor
 
 from polylogit.errors import RecipeError
-from polylogit.fitting.convex_design import csr_tensor
+from polylogit.solver.design_matrix import csr_tensor
 
 __all__ = ["as_features", "chosen_device", "readable"]
 

@@ -5,11 +5,6 @@
     ranking.py      how well the probabilities order the rows: ROC AUC, average precision
     reliability.py  how far the probabilities can be believed: bins and calibration errors
     coverage.py     what is had by answering only the sure rows
-    temperature.py  how to make them believable: one number, fitted on held-out rows
-    curve.py        and a bend of the log-probabilities
-    floor.py        and a least probability for every class
-    calibration.py  the choice among these and the next
-    vector_scaling.py  a scale and a bias for each class
     importance.py   which columns it rests on
     summary.py      the figures that are told first: `Summary`
     figures.py      all of it about one set of rows: `Evaluation`
@@ -18,38 +13,28 @@ Nothing here trains, reads files or draws. Logits come in as they are to be judg
 figures divides by the temperature first.
 """
 
-from polylogit.evaluation.calibration import CalibrationFit, fit_calibration
 from polylogit.evaluation.coverage import Answered, CoverageCurve, answered_above, coverage_curve
-from polylogit.evaluation.curve import Curve
 from polylogit.evaluation.figures import Averages, Baselines, ClassFigures, Evaluation, evaluate_logits
 from polylogit.evaluation.importance import ColumnImportance, permutation_importance
 from polylogit.evaluation.reliability import ReliabilityBins, calibration_error, reliability_bins
 from polylogit.evaluation.rows import JudgedRows
 from polylogit.evaluation.summary import Summary, summarise_logits
-from polylogit.evaluation.temperature import TemperatureFit, fit_temperature
-from polylogit.evaluation.vector_scaling import VectorFit
 
 __all__ = [
     "Answered",
     "Averages",
     "Baselines",
-    "CalibrationFit",
     "ClassFigures",
     "ColumnImportance",
     "CoverageCurve",
-    "Curve",
     "Evaluation",
     "JudgedRows",
     "ReliabilityBins",
     "Summary",
-    "TemperatureFit",
-    "VectorFit",
     "answered_above",
     "calibration_error",
     "coverage_curve",
     "evaluate_logits",
-    "fit_calibration",
-    "fit_temperature",
     "permutation_importance",
     "reliability_bins",
     "summarise_logits",

@@ -16,7 +16,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from polylogit.errors import ModelFileError
-from polylogit.whole_file import writing_whole
+from polylogit.system.atomic_file import writing_whole
 
 __all__ = ["Checkpoint", "TrainingState"]
 

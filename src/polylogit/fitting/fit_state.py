@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from polylogit.fitting.averaging import AveragedWeights
 from polylogit.fitting.checkpoint import TrainingState
+from polylogit.fitting.ema import AveragedWeights
 from polylogit.fitting.history import EpochRecord
 
 __all__ = ["FitState", "copied_weights"]

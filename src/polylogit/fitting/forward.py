@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Num
 from torch import Tensor, nn
 
-from polylogit.data.stored_pictures import StoredPictures, blocks_of_rows
+from polylogit.data.pictures.stored import StoredPictures, blocks_of_rows
 
 __all__ = ["network_logits", "shown"]
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from polylogit.errors import PolylogitError
+from polylogit.fitting.callbacks import FitObserver, FitPlan
 from polylogit.fitting.history import EpochRecord
-from polylogit.fitting.observer import FitObserver, FitPlan
-from polylogit.whole_file import writing_whole
+from polylogit.system.atomic_file import writing_whole
 
 __all__ = ["HistoryFile"]
 

@@ -22,18 +22,18 @@ import torch
 from jaxtyping import Float, Int, Num
 from torch import Tensor, nn
 
-from polylogit.data.stored_pictures import StoredPictures
+from polylogit.data.pictures.stored import StoredPictures
 from polylogit.errors import DivergenceError
-from polylogit.fitting.averaging import AveragedWeights
+from polylogit.fitting.callbacks import FitObserver, FitPlan
 from polylogit.fitting.checkpoint import Checkpoint
 from polylogit.fitting.devices import uses_bfloat16
 from polylogit.fitting.divergence import Diverged, EpochLoss
+from polylogit.fitting.ema import AveragedWeights
 from polylogit.fitting.fit_state import FitState, copied_weights
 from polylogit.fitting.forward import network_logits
 from polylogit.fitting.history import Ended, EpochRecord, FitResult
 from polylogit.fitting.interrupt import Interrupt, listening_for_interrupt
 from polylogit.fitting.memory import refuse_batch_too_big, values_in_a_row
-from polylogit.fitting.observer import FitObserver, FitPlan
 from polylogit.fitting.optimizers import build_optimizer, learning_rate_factor
 from polylogit.fitting.options import TrainingOptions
 from polylogit.fitting.training_rows import TrainingRows, batch_bounds, refuse_misfits, refuse_strange_targets
@@ -74,7 +74,7 @@ def fit_network(
         augment: Changes a batch of inputs at random before it is prepared; only in training.
         device: Where to compute; the CPU when left out.
         on_epoch: Called after each epoch, with the network as it then stands.
-        observers: Are told how the fit goes; see `polylogit.fitting.observer`.
+        observers: Are told how the fit goes; see `polylogit.fitting.callbacks`.
         checkpoint: Where the state is kept, and taken up again if it is there.
 
     Returns:

@@ -1,7 +1,8 @@
 """How much memory a fit needs: known before it begins, so that none dies half way.
 
-Owns the estimate and the refusal; how much there is stands in `polylogit.available_memory`. The estimate counts what is
-certain: weights, their gradients, the optimiser's moments, the copies that are kept, and what a batch leaves for the
+Owns the estimate and the refusal; how much there is stands in `polylogit.system.available_memory`.
+The estimate counts what is certain:
+weights, their gradients, the optimiser's moments, the copies that are kept, and what a batch leaves for the
 backward pass. Scratch memory inside an operation is not in it.
 """
 
@@ -12,9 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from polylogit.available_memory import available_memory, in_words
 from polylogit.errors import RecipeError
 from polylogit.fitting.options import TrainingOptions
+from polylogit.system.available_memory import available_memory, in_words
 
 __all__ = [
     "FitMemory",

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.optim.adamw import adamw
 
 from polylogit.fitting.adam import moments
-from polylogit.matrix_product import matrix_product_nt
+from polylogit.system.matrix_product import matrix_product_nt
 
 __all__ = ["Muon", "orthogonalised"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from polylogit.errors import PolylogitError
+from polylogit.fitting.callbacks import FitObserver, FitPlan
 from polylogit.fitting.history import EpochRecord, FitResult
-from polylogit.fitting.observer import FitObserver, FitPlan
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int, Num
 from torch import Tensor
 
-from polylogit.data.stored_pictures import StoredPictures
+from polylogit.data.pictures.stored import StoredPictures
 from polylogit.errors import DataError, RecipeError
 from polylogit.fitting.forward import shown
 from polylogit.fitting.options import TrainingOptions

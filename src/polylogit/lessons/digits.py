@@ -2,7 +2,7 @@
 
 Owns the lecture's own loop for zero and one; which pictures are taken, and by which network, is in the lessons'
 recipes. The numbers stand in `numbers/digits.toml`. MNIST itself is read, or fetched, by
-`polylogit.data.picture_sources`.
+`polylogit.data.pictures.sources`.
 """
 
 from collections.abc import Callable

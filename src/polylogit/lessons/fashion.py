@@ -2,13 +2,13 @@
 
 Each network is a recipe that comes with the package, so that `polylogit train fashion-mnist --recipe ID` trains the
 very same one; here it is also looked at on the way. The numbers stand in `numbers/fashion.toml`. The pictures are read,
-or fetched, by `polylogit.data.picture_sources`.
+or fetched, by `polylogit.data.pictures.sources`.
 """
 
 from collections.abc import Callable
 from functools import cache, partial
 
-from polylogit.data.picture_sources import PictureSource, open_named_pictures
+from polylogit.data.pictures.sources import PictureSource, open_named_pictures
 from polylogit.fitting.history import EpochRecord
 from polylogit.lessons.catalogue import Measurements, Value
 from polylogit.lessons.training_lessons import TrainingLesson

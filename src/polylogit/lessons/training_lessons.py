@@ -13,18 +13,18 @@ import torch
 from jaxtyping import Float, Int, Num
 from torch import Tensor, nn
 
-from polylogit.data.picture_names import stands_for_pictures
-from polylogit.data.pictures import PictureEncoder
-from polylogit.data.stored_pictures import blocks_of_rows
+from polylogit.data.pictures.encoder import PictureEncoder
+from polylogit.data.pictures.names import stands_for_pictures
+from polylogit.data.pictures.stored import blocks_of_rows
 from polylogit.errors import RecipeError
 from polylogit.fitting.forward import network_logits, shown
 from polylogit.fitting.history import EpochRecord
 from polylogit.fitting.loop import fit_network
 from polylogit.lessons.catalogue import choose_lessons
-from polylogit.problem import Problem, picture_problem
-from polylogit.recipe import NetworkRecipe, Recipe, read_recipe
-from polylogit.table_problem import table_problem
-from polylogit.training import loop_options, new_network
+from polylogit.recipes.recipe import NetworkRecipe, Recipe, read_recipe
+from polylogit.run.fit import loop_options, new_network
+from polylogit.run.table_task import table_problem
+from polylogit.run.task import Problem, picture_problem
 
 __all__ = ["TrainingLesson"]
 

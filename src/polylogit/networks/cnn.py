@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from polylogit.errors import RecipeError
 from polylogit.networks.blocks import ResidualBlock
-from polylogit.networks.gradients import OrientedGradients
-from polylogit.networks.views import mean_over_views, refuse_unknown_views
+from polylogit.networks.oriented_gradients import OrientedGradients
+from polylogit.networks.test_time_augmentation import mean_over_views, refuse_unknown_views
 
 __all__ = ["CnnNetwork"]
 
@@ -30,12 +30,12 @@ class CnnNetwork(nn.Module):
     parameters of normalisation or c biases without it; the last layer (c H W + 1) K. Residual blocks may follow a
     stage, each of 18 c^2 + 4 c parameters.
 
-    With `orientations` the stages see histograms of oriented gradients, `polylogit.networks.gradients`, in place of the
-    pictures: maps of ceil(H / cell) x ceil(W / cell), normalised over the batch, without parameters, unless batch
-    normalisation is off. With `hidden` there are layers Linear -> BatchNorm1d -> ReLU between the stages and the last
-    layer; one from b to c values has b c + 2 c parameters, or b c + c without normalisation. `orientations=8,
-    widths=(64, 128), kernel_sizes=3, strides=1, pools=1, padding="valid", hidden=(128,)`: 1x28x28 -> 8x7x7 -> 64x5x5
-    -> 128x3x3 -> 128 -> 10, 227,722 parameters.
+    With `orientations` the stages see histograms of oriented gradients, `polylogit.networks.oriented_gradients`, in
+    place of the pictures: maps of ceil(H / cell) x ceil(W / cell), normalised over the batch, without parameters,
+    unless batch normalisation is off. With `hidden` there are layers Linear -> BatchNorm1d -> ReLU between the stages
+    and the last layer; one from b to c values has b c + 2 c parameters, or b c + c without normalisation.
+    `orientations=8, widths=(64, 128), kernel_sizes=3, strides=1, pools=1, padding="valid", hidden=(128,)`: 1x28x28 ->
+    8x7x7 -> 64x5x5 -> 128x3x3 -> 128 -> 10, 227,722 parameters.
 
     The defaults on 28 x 28 grey pictures, 10 classes: 1x28x28 -> 32x14x14 -> 64x7x7 -> 128x3x3 -> 10,
     104,938 parameters. The source documents' network is `widths=(64, 64), kernel_sizes=5, strides=1, padding="valid",
@@ -57,7 +57,7 @@ class CnnNetwork(nn.Module):
         dropout: The share of the last layer's inputs that is set to zero in training, in [0, 1).
         orientations: Directions that gradients are sorted into before the first stage; 0: the stages see the pictures.
         cell: Side of the cells that gradients are gathered in, in pixels.
-        views: What is averaged over outside training; see `polylogit.networks.views`.
+        views: What is averaged over outside training; see `polylogit.networks.test_time_augmentation`.
 
     Raises:
         RecipeError: An option is out of its range, or the pictures are too small for the stages.

@@ -1,16 +1,16 @@
 """The layers of a multilayer perceptron as nn.Module has them, computed faster while they are fitted on a CPU.
 
 `DenseLayer` is `nn.Linear` and `DropoutLayer` is `nn.Dropout`: same parameters, same names, same function. In training
-on a CPU the first multiplies as `polylogit.matrix_product` does and the second draws 8 or 16 random bits a value. In
-evaluation mode both are torch's own, so that what a model predicts rests on nothing here; and so they are on other
-devices, the first under autocast too.
+on a CPU the first multiplies as `polylogit.system.matrix_product` does and the second draws 8 or 16 random bits a
+value. In evaluation mode both are torch's own, so that what a model predicts rests on nothing here; and so they are on
+other devices, the first under autocast too.
 """
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from polylogit.matrix_product import linear
+from polylogit.system.matrix_product import linear
 
 __all__ = ["DenseLayer", "DropoutLayer"]
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from polylogit.errors import RecipeError
 from polylogit.networks.blocks import ResidualBlock, convolution
-from polylogit.networks.views import mean_over_views, refuse_unknown_views
+from polylogit.networks.test_time_augmentation import mean_over_views, refuse_unknown_views
 
 __all__ = ["ResidualNetwork"]
 
@@ -39,7 +39,7 @@ class ResidualNetwork(nn.Module):
         widths: Channels of each stage.
         blocks: Residual blocks in each stage.
         dropout: The share of the last layer's inputs that is set to zero in training, in [0, 1).
-        views: What is averaged over outside training; see `polylogit.networks.views`.
+        views: What is averaged over outside training; see `polylogit.networks.test_time_augmentation`.
 
     Raises:
         RecipeError: An option is out of its range, or the pictures are too small for the stages.

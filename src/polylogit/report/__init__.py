@@ -17,7 +17,7 @@ second to import.
 
 from typing import TYPE_CHECKING
 
-from polylogit.late_names import late_names
+from polylogit.system.lazy_names import late_names
 
 if TYPE_CHECKING:
     from polylogit.report.content import Coefficients, ReportData

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from polylogit.data.audit import Audit, Severity
+from polylogit.data.tables.audit import Audit, Severity
 
 __all__ = ["audit_report"]
 

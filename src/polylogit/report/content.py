@@ -10,8 +10,9 @@ import polars as pl
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from polylogit.data.stored_pictures import StoredPictures
-from polylogit.evaluation import CalibrationFit, ColumnImportance, Curve, Evaluation, Summary
+from polylogit.calibration import CalibrationFit, Curve
+from polylogit.data.pictures.stored import StoredPictures
+from polylogit.evaluation import ColumnImportance, Evaluation, Summary
 from polylogit.model_header import VectorScaling
 
 __all__ = ["Coefficients", "ReportData"]

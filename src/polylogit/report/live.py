@@ -13,9 +13,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.status import Status
 from rich.text import Text
 
-from polylogit.fitting.convex import IterationRecord
+from polylogit.fitting.callbacks import FitObserver, FitPlan
 from polylogit.fitting.history import EpochRecord, FitResult
-from polylogit.fitting.observer import FitObserver, FitPlan
+from polylogit.solver.softmax_regression import IterationRecord
 
 __all__ = ["LiveFit", "duration", "epoch_row"]
 

@@ -14,12 +14,12 @@ from markupsafe import Markup
 from polylogit.evaluation import Evaluation, JudgedRows
 from polylogit.report import words
 from polylogit.report.content import Coefficients, ReportData
-from polylogit.report.judgement_charts import coverage_chart, probabilities_chart, reliability_chart
+from polylogit.report.evaluation_charts import coverage_chart, probabilities_chart, reliability_chart
 from polylogit.report.mistakes import confident_mistakes
 from polylogit.report.pictures import coefficient_png, confusion_png, picture_png
 from polylogit.report.svg import chart_svg, picture_svg
 from polylogit.report.training_charts import drawable_curves, importance_chart, learning_chart
-from polylogit.whole_file import writing_whole
+from polylogit.system.atomic_file import writing_whole
 
 __all__ = ["report_html", "write_report"]
 

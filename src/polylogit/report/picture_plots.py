@@ -12,7 +12,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from polylogit.data.pictures import pictures_from_array
+from polylogit.data.pictures.encoder import pictures_from_array
 from polylogit.errors import DataError
 from polylogit.evaluation import Evaluation
 from polylogit.report.palette import COLOURS, PAPER

@@ -18,7 +18,7 @@ from torch import Tensor
 from polylogit.errors import DataError, did_you_mean
 from polylogit.evaluation import ColumnImportance, JudgedRows
 from polylogit.report.chart import Bars, Chart, Line, Note, Points
-from polylogit.report.judgement_charts import coverage_chart, probabilities_chart, reliability_chart
+from polylogit.report.evaluation_charts import coverage_chart, probabilities_chart, reliability_chart
 from polylogit.report.palette import COLOURS
 from polylogit.report.style import figure_style
 from polylogit.report.training_charts import drawable_curves, importance_chart, learning_chart

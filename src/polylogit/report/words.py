@@ -3,7 +3,8 @@
 Owns the words alone: every number comes from `Evaluation` as it is.
 """
 
-from polylogit.evaluation import CalibrationFit, Curve, Evaluation, Summary, VectorFit
+from polylogit.calibration import CalibrationFit, Curve, VectorFit
+from polylogit.evaluation import Evaluation, Summary
 from polylogit.model_header import VectorScaling
 
 __all__ = [

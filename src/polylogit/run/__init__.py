@@ -8,19 +8,19 @@ neither the solver nor the figures, and their libraries cost memory and time.
 
 from typing import TYPE_CHECKING
 
-from polylogit.late_names import late_names
+from polylogit.system.lazy_names import late_names
 
 if TYPE_CHECKING:
-    from polylogit.run.judging import Judgement, evaluate
-    from polylogit.run.predicting import PREDICTION_ENDINGS, Predictions, predict
+    from polylogit.run.evaluation import Judgement, evaluate
+    from polylogit.run.prediction import PREDICTION_ENDINGS, Predictions, predict
     from polylogit.run.training import TrainingRun, checkpoint_path, default_model_path, train
 
 _HOME = {
-    "Judgement": "polylogit.run.judging",
-    "evaluate": "polylogit.run.judging",
-    "PREDICTION_ENDINGS": "polylogit.run.predicting",
-    "Predictions": "polylogit.run.predicting",
-    "predict": "polylogit.run.predicting",
+    "Judgement": "polylogit.run.evaluation",
+    "evaluate": "polylogit.run.evaluation",
+    "PREDICTION_ENDINGS": "polylogit.run.prediction",
+    "Predictions": "polylogit.run.prediction",
+    "predict": "polylogit.run.prediction",
     "TrainingRun": "polylogit.run.training",
     "checkpoint_path": "polylogit.run.training",
     "default_model_path": "polylogit.run.training",

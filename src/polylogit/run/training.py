@@ -1,6 +1,6 @@
 """A training run: recipe -> data -> fit -> evaluate -> classifier, and the files that it leaves.
 
-Owns the order of the steps and what is written where. What a fit is stands in `polylogit.training`.
+Owns the order of the steps and what is written where. What a fit is stands in `polylogit.run.fit`.
 """
 
 import time
@@ -9,21 +9,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from polylogit.calibration import CalibrationFit
 from polylogit.classifier import Classifier
-from polylogit.cross_validation import CrossValidation, cross_validate, cross_validation_told
-from polylogit.data.audit import Audit
-from polylogit.data.picture_names import stands_for_pictures
-from polylogit.evaluation import CalibrationFit, Evaluation, Summary, evaluate_logits, summarise_logits
+from polylogit.data.pictures.names import stands_for_pictures
+from polylogit.data.tables.audit import Audit
+from polylogit.evaluation import Evaluation, Summary, evaluate_logits, summarise_logits
+from polylogit.fitting.callbacks import FitObserver
 from polylogit.fitting.devices import DeviceName
-from polylogit.fitting.observer import FitObserver
 from polylogit.model_header import TrainedOn, VectorScaling
-from polylogit.networks.views import judging_one_view, takes_many_views
-from polylogit.problem import picture_problem
-from polylogit.recipe import AnyRecipe
+from polylogit.networks.test_time_augmentation import judging_one_view, takes_many_views
+from polylogit.recipes.recipe import AnyRecipe
 from polylogit.report import write_report
-from polylogit.reporting import report_data
-from polylogit.table_problem import table_problem
-from polylogit.training import Progress, TrainingPlace, fit_model
+from polylogit.run.cross_validation import CrossValidation, cross_validate, cross_validation_told
+from polylogit.run.fit import Progress, TrainingPlace, fit_model
+from polylogit.run.report_contents import report_data
+from polylogit.run.table_task import table_problem
+from polylogit.run.task import picture_problem
 
 __all__ = ["TrainingRun", "checkpoint_path", "default_model_path", "train"]
 
@@ -134,11 +135,11 @@ def train(
             model file.
         out: The model file; `history.jsonl` is written beside it, and while a network is fitted its checkpoint.
         report: Where to write the report, an HTML page; nowhere when left out, or when no rows are held out to judge.
-        data_root: Where data sets with a name lie; see `polylogit.data.picture_sources`.
+        data_root: Where data sets with a name lie; see `polylogit.data.pictures.sources`.
         device: Where a network is fitted; linear models are fitted on the CPU.
         resume: Whether to go on from the checkpoint of a run of the same recipe on the same data that was cut.
         on_progress: Called after each iteration of the solver, or each epoch.
-        observers: Are told how the fit of a network goes; see `polylogit.fitting.observer`.
+        observers: Are told how the fit of a network goes; see `polylogit.fitting.callbacks`.
 
     Returns:
         The classifier and its figures. Files are written whole, after the fit, or not at all; only `history.jsonl`

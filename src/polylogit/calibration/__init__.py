@@ -1,0 +1,17 @@
+"""Calibration: maps from a network's logits to logits whose probabilities can be trusted, fitted on held-out rows.
+
+    temperature.py     one temperature for all logits
+    quadratic.py       a quadratic map of the log-probabilities
+    uniform_mixing.py  mixing with the uniform distribution
+    vector_scaling.py  a scale and a bias for each class
+    selection.py       the choice among these
+
+See also: `polylogit.evaluation.reliability`, which measures calibration.
+"""
+
+from polylogit.calibration.quadratic import Curve
+from polylogit.calibration.selection import CalibrationFit, fit_calibration
+from polylogit.calibration.temperature import TemperatureFit, fit_temperature
+from polylogit.calibration.vector_scaling import VectorFit
+
+__all__ = ["CalibrationFit", "Curve", "TemperatureFit", "VectorFit", "fit_calibration", "fit_temperature"]

@@ -1,0 +1,1 @@
+"""Pictures: reading files and named data sets, pixels in memory or on disk, and their normalisation."""

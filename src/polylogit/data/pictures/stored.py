@@ -1,0 +1,163 @@
+"""Pictures that stay in their files until a batch of them is wanted, for folders that are too big for memory.
+
+A batch is read by a `torch.utils.data.DataLoader` in processes of its own, some batches ahead of the one that is worked
+on. Nothing is drawn at random here, and a picture read late has the pixels of one read at the start; so a fit goes
+exactly as if all lay in memory. Owns when pictures are read; how one is read is the business of `picture_files`.
+"""
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import overload
+
+import torch
+from jaxtyping import Int, UInt8
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from polylogit.data.pictures.files import read_pictures
+from polylogit.errors import DataError
+
+__all__ = ["StoredPictures", "blocks_of_rows"]
+
+_PICTURES_PER_WORKER = 256
+"""A process of its own is worth its start for so many pictures."""
+
+
+class StoredPictures:
+    """Pictures in files, with the shape of the tensor that they would make.
+
+    Args:
+        files: Picture files.
+        form: Channels (1 or 3), height and width that each is brought to.
+        workers: Processes that read; None: one per core, and none where the pictures are few.
+
+    Example:
+        >>> pictures = StoredPictures([Path("a.png"), Path("b.png"), Path("c.png")], (1, 28, 28))
+        >>> pictures.shape, len(pictures[torch.tensor([2, 0])])
+        ((3, 1, 28, 28), 2)
+    """
+
+    ndim = 4
+    dtype = torch.uint8
+
+    def __init__(self, files: Sequence[Path], form: tuple[int, int, int], *, workers: int | None = None) -> None:
+        self._paths = tuple(files)
+        self.form = form
+        self.workers = workers
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The file of each picture."""
+        return tuple(str(path) for path in self._paths)
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(N, C, H, W)."""
+        return len(self._paths), *self.form
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self._paths)
+
+    @overload
+    def __getitem__(self, rows: int) -> UInt8[Tensor, "C H W"]: ...
+
+    @overload
+    def __getitem__(self, rows: Int[Tensor, " M"] | slice) -> "StoredPictures": ...
+
+    def __getitem__(self, rows: int | Int[Tensor, " M"] | slice) -> "UInt8[Tensor, 'C H W'] | StoredPictures":
+        """Some of the pictures, of which none is read; or the pixels of one."""
+        if isinstance(rows, int):
+            return read_pictures([self._paths[rows]], self.form).pixels[0]
+        chosen = self._paths[rows] if isinstance(rows, slice) else [self._paths[row] for row in rows.tolist()]
+        return StoredPictures(chosen, self.form, workers=self.workers)
+
+    def read(self) -> UInt8[Tensor, "N C H W"]:
+        """All of them at once.
+
+        Raises:
+            DataError: A file is no picture, or is damaged; it is named.
+        """
+        return read_pictures(self._paths, self.form).pixels
+
+    def batches(self, rows: Sequence[Int[Tensor, " _"] | slice]) -> Iterator[UInt8[Tensor, "_ C H W"]]:
+        """The pixels of one choice of rows after another.
+
+        Args:
+            rows: The rows of each batch.
+
+        Yields:
+            The pixels of each batch, in the order of its rows.
+
+        Raises:
+            DataError: A file is no picture, or is damaged; it is named.
+        """
+        loader = DataLoader(
+            _Batches(self),
+            sampler=[rows_of if isinstance(rows_of, slice) else rows_of.tolist() for rows_of in rows],
+            batch_size=None,
+            num_workers=self._processes(),
+            worker_init_fn=_leave_interrupts_to_the_loop,
+            generator=torch.Generator(),  # the loader draws a seed for its workers: not from the fit's own generator
+        )
+        for batch in loader:
+            if isinstance(batch, str):
+                raise DataError(batch)
+            yield batch
+
+    def blocks(self, rows_at_once: int) -> Iterator[UInt8[Tensor, "_ C H W"]]:
+        """The pixels of all pictures in their order, so many at a time."""
+        starts = range(0, len(self), rows_at_once)
+        yield from self.batches([slice(start, start + rows_at_once) for start in starts])
+
+    def check(self) -> None:
+        """Read each picture once, so that a broken one is known.
+
+        Raises:
+            DataError: A file is no picture, or is damaged; it is named.
+        """
+        for _ in self.blocks(_PICTURES_PER_WORKER):
+            pass
+
+    def _processes(self) -> int:
+        if self.workers is not None:
+            return self.workers
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return min(cores, len(self) // _PICTURES_PER_WORKER)
+
+
+class _Batches(Dataset[Tensor | str]):
+    """Batches by their rows. A fault comes back as words: what a process raises loses its form on the way."""
+
+    def __init__(self, pictures: StoredPictures) -> None:
+        self.pictures = pictures
+
+    def __getitem__(self, rows: list[int] | slice) -> Tensor | str:
+        try:
+            return self.pictures[rows if isinstance(rows, slice) else torch.tensor(rows, dtype=torch.int64)].read()
+        except DataError as fault:
+            return str(fault)
+
+
+def _leave_interrupts_to_the_loop(worker: int) -> None:
+    """Ctrl-C reaches every process of a terminal; it is the loop that decides what becomes of the fit."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def blocks_of_rows(inputs: Tensor | StoredPictures, rows_at_once: int) -> Iterator[Tensor]:
+    """Rows in their order, so many at a time, wherever they are.
+
+    Args:
+        inputs: Rows in memory, or pictures in files.
+        rows_at_once: Rows in a block.
+
+    Yields:
+        The blocks.
+
+    Example:
+        >>> [len(block) for block in blocks_of_rows(torch.zeros(5, 2), 2)]
+        [2, 2, 1]
+    """
+    yield from inputs.blocks(rows_at_once) if isinstance(inputs, StoredPictures) else torch.split(inputs, rows_at_once)

@@ -1,0 +1,125 @@
+"""The audit of a table: everything that is wrong with it, told at once and before training.
+
+Owns the one pass over the table and the order of what it finds; `labels`, `features` and `rows` own the rules.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from polylogit.classes import chosen_classes, ordered_class_names
+from polylogit.data.tables.audit.features import audit_features, audit_unusable
+from polylogit.data.tables.audit.findings import Audit, Finding, Severity
+from polylogit.data.tables.audit.labels import audit_labels
+from polylogit.data.tables.audit.rows import audit_leakage, audit_rows
+from polylogit.data.tables.column_types import Reading
+from polylogit.data.tables.columns import read_cells
+from polylogit.data.tables.type_inference import find_readings, refuse_unknown_columns
+
+__all__ = ["Audit", "AuditedTable", "Finding", "Severity", "audit_leakage", "audit_table"]
+
+
+@dataclass(frozen=True)
+class AuditedTable:
+    """A table that was read on the way to its audit.
+
+    Args:
+        audit: What was found.
+        features: The usable feature columns as read; only sound where the audit has no errors.
+        readings: How they were read.
+        class_names: The classes in their order; empty without a target.
+        targets: Class indices, -1 for a missing class and for one that is left out; None without a target.
+    """
+
+    audit: Audit
+    features: pl.DataFrame
+    readings: Mapping[str, Reading]
+    class_names: tuple[str, ...]
+    targets: npt.NDArray[np.int64] | None
+
+
+def audit_table(
+    frame: pl.DataFrame,
+    *,
+    target: str | None = None,
+    classes: Sequence[str] | None = None,
+    leave_out: Sequence[str] = (),
+    asked: Mapping[str, Reading] | None = None,
+    drop_unusable: bool = False,
+    place: str = "the table",
+) -> AuditedTable:
+    """Read a table and find everything that is wrong with it.
+
+    Args:
+        frame: The table as it came.
+        target: The column of the classes; without one only features are audited.
+        classes: Those to tell apart, in the order they are counted in; None: all, in order.
+        leave_out: Columns that are no features, besides the target.
+        asked: Readings by column name.
+        drop_unusable: Whether columns that cannot be used are left out instead of being errors.
+        place: What messages call the table.
+
+    Returns:
+        The audit, and what was read.
+
+    Raises:
+        DataError: The target, a column or a class that is asked for by name is not there.
+
+    Example:
+        >>> frame = pl.DataFrame({"legs": ["4", "four", "2"], "tail": ["1", "1", "1"], "kind": ["dog", "Dog", None]})
+        >>> for finding in audit_table(frame, target="kind").audit.findings[:3]:
+        ...     print(finding.severity, finding.column, finding.row, finding.code)
+        error kind 3 missing-label
+        error legs 2 mixed-types
+        warning kind 2 near-duplicate-names
+    """
+    asked_for = [] if target is None else [target]
+    refuse_unknown_columns(frame, asked_for, 'there is no column "{}" to take the classes from', place)
+    refuse_unknown_columns(frame, leave_out, 'data.drop names the column "{}", which is not there', place)
+    features = frame.drop({*leave_out, *asked_for})
+    readings = find_readings(features, asked, place)
+    found: list[Finding] = []
+    for name, reading in readings.items():
+        if not reading.usable:
+            found.append(audit_unusable(features[name], reading, drop_unusable))
+    usable = {name: reading for name, reading in readings.items() if reading.usable}
+    read = read_cells(features, usable)
+    labels = None if target is None else read_cells(frame, {target: Reading("category")})[target]
+    class_names, targets, counts = _classes(labels, classes, place)
+    if labels is not None:
+        found += audit_labels(labels, counts)
+    if usable:
+        found += audit_features(features, read, usable, targets)
+        found += audit_rows(read, targets)
+    elif not features.width or drop_unusable:
+        found.append(
+            Finding(
+                "no-features", "error", "no feature column is left beside the target.", "Give the table more columns."
+            )
+        )
+    audit = Audit(
+        data=place,
+        rows=frame.height,
+        columns={name: reading.type for name, reading in readings.items()},
+        classes=counts,
+        findings=(),
+    ).and_also(found)
+    return AuditedTable(audit, read, usable, class_names, targets)
+
+
+def _classes(
+    labels: pl.Series | None, wanted: Sequence[str] | None, place: str
+) -> tuple[tuple[str, ...], npt.NDArray[np.int64] | None, dict[str, int]]:
+    """Class names in their order, the index of each row, and the rows of each class."""
+    if labels is None:
+        return (), None, {}
+    found = labels.drop_nulls().value_counts(name="rows")
+    rows_of = dict(zip(found[labels.name], found["rows"], strict=True))
+    names = ordered_class_names(rows_of)
+    if wanted is not None:
+        names = chosen_classes(wanted, names, place)
+    index = labels.cast(pl.Enum(names), strict=False).to_physical().cast(pl.Int64).fill_null(-1)
+    return names, index.to_numpy(), {name: rows_of[name] for name in names}

@@ -1,0 +1,234 @@
+"""The audit of the feature columns: cells that cannot be read, and columns that teach nothing or too much.
+
+Owns the rules about single columns. How cells are read is the business of `columns`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from polylogit.data.tables.audit.findings import Finding
+from polylogit.data.tables.column_types import Reading
+from polylogit.data.tables.columns import expected_words, find_mistakes
+from polylogit.data.tables.type_inference import quoted_key, refusal_words
+
+__all__ = ["accuracy_of_one_column", "audit_features", "audit_unusable"]
+
+MOST_ROWS_TRIED = 50_000
+"""How many evenly spaced rows tell whether one column gives the target away, and where its middle and scale lie."""
+
+GIVES_AWAY = 0.02
+"""A column gives the target away where at most this share of the majority guess's errors is left."""
+
+ROBUST_SCALES = 20.0
+"""An outlier lies further than this many robust standard deviations from the median."""
+
+_FEWEST_ROWS = 20
+_MOSTLY_MISSING = 0.5
+_BINS = 64
+
+
+def audit_unusable(series: pl.Series, reading: Reading, dropped: bool) -> Finding:
+    """Why a column cannot become features: an error, or a note where the recipe drops it."""
+    message, remedy = refusal_words(series, reading)
+    if dropped:
+        remedy = "It is left out, as data.free_text asks."
+    return Finding(f"unusable-{reading.type}", "note" if dropped else "error", message, remedy, column=series.name)
+
+
+def audit_features(
+    raw: pl.DataFrame, read: pl.DataFrame, readings: Mapping[str, Reading], targets: npt.NDArray[np.int64] | None
+) -> Iterator[Finding]:
+    """Every finding about the usable columns.
+
+    Args:
+        raw: The table as it came.
+        read: Its usable feature columns, as read.
+        readings: How they were read.
+        targets: Class indices, -1 for a missing class; None without a target.
+
+    Yields:
+        Findings, in no order.
+    """
+    for series in read:
+        name = series.name
+        yield from _mistakes(raw[name], series, readings[name])
+        yield from _emptiness(series)
+        yield from _codes(raw[name], series)
+    yield from _outliers(read.select(pl.col(pl.Float64)))
+    if targets is not None:
+        yield from _giving_away(read, targets)
+
+
+def _mistakes(raw: pl.Series, read: pl.Series, reading: Reading) -> Iterator[Finding]:
+    if reading.type != "category" and read.null_count() > raw.null_count():
+        mistakes = find_mistakes(raw, read)
+        yield from _wrong_cells("mixed-types", raw, mistakes, lambda row: expected_words(raw, reading, row))
+    if read.dtype == pl.Float64:
+        infinite = read.is_infinite().fill_null(value=False)
+        yield from _wrong_cells(
+            "infinity", read.alias(raw.name), infinite, lambda row: f"expected a finite number, got {read[row]}"
+        )
+
+
+def _wrong_cells(code: str, cells: pl.Series, wrong: pl.Series, told: Callable[[int], str]) -> Iterator[Finding]:
+    """One error for all the wrong cells of a column, which names the first of them."""
+    if not wrong.any():
+        return
+    row, count = int(wrong.arg_max() or 0), int(wrong.sum())
+    more = f" ({count} such rows)" if count > 1 else ""
+    yield Finding(
+        code,
+        "error",
+        f"{told(row)}{more}.",
+        "Correct the cell, or drop the row.",
+        column=cells.name,
+        row=row + 1,
+        value=str(cells[row]),
+        count=count,
+    )
+
+
+def _emptiness(series: pl.Series) -> Iterator[Finding]:
+    missing = series.null_count()
+    drop = f"Consider --set 'data.drop=[\"{series.name}\"]'."
+    if missing > _MOSTLY_MISSING * len(series):
+        yield Finding(
+            "mostly-missing",
+            "warning",
+            f"{missing} of {len(series)} values are missing.",
+            drop,
+            column=series.name,
+            count=missing,
+        )
+    if not missing and len(series) > 1 and bool((series == series[0]).all()):
+        yield Finding(
+            "constant",
+            "warning",
+            f"every row has the value {series[0]}; it teaches nothing.",
+            drop,
+            column=series.name,
+            row=1,
+            value=str(series[0]),
+            count=len(series),
+        )
+
+
+def _codes(raw: pl.Series, read: pl.Series) -> Iterator[Finding]:
+    if read.dtype != pl.Float64:
+        return
+    name = read.name
+    if raw.dtype == pl.String:
+        zeros = raw.str.strip_chars().str.contains(r"^0\d+$").fill_null(value=False)
+        if zeros.any():
+            row = int(zeros.arg_max() or 0)
+            yield Finding(
+                "leading-zeros",
+                "warning",
+                f'"{raw[row]}" is read as a number, but numbers have no leading zeros; this looks like a code.',
+                f"If it is one: --set 'data.columns.{quoted_key(name)}=category'.",
+                column=name,
+                row=row + 1,
+                value=str(raw[row]),
+                count=int(zeros.sum()),
+            )
+    whole = (
+        not read.null_count() and len(read) >= _FEWEST_ROWS and bool((read.head(100) == read.head(100).floor()).all())
+    )
+    if whole and bool((read == read.floor()).all()) and read.n_unique() == len(read):
+        yield Finding(
+            "identifier",
+            "warning",
+            "every row has another whole number; this looks like an identifier.",
+            f"If it is one, leave it out: --set 'data.drop=[\"{name}\"]'.",
+            column=name,
+            count=len(read),
+        )
+
+
+def _outliers(numbers: pl.DataFrame) -> Iterator[Finding]:
+    if not numbers.width or numbers.height < _FEWEST_ROWS:
+        return
+    finite = pl.when(pl.all().is_finite()).then(pl.all())
+    tried = numbers.gather_every(max(1, -(-numbers.height // MOST_ROWS_TRIED))).select(finite)
+    medians = tried.median()
+    # The median distance of a normal sample is 1 / 1.4826 deviations.
+    scales = (tried.select((pl.col(name) - medians[name][0]).abs() for name in tried.columns).median() * 1.4826).row(0)
+    lowest, highest = numbers.select(finite.min()).row(0), numbers.select(finite.max()).row(0)
+    for name, median, scale, low, high in zip(numbers.columns, medians.row(0), scales, lowest, highest, strict=True):
+        if not scale:
+            continue
+        furthest = max(high - median, median - low)
+        if furthest > ROBUST_SCALES * scale:
+            away = (numbers.select(pl.when(pl.col(name).is_finite()).then(pl.col(name))).to_series() - median).abs()
+            row = int(away.fill_null(0.0).arg_max() or 0)
+            count = int((away > ROBUST_SCALES * scale).sum())
+            yield Finding(
+                "outlier",
+                "note",
+                f"{numbers[name][row]:g} lies {furthest / scale:.0f} robust standard deviations from the median "
+                f"{median:g} ({count} rows lie further than {ROBUST_SCALES:g}).",
+                "Correct it if it is a mistake.",
+                column=name,
+                row=row + 1,
+                value=str(numbers[name][row]),
+                count=count,
+            )
+
+
+def _giving_away(read: pl.DataFrame, targets: npt.NDArray[np.int64]) -> Iterator[Finding]:
+    step = max(1, -(-read.height // MOST_ROWS_TRIED))
+    tried, classes = targets[::step], targets[::step]
+    known = np.flatnonzero(classes >= 0)
+    tried = tried[known]
+    if len(tried) < _FEWEST_ROWS:
+        return
+    guess = np.bincount(tried).max() / len(tried)
+    for series in read:
+        accuracy = accuracy_of_one_column(series.gather_every(step)[known], tried)
+        if guess < 1 and 1 - accuracy <= GIVES_AWAY * (1 - guess):
+            yield Finding(
+                "gives-target-away",
+                "warning",
+                f"this column alone tells the class of {accuracy:.1%} of the rows (guessing tells {guess:.1%}).",
+                f"If it is not known before the class is, leave it out: --set 'data.drop=[\"{series.name}\"]'.",
+                column=series.name,
+            )
+
+
+def accuracy_of_one_column(values: pl.Series, targets: npt.NDArray[np.int64]) -> float:
+    """How often the most frequent class among the other rows with a like value is the right one.
+
+    Numbers and dates are alike in one of up to 64 ranges that hold about as many rows each. Since a row does not
+    vote on itself, a column of identifiers tells nothing.
+
+    Args:
+        values: A column, as read.
+        targets: Class indices of the same rows.
+
+    Returns:
+        The share of rows that are told rightly.
+
+    Example:
+        >>> accuracy_of_one_column(pl.Series(["a", "a", "b", "b", "c"]), np.array([0, 0, 1, 1, 1]))
+        0.8
+    """
+    groups = _groups(values)
+    classes = int(targets.max()) + 1
+    counts = np.zeros((int(groups.max()) + 1, classes), dtype=np.int64)
+    np.add.at(counts, (groups, targets), 1)
+    ordered = np.sort(counts, axis=1)
+    most = ordered[:, -1]
+    second = ordered[:, -2] if classes > 1 else np.zeros_like(most)
+    told = np.where((most > 1) & (most - 1 >= second) & (most > second), most, 0)
+    return float(told.sum() / len(targets))
+
+
+def _groups(values: pl.Series) -> npt.NDArray[np.int64]:
+    if values.dtype in (pl.String, pl.Boolean):
+        return values.rank("dense").fill_null(0).to_numpy().astype(np.int64)
+    numbers = values.to_physical().cast(pl.Float64).fill_null(-np.inf).to_numpy()
+    edges = np.unique(np.quantile(numbers, np.linspace(0, 1, min(_BINS, len(numbers) // 5) + 1)[1:-1], method="lower"))
+    return np.searchsorted(edges, numbers, side="left")

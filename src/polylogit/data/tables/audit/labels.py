@@ -1,0 +1,171 @@
+"""The audit of the target column: whether its values are classes, and whether they can be learnt.
+
+Owns the rules about labels. Features are the business of `features`, whole rows that of `rows`.
+"""
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+
+import polars as pl
+
+from polylogit.data.tables.audit.findings import Finding
+from polylogit.data.tables.columns import MISSING_MARKERS
+
+__all__ = ["audit_labels"]
+
+MOST_NUMBERS = 100
+"""A numeric target with more distinct values than this, and few rows of each, is a quantity and no class."""
+
+_ROWS_A_CLASS = 10
+_FEWEST_ROWS = 20
+_IMBALANCE = 100.0
+
+
+def audit_labels(labels: pl.Series, counts: Mapping[str, int]) -> Iterator[Finding]:
+    """Every finding about the target.
+
+    Args:
+        labels: The labels as text; null where one is missing.
+        counts: Rows of each class.
+
+    Yields:
+        Findings, in no order.
+    """
+    name = labels.name
+    missing = labels.null_count()
+    if missing:
+        yield Finding(
+            "missing-label",
+            "error",
+            f"the class is missing ({missing} of {len(labels)} rows).",
+            "Drop these rows, or write a class name into them.",
+            column=name,
+            row=_first(labels.is_null()),
+            count=missing,
+        )
+    yield from _too_few_or_many(labels, counts)
+    yield from _odd_names(name, labels, counts)
+    yield from _uneven(name, labels, counts)
+
+
+def _too_few_or_many(labels: pl.Series, counts: Mapping[str, int]) -> Iterator[Finding]:
+    name, rows = labels.name, len(labels) - labels.null_count()
+    if len(counts) == 1:
+        yield Finding(
+            "single-class",
+            "error",
+            f'every row is of the class "{next(iter(counts))}".',
+            "Expected at least two classes; is the target column the right one?",
+            column=name,
+        )
+    numbers = pl.Series(list(counts), dtype=pl.String).cast(pl.Float64, strict=False)
+    numeric = bool(counts) and numbers.null_count() == 0
+    crowded = len(counts) > MOST_NUMBERS and rows < _ROWS_A_CLASS * len(counts)
+    fractions = numeric and len(counts) > 2 and bool((numbers != numbers.floor()).any())
+    if numeric and (crowded or (fractions and rows < _ROWS_A_CLASS * len(counts))):
+        yield Finding(
+            "target-is-a-number",
+            "error",
+            f"{len(counts)} distinct numbers in {rows} rows; this looks like a quantity, not like classes.",
+            "Choose another --target, or cut the quantity into ranges and name those.",
+            column=name,
+            count=len(counts),
+        )
+    elif not numeric and rows >= _FEWEST_ROWS and 2 * len(counts) > rows:
+        yield Finding(
+            "target-is-an-identifier",
+            "error",
+            f"{len(counts)} distinct values in {rows} rows; this looks like an identifier or free text.",
+            "Choose another --target.",
+            column=name,
+            count=len(counts),
+        )
+
+
+def _odd_names(name: str, labels: pl.Series, counts: Mapping[str, int]) -> Iterator[Finding]:
+    alike = defaultdict(list)
+    for label in counts:
+        alike[_folded(label)].append(label)
+    for names in alike.values():
+        if len(names) > 1:
+            listed = ", ".join(f'"{label}" ({counts[label]} rows)' for label in names)
+            rarest = min(names, key=lambda label: counts[label])
+            yield Finding(
+                "near-duplicate-names",
+                "warning",
+                f"classes whose names hardly differ: {listed}.",
+                "If they are one class, write one name.",
+                column=name,
+                row=_first(labels == rarest),
+                value=rarest,
+                count=counts[rarest],
+            )
+    for label in counts:
+        if label in MISSING_MARKERS:
+            yield Finding(
+                "class-named-missing",
+                "warning",
+                f'"{label}" counts as a class of {counts[label]} rows, but looks like a missing value.',
+                "If it is one, drop these rows.",
+                column=name,
+                row=_first(labels == label),
+                value=label,
+                count=counts[label],
+            )
+    negative = [label for label in counts if re.fullmatch(r"-\d+", label)]
+    if negative and len(counts) > len(negative) + 1:
+        yield Finding(
+            "negative-label",
+            "warning",
+            f'the label {negative[0]} counts as a class of {counts[negative[0]]} rows, but often marks "no class".',
+            "If it does here, drop these rows.",
+            column=name,
+            row=_first(labels == negative[0]),
+            value=negative[0],
+            count=counts[negative[0]],
+        )
+
+
+def _uneven(name: str, labels: pl.Series, counts: Mapping[str, int]) -> Iterator[Finding]:
+    single = [label for label, count in counts.items() if count == 1]
+    if single and len(counts) > 1:
+        listed = ", ".join(f'"{label}"' for label in single[:5]) + (", …" if len(single) > 5 else "")
+        yield Finding(
+            "class-too-rare",
+            "warning",
+            f"{len(single)} classes have one row only ({listed}); they are trained on, but never judged.",
+            "Add rows of them, or drop them.",
+            column=name,
+            row=_first(labels == single[0]),
+            value=single[0],
+            count=len(single),
+        )
+    if len(counts) > 1:
+        most, least = max(counts, key=lambda x: counts[x]), min(counts, key=lambda x: counts[x])
+        if counts[most] >= _IMBALANCE * counts[least]:
+            yield Finding(
+                "imbalance",
+                "warning",
+                f'the class "{most}" has {counts[most]} rows, "{least}" has {counts[least]}; accuracy says little.',
+                "Look at the figures per class; --set training.class_weight=balanced counts all classes alike.",
+                column=name,
+                value=least,
+                count=counts[least],
+            )
+
+
+def _folded(label: str) -> str:
+    """A name without case, accents, punctuation and white space; a number as a number."""
+    try:
+        return repr(float(label))
+    except ValueError:
+        plain = unicodedata.normalize("NFKD", label.casefold())
+        letters = "".join(mark for mark in plain if mark.isalnum())
+        return letters or label
+
+
+def _first(shown: pl.Series) -> int:
+    """The first row, counted from 1, for which it holds."""
+    return int(shown.fill_null(value=False).arg_max() or 0) + 1

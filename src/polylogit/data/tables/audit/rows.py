@@ -1,0 +1,94 @@
+"""The audit of whole rows: rows that occur twice, contradict one another, or stand on both sides of a split.
+
+Owns what can be told by comparing rows; rows are compared as they were read, by a 64-bit hash.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from polylogit.data.tables.audit.findings import Finding
+
+__all__ = ["audit_leakage", "audit_rows"]
+
+
+def audit_rows(read: pl.DataFrame, targets: npt.NDArray[np.int64] | None) -> Iterator[Finding]:
+    """Rows that occur more than once, and rows that differ in their class alone.
+
+    Args:
+        read: The feature columns, as read.
+        targets: Class indices, -1 for rows that are of no class; None without a target.
+
+    Yields:
+        At most two findings.
+    """
+    hashes = read.hash_rows()
+    if hashes.n_unique() == read.height:
+        return
+    rows = pl.DataFrame({"features": hashes, "row": np.arange(1, read.height + 1)})
+    rows = rows.with_columns(pl.Series("class", np.zeros(read.height, np.int64) if targets is None else targets))
+    rows = rows.filter(pl.col("class") >= 0)
+    groups = rows.group_by("features", "class").agg(pl.col("row").min(), pl.len().alias("rows"))
+    repeats = groups.filter(pl.col("rows") > 1)
+    if repeats.height:
+        count = int(repeats["rows"].sum()) - repeats.height
+        yield Finding(
+            "duplicate-rows",
+            "note",
+            f"{count} of {rows.height} rows repeat an earlier row.",
+            "If they are the same observation, keep one of them: copies on both sides of a split flatter the figures.",
+            row=int(repeats["row"].min()),  # type: ignore[arg-type]  # a column of integers, not empty
+            count=count,
+        )
+    disputed = (
+        groups.group_by("features")
+        .agg(pl.len().alias("classes"), pl.col("rows").sum(), pl.col("row").sort())
+        .filter(pl.col("classes") > 1)
+        .sort(pl.col("row").list.first())
+    )
+    if disputed.height:
+        first, second, *_ = disputed["row"][0].to_list()
+        yield Finding(
+            "contradictory-rows",
+            "warning",
+            f"{int(disputed['rows'].sum())} rows have the same features as a row of another class, as rows {first} and "
+            f"{second} do.",
+            "No model can tell these apart: check their labels, or add a column that tells them apart.",
+            row=first,
+            count=int(disputed["rows"].sum()),
+        )
+
+
+def audit_leakage(
+    read: pl.DataFrame,
+    train: npt.NDArray[np.int64],
+    test: npt.NDArray[np.int64],
+    locate: Callable[[int], tuple[str | None, int]] = lambda row: (None, row),
+) -> Iterator[Finding]:
+    """Rows of the test part whose features occur in the training part too.
+
+    Args:
+        read: The feature columns, as read.
+        train: Row numbers of the training part, from 0.
+        test: Row numbers of the test part.
+        locate: From a row's number in the table, from 1, to its file and its number there.
+
+    Yields:
+        At most one finding.
+    """
+    hashes = read.hash_rows().to_numpy()
+    leaked = np.isin(hashes[test], hashes[train])
+    if leaked.any():
+        count = int(leaked.sum())
+        file, row = locate(int(test[int(leaked.argmax())]) + 1)
+        yield Finding(
+            "leakage",
+            "warning",
+            f"{count} of {len(test)} rows of the test part have the same features as a training row.",
+            "The figures on the test part flatter: split by group, or drop the copies.",
+            row=row,
+            count=count,
+            file=file,
+        )

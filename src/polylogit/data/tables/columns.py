@@ -1,0 +1,199 @@
+"""The cells of columns, read as what they mean: numbers, booleans, categories or dates.
+
+Owns how cells of each type are read, and which texts stand for a missing value. A column that was read is Float64,
+Boolean, String or Date, and null where its value is missing; NaN is missing too. Which type a column has is found by
+`type_inference`; what becomes of it is the business of `encoder`.
+"""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from polylogit.data.tables.column_types import Reading, UsableType
+from polylogit.errors import DataError
+
+__all__ = [
+    "DATE_FORMATS",
+    "MISSING_MARKERS",
+    "date_of_text",
+    "expected_words",
+    "find_mistakes",
+    "present_cells",
+    "read_cells",
+    "read_columns",
+]
+
+MISSING_MARKERS = ("", "?", "-", ".", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "Null", "null", "None", "none")
+"""Texts that mean a missing value in a column of numbers, booleans or dates. A category may be called so."""
+
+DATE_FORMATS = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y")
+"""How dates may be written; an ISO date may be followed by a time, which is passed over."""
+
+_READ_AS = {"number": pl.Float64, "boolean": pl.Boolean, "category": pl.String, "date": pl.Date}
+_TRUE = ("true", "yes")
+_FALSE = ("false", "no")
+
+
+def present_cells(series: pl.Series) -> pl.Series:
+    """The texts that are there, without white space around them and without markers of missing values."""
+    there = series.drop_nulls().cast(pl.String).str.strip_chars()
+    return there.filter(~there.is_in(list(MISSING_MARKERS)))
+
+
+def date_of_text(text: pl.Expr, date_format: str) -> pl.Expr:
+    """Dates that are written in a format; null where the text is none. The time behind an ISO date is cut off."""
+    text = text.str.strip_chars()
+    if date_format == DATE_FORMATS[0]:
+        text = pl.when(text.str.contains(r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}")).then(text.str.head(10)).otherwise(text)
+    return text.str.to_date(date_format, strict=False)
+
+
+def read_columns(
+    frame: pl.DataFrame, readings: Mapping[str, Reading], place: str = "the table", first_row: int = 0
+) -> pl.DataFrame:
+    """The columns as what they mean.
+
+    Reading what was read already gives the same again.
+
+    Args:
+        frame: A frame that holds at least the columns of `readings`.
+        readings: A usable reading for each column wanted.
+        place: What messages call the table.
+        first_row: How many rows of the table stand before the frame.
+
+    Returns:
+        The wanted columns, in the order of `readings`: Float64 for numbers, Boolean, String for categories, Date.
+
+    Raises:
+        DataError: A cell cannot be read, or is infinite; the message names the first.
+    """
+    read = read_cells(frame, readings)
+    for name, reading in readings.items():
+        if reading.type != "category" and read[name].null_count() > frame[name].null_count():
+            mistakes = find_mistakes(frame[name], read[name])
+            if mistakes.any():
+                raise _mistake(frame[name], reading, int(mistakes.arg_max() or 0), place, first_row)
+    numbers = [name for name, reading in readings.items() if reading.type == "number"]
+    if numbers:
+        infinite = read.select(pl.col(numbers).is_infinite().any()).row(0)
+        for name, found in zip(numbers, infinite, strict=True):
+            if found:
+                row = int(read[name].is_infinite().fill_null(value=False).arg_max() or 0)
+                raise DataError(
+                    f'{place}, column "{name}", row {first_row + row + 1}: expected a finite number, got '
+                    f"{read[name][row]}. Correct the cell, or drop the row."
+                )
+    return read
+
+
+def read_cells(frame: pl.DataFrame, readings: Mapping[str, Reading]) -> pl.DataFrame:
+    """As `read_columns`, but what cannot be read is null, and infinities stay."""
+    read = frame.select(_expression(frame[name], reading) for name, reading in readings.items())
+    # A step of its own, where there are such cells: an expression that names its input twice works it out twice.
+    suspects = {series.name: pl.col(series.name).is_nan() for series in read if series.dtype == pl.Float64}
+    suspects |= {series.name: pl.col(series.name) == "" for series in read if series.dtype == pl.String}
+    if not suspects:
+        return read
+    found = read.select(suspect.any() for suspect in suspects.values()).row(0)
+    return read.with_columns(
+        pl.when(~suspects[name]).then(pl.col(name)) for name, is_there in zip(suspects, found, strict=True) if is_there
+    )
+
+
+def find_mistakes(raw: pl.Series, read: pl.Series) -> pl.Series:
+    """Which cells are there, but could not be read and are no marker of a missing value.
+
+    Args:
+        raw: A column as it came.
+        read: The same, as read.
+
+    Returns:
+        A Boolean series without nulls.
+    """
+    suspects = raw.is_not_null() & read.is_null()
+    if raw.dtype.is_float():
+        return suspects & ~raw.is_nan().fill_null(value=True)
+    if raw.dtype in (pl.String, pl.Categorical, pl.Enum):
+        return suspects & ~raw.cast(pl.String).str.strip_chars().is_in(list(MISSING_MARKERS)).fill_null(value=True)
+    return suspects
+
+
+def _expression(series: pl.Series, reading: Reading) -> pl.Expr:
+    column = pl.col(series.name)
+    if series.dtype in (pl.Categorical, pl.Enum):
+        column, series = column.cast(pl.String), series.head(0).cast(pl.String)
+    match reading.type:
+        case "number":
+            return _number(column, series)
+        case "boolean":
+            return _boolean(column, series)
+        case "date":
+            return _date(column, series, reading.format)
+        case _:
+            return _category(column, series)
+
+
+def _number(column: pl.Expr, series: pl.Series) -> pl.Expr:
+    if series.dtype == pl.String:
+        column = column.str.strip_chars()
+    elif not (series.dtype.is_numeric() or series.dtype == pl.Boolean):
+        return _unreadable(series, "number")
+    return column.cast(pl.Float64, strict=False)
+
+
+def _boolean(column: pl.Expr, series: pl.Series) -> pl.Expr:
+    if series.dtype == pl.Boolean:
+        return column
+    if series.dtype == pl.String:
+        words = {"1": True, "0": False, **dict.fromkeys(_TRUE, True), **dict.fromkeys(_FALSE, False)}
+        return column.str.strip_chars().str.to_lowercase().replace_strict(words, default=None, return_dtype=pl.Boolean)
+    if series.dtype.is_numeric():
+        yes, no = column == 1, column == 0
+    else:
+        return _unreadable(series, "boolean")
+    return pl.when(yes).then(pl.lit(value=True)).when(no).then(pl.lit(value=False)).otherwise(None).alias(series.name)
+
+
+def _category(column: pl.Expr, series: pl.Series) -> pl.Expr:
+    if series.dtype == pl.String:
+        return column.str.strip_chars()
+    if series.dtype.is_float():
+        # A code is the same code whether its column came as integers or, for a gap in it, as floats.
+        column = column.fill_nan(None)
+        whole = (column == column.floor()) & (column.abs() < 2**53)
+        code = column.cast(pl.Int64, strict=False).cast(pl.String)
+        return pl.when(whole).then(code).otherwise(column.cast(pl.String))
+    if series.dtype.is_nested() or series.dtype in (pl.Binary, pl.Object):
+        return _unreadable(series, "category")
+    return column.cast(pl.String)
+
+
+def _date(column: pl.Expr, series: pl.Series, date_format: str | None) -> pl.Expr:
+    if series.dtype == pl.Date:
+        return column
+    if series.dtype == pl.Datetime:
+        return column.dt.date()
+    if series.dtype == pl.String:
+        return date_of_text(column, date_format or DATE_FORMATS[0])
+    return _unreadable(series, "date")
+
+
+def _unreadable(series: pl.Series, kind: UsableType) -> pl.Expr:
+    """No cell of a column can be read: all null, so that the first that is there is named."""
+    return pl.repeat(None, pl.len(), dtype=_READ_AS[kind]).alias(series.name)
+
+
+def _mistake(series: pl.Series, reading: Reading, row: int, place: str, first_row: int) -> DataError:
+    return DataError(
+        f'{place}, column "{series.name}", row {first_row + row + 1}: {expected_words(series, reading, row)}. '
+        "Correct the cell, or drop the row."
+    )
+
+
+def expected_words(series: pl.Series, reading: Reading, row: int) -> str:
+    """What was expected in a cell that cannot be read, and what came."""
+    expected = {"number": "a number", "boolean": "true or false", "date": "a date"}[reading.type]
+    if reading.format:
+        expected += f" written as {reading.format}"
+    came = f'"{series[row]}"' if series.dtype == pl.String else f"{series[row]!r} ({series.dtype})"
+    return f"expected {expected}, got {came}"

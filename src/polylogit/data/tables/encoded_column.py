@@ -1,0 +1,158 @@
+"""One column of a table and the features that it becomes.
+
+Owns the names, the order and the number of a column's features, how they are found in the column as read, and the
+state that a model file keeps of it. Means and scales, which belong to single features, are the business of `encoder`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from polylogit.data.tables.column_types import ColumnType, Reading
+
+__all__ = ["MOST_LEVELS", "UNSEEN", "Column"]
+
+MOST_LEVELS = 100
+"""The most levels of a category that become features of their own; the rarer ones are pooled into one."""
+
+UNSEEN = -2
+"""In the place of a feature: a level never seen; -1 is a gap that has no feature."""
+
+_MONTHS = 12
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_DAYS_A_YEAR = 365.25
+
+
+@dataclass(frozen=True)
+class Column:
+    """What the encoder knows of one column.
+
+    Args:
+        name: As in the header.
+        type: "number", "boolean", "category" or "date".
+        levels: The values of a category that have a feature of their own, in the order of these; else empty.
+        pooled: Whether a category has one feature for all its rarer levels together.
+        missing: Whether there is a feature for a missing value: where training rows had gaps.
+        format: How a date is written where the column is text.
+    """
+
+    name: str
+    type: ColumnType
+    levels: tuple[str, ...] = ()
+    pooled: bool = False
+    missing: bool = False
+    format: str | None = None
+
+    @property
+    def scaled_names(self) -> tuple[str, ...]:
+        """The features of the column that are standardised numbers."""
+        match self.type:
+            case "number" | "boolean":
+                return (self.name,)
+            case "date":
+                return (f"{self.name}:year", f"{self.name}:age")
+            case _:
+                return ()
+
+    @property
+    def flag_names(self) -> tuple[str, ...]:
+        """The features of the column that are 0 or 1; they follow the scaled ones."""
+        names = [f"{self.name}={level}" for level in self.levels]
+        if self.type == "date":
+            names = [f"{self.name}:month={month}" for month in range(1, _MONTHS + 1)]
+            names += [f"{self.name}:weekday={day}" for day in _WEEKDAYS]
+        names += [f"{self.name}=(rare)"] * self.pooled + [f"{self.name}=(missing)"] * self.missing
+        return tuple(names)
+
+    @property
+    def width(self) -> int:
+        """How many features the column becomes."""
+        flags = _MONTHS + len(_WEEKDAYS) if self.type == "date" else len(self.levels)
+        return len(self.scaled_names) + flags + self.pooled + self.missing
+
+    @property
+    def reading(self) -> Reading:
+        """How its cells are read."""
+        return Reading(self.type, self.format)
+
+    @classmethod
+    def fit(cls, values: pl.Series, reading: Reading) -> "Column":
+        """Learn a column from its training rows.
+
+        Args:
+            values: The cells as read.
+            reading: How they were read.
+
+        Returns:
+            The column.
+
+        Example:
+            >>> Column.fit(pl.Series("skin", ["fur", None, "fur"]), Reading("category")).flag_names
+            ('skin=fur', 'skin=(missing)')
+        """
+        levels: tuple[str, ...] = ()
+        pooled = False
+        if reading.type == "category":
+            counts = values.drop_nulls().value_counts(name="rows").sort(["rows", values.name], descending=[True, False])
+            pooled = counts.height > MOST_LEVELS
+            levels = tuple(counts[values.name].head(MOST_LEVELS).sort())
+        missing = values.null_count() > 0
+        return cls(values.name, reading.type, levels, pooled=pooled, missing=missing, format=reading.format)
+
+    def scaled_expressions(self) -> list[pl.Expr]:
+        """The numbers of the column before they are standardised, in the order of `scaled_names`."""
+        value = pl.col(self.name)
+        match self.type:
+            case "number" | "boolean":
+                return [value.cast(pl.Float64)]
+            case "date":
+                # Counted from 1970 and not from today: standardising takes the difference away, and no clock is read.
+                age = -value.to_physical().cast(pl.Float64) / _DAYS_A_YEAR
+                return [
+                    value.dt.year().cast(pl.Float64).alias(f"{self.name}:year"),
+                    age.alias(f"{self.name}:age"),
+                ]
+            case _:
+                return []
+
+    def flag_expressions(self, at: int, *, gaps: bool) -> list[pl.Expr]:
+        """For each group of flags the feature that is 1 in a row, as Int32; -1 or `UNSEEN` for none.
+
+        Args:
+            at: The number of the column's first feature.
+            gaps: Whether the rows have any in this column.
+
+        Returns:
+            At most two expressions for the column as read.
+        """
+        first = at + len(self.scaled_names)
+        missing = at + self.width - 1 if self.missing else -1
+        value = pl.col(self.name)
+        expressions: list[pl.Expr] = []
+        if self.type == "category":
+            code = value.cast(pl.Enum(self.levels), strict=False).to_physical().cast(pl.Int32) + first
+            unseen = first + len(self.levels) if self.pooled else UNSEEN
+            if gaps:
+                code = pl.when(value.is_null()).then(missing).otherwise(code.fill_null(unseen)).cast(pl.Int32)
+            else:
+                code = code.fill_null(unseen)
+            expressions.append(code.alias(self.name))
+        elif self.type == "date":
+            month = value.dt.month().cast(pl.Int32) + (first - 1)
+            weekday = value.dt.weekday().cast(pl.Int32) + (first + _MONTHS - 1)
+            expressions.append(month.fill_null(-1).alias(f"{self.name}:month"))
+            expressions.append(weekday.fill_null(-1).alias(f"{self.name}:weekday"))
+        if self.missing and self.type != "category" and gaps:
+            gap = pl.when(value.is_null()).then(missing).otherwise(-1)
+            expressions.append(gap.cast(pl.Int32).alias(f"{self.name}=(missing)"))
+        return expressions
+
+    def as_json(self) -> dict[str, Any]:
+        """The state as plain data for a model file."""
+        entries: dict[str, Any] = {"name": self.name, "type": self.type}
+        if self.type == "category":
+            entries |= {"levels": list(self.levels), "pooled": self.pooled}
+        if self.format is not None:
+            entries["format"] = self.format
+        return entries | {"missing": self.missing}

@@ -1,0 +1,363 @@
+"""The encoder of tables: named columns in, one row of numbers per row out.
+
+Owns the state of that map, which is plain data, and what it does with gaps and with values it never saw. What a single
+column becomes is the business of `encoded_column`, what a cell means that of `columns`; files and the target are
+unknown here.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from polylogit.data.tables.column_types import Reading
+from polylogit.data.tables.columns import read_columns
+from polylogit.data.tables.encoded_column import UNSEEN, Column
+from polylogit.data.tables.feature_matrix import aligned_zeros
+from polylogit.data.tables.type_inference import find_readings, refusal
+from polylogit.data.tables.unseen import Strangers
+from polylogit.errors import DataError, ModelFileError, did_you_mean
+
+__all__ = ["TableEncoder"]
+
+_ROWS_A_BLOCK = 8192
+
+
+class TableEncoder:
+    """A fitted map from named columns to features.
+
+    number:   (value - mean) / scale, where scale is the standard deviation, or 1 for a constant column; a gap gives 0.
+              Where numbers are to stay as they are, mean is 0 and scale 1.
+    boolean:  the same of 0 and 1
+    category: 1 for the level that the row has, 0 for the others. The `MOST_LEVELS` most frequent levels have a feature
+              each; where there are more, the others share one, and so does a level never seen in training. Where none
+              are pooled a level never seen gives zeros only.
+    date:     year and age in years as numbers; 1 for the month and for the weekday
+    missing:  1 where the value is missing, for every column that has gaps in training rows. A gap in another column
+              counts as its average, and gives a category zeros only.
+
+    Args:
+        columns: The columns in the order of their features.
+        mean: One float64 mean per scaled feature, in their order.
+        scale: One positive float64 scale per scaled feature.
+
+    Example:
+        >>> frame = pl.DataFrame({"legs": ["4", "2", ""], "skin": ["fur", "feathers", "fur"]})
+        >>> encoder = TableEncoder.fit(frame)
+        >>> encoder.feature_names
+        ('legs', 'legs=(missing)', 'skin=feathers', 'skin=fur')
+        >>> encoder.encode(frame)
+        tensor([[ 1.,  0.,  0.,  1.],
+                [-1.,  0.,  1.,  0.],
+                [ 0.,  1.,  0.,  1.]])
+    """
+
+    kind = "table"
+
+    def __init__(self, columns: Sequence[Column], mean: Float[Tensor, " C"], scale: Float[Tensor, " C"]) -> None:
+        self.columns = tuple(columns)
+        self.mean = mean
+        self.scale = scale
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The name of each feature: `column`, `column=level`, `column=(missing)`, or `column:part` for a date."""
+        return tuple(name for column in self.columns for name in (*column.scaled_names, *column.flag_names))
+
+    @property
+    def features(self) -> int:
+        """D, the number of features."""
+        return sum(column.width for column in self.columns)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one encoded row: (D,)."""
+        return (self.features,)
+
+    @property
+    def readings(self) -> dict[str, Reading]:
+        """How each column is read."""
+        return {column.name: column.reading for column in self.columns}
+
+    @property
+    def gaps_count_as(self) -> dict[str, str]:
+        """What a missing value counts as in each column, in words."""
+        words, at = {}, 0
+        for column in self.columns:
+            as_it_stands = bool(column.scaled_names) and bool(self.mean[at] == 0 and self.scale[at] == 1)
+            at += len(column.scaled_names)
+            words[column.name] = "none" if column.type == "category" else "0" if as_it_stands else "average"
+        return words
+
+    @classmethod
+    def fit(
+        cls,
+        frame: pl.DataFrame,
+        place: str = "the table",
+        rows: Int[Tensor, " A"] | None = None,
+        readings: Mapping[str, Reading] | None = None,
+        *,
+        standardise: bool = True,
+    ) -> "TableEncoder":
+        """Learn types from all rows, and levels, means and scales from the training rows.
+
+        Args:
+            frame: The feature columns.
+            place: What messages call the table.
+            rows: The row numbers of the training rows; None: all.
+            readings: How the columns are read; found in the cells where left out.
+            standardise: Whether numbers and booleans get mean 0 and deviation 1, or stay as they are. Dates always do.
+
+        Returns:
+            The fitted encoder.
+
+        Raises:
+            DataError: There is no column, or a column cannot be used, or a cell of it cannot be read.
+        """
+        read, readings = _read(frame, place, readings)
+        return cls._fitted(read, readings, rows, standardise=standardise)
+
+    @classmethod
+    def fit_encode(
+        cls,
+        frame: pl.DataFrame,
+        place: str = "the table",
+        rows: Int[Tensor, " A"] | None = None,
+        readings: Mapping[str, Reading] | None = None,
+        *,
+        standardise: bool = True,
+    ) -> tuple["TableEncoder", Float[Tensor, "N D"]]:
+        """`fit`, and the features of all rows of the same frame, whose cells are read once only.
+
+        Args:
+            frame: The feature columns.
+            place: What messages call the table.
+            rows: The row numbers of the training rows; None: all.
+            readings: How the columns are read; found in the cells where left out.
+            standardise: As for `fit`.
+
+        Returns:
+            The fitted encoder, and float32 features.
+
+        Raises:
+            DataError: As `fit`.
+        """
+        read, readings = _read(frame, place, readings)
+        return cls.fit_encode_read(read, readings, rows, standardise=standardise)
+
+    @classmethod
+    def fit_encode_read(
+        cls,
+        read: pl.DataFrame,
+        readings: Mapping[str, Reading],
+        rows: Int[Tensor, " A"] | None = None,
+        *,
+        standardise: bool = True,
+    ) -> tuple["TableEncoder", Float[Tensor, "N D"]]:
+        """`fit_encode` of cells that are read already: for those who fit to many parts of the same rows.
+
+        Args:
+            read: The feature columns, as `read_columns` gives them.
+            readings: How they were read; each usable.
+            rows: The row numbers of the training rows; None: all.
+            standardise: As for `fit`.
+
+        Returns:
+            The fitted encoder, and float32 features.
+        """
+        encoder = cls._fitted(read, readings, rows, standardise=standardise)
+        return encoder, encoder._encoded(read)[0]
+
+    @classmethod
+    def _fitted(
+        cls, read: pl.DataFrame, readings: Mapping[str, Reading], rows: Int[Tensor, " A"] | None, *, standardise: bool
+    ) -> "TableEncoder":
+        seen = read
+        if rows is not None:
+            is_seen = np.zeros(read.height, dtype=np.bool_)
+            is_seen[rows.numpy()] = True
+            seen = read.filter(pl.Series(is_seen))  # several times faster than gathering the rows by number
+        columns = [Column.fit(seen[name], reading) for name, reading in readings.items()]
+        scaled = seen.select(expression for column in columns for expression in column.scaled_expressions())
+        mean = torch.tensor([_mean(values) for values in scaled], dtype=torch.float64)
+        spread = torch.tensor([_spread(values) for values in scaled], dtype=torch.float64)
+        # A constant column may show a spread of rounding errors only; dividing by it would blow the errors up.
+        negligible = spread <= 1e-12 * mean.abs()
+        scale = torch.where(negligible, torch.ones_like(spread), spread)
+        if not standardise:
+            dates = [column.type == "date" for column in columns for _ in column.scaled_names]
+            kept = torch.tensor(dates, dtype=torch.bool)
+            mean, scale = torch.where(kept, mean, 0.0), torch.where(kept, scale, 1.0)
+        return cls(columns, mean, scale)
+
+    def encode(self, frame: pl.DataFrame, place: str = "the table") -> Float[Tensor, "N D"]:
+        """Features of the rows. The columns may stand in any order, and others may stand beside them.
+
+        Args:
+            frame: A frame that holds at least the fitted columns.
+            place: What messages call the table.
+
+        Returns:
+            Float32 features.
+
+        Raises:
+            DataError: A column is not there, or a cell cannot be read.
+        """
+        return self.encode_counting(frame, place)[0]
+
+    def encode_counting(
+        self, frame: pl.DataFrame, place: str = "the table", first_row: int = 0
+    ) -> tuple[Float[Tensor, "N D"], Strangers]:
+        """Features of the rows, and the count of what training prepared nothing for.
+
+        Args:
+            frame: A frame that holds at least the fitted columns.
+            place: What messages call the table.
+            first_row: How many rows of the table stand before the frame.
+
+        Returns:
+            Float32 features, and the counts.
+
+        Raises:
+            DataError: As `encode`.
+        """
+        self._refuse_missing_columns(frame, place)
+        read = read_columns(frame, self.readings, place, first_row)
+        return self._encoded(read)
+
+    def notes(self, strangers: Strangers) -> tuple[str, ...]:
+        """What a reader of predictions must know of the cells that training prepared nothing for."""
+        return strangers.notes({column.name for column in self.columns if column.pooled}, self.gaps_count_as)
+
+    def other_columns(self, frame: pl.DataFrame) -> tuple[str, ...]:
+        """The columns of the frame that the encoder does not use."""
+        used = {column.name for column in self.columns}
+        return tuple(name for name in frame.columns if name not in used)
+
+    def as_json(self) -> dict[str, Any]:
+        """The state that is not a tensor, as plain data for a model file."""
+        return {"kind": self.kind, "columns": [column.as_json() for column in self.columns]}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The state that is tensors, by name."""
+        return {"mean": self.mean, "scale": self.scale}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> "TableEncoder":
+        """The encoder whose `as_json` and `tensors` these are.
+
+        Raises:
+            ModelFileError: The tensors do not fit the columns.
+        """
+        columns = [Column(**{**item, "levels": tuple(item.get("levels", ()))}) for item in state["columns"]]
+        scaled = sum(len(column.scaled_names) for column in columns)
+        for name in ("mean", "scale"):
+            if name not in tensors or tensors[name].shape != (scaled,) or tensors[name].dtype != torch.float64:
+                found = f"{tensors[name].dtype} {list(tensors[name].shape)}" if name in tensors else "nothing"
+                raise ModelFileError(f"preprocessing.{name}: expected torch.float64 [{scaled}], found {found}")
+        if not bool((tensors["scale"] > 0).all()):
+            raise ModelFileError("preprocessing.scale: every scale must be positive")
+        return cls(columns, tensors["mean"], tensors["scale"])
+
+    def _encoded(self, read: pl.DataFrame) -> tuple[Float[Tensor, "N D"], Strangers]:
+        inputs = aligned_zeros(read.height, self.features)
+        features = inputs.numpy()
+        self._fill_scaled(read, features)
+        gaps = {series.name: series.null_count() for series in read}
+        flags = read.select(
+            expression
+            for column, at in self._places()
+            for expression in column.flag_expressions(at, gaps=gaps[column.name] > 0)
+        )
+        _raise_flags(flags, features)
+        return inputs, self._strangers(gaps, flags)
+
+    def _places(self) -> Iterator[tuple[Column, int]]:
+        """Each column with the number of its first feature."""
+        at = 0
+        for column in self.columns:
+            yield column, at
+            at += column.width
+
+    def _fill_scaled(self, read: pl.DataFrame, features: npt.NDArray[np.float32]) -> None:
+        expressions: list[pl.Expr] = []
+        places: list[int] = []
+        for column, at in self._places():
+            expressions += column.scaled_expressions()
+            places += range(at, at + len(column.scaled_names))
+        if not expressions:
+            return
+        standardised = read.select(
+            ((expression - mean) / scale).fill_null(0.0).cast(pl.Float32)
+            for expression, mean, scale in zip(expressions, self.mean.tolist(), self.scale.tolist(), strict=True)
+        ).to_numpy()
+        # Block by block, so that the rows written to stay in the cache from column to column.
+        for start in range(0, len(features), _ROWS_A_BLOCK):
+            features[start : start + _ROWS_A_BLOCK, places] = standardised[start : start + _ROWS_A_BLOCK]
+
+    def _strangers(self, gaps: Mapping[str, int], flags: pl.DataFrame) -> Strangers:
+        unseen, filled = {}, {}
+        for column, at in self._places():
+            if gaps[column.name] and not column.missing:
+                filled[column.name] = gaps[column.name]
+            if column.type == "category":
+                other = at + len(column.levels) if column.pooled else UNSEEN
+                count = int((flags[column.name] == other).sum())
+                if count:
+                    unseen[column.name] = count
+        return Strangers(unseen, filled)
+
+    def _refuse_missing_columns(self, frame: pl.DataFrame, place: str) -> None:
+        there = set(frame.columns)
+        missing = [column.name for column in self.columns if column.name not in there]
+        if missing:
+            listed = ", ".join(f'"{name}"' for name in missing[:10]) + (", …" if len(missing) > 10 else "")
+            spare = self.other_columns(frame)
+            hint = did_you_mean(missing[0], spare) if spare else ""
+            raise DataError(
+                f"{place}: {'a column' if len(missing) == 1 else f'{len(missing)} columns'} that the model needs "
+                f"{'is' if len(missing) == 1 else 'are'} not there: {listed}.{hint}"
+            )
+
+
+def _read(
+    frame: pl.DataFrame, place: str, readings: Mapping[str, Reading] | None
+) -> tuple[pl.DataFrame, Mapping[str, Reading]]:
+    """The cells as what they mean, and the readings, found in the cells where none are given."""
+    if not frame.width:
+        raise DataError(f"{place}: no feature column is left beside the target.")
+    readings = readings or find_readings(frame, place=place)
+    for name, reading in readings.items():
+        if not reading.usable:
+            raise refusal(frame[name], reading, place)
+    return read_columns(frame, readings, place), readings
+
+
+def _mean(values: pl.Series) -> float:
+    there = values.drop_nulls()
+    return float(there.to_numpy().mean()) if len(there) else 0.0
+
+
+def _spread(values: pl.Series) -> float:
+    there = values.drop_nulls()
+    return float(there.to_numpy().std()) if len(there) else 0.0
+
+
+def _raise_flags(flags: pl.DataFrame, features: npt.NDArray[np.float32]) -> None:
+    """Set the named feature of each row to 1, block by block for the cache."""
+    groups = [series.to_numpy() for series in flags]
+    for start in range(0, len(features), _ROWS_A_BLOCK):
+        block = features[start : start + _ROWS_A_BLOCK]
+        rows = np.arange(len(block))
+        for group in groups:
+            places = group[start : start + _ROWS_A_BLOCK]
+            there = places >= 0
+            if there.all():
+                block[rows, places] = 1.0
+            else:
+                block[rows[there], places[there]] = 1.0

@@ -1,0 +1,102 @@
+"""A folder of table files that are parts of one table.
+
+Owns which files are parts, their order, and that they agree on their columns.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from polylogit.data.tables.compression import table_ending
+from polylogit.data.tables.delimited import Dialect
+from polylogit.data.tables.reading import ENDINGS, is_table, read_table, scan_table
+from polylogit.errors import DataError
+
+__all__ = ["part_paths", "read_parts", "scan_parts"]
+
+
+def part_paths(folder: Path) -> list[Path]:
+    """The parts of a table in the order of their names; hidden files and those that start with `_` are none.
+
+    Args:
+        folder: A folder.
+
+    Returns:
+        At least one path.
+
+    Raises:
+        DataError: There is no table in the folder, or there are tables of several formats.
+    """
+    paths = sorted(path for path in folder.iterdir() if path.is_file() and path.name[0] not in "._" and is_table(path))
+    if not paths:
+        raise DataError(
+            f"{folder}: neither tables nor folders of pictures are in this folder. Expected files that end in "
+            f"{', '.join(ENDINGS)}, or one folder per class with its pictures in it."
+        )
+    endings = sorted({table_ending(path) for path in paths})
+    if len(endings) > 1:
+        raise DataError(f"{folder}: parts of several formats ({', '.join(endings)}). Keep those of one table.")
+    return paths
+
+
+def read_parts(paths: Sequence[Path], dialect: Dialect | None = None) -> tuple[pl.DataFrame, list[int]]:
+    """The rows of all parts, one below the other; the columns stand as in the first part.
+
+    Args:
+        paths: At least one table file.
+        dialect: How text tables are written.
+
+    Returns:
+        One frame, and how many rows of it are from each part.
+
+    Raises:
+        DataError: A part cannot be read, or disagrees with the first on a column.
+    """
+    frames = [read_table(paths[0], dialect)]
+    for path in paths[1:]:
+        frames.append(_like(frames[0], read_table(path, dialect), paths[0], path))
+    heights = [frame.height for frame in frames]
+    return frames[0] if len(frames) == 1 else pl.concat(frames, how="vertical_relaxed"), heights
+
+
+def scan_parts(paths: Sequence[Path], dialect: Dialect | None = None) -> Iterator[tuple[Path, pl.DataFrame]]:
+    """The rows of all parts in batches, each with the part that it is from.
+
+    Args:
+        paths: At least one table file.
+        dialect: How text tables are written.
+
+    Yields:
+        A part's path and some of its rows.
+
+    Raises:
+        DataError: As `read_parts`, told when it is reached.
+    """
+    first: pl.DataFrame | None = None
+    for path in paths:
+        for batch in scan_table(path, dialect):
+            first = batch.clear() if first is None else first
+            yield path, _like(first, batch, paths[0], path)
+
+
+def _like(first: pl.DataFrame, part: pl.DataFrame, first_path: Path, path: Path) -> pl.DataFrame:
+    """The part with its columns in the order of the first."""
+    if part.schema == first.schema:
+        return part
+    for there, here, at, other in ((first, part, path, first_path), (part, first, first_path, path)):
+        missing = [name for name in there.columns if name not in here.columns]
+        if missing:
+            raise DataError(
+                f'{at}: the column "{missing[0]}" is not there, but {other} has it. '
+                "The parts of a table must have the same columns."
+            )
+    for name, expected in first.schema.items():
+        found = part.schema[name]
+        alike = expected == found or pl.Null in (expected, found) or (expected.is_numeric() and found.is_numeric())
+        if not alike:
+            raise DataError(
+                f'{path}, column "{name}": values of type {found}, but {first_path} has {expected}. '
+                "Write all parts with the same types."
+            )
+    return part.select(first.columns)

@@ -1,0 +1,179 @@
+"""Tables in: one file of any known format becomes a frame, or a clear error.
+
+Owns the choice by file ending and what can be wrong with the formats that carry their own types: Parquet, Arrow and
+JSON lines. Delimited text is the business of `delimited`, folders of parts that of `parts`, and what a column means
+that of `columns`.
+"""
+
+import json
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import polars as pl
+
+from polylogit.data.tables.compression import is_compressed, opened, table_ending
+from polylogit.data.tables.delimited import (
+    CELLS_AT_ONCE,
+    Dialect,
+    read_delimited,
+    refuse_too_many_columns,
+    scan_delimited,
+)
+from polylogit.errors import DataError
+
+__all__ = ["DELIMITED_ENDINGS", "ENDINGS", "is_table", "read_table", "scan_table"]
+
+DELIMITED_ENDINGS = (".csv", ".tsv")
+_PARQUET_ENDINGS = (".parquet", ".pq")
+_ARROW_ENDINGS = (".arrow", ".feather")
+_JSON_ENDINGS = (".jsonl", ".ndjson")
+
+_BINARY_ENDINGS = (*_PARQUET_ENDINGS, *_ARROW_ENDINGS)
+
+ENDINGS = (*DELIMITED_ENDINGS, *_PARQUET_ENDINGS, *_ARROW_ENDINGS, *_JSON_ENDINGS)
+"""The endings of the table files that can be read; text files may be compressed too, as in `.csv.gz`."""
+
+_FAULTS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError)
+
+
+def is_table(path: Path) -> bool:
+    """Whether the ending is one that `read_table` takes.
+
+    Example:
+        >>> is_table(Path("a.csv.gz")), is_table(Path("a.parquet")), is_table(Path("a.parquet.gz"))
+        (True, True, False)
+    """
+    texts = (*DELIMITED_ENDINGS, *_JSON_ENDINGS)
+    return table_ending(path) in (texts if is_compressed(path) else ENDINGS)
+
+
+def read_table(path: Path, dialect: Dialect | None = None) -> pl.DataFrame:
+    r"""Read a table file.
+
+    Args:
+        path: A file for which `is_table` holds.
+        dialect: How a text table is written; other formats pass it over.
+
+    Returns:
+        A frame. Cells of delimited text are String and null where empty; the other formats keep their types.
+
+    Raises:
+        DataError: The file cannot be read, is cut short or damaged, or has no columns or rows.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "animals.jsonl"
+        >>> _ = path.write_text('{"legs": 4, "type": "mammal"}\n{"legs": 2}\n')
+        >>> read_table(path).rows()
+        [(4, 'mammal'), (2, None)]
+    """
+    if table_ending(path) in DELIMITED_ENDINGS:
+        return read_delimited(path, dialect)
+    with _scanned(path) as scan:
+        frame = scan.collect()
+    if frame.is_empty():
+        raise DataError(f"{path}: the table has {frame.width} columns but no row.")
+    return frame
+
+
+def scan_table(path: Path, dialect: Dialect | None = None) -> Iterator[pl.DataFrame]:
+    """The rows of `read_table` in batches, without ever holding them all.
+
+    Args:
+        path: A file for which `is_table` holds.
+        dialect: How a text table is written.
+
+    Yields:
+        Frames, in the order of the rows.
+
+    Raises:
+        DataError: As `read_table`, but a fault far down in the file is told when it is reached.
+    """
+    if table_ending(path) in DELIMITED_ENDINGS:
+        yield from scan_delimited(path, dialect)
+        return
+    found = False
+    with _scanned(path) as scan:
+        rows = max(1, CELLS_AT_ONCE // max(1, len(scan.collect_schema())))
+        for batch in _slices(scan, rows) if table_ending(path) in _BINARY_ENDINGS else _batches(scan, rows):
+            found = found or not batch.is_empty()
+            yield batch
+    if not found:
+        raise DataError(f"{path}: the table has no row.")
+
+
+def _slices(scan: pl.LazyFrame, rows: int) -> Iterator[pl.DataFrame]:
+    """Slice by slice, each read from the file anew: polars' own batches read ahead, three times as much memory."""
+    height = scan.select(pl.len()).collect().item()
+    for start in range(0, height, rows):
+        yield scan.slice(start, rows).collect()
+
+
+def _batches(scan: pl.LazyFrame, rows: int) -> Iterator[pl.DataFrame]:
+    yield from scan.collect_batches(chunk_size=rows, maintain_order=True)
+
+
+@contextmanager
+def _scanned(path: Path) -> Iterator[pl.LazyFrame]:
+    """A lazy frame of the file; whatever polars says against the file while it is used becomes a DataError."""
+    if not path.is_file():
+        raise DataError(f"{path}: cannot be read (no such file).")
+    with tempfile.TemporaryDirectory(prefix="polylogit-") as folder:
+        try:
+            scan = _lazy(path, Path(folder))
+            refuse_too_many_columns(path, len(scan.collect_schema()))
+            yield scan
+        except _FAULTS as fault:
+            if isinstance(fault, DataError):
+                raise
+            if table_ending(path) in _JSON_ENDINGS:
+                _refuse_broken_lines(path)
+            reason = (str(fault) or type(fault).__name__).splitlines()[0]
+            raise DataError(
+                f"{path}: cannot be read as {_format_name(path)} ({reason}). "
+                "Is the file whole, and is its ending the right one?"
+            ) from fault
+
+
+def _lazy(path: Path, folder: Path) -> pl.LazyFrame:
+    ending = table_ending(path)
+    if not path.stat().st_size:
+        raise DataError(f"{path}: the file is empty.")
+    if ending in _PARQUET_ENDINGS:
+        return pl.scan_parquet(path, glob=False)
+    if ending in _ARROW_ENDINGS:
+        with path.open("rb") as file:
+            streamed = file.read(6) != b"ARROW1"  # an Arrow stream, not an Arrow file
+        return pl.read_ipc_stream(path).lazy() if streamed else pl.scan_ipc(path, glob=False)
+    plain = path
+    if is_compressed(path):
+        plain = folder / "plain.jsonl"
+        with opened(path) as source, plain.open("wb") as target:
+            shutil.copyfileobj(source, target, 4 * 2**20)
+    return pl.scan_ndjson(plain, infer_schema_length=None)
+
+
+def _format_name(path: Path) -> str:
+    ending = table_ending(path)
+    return "Parquet" if ending in _PARQUET_ENDINGS else "Arrow" if ending in _ARROW_ENDINGS else "JSON lines"
+
+
+def _refuse_broken_lines(path: Path) -> None:
+    """Name the first line that is no JSON object."""
+    with opened(path) as source:
+        for line, content in enumerate(source, start=1):
+            if not content.strip():
+                continue
+            try:
+                names = json.loads(content, object_pairs_hook=lambda pairs: [name for name, _ in pairs])
+            except (ValueError, RecursionError) as fault:
+                raise DataError(f"{path}, line {line}: not JSON ({fault}). Expected one object a line.") from fault
+            if not isinstance(names, list) or content.strip()[:1] != b"{":
+                raise DataError(f'{path}, line {line}: expected a JSON object, as in {{"legs": 4, "type": "mammal"}}.')
+            for name, times in Counter(names).items():
+                if times > 1:
+                    raise DataError(f'{path}, line {line}: the name "{name}" stands there {times} times.')

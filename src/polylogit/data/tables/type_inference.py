@@ -1,0 +1,163 @@
+"""Which type each column of a table has, found in its cells or asked for.
+
+Owns that judgement, and the words for columns that cannot be used. How the cells are read then is the business of
+`columns`.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import polars as pl
+
+from polylogit.data.tables.column_types import ColumnType, Reading
+from polylogit.data.tables.columns import DATE_FORMATS, date_of_text, present_cells
+from polylogit.errors import DataError, did_you_mean
+
+__all__ = [
+    "FEWEST_TEXTS",
+    "find_reading",
+    "find_readings",
+    "quoted_key",
+    "refusal",
+    "refusal_words",
+    "refuse_unknown_columns",
+]
+
+FEWEST_TEXTS = 20
+"""With no more distinct texts than this a column counts as a category even where they are all different."""
+
+_SAMPLE = 10_000
+_BOOLEANS = ({"true", "false"}, {"yes", "no"})
+
+
+def find_readings(
+    frame: pl.DataFrame, asked: Mapping[str, Reading] | None = None, place: str = "the table"
+) -> dict[str, Reading]:
+    """The reading of every column: as asked, or found in the cells.
+
+    Args:
+        frame: The feature columns.
+        asked: Readings by column name, which are not questioned.
+        place: What messages call the table.
+
+    Returns:
+        A reading for each column of the frame; some may not be usable.
+
+    Raises:
+        DataError: Something is asked of a column that is not there.
+    """
+    asked = asked or {}
+    refuse_unknown_columns(frame, asked, 'data.columns names the column "{}", which is not there', place)
+    return {series.name: _completed(series, asked.get(series.name)) for series in frame}
+
+
+def _completed(series: pl.Series, asked: Reading | None) -> Reading:
+    if asked is None:
+        return find_reading(series)
+    if asked.type == "date" and asked.format is None and series.dtype == pl.String:
+        return Reading("date", _date_format(present_cells(series), least=0.0) or DATE_FORMATS[0])
+    return asked
+
+
+def find_reading(series: pl.Series) -> Reading:
+    """The reading that fits a column best.
+
+    Numbers, booleans and dates are taken by the column's type. Text is boolean where all of it is true and false (or
+    yes and no), a number where more than half of it reads as numbers, a date where at least nine tenths read as dates
+    of one format; these are judged by ten to twenty thousand evenly spaced rows of a longer table. It is free text
+    where more than half of all rows are distinct (and more than `FEWEST_TEXTS`), and else a category.
+
+    Example:
+        >>> find_reading(pl.Series(["1", "NA", "2.5"])), find_reading(pl.Series(["2024-05-01"])).type
+        (Reading(type='number', format=None), 'date')
+    """
+    if series.null_count() == len(series):
+        return Reading("empty")
+    if series.dtype == pl.String:
+        return _reading_of_text(series)
+    if series.dtype.is_numeric():
+        return Reading("number")
+    kinds: dict[object, ColumnType] = {pl.Boolean: "boolean", pl.Date: "date", pl.Datetime: "date"}
+    kinds |= {pl.Categorical: "category", pl.Enum: "category"}
+    return Reading(kinds.get(series.dtype.base_type(), "nested"))
+
+
+def _reading_of_text(series: pl.Series) -> Reading:
+    there = present_cells(series.gather_every(max(1, len(series) // _SAMPLE)))
+    if there.is_empty():
+        there = present_cells(series)
+    if there.is_empty():
+        return Reading("empty")
+    distinct = there.unique()
+    if len(distinct) <= 8 and any(set(distinct.str.to_lowercase()) <= words for words in _BOOLEANS):
+        return Reading("boolean")
+    if 2 * there.cast(pl.Float64, strict=False).null_count() < len(there):
+        return Reading("number")
+    date_format = _date_format(distinct, least=0.9)
+    if date_format:
+        return Reading("date", date_format)
+    levels = series.n_unique()
+    if levels > FEWEST_TEXTS and 2 * levels > len(series) - series.null_count():
+        return Reading("text")
+    return Reading("category")
+
+
+def _date_format(texts: pl.Series, least: float) -> str | None:
+    """The format that reads at least that share of the texts; none where day and month could be exchanged."""
+    counts = {}
+    for date_format in DATE_FORMATS:
+        if _dates(texts.head(100), date_format).null_count() <= (1 - least) * 100:
+            counts[date_format] = len(texts) - _dates(texts, date_format).null_count()
+    best = max(counts, key=lambda name: counts[name], default=None)
+    if best is None or not counts[best] or counts[best] < least * len(texts):
+        return None
+    if best == "%d/%m/%Y" and counts.get("%m/%d/%Y") == counts[best]:
+        return None
+    return best
+
+
+def _dates(texts: pl.Series, date_format: str) -> pl.Series:
+    return texts.to_frame("").select(date_of_text(pl.col(""), date_format)).to_series()
+
+
+def refusal(series: pl.Series, reading: Reading, place: str) -> DataError:
+    """The error for a column whose reading is not usable."""
+    return DataError(f'{place}, column "{series.name}": {" ".join(refusal_words(series, reading))}')
+
+
+def refusal_words(series: pl.Series, reading: Reading) -> tuple[str, str]:
+    """Why a column whose reading is not usable cannot become features, and what to do."""
+    drop = f"Leave the column out with --set 'data.drop=[\"{series.name}\"]'"
+    match reading.type:
+        case "empty":
+            return "every value is missing.", f"{drop}."
+        case "nested":
+            return f"values of type {series.dtype} are not handled.", f"Make numbers or categories of them. {drop}."
+        case _:
+            distinct = present_cells(series).n_unique()
+            return (
+                f"{distinct} distinct texts in {len(series)} rows; this looks like free text or an identifier.",
+                f"{drop} (every such column: --set data.free_text=drop), or make it a category: "
+                f"--set 'data.columns.{quoted_key(series.name)}=category'.",
+            )
+
+
+def refuse_unknown_columns(frame: pl.DataFrame, names: Iterable[str], words: str, place: str) -> None:
+    """Refuse a column that is named but not there, with the nearest that is.
+
+    Raises:
+        DataError: The first of the names that is no column.
+    """
+    for name in names:
+        if name not in frame.columns:
+            raise DataError(f"{place}: {words.format(name)}.{did_you_mean(name, frame.columns)}")
+
+
+def quoted_key(name: str) -> str:
+    """A column name as a key of `--set`, in quotation marks where it needs them.
+
+    Example:
+        >>> quoted_key("age"), quoted_key("bill length")
+        ('age', '"bill length"')
+    """
+    plain = name.isascii() and name.replace("_", "").replace("-", "").isalnum()
+    return name if plain else f'"{name}"'

@@ -1,0 +1,264 @@
+"""Repeated cross-validation: how good what a recipe makes of a small table is, on every row instead of a lucky few.
+
+Owns when it is done, how a fold is fitted and calibrated, and what is told of it. The classifier that is kept comes
+from the run's own fit and is untouched by this.
+"""
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from polylogit.calibration import fit_calibration
+from polylogit.data.split import Split
+from polylogit.data.tables.columns import read_columns
+from polylogit.data.tables.encoder import TableEncoder
+from polylogit.errors import RecipeError
+from polylogit.evaluation import Summary
+from polylogit.evaluation.metrics import accuracy_interval
+from polylogit.evaluation.rows import JudgedRows
+from polylogit.evaluation.summary import summarise
+from polylogit.fitting.forward import network_logits
+from polylogit.fitting.out_of_fold import held_out_logits
+from polylogit.recipes.recipe import MlpRecipe, NetworkRecipe, Recipe
+from polylogit.run.fit import TrainingPlace, fit_model, linear_logits_held_out
+from polylogit.run.task import Problem
+
+__all__ = ["FEW_ROWS", "USUAL_FOLDS", "CrossValidation", "cross_validate", "cross_validation_told", "folds_wanted"]
+
+FEW_ROWS = 1000
+"""A table with fewer rows is cross-validated if the recipe does not say otherwise."""
+
+USUAL_FOLDS = 5
+
+Encode = Callable[[Int[Tensor, " A"]], tuple[TableEncoder, Float[Tensor, "N D"]]]
+"""All rows, encoded by what the fitted ones teach."""
+
+FitAndScore = Callable[[Int[Tensor, " A"], Int[Tensor, " B"]], Float[Tensor, "B K"]]
+"""A model of some rows, and its logits of others."""
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """What a recipe comes to on rows that the model behind each of them has not seen.
+
+    Args:
+        folds: Parts that the rows are dealt into; each is held out once, while the others are trained on.
+        repeats: How often they are dealt anew.
+        rows: Rows held out in each repeat: all but those that are the only ones of their class.
+        summary: The figures, each the mean of the repeats. The interval of the accuracy is Wilson's for so many rows,
+            or with weights for as many equal ones as would tell as much.
+        lowest_accuracy: Of the repeats.
+        highest_accuracy: Of the repeats.
+        lowest_log_loss: Of the repeats.
+        highest_log_loss: Of the repeats.
+    """
+
+    folds: int
+    repeats: int
+    rows: int
+    summary: Summary
+    lowest_accuracy: float
+    highest_accuracy: float
+    lowest_log_loss: float
+    highest_log_loss: float
+
+    @property
+    def name(self) -> str:
+        """What it is called, as in "5 x 5-fold cross-validation"."""
+        return f"{self.repeats} x {self.folds}-fold cross-validation"
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as plain data, with the summary's figures beside the others."""
+        plain = asdict(self)
+        del plain["summary"]
+        return {"method": self.name, **plain, **self.summary.as_json()}
+
+
+def cross_validation_told(found: CrossValidation, rows_test: int) -> str:
+    """The figures in a sentence, and why they are the ones to trust.
+
+    Args:
+        found: The figures.
+        rows_test: How many rows the run holds out besides; may be none.
+
+    Returns:
+        Words for a terminal and a page.
+    """
+    summary = found.summary
+    low, high = summary.accuracy_interval
+    besides = (
+        f"These are the figures to trust: the {rows_test} rows held out besides tell less."
+        if rows_test
+        else "No row was judged by a model that had been trained on it."
+    )
+    return (
+        f"{found.name} on {found.rows} rows: accuracy {summary.accuracy:.1%} (95% interval {low:.1%} to {high:.1%}; "
+        f"{found.lowest_accuracy:.1%} to {found.highest_accuracy:.1%} from one repeat to another), "
+        f"log loss {summary.log_loss:.4f} ({found.lowest_log_loss:.4f} to {found.highest_log_loss:.4f}). "
+        f"{besides}"
+    )
+
+
+def folds_wanted(problem: Problem, recipe: Recipe | NetworkRecipe) -> int:
+    """How many folds a problem is to be cross-validated with; 0: not at all.
+
+    A linear model of a table of fewer than `FEW_ROWS` rows is, if neither a column nor a second file says which rows
+    judge it. Networks and larger tables are where the recipe names the folds.
+
+    Args:
+        problem: The problem.
+        recipe: Its recipe.
+
+    Returns:
+        The number of folds.
+
+    Raises:
+        RecipeError: The recipe asks for what cannot be done.
+    """
+    if not isinstance(recipe, Recipe | MlpRecipe):
+        return 0
+    asked, data = recipe.cross_validation.folds, recipe.data
+    given = data.time is not None or data.split is not None or data.test is not None
+    if asked is None:
+        few = problem.table is not None and problem.table.height < FEW_ROWS and isinstance(recipe, Recipe)
+        return USUAL_FOLDS if few and not given else 0
+    if asked and problem.table is None:
+        raise RecipeError(f"{problem.name}: pictures are not cross-validated. Leave cross_validation.folds out.")
+    if asked and given:
+        raise RecipeError(f"cross_validation.folds: {asked}, but the recipe names the rows to judge by. Leave one out.")
+    rows = int((problem.targets >= 0).sum())
+    if asked > rows:
+        raise RecipeError(f"cross_validation.folds: {asked}, but there are {rows} rows only.")
+    return asked
+
+
+def cross_validate(problem: Problem, recipe: Recipe | NetworkRecipe) -> CrossValidation | None:
+    """Judge what the recipe makes of the problem by repeated cross-validation, if it is wanted.
+
+    In each repeat the rows are dealt into folds class by class, or whole groups at a time. For each fold encoder and
+    model are fitted on the others; its logits are calibrated by what the other folds' logits teach.
+    Rows of weight 0, and of classes that the recipe leaves out, are in none.
+
+    Args:
+        problem: A table, with the rows of both parts of its split.
+        recipe: What to do with it.
+
+    Returns:
+        The figures; None where they are not wanted, or no class has two rows.
+
+    Raises:
+        RecipeError: As for `folds_wanted`.
+
+    Source: Kohavi (1995), on stratified and repeated cross-validation.
+    """
+    folds, table, encoder = folds_wanted(problem, recipe), problem.table, problem.encoder
+    if (
+        not folds
+        or table is None
+        or not isinstance(encoder, TableEncoder)
+        or not isinstance(recipe, Recipe | MlpRecipe)
+    ):
+        return None
+    encode = partial(
+        TableEncoder.fit_encode_read,
+        read_columns(table, encoder.readings, problem.name),
+        encoder.readings,
+        standardise=recipe.data.number_values == "standardised",
+    )
+    if isinstance(recipe, Recipe):
+        fit_and_score = _linear_fold(problem, recipe, encode)
+    else:
+        fit_and_score = _network_fold(problem, recipe, encode)
+    known = torch.nonzero(problem.targets >= 0).flatten()
+    targets, weights = problem.targets[known], problem.weights_of(known)
+    summaries = []
+    for repeat in range(recipe.cross_validation.repeats):
+        found = held_out_logits(
+            targets,
+            lambda fitted, held_out: fit_and_score(known[fitted], known[held_out]),
+            seed=recipe.seed + repeat,
+            groups=None if problem.groups is None else problem.groups[known],
+            folds=folds,
+            rows_wanted=len(targets) + 1,
+        )
+        if found is None:
+            return None
+        logits, counted = found.logits, None if weights is None else weights[found.rows]
+        method = recipe.calibration.method
+        if isinstance(recipe, Recipe) and method != "none":
+            logits = _calibrated(logits, targets[found.rows], found.sizes, method, counted)
+        rows = JudgedRows.check(logits, targets[found.rows], counted)
+        summaries.append(summarise(rows))
+    return _over_repeats(folds, summaries, rows.effective_rows)
+
+
+def _linear_fold(problem: Problem, recipe: Recipe, encode: Encode) -> FitAndScore:
+    def fit_and_score(fitted: Int[Tensor, " A"], held_out: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
+        _, inputs = encode(fitted)
+        return linear_logits_held_out(
+            inputs,
+            problem.targets,
+            len(problem.class_names),
+            recipe,
+            fitted=fitted,
+            scored=held_out,
+            sample_weight=problem.weights,
+        )
+
+    return fit_and_score
+
+
+def _network_fold(problem: Problem, recipe: MlpRecipe, encode: Encode) -> FitAndScore:
+    """As `_linear_fold`; the calibration is the fit's own, from rows that it keeps from the network."""
+
+    def fit_and_score(fitted: Int[Tensor, " A"], held_out: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
+        encoder, inputs = encode(fitted)
+        fold = replace(problem, encoder=encoder, inputs=inputs, split=Split(train=fitted, test=held_out))
+        fit = fit_model(fold, recipe, place=TrainingPlace(), on_progress=None)
+        logits = network_logits(fit.network, inputs[held_out], prepare=None)
+        return logits if fit.calibration is None else fit.calibration.apply(logits)
+
+    return fit_and_score
+
+
+def _calibrated(
+    logits: Float[Tensor, "N K"],
+    targets: Int[Tensor, " N"],
+    sizes: Sequence[int],
+    method: Literal["temperature", "vector"],
+    sample_weight: Float[Tensor, " N"] | None,
+) -> Float[Tensor, "N K"]:
+    """Each fold's logits, calibrated by what the other folds teach."""
+    calibrated, start = [], 0
+    for size in sizes:
+        own = torch.zeros(len(targets), dtype=torch.bool)
+        own[start : start + size] = True
+        weights = None if sample_weight is None else sample_weight[~own]
+        others = fit_calibration(logits[~own], targets[~own], method=method, sample_weight=weights)
+        calibrated.append(others.apply(logits[own]))
+        start += size
+    return torch.cat(calibrated)
+
+
+def _over_repeats(folds: int, summaries: list[Summary], effective_rows: float) -> CrossValidation:
+    means = {
+        name: statistics.fmean(getattr(summary, name) for summary in summaries)
+        for name in ("accuracy", "log_loss", "brier_score", "calibration_error")
+    }
+    rows = summaries[0].rows
+    return CrossValidation(
+        folds=folds,
+        repeats=len(summaries),
+        rows=rows,
+        summary=Summary(rows=rows, accuracy_interval=accuracy_interval(means["accuracy"], effective_rows), **means),
+        lowest_accuracy=min(summary.accuracy for summary in summaries),
+        highest_accuracy=max(summary.accuracy for summary in summaries),
+        lowest_log_loss=min(summary.log_loss for summary in summaries),
+        highest_log_loss=max(summary.log_loss for summary in summaries),
+    )

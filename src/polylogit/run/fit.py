@@ -1,0 +1,372 @@
+"""From a problem and a recipe to a fitted network and its calibration.
+
+Owns the choice between the exact solver and the training loop, and what calibration rests on; which rows a network
+leaves to it stands in `validation_rows`. Reading data, judging and writing files are the business of `run`.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from polylogit.calibration import CalibrationFit, fit_calibration
+from polylogit.classes import balanced_class_weight
+from polylogit.data.pictures.augmentation import Augmentation
+from polylogit.data.pictures.encoder import PictureEncoder
+from polylogit.data.pictures.stored import StoredPictures
+from polylogit.errors import RecipeError
+from polylogit.fitting.callbacks import FitObserver
+from polylogit.fitting.checkpoint import Checkpoint
+from polylogit.fitting.devices import DeviceName, choose_device
+from polylogit.fitting.forward import network_logits
+from polylogit.fitting.history import EpochRecord
+from polylogit.fitting.history_file import HistoryFile
+from polylogit.fitting.loop import fit_network
+from polylogit.fitting.memory import refuse_network_too_big
+from polylogit.fitting.options import TrainingOptions
+from polylogit.fitting.out_of_fold import held_out_logits
+from polylogit.model_header import NetworkSpec
+from polylogit.networks import KINDS, LinearNetwork
+from polylogit.networks.test_time_augmentation import judging_one_view
+from polylogit.recipes.recipe import MlpRecipe, NetworkRecipe, Recipe
+from polylogit.run.task import Problem
+from polylogit.run.validation_split import fitted_and_validation_rows
+from polylogit.solver.softmax_regression import IterationRecord, LinearFit, fit_softmax_regression
+
+__all__ = [
+    "FittedModel",
+    "Progress",
+    "TrainingPlace",
+    "fit_linear",
+    "fit_model",
+    "loop_options",
+    "new_network",
+]
+
+HELD_OUT_TOLERANCE = 1e-3
+"""How exact the fits need to be that only serve the calibration; those of the classifier itself keep the recipe's."""
+
+USUAL_BATCH = 256
+Progress = Callable[[IterationRecord | EpochRecord], None]
+
+
+@dataclass(frozen=True)
+class TrainingPlace:
+    """Where a network is fitted, and where the fit tells of itself and can be taken up again.
+
+    Args:
+        device: The device asked for.
+        checkpoint: The file that keeps the state of the fit; None: none is kept.
+        resume: Whether to go on from it.
+        history: The file that gets a row as each epoch ends; None: none is written.
+        observers: Are told how the fit of a network goes.
+    """
+
+    device: DeviceName = "auto"
+    checkpoint: Path | None = None
+    resume: bool = False
+    history: Path | None = None
+    observers: tuple[FitObserver, ...] = ()
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """What a fit gives.
+
+    Args:
+        network: With its weights, on the CPU, in evaluation mode.
+        spec: What builds it again.
+        calibration: What it is and what it rests on; None where the recipe wants none, or rows were too few.
+        epochs: Iterations of the solver, or epochs of the loop.
+        message: How the fit ended, in words.
+        whole: Whether it came to its own end; False after an interrupt or a divergence.
+        history: One record per epoch, as plain data.
+    """
+
+    network: nn.Module
+    spec: NetworkSpec
+    calibration: CalibrationFit | None
+    epochs: int
+    message: str
+    whole: bool
+    history: tuple[dict[str, Any], ...]
+
+
+def fit_model(
+    problem: Problem, recipe: Recipe | NetworkRecipe, *, place: TrainingPlace, on_progress: Progress | None
+) -> FittedModel:
+    """Fit the model that the recipe wants on the training rows of the problem.
+
+    Args:
+        problem: Rows, encoded and split; the test rows are not looked at.
+        recipe: Which model, and how it is fitted.
+        place: Device and checkpoint.
+        on_progress: Called after every iteration or epoch.
+
+    Returns:
+        The fitted model.
+
+    Raises:
+        RecipeError: The recipe does not fit the data.
+        DivergenceError: A network's loss was NaN or infinite before one epoch was whole.
+    """
+    if isinstance(recipe, Recipe):
+        return _linear_model(problem, recipe, place, on_progress)
+    return _network_model(problem, recipe, place, on_progress)
+
+
+def _linear_model(problem: Problem, recipe: Recipe, place: TrainingPlace, on_progress: Progress | None) -> FittedModel:
+    rows = problem.split.train
+    if isinstance(problem.inputs, StoredPictures):
+        raise RecipeError(
+            f"{problem.name}: a linear model needs all pictures in memory at once, but they stay in files. Take a "
+            'network (--model cnn), a smaller data.picture_size, or data.pictures_in_memory = "always".'
+        )
+    inputs, targets, classes = problem.inputs.index_select(0, rows), problem.targets[rows], len(problem.class_names)
+    weights, groups = problem.weights_of(rows), None if problem.groups is None else problem.groups[rows]
+    if isinstance(problem.encoder, PictureEncoder):
+        inputs = problem.encoder.prepare(inputs).flatten(1)
+    history: list[dict[str, Any]] = []
+    file = None if place.history is None else HistoryFile(place.history)
+    if file is not None:
+        file.start()
+
+    def record(iteration: IterationRecord) -> None:
+        history.append(
+            {
+                "epoch": iteration.iteration,
+                "objective": iteration.objective,
+                "optimality_gap": iteration.optimality_gap,
+                "seconds": round(iteration.seconds, 6),
+            }
+        )
+        if file is not None:
+            file.append(history[-1])
+        if on_progress is not None:
+            on_progress(iteration)
+
+    fit = fit_linear(inputs, targets, classes, recipe, record, sample_weight=weights)
+    return FittedModel(
+        network=LinearNetwork.with_weights(fit.weight, fit.bias),
+        spec=NetworkSpec(kind="linear", options={"features": inputs.shape[1], "classes": classes}),
+        calibration=_cross_fitted_calibration(inputs, targets, classes, recipe, groups=groups, sample_weight=weights),
+        epochs=fit.iterations,
+        message=f"{fit.iterations} iterations: {fit.message}",
+        whole="interrupt" not in fit.message,
+        history=tuple(history),
+    )
+
+
+def fit_linear(
+    inputs: Float[Tensor, "N D"],
+    targets: Int[Tensor, " N"],
+    classes: int,
+    recipe: Recipe,
+    on_iteration: Callable[[IterationRecord], None] | None,
+    *,
+    sample_weight: Float[Tensor, " N"] | None = None,
+) -> LinearFit:
+    """Softmax regression as the recipe wants it; see `fit_softmax_regression`."""
+    training = recipe.training
+    if training.class_weight == "balanced":
+        of_class = balanced_class_weight(targets, classes, sample_weight)[targets]
+        sample_weight = of_class if sample_weight is None else of_class * sample_weight
+    return fit_softmax_regression(
+        inputs,
+        targets,
+        classes=classes,
+        C=training.C,
+        sample_weight=sample_weight,
+        tolerance=training.tolerance,
+        max_iterations=training.epochs,
+        on_iteration=on_iteration,
+    )
+
+
+def linear_logits_held_out(
+    inputs: Float[Tensor, "N D"],
+    targets: Int[Tensor, " N"],
+    classes: int,
+    recipe: Recipe,
+    *,
+    fitted: Int[Tensor, " A"],
+    scored: Int[Tensor, " B"],
+    sample_weight: Float[Tensor, " N"] | None = None,
+) -> Float[Tensor, "B K"]:
+    """Logits of some rows from softmax regression on others, fitted as exactly as `HELD_OUT_TOLERANCE` asks."""
+    looser = recipe.training.model_copy(update={"tolerance": max(recipe.training.tolerance, HELD_OUT_TOLERANCE)})
+    recipe = recipe.model_copy(update={"training": looser})
+    weights = None if sample_weight is None else sample_weight[fitted]
+    fit = fit_linear(inputs[fitted], targets[fitted], classes, recipe, on_iteration=None, sample_weight=weights)
+    return (inputs[scored].double() @ fit.weight.T.double() + fit.bias.double()).float()
+
+
+def _cross_fitted_calibration(
+    inputs: Float[Tensor, "N D"],
+    targets: Int[Tensor, " N"],
+    classes: int,
+    recipe: Recipe,
+    *,
+    groups: Int[Tensor, " N"] | None,
+    sample_weight: Float[Tensor, " N"] | None,
+) -> CalibrationFit | None:
+    """A calibration from training rows, each scored by a model that was fitted without it."""
+    method = recipe.calibration.method
+    if method == "none":
+        return None
+
+    def fit_and_score(fitted: Int[Tensor, " A"], scored: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
+        return linear_logits_held_out(
+            inputs, targets, classes, recipe, fitted=fitted, scored=scored, sample_weight=sample_weight
+        )
+
+    held_out = held_out_logits(targets, fit_and_score, seed=recipe.seed, groups=groups)
+    if held_out is None:
+        return None
+    weights = None if sample_weight is None else sample_weight[held_out.rows]
+    return fit_calibration(held_out.logits, targets[held_out.rows], method=method, sample_weight=weights)
+
+
+def _network_model(
+    problem: Problem, recipe: NetworkRecipe, place: TrainingPlace, on_progress: Progress | None
+) -> FittedModel:
+    training, classes = recipe.training, len(problem.class_names)
+    method = recipe.calibration.method
+    fitted, held_out = fitted_and_validation_rows(problem, recipe)
+    if method != "none" and not len(held_out):
+        raise RecipeError(
+            "training.validation_fraction: 0 keeps no rows to calibrate on. Keep some, or set calibration.method "
+            'to "none".'
+        )
+    targets, held_out_targets = problem.targets[fitted], problem.targets[held_out]
+    weights, held_out_weights = problem.weights_of(fitted), problem.weights_of(held_out)
+    of_class = balanced_class_weight(targets, classes, weights) if training.class_weight == "balanced" else None
+    held_out_inputs = problem.inputs[held_out]
+    options, device = loop_options(recipe, rows=len(fitted)), choose_device(place.device)
+    spec = NetworkSpec(kind=recipe.model.kind, options=_network_options(problem, recipe))
+    refuse_network_too_big(partial(KINDS[spec.kind], **spec.options), options, device, f"model {spec.kind}")
+    network, spec = new_network(problem, recipe)
+    prepare = problem.encoder.prepare if isinstance(problem.encoder, PictureEncoder) else None
+    with judging_one_view(network):
+        fit = fit_network(
+            network,
+            problem.inputs[fitted],
+            targets,
+            options=options,
+            validation=(held_out_inputs, held_out_targets) if len(held_out) else None,
+            validation_weight=held_out_weights,
+            class_weight=of_class,
+            sample_weight=None if weights is None else weights.float(),
+            prepare=prepare,
+            augment=_augmentation(problem, recipe),
+            device=device,
+            on_epoch=on_progress,
+            observers=place.observers if place.history is None else (HistoryFile(place.history), *place.observers),
+            checkpoint=None
+            if place.checkpoint is None
+            else Checkpoint(place.checkpoint, _identity(problem, recipe), resume=place.resume),
+        )
+    calibration = None
+    if method != "none":
+        logits = network_logits(network, held_out_inputs, prepare=prepare)
+        calibration = fit_calibration(logits, held_out_targets, method=method, sample_weight=held_out_weights)
+    network.to("cpu")
+    return FittedModel(
+        network=network,
+        spec=spec,
+        calibration=calibration,
+        epochs=fit.epochs,
+        message=fit.message,
+        whole=fit.ended in ("finished", "early"),
+        history=tuple(asdict(record) for record in fit.history),
+    )
+
+
+def new_network(problem: Problem, recipe: NetworkRecipe) -> tuple[nn.Module, NetworkSpec]:
+    """The network of a recipe as it stands before its first step, drawn from the seed, and what builds it again.
+
+    Args:
+        problem: Says how many features or which pictures, and how many classes.
+        recipe: Says the rest.
+
+    Returns:
+        The network and its spec.
+
+    Raises:
+        RecipeError: The network does not fit the problem.
+    """
+    spec = NetworkSpec(kind=recipe.model.kind, options=_network_options(problem, recipe))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        network = KINDS[spec.kind](**spec.options)
+    if recipe.training.start == "zeros":
+        *_, last = (module for module in network.modules() if isinstance(module, nn.Linear))
+        for parameter in last.parameters():
+            nn.init.zeros_(parameter)
+    return network, spec
+
+
+def _network_options(problem: Problem, recipe: NetworkRecipe) -> dict[str, Any]:
+    options = recipe.model.model_dump(mode="json", exclude={"kind"})
+    classes = len(problem.class_names)
+    if isinstance(recipe, MlpRecipe):
+        return {"features": problem.encoder.features, "classes": classes, **options}
+    if not isinstance(problem.encoder, PictureEncoder):
+        raise RecipeError(
+            f"{problem.name}: a network of kind {recipe.model.kind} takes pictures, and this is a table. "
+            "Take --model linear or --model mlp."
+        )
+    channels, height, width = problem.encoder.input_shape
+    return {"channels": channels, "height": height, "width": width, "classes": classes, **options}
+
+
+def _augmentation(problem: Problem, recipe: NetworkRecipe) -> Augmentation | None:
+    augmentation = Augmentation(**recipe.augmentation.model_dump())
+    if not augmentation.changes_anything:
+        return None
+    if not isinstance(problem.encoder, PictureEncoder):
+        raise RecipeError(f"{problem.name}: augmentation is for pictures, and this is a table. Leave it out.")
+    return augmentation
+
+
+def loop_options(recipe: NetworkRecipe, rows: int) -> TrainingOptions:
+    """The loop's options; where a recipe writes 0 for "off", the loop has None.
+
+    Args:
+        recipe: The recipe.
+        rows: How many the network is fitted on; small data get small batches.
+
+    Returns:
+        The options.
+    """
+    training = recipe.training
+    return TrainingOptions(
+        epochs=training.epochs,
+        batch_size=training.batch_size or min(USUAL_BATCH, max(1, rows // 8)),
+        optimizer=training.optimizer,
+        learning_rate=training.learning_rate,
+        momentum=training.momentum,
+        weight_decay=training.weight_decay,
+        schedule=training.schedule,
+        warmup_fraction=training.warmup_fraction,
+        label_smoothing=training.label_smoothing,
+        gradient_clip=training.gradient_clip or None,
+        accumulation=training.accumulation,
+        averaging=training.averaging or None,
+        patience=training.patience or None,
+        precision=training.precision,
+        seed=recipe.seed,
+    )
+
+
+def _identity(problem: Problem, recipe: NetworkRecipe) -> str:
+    """What must be the same for a checkpoint to be of this run."""
+    parts = {"recipe": recipe.as_entries(), "data": problem.fingerprint, "polylogit": version("polylogit")}
+    return json.dumps(parts, sort_keys=True)

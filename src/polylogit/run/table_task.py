@@ -1,0 +1,302 @@
+"""A table as a classification problem: read, audited, split and encoded as a recipe asks.
+
+Owns what the data section of a recipe means for a table, so that training and judging take the same columns and hold
+out the same rows. It fits nothing but the encoder.
+"""
+
+import polars as pl
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from polylogit.classes import class_indices
+from polylogit.data.split import Split, drawn_split, given_split, grouped_split, time_split
+from polylogit.data.tables.audit import Audit, AuditedTable, audit_leakage, audit_table
+from polylogit.data.tables.column_types import Reading, asked_reading
+from polylogit.data.tables.columns import read_columns
+from polylogit.data.tables.delimited import Dialect
+from polylogit.data.tables.encoder import TableEncoder
+from polylogit.data.tables.sources import TableSource, open_source
+from polylogit.data.tables.type_inference import refuse_unknown_columns
+from polylogit.errors import DataError, RecipeError, did_you_mean
+from polylogit.recipes.recipe import AnyRecipe
+from polylogit.run.task import Problem
+
+__all__ = [
+    "check_table",
+    "dialect_of",
+    "known_targets",
+    "row_weights",
+    "split_of_table",
+    "table_problem",
+    "without_weightless",
+]
+
+
+def dialect_of(recipe: AnyRecipe) -> Dialect:
+    """How text tables are written, by the recipe."""
+    return Dialect(separator=recipe.data.separator, encoding=recipe.data.encoding)
+
+
+def table_problem(data: str, recipe: AnyRecipe) -> tuple[AnyRecipe, Problem]:
+    """The problem that a table poses, and the recipe with the target that the table itself knows.
+
+    Args:
+        data: What stands for DATA on the command line.
+        recipe: Its data section says what the columns are and how the rows are split.
+
+    Returns:
+        The recipe with its target named, and the problem.
+
+    Raises:
+        DataError: The table is at fault; every error that the audit finds is told.
+        RecipeError: The recipe names no target, and the table has none of its own.
+    """
+    source = _opened(data, recipe)
+    recipe = _with_target(recipe, source)
+    audited = _audited(source, recipe)
+    audit = audited.audit.located(source.locate)
+    audit.refuse_errors()
+    targets, weights = torch.tensor(audited.targets), row_weights(source, recipe)
+    targets = without_weightless(targets, weights)
+    split = split_of_table(source, targets, recipe)
+    if recipe.data.test is not None:
+        _refuse_new_classes(source, str(recipe.data.target), targets, audited.class_names, split)
+    if recipe.data.split is not None or recipe.data.time is not None or recipe.data.test is not None:
+        audit = audit.and_also(audit_leakage(audited.features, split.train.numpy(), split.test.numpy(), source.locate))
+    encoder, inputs = TableEncoder.fit_encode(
+        audited.features,
+        source.name,
+        split.train,
+        audited.readings,
+        standardise=recipe.data.number_values == "standardised",
+    )
+    problem = Problem(
+        name=source.name,
+        target=str(recipe.data.target),
+        fingerprint=source.fingerprint,
+        encoder=encoder,
+        inputs=inputs,
+        targets=targets,
+        class_names=audited.class_names,
+        split=split,
+        table=audited.features,
+        audit=audit,
+        rows_before_test=0 if recipe.data.test is None else source.rows_to_train,
+        groups=None if recipe.data.group is None else _groups(source, recipe.data.group),
+        weights=weights,
+    )
+    return recipe, problem
+
+
+def check_table(data: str, recipe: AnyRecipe) -> Audit:
+    """Find everything that is wrong with a table, and train nothing.
+
+    Args:
+        data: What stands for DATA on the command line.
+        recipe: Its data section says what the columns are. Without a target only the features are audited.
+
+    Returns:
+        The audit.
+
+    Raises:
+        DataError: The table cannot be read, or a column that is named is not there.
+    """
+    source = _opened(data, recipe)
+    if recipe.data.target is None and source.target is not None:
+        recipe = _with_target(recipe, source)
+    row_weights(source, recipe)
+    audited = _audited(source, recipe)
+    audit = audited.audit.located(source.locate)
+    given = recipe.data.split is not None or recipe.data.test is not None
+    if audited.targets is not None and given and not audit.of("error"):
+        split = split_of_table(source, torch.tensor(audited.targets), recipe)
+        audit = audit.and_also(audit_leakage(audited.features, split.train.numpy(), split.test.numpy(), source.locate))
+    return audit
+
+
+def known_targets(
+    source: TableSource, target: str, class_names: tuple[str, ...], *, leave_out_others: bool = False
+) -> Int[Tensor, " N"]:
+    """The class indices of a table's rows, for a model that knows these classes.
+
+    Args:
+        source: The table.
+        target: The column of the classes.
+        class_names: The model's classes.
+        leave_out_others: Whether rows of other classes get -1 instead of being a fault.
+
+    Returns:
+        Class indices.
+
+    Raises:
+        DataError: There is no such column, or a class is missing or unknown; the message names the row.
+    """
+    refuse_unknown_columns(source.frame, [target], 'there is no column "{}" to take the classes from', source.name)
+    labels = read_columns(source.frame, {target: Reading("category")}, source.name)[target]
+    if labels.null_count():
+        row = int(labels.is_null().arg_max() or 0)
+        raise DataError(
+            f"{source.place_of(row + 1, target)}: the class is missing ({labels.null_count()} of "
+            f"{len(labels)} rows). Drop these rows, or write a class name into them."
+        )
+    if leave_out_others:
+        indices = labels.cast(pl.Enum(class_names), strict=False).to_physical().cast(pl.Int64).fill_null(-1)
+        return torch.tensor(indices.to_numpy())
+    try:
+        return class_indices(labels.to_list(), class_names)
+    except DataError as fault:
+        raise DataError(f'{source.name}, column "{target}", {fault}') from fault
+
+
+def without_weightless(targets: Int[Tensor, " N"], weights: Float[Tensor, " N"] | None) -> Int[Tensor, " N"]:
+    """The targets with -1, as for rows that are left out, where a row weighs nothing."""
+    return targets if weights is None else targets.masked_fill(weights == 0, -1)
+
+
+def row_weights(source: TableSource, recipe: AnyRecipe) -> Float[Tensor, " N"] | None:
+    """How much each row of a table counts.
+
+    Args:
+        source: The table.
+        recipe: Names the column of the weights, if there is one.
+
+    Returns:
+        Weights of 0 or more, float64; None where the recipe names no column.
+
+    Raises:
+        DataError: There is no such column, a weight is missing, negative or no number, or all are 0; the message names
+            the row.
+    """
+    name = recipe.data.weight
+    if name is None:
+        return None
+    refuse_unknown_columns(source.frame, [name], 'data.weight names the column "{}", which is not there', source.name)
+    weights = _read(source, name, "number")
+    wrong = weights.is_null() | (weights < 0)
+    if wrong.any():
+        row = int(wrong.arg_max() or 0)
+        came = "a missing one" if weights[row] is None else f"{weights[row]:g}"
+        raise DataError(
+            f"{source.place_of(row + 1, name)}: expected a weight of 0 or more, got {came}. Write 0 to leave a row out."
+        )
+    if not (weights > 0).any():
+        raise DataError(f'{source.name}, column "{name}": every weight is 0, so no row is left. Give some a weight.')
+    return torch.tensor(weights.to_numpy())
+
+
+def split_of_table(source: TableSource, targets: Int[Tensor, " N"], recipe: AnyRecipe) -> Split:
+    """The rows that a recipe trains on, and those that it holds out.
+
+    Args:
+        source: The table.
+        targets: Class indices of its rows; -1 for rows that are left out, be it for their class or their weight of 0.
+        recipe: Names the column to split by, if any, and else the share of rows to draw.
+
+    Returns:
+        The split; the same for the same table and recipe. Rows that are left out stand in neither part.
+
+    Raises:
+        DataError: A column is not there or cannot be split by, or too few rows or classes are left to train on.
+    """
+    wanted = recipe.data
+    for option in ("group", "time", "split"):
+        name = getattr(wanted, option)
+        if name is not None:
+            words = f'data.{option} names the column "{{}}", which is not there'
+            refuse_unknown_columns(source.frame, [name], words, source.name)
+    rows = torch.nonzero(targets >= 0).flatten()
+    if wanted.test is not None:
+        first = source.rows_to_train
+        given = Split(train=torch.arange(first), test=torch.arange(first, source.frame.height))
+        split = given.within(rows)
+    elif wanted.split is not None:
+        split = given_split(_read(source, wanted.split, "category"), source.name).within(rows)
+    elif wanted.group is not None and wanted.test_fraction:
+        groups = _groups(source, wanted.group)[rows]
+        split = grouped_split(targets[rows], groups, wanted.test_fraction, recipe.seed).of(rows)
+    elif wanted.time is not None and wanted.test_fraction:
+        split = time_split(_time(source, wanted.time)[rows.numpy()], wanted.test_fraction).of(rows)
+    else:
+        return drawn_split(targets, wanted.test_fraction, recipe.seed)
+    if len(torch.unique(targets[split.train])) < 2:
+        raise DataError(f"{source.name}: the rows to train on are all of one class. Split the rows in another way.")
+    return split
+
+
+def _opened(data: str, recipe: AnyRecipe) -> TableSource:
+    """The table, and below it that of the rows to judge by, where the recipe names one."""
+    source = open_source(data, dialect_of(recipe))
+    if recipe.data.test is None:
+        return source
+    return source.with_test(open_source(recipe.data.test, dialect_of(recipe)))
+
+
+def _refuse_new_classes(
+    source: TableSource, target: str, targets: Int[Tensor, " N"], class_names: tuple[str, ...], split: Split
+) -> None:
+    known = torch.unique(targets[split.train])
+    new = ~torch.isin(targets[split.test], known)
+    if new.any():
+        row = int(split.test[new][0])
+        names = [class_names[index] for index in known.tolist()]
+        name = class_names[int(targets[row])]
+        place = source.place_of(row + 1, target)
+        raise DataError(f'{place}: the class "{name}" is not in {source.name}.{did_you_mean(name, names)}')
+
+
+def _groups(source: TableSource, name: str) -> Int[Tensor, " N"]:
+    """A number for each value of a column; rows without one are a group of their own."""
+    values = _read(source, name, "category").rank("dense").fill_null(0).cast(pl.Int64)
+    return torch.tensor(values.to_numpy())
+
+
+def _read(source: TableSource, name: str, kind: str) -> pl.Series:
+    return read_columns(source.frame, {name: asked_reading(kind)}, source.name)[name]
+
+
+def _time(source: TableSource, name: str) -> pl.Series:
+    """Moments that can be put in order: numbers, or dates with their time."""
+    column = source.frame[name]
+    if column.dtype.is_temporal() or column.dtype.is_numeric():
+        moments = column.to_physical()
+    else:
+        text = column.cast(pl.String).str.strip_chars()
+        moments = text.cast(pl.Float64, strict=False)
+        if moments.null_count():
+            moments = text.str.replace(" ", "T").str.to_datetime(strict=False).to_physical()
+        if moments.null_count():
+            moments = _read(source, name, "date").to_physical()
+    if moments.null_count():
+        row = int(moments.is_null().arg_max() or 0)
+        raise DataError(
+            f'{source.name}, column "{name}", row {row + 1}: the time is missing, so the rows cannot be split by it. '
+            "Write it in, or drop the row."
+        )
+    return moments
+
+
+def _with_target(recipe: AnyRecipe, source: TableSource) -> AnyRecipe:
+    """The recipe with the target that the source itself knows, where the recipe names none."""
+    if recipe.data.target is not None:
+        return recipe
+    if source.target is None:
+        listed = ", ".join(source.frame.columns[-8:])
+        raise RecipeError(
+            f"{source.name}: which column holds the classes? Name it with --target; the last columns are: {listed}."
+        )
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"target": source.target})})
+
+
+def _audited(source: TableSource, recipe: AnyRecipe) -> AuditedTable:
+    wanted = recipe.data
+    no_features = [name for name in (wanted.group, wanted.split, wanted.weight) if name in source.frame.columns]
+    return audit_table(
+        source.frame,
+        target=wanted.target,
+        classes=wanted.classes,
+        leave_out=[*wanted.drop, *filter(None, no_features)],
+        asked={name: asked_reading(words) for name, words in wanted.columns.items()},
+        drop_unusable=wanted.free_text == "drop",
+        place=source.name,
+    )

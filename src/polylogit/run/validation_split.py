@@ -1,0 +1,79 @@
+"""Which training rows a network is not fitted to: those that judge its epochs, and that its calibration rests on.
+
+Owns how many they are, and that they share no group with the others. What becomes of them is the business of
+`training`.
+"""
+
+from contextlib import suppress
+
+from jaxtyping import Int
+from torch import Tensor
+
+from polylogit.data.split import Split, grouped_split, stratified_split
+from polylogit.errors import DataError, RecipeError
+from polylogit.recipes.recipe import NetworkRecipe
+from polylogit.run.task import Problem
+
+__all__ = ["fitted_and_validation_rows", "usual_validation_share"]
+
+SHARE, LEAST_ROWS, MOST_ROWS = 0.1, 2000, 10_000
+"""A tenth of the training rows, but at least and at most so many; docs/decisions.md tells why."""
+
+MOST_SHARE = 0.2
+GROUP_SHARES = (0.3, 0.5)
+"""What is tried after the usual share where whole groups are kept, and the groups are too large for it."""
+
+
+def fitted_and_validation_rows(problem: Problem, recipe: NetworkRecipe) -> tuple[Int[Tensor, " A"], Int[Tensor, " B"]]:
+    """The training rows that the network is fitted on, and those kept for validation and calibration.
+
+    Args:
+        problem: Its training rows are dealt, by class; or by group, where it has groups.
+        recipe: Says the share, or leaves it to `usual_validation_share`.
+
+    Returns:
+        Both, as numbers of rows of the problem; the second is empty where the recipe's share is 0.
+
+    Raises:
+        RecipeError: No group can be kept whole.
+    """
+    rows = problem.split.train
+    share = recipe.training.validation_fraction
+    if share == 0:
+        return rows, rows[:0]
+    shares = [share] if share is not None else [usual_validation_share(len(rows)), *GROUP_SHARES]
+    if problem.groups is None:
+        parts = stratified_split(problem.targets[rows], shares[0], recipe.seed)
+    else:
+        parts = _whole_groups(problem.targets[rows], problem.groups[rows], shares, recipe)
+    return rows[parts.train], rows[parts.test]
+
+
+def usual_validation_share(rows: int) -> float:
+    """The share of the training rows that is kept for validation and calibration where a recipe does not say.
+
+    Args:
+        rows: How many training rows there are.
+
+    Returns:
+        A tenth; more where that would be under 2,000 rows, up to a fifth; less where it would be over 10,000.
+
+    Example:
+        >>> [round(usual_validation_share(rows) * rows) for rows in (1_000, 15_000, 60_000, 1_000_000)]
+        [200, 2000, 6000, 10000]
+    """
+    return min(MOST_SHARE, min(max(SHARE * rows, LEAST_ROWS), MOST_ROWS) / rows)
+
+
+def _whole_groups(
+    targets: Int[Tensor, " N"], groups: Int[Tensor, " N"], shares: list[float], recipe: NetworkRecipe
+) -> Split:
+    """Validation rows that share no group with those fitted on: the first of the shares that groups allow."""
+    for share in shares:
+        with suppress(DataError):
+            return grouped_split(targets, groups, share, recipe.seed)
+    raise RecipeError(
+        f'training.validation_fraction: no group of "{recipe.data.group}" can be kept for validation and calibration: '
+        f"each has more than {shares[-1]:.0%} of the training rows, or the only rows of a class. Give a larger share, "
+        'or 0 together with calibration.method = "none".'
+    )

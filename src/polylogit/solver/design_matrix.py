@@ -1,0 +1,298 @@
+"""The rows of a linear softmax model as two products: Z = W X' and R X, however the rows are stored.
+
+`DenseDesign` reads any numeric dtype in place: a float32 matrix is used as it is; every other dtype is converted
+block by block into the precision that a product asks for, except that float64 rows get one float32 copy when the
+solver works in float32 (half the data's size). `SparseDesign` keeps a CSR matrix and its transpose.
+
+With an intercept, dense columns are centred without touching them: (x - mu) W' = x W' - mu W', which is exact algebra
+for a free intercept and keeps Hessians well conditioned. Weights here have the intercept as their last column.
+
+This module knows rows and products. It knows no classes, losses or penalties.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from jaxtyping import Float, Int, Num
+from torch import Tensor
+
+from polylogit.errors import DataError
+from polylogit.system.matrix_product import matrix_product_nt
+
+__all__ = ["DenseDesign", "Design", "SparseDesign", "csr_tensor", "refuse_nonfinite"]
+
+_ROWS_A_BLOCK = 4096
+_NUMBERS_A_BLOCK = 1 << 22
+_ROWS_LOOKED_AT = 2048
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without torch's notes, once a process, that the CSR layout is "beta" and that its indices go unchecked.
+
+    The products that the solver needs are long-standing, and the indices come from a checked matrix.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
+        warnings.filterwarnings("ignore", message="Sparse invariant checks are implicitly disabled")
+        yield
+
+
+def csr_tensor(starts: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
+    """A sparse CSR tensor that shares the memory of its parts.
+
+    Args:
+        starts: Where each row starts among the values, and where the last ends.
+        columns: Column of each value, rising within a row.
+        values: The stored values.
+        shape: Rows and columns.
+
+    Returns:
+        The matrix.
+    """
+    with _quiet():
+        return torch.sparse_csr_tensor(starts, columns, values, shape, check_invariants=False)
+
+
+class DenseDesign:
+    """Rows in a dense matrix, centred implicitly where there is an intercept.
+
+    Args:
+        features: Rows of any real dtype; never changed.
+        intercept: Whether a column of ones stands after the last one.
+        working: The precision in which most products will be asked for.
+
+    Raises:
+        DataError: A value is NaN or infinite.
+    """
+
+    def __init__(self, features: Num[Tensor, "N D"], *, intercept: bool, working: torch.dtype) -> None:
+        self.rows, self.intercept, self.device = len(features), intercept, features.device
+        self.columns = features.shape[1] + intercept
+        self._features = features
+        self._coarse = features
+        if features.dtype == torch.float64 and working == torch.float32:
+            self._coarse = features.to(torch.float32)
+        self._centre = torch.zeros(features.shape[1], dtype=torch.float64, device=self.device)
+        mean = self._centre.clone()
+        for _, some in self._blocks(working):
+            ones = some.new_full((1, len(some)), 1 / self.rows)
+            mean += matrix_product_nt(ones, some.T)[0]
+        if not bool(torch.isfinite(mean).all()):
+            refuse_nonfinite(features)
+        if intercept:
+            self._centre = mean
+
+    @staticmethod
+    def float32_suffices(features: Num[Tensor, "N D"]) -> bool:
+        """Whether no column's offset or scale would drown its spread in float32's rounding, judged on some rows."""
+        if features.dtype in {torch.uint8, torch.bool, torch.int8, torch.float16, torch.bfloat16}:
+            return True
+        sample = features[:: max(1, len(features) // _ROWS_LOOKED_AT)].double()
+        spread = sample.std(0, correction=0)
+        largest = sample.abs().amax(0)
+        varied = spread > 0
+        within = (largest[varied] < 1e4 * spread[varied]) & (largest[varied] < 1e12) & (spread[varied] > 1e-12)
+        return bool(within.all()) and bool((largest < 1e12).all())
+
+    def _blocks(self, precision: torch.dtype) -> Iterator[tuple[slice, Tensor]]:
+        """The matrix in a precision, by blocks of rows that a cache can hold from one product to the next.
+
+        Many short rows a block, for a product of few numbers is mostly its call.
+        """
+        stored = self._coarse if self._coarse.dtype == precision else self._features
+        rows = max(_ROWS_A_BLOCK, _NUMBERS_A_BLOCK // self.columns)
+        for start in range(0, self.rows, rows):
+            block = slice(start, min(start + rows, self.rows))
+            yield block, stored[block].to(precision)
+
+    def logits(self, weight: Float[Tensor, "K D1"], precision: torch.dtype) -> Float[Tensor, "K N"]:
+        """Z = W (X - mu)' + b."""
+        logits = torch.empty(len(weight), self.rows, dtype=precision, device=self.device)
+        narrow, shift = self._narrowed(weight, precision)
+        for block, features in self._blocks(precision):
+            torch.add(matrix_product_nt(features, narrow).T, shift, out=logits[:, block])
+        return logits
+
+    def _narrowed(self, weight: Float[Tensor, "K D1"], precision: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Slopes, and the intercepts less what centring takes off."""
+        slopes = weight[:, : self.columns - self.intercept]
+        shift = weight.new_zeros(len(weight))
+        if self.intercept:
+            shift = weight[:, -1].double() - slopes.double() @ self._centre
+        return slopes.to(precision).contiguous(), shift.to(precision)[:, None]
+
+    def pulled_back(self, rows: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
+        """R (X - mu), and R 1."""
+        return self.pulled_back_by_blocks(lambda block: rows[:, block], len(rows), rows.dtype).to(rows.dtype)
+
+    def pulled_back_by_blocks(
+        self, rows_of: Callable[[slice], Float[Tensor, "K B"]], classes: int, precision: torch.dtype
+    ) -> Float[Tensor, "K D1"]:
+        """R (X - mu), and R 1, in float64, for an R that is made block by block in a precision."""
+        return self._summed(((rows_of(block), features) for block, features in self._blocks(precision)), classes)
+
+    def _summed(self, blocks: Iterator[tuple[Tensor, Tensor]], classes: int) -> Float[Tensor, "K D1"]:
+        """R (X - mu), and R 1, from pairs of blocks of R and X; the sum over blocks is float64."""
+        products = torch.zeros(classes, self.columns, dtype=torch.float64, device=self.device)
+        slopes = products[:, : self.columns - self.intercept]
+        for rows, features in blocks:
+            slopes += matrix_product_nt(rows, features.T)
+            if self.intercept:
+                products[:, -1] += rows.sum(1)
+        if self.intercept:
+            slopes -= products[:, -1:] * self._centre
+        return products
+
+    def there_and_back(
+        self,
+        weight: Float[Tensor, "K D1"],
+        precision: torch.dtype,
+        change: Callable[[slice, Float[Tensor, "K B"]], Float[Tensor, "K B"]],
+    ) -> tuple[Float[Tensor, "K D1"], Float[Tensor, "K N"]]:
+        """R (X - mu) and R 1 for R = change(Z), and Z = W (X - mu)' + b, reading each block of rows once from afar."""
+        logits = torch.empty(len(weight), self.rows, dtype=precision, device=self.device)
+        narrow, shift = self._narrowed(weight, precision)
+
+        def changed() -> Iterator[tuple[Tensor, Tensor]]:
+            for block, features in self._blocks(precision):
+                some = torch.add(matrix_product_nt(features, narrow).T, shift, out=logits[:, block])
+                yield change(block, some), features
+
+        return self._summed(changed(), len(weight)), logits
+
+    def squares_pulled_back(self, rows: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
+        """R (X - mu)^2, and R 1."""
+        total = rows.new_zeros(len(rows), self.columns)
+        for start in range(0, self.rows, _ROWS_A_BLOCK):
+            index = torch.arange(start, min(start + _ROWS_A_BLOCK, self.rows), device=self.device)
+            total += rows[:, index] @ self.gathered(index, rows.dtype).square()
+        return total
+
+    def gathered(self, index: Int[Tensor, " M"], precision: torch.dtype) -> Float[Tensor, "M D1"]:
+        """Some rows, centred, with the intercept's ones."""
+        rows = self._features[index].to(precision)
+        if not self.intercept:
+            return rows
+        gathered = rows.new_ones(len(index), self.columns)
+        torch.sub(rows, self._centre.to(precision), out=gathered[:, :-1])
+        return gathered
+
+    def unmoved(self, weight: Float[Tensor, "K D1"]) -> Float[Tensor, "K D1"]:
+        """W and b - W mu."""
+        if not self.intercept:
+            return weight
+        return torch.cat([weight[:, :-1], (weight[:, -1] - weight[:, :-1] @ self._centre)[:, None]], 1)
+
+    def moved(self, weight: Float[Tensor, "K D1"]) -> Float[Tensor, "K D1"]:
+        """W and b + W mu."""
+        if not self.intercept:
+            return weight
+        return torch.cat([weight[:, :-1], (weight[:, -1] + weight[:, :-1] @ self._centre)[:, None]], 1)
+
+
+class SparseDesign:
+    """Rows in a CSR matrix, kept with its transpose so that both products run along stored rows.
+
+    Args:
+        features: A two-dimensional sparse CSR tensor.
+        intercept: Whether a column of ones stands after the last one.
+        working: The precision of the stored values and so of every product.
+
+    Raises:
+        DataError: A value is NaN or infinite.
+    """
+
+    def __init__(self, features: Tensor, *, intercept: bool, working: torch.dtype) -> None:
+        self.rows, self.intercept, self.device = features.shape[0], intercept, features.device
+        self.columns = features.shape[1] + intercept
+        self._features = features.to(working)
+        if not bool(torch.isfinite(self._features.values()).all()):
+            raise DataError("features: expected finite numbers, got NaN or infinity among the stored values.")
+        with _quiet():
+            by_column = self._features.to_sparse_csc()
+        self._transposed = csr_tensor(
+            by_column.ccol_indices(), by_column.row_indices(), by_column.values(), (features.shape[1], self.rows)
+        )
+
+    def logits(self, weight: Float[Tensor, "K D1"], precision: torch.dtype) -> Float[Tensor, "K N"]:
+        """Z = W X' + b."""
+        narrow = weight.to(self._features.dtype)
+        logits = (self._features @ narrow[:, : self.columns - self.intercept].T.contiguous()).T
+        if self.intercept:
+            logits = logits + narrow[:, -1:]
+        return logits.to(precision)
+
+    def pulled_back(self, rows: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
+        """R X, and R 1."""
+        return self._pulled_back(self._transposed, rows)
+
+    def pulled_back_by_blocks(
+        self, rows_of: Callable[[slice], Float[Tensor, "K B"]], classes: int, precision: torch.dtype
+    ) -> Float[Tensor, "K D1"]:
+        """R X, and R 1, in float64: here all rows are one block."""
+        return self.pulled_back(rows_of(slice(0, self.rows)).to(precision)).double()
+
+    def there_and_back(
+        self,
+        weight: Float[Tensor, "K D1"],
+        precision: torch.dtype,
+        change: Callable[[slice, Float[Tensor, "K B"]], Float[Tensor, "K B"]],
+    ) -> tuple[Float[Tensor, "K D1"], Float[Tensor, "K N"]]:
+        """R X and R 1 for R = change(Z), and Z = W X' + b."""
+        logits = self.logits(weight, precision)
+        return self.pulled_back(change(slice(0, self.rows), logits)).double(), logits
+
+    def squares_pulled_back(self, rows: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
+        """R (X o X), and R 1."""
+        stored = self._transposed
+        squares = csr_tensor(
+            stored.crow_indices(), stored.col_indices(), stored.values().square(), (stored.shape[0], stored.shape[1])
+        )
+        return self._pulled_back(squares, rows)
+
+    def _pulled_back(self, transposed: Tensor, rows: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
+        products = (transposed @ rows.T.to(transposed.dtype).contiguous()).T.to(rows.dtype)
+        if not self.intercept:
+            return products.contiguous()
+        return torch.cat([products, rows.sum(1, keepdim=True)], 1)
+
+    def gathered(self, index: Int[Tensor, " M"], precision: torch.dtype) -> Float[Tensor, "M D1"]:
+        """Some rows as a dense matrix, with the intercept's ones."""
+        starts = self._features.crow_indices()
+        counts = (starts[1:] - starts[:-1])[index]
+        ends = counts.cumsum(0)
+        places = torch.arange(int(ends[-1]) if len(ends) else 0, device=self.device)
+        places += (starts[:-1][index] - (ends - counts)).repeat_interleave(counts)
+        gathered = torch.zeros(len(index), self.columns, dtype=precision, device=self.device)
+        line = torch.arange(len(index), device=self.device).repeat_interleave(counts)
+        gathered[line, self._features.col_indices()[places]] = self._features.values()[places].to(precision)
+        if self.intercept:
+            gathered[:, -1] = 1
+        return gathered
+
+    def unmoved(self, weight: Float[Tensor, "K D1"]) -> Float[Tensor, "K D1"]:
+        """The same weights: sparse columns are not centred."""
+        return weight
+
+    def moved(self, weight: Float[Tensor, "K D1"]) -> Float[Tensor, "K D1"]:
+        """The same weights."""
+        return weight
+
+
+Design = DenseDesign | SparseDesign
+"""What the solver asks of the rows: two products, either way of storing them."""
+
+
+def refuse_nonfinite(features: Tensor) -> None:
+    """Name the first NaN or infinity."""
+    places = torch.nonzero(~torch.isfinite(features))
+    if len(places):
+        row, column = (int(place) for place in places[0])
+        raise DataError(
+            f"features, row {row}, column {column}: expected a finite number, got {features[row, column].item()} "
+            f"({len(places)} such values in all). Fill in or drop them first."
+        )
+    raise DataError("features: the values are too large for their sum to be a number. Scale the columns down first.")

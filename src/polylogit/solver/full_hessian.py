@@ -1,0 +1,154 @@
+"""Newton's method with the whole Hessian, for problems of so few numbers that bookkeeping would be all the work.
+
+With K classes and D + 1 columns the Hessian is a matrix of K (D + 1) rows,
+
+    H = sum_n omega_n (diag(p_n) - p_n p_n') (x) x_n x_n' + lambda I.
+
+Its Cholesky factor gives Newton's step V exactly, and with it the best bound at hand: the distributions
+q_n = p_n + (diag(p_n) - p_n p_n') V x_n have G_q = -lambda (W + V), so that
+
+    min F >= sum_n omega_n entropy(q_n) - ||G_q||^2 / (2 lambda)
+
+(`convex_certificate`) is as near to the optimum as the step is to reaching it, a step earlier than the gradient tells.
+Adding a number to every intercept changes no probability; 1 / K on their block makes H regular along it and changes no
+other step. Needs a penalty, for without one H may be singular.
+
+Source: Bishop (2006), "Pattern Recognition and Machine Learning", equation 4.110; Nocedal and Wright (2006), algorithm
+3.1 (backtracking); the bound: Boyd and Vandenberghe (2004), section 5.1.3.
+"""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from polylogit.solver.duality_gap import relative_gap
+from polylogit.solver.newton_direction import settled_intercepts
+from polylogit.solver.objective import Problem
+
+__all__ = ["WholeDescent"]
+
+_MOST_PARAMETERS = 256
+_MOST_MULTIPLICATIONS = 20_000_000
+_MOST_HALVINGS = 30
+_FAR = 0.2
+
+
+class WholeDescent:
+    """The point of a Newton descent on a small problem, and what is known of it.
+
+    Args:
+        problem: F, with a penalty and dense rows.
+        tolerance: Relative gap wanted.
+    """
+
+    def __init__(self, problem: Problem, *, tolerance: float) -> None:
+        self.problem, self.tolerance = problem, tolerance
+        self.iteration, self.objective, self.absolute_gap = 0, math.inf, math.inf
+        self.placed = False
+        everyone = torch.arange(problem.design.rows, device=problem.design.device)
+        self._rows = problem.design.gathered(everyone, torch.float64)
+        self._columns = self._rows.T.contiguous()
+        chosen = self._rows.new_zeros(problem.classes, problem.design.rows)
+        chosen[problem.targets, everyone] = problem.omega
+        self._sums_by_class = chosen @ self._rows
+        self._lower = -math.inf
+        self._stuck = False
+
+    @staticmethod
+    def pays(problem: Problem) -> bool:
+        """Whether the Hessian is a small matrix and soon summed up."""
+        parameters = problem.classes * problem.design.columns
+        few = parameters <= _MOST_PARAMETERS and parameters**2 * problem.design.rows <= _MOST_MULTIPLICATIONS
+        return few and problem.ridge > 0
+
+    @property
+    def gap(self) -> float:
+        """The certified bound relative to the optimum."""
+        return relative_gap(self.objective, self.absolute_gap)
+
+    def place(self, weight: Float[Tensor, "K D1"]) -> None:
+        """Put the point at W; its logits and objective. The first point's intercepts are settled.
+
+        The mean loss is sum_n omega_n logsumexp(z_n) - <W, sum_n omega_n y_n x_n'>.
+        """
+        logits = weight @ self._columns
+        if self.problem.design.intercept and not self.placed:
+            shift = settled_intercepts(self.problem, self._sums_by_class[:, -1], logits, tolerance=1e-2)
+            weight = torch.cat([weight[:, :-1], weight[:, -1:] + shift[:, None]], 1)
+            logits += shift[:, None]
+        self.weight = weight
+        self._penalised = self.problem.penalty * weight
+        normalizers = torch.logsumexp(logits, 0)
+        self._log_probabilities = logits.sub_(normalizers)
+        linear = (weight * (0.5 * self._penalised - self._sums_by_class)).sum()
+        self.objective = float(self.problem.omega @ normalizers + linear)
+        self.placed = True
+
+    def measure(self) -> None:
+        """Newton's step at the point, and the gap that it proves."""
+        problem = self.problem
+        shares = self._log_probabilities.exp()
+        weighted = shares * problem.omega
+        gradient = weighted @ self._rows - self._sums_by_class + self._penalised
+        self._step = self._solved(shares, weighted, gradient)
+        self._slope = float((gradient * self._step).sum())
+        if -self._slope <= max(_FAR * self.objective, torch.finfo(torch.float64).eps):
+            self._bound_below(shares)
+        self.absolute_gap = self.objective - self._lower
+
+    def _bound_below(self, shares: Float[Tensor, "K N"]) -> None:
+        """Raise the lower bound on F by what the step proves, where every q_n is a distribution."""
+        problem = self.problem
+        tilt = self._step @ self._columns
+        tilt -= (shares * tilt).sum(0)
+        if float(tilt.min()) >= -1:
+            shares *= tilt.add_(1)
+            pulled = (shares * problem.omega) @ self._rows - self._sums_by_class
+            entropy = torch.special.entr(shares).sum(0) @ problem.omega
+            slopes = pulled[:, : problem.design.columns - problem.design.intercept]
+            self._lower = max(self._lower, float(entropy - slopes.square().sum() / (2 * problem.ridge)))
+
+    def _solved(
+        self, shares: Float[Tensor, "K N"], weighted: Float[Tensor, "K N"], gradient: Float[Tensor, "K D1"]
+    ) -> Float[Tensor, "K D1"]:
+        """The V with H V = -gradient, a little damped where rounding makes H indefinite."""
+        classes, columns = gradient.shape
+        parameters = classes * columns
+        tilted = (shares[:, None] * self._columns).view(parameters, -1)
+        carried = (weighted[:, None] * self._columns).view(parameters, -1)
+        hessian = torch.mm(carried, tilted.T).neg_()
+        blocks = hessian.view(classes, columns, classes, columns)
+        blocks.diagonal(dim1=0, dim2=2).add_((carried.view(classes, columns, -1) @ self._rows).permute(1, 2, 0))
+        hessian.diagonal().view(classes, columns).add_(self.problem.penalty)
+        if self.problem.design.intercept:
+            blocks[:, -1, :, -1] += 1 / classes
+        factor, failed = torch.linalg.cholesky_ex(hessian)
+        damping = 1e-12
+        while int(failed):
+            hessian.diagonal().mul_(1 + damping)
+            factor, failed = torch.linalg.cholesky_ex(hessian)
+            damping *= 10
+        step = torch.cholesky_solve(gradient.neg().view(-1, 1), factor).view(classes, columns)
+        return step - step.mean(0)
+
+    def verdict(self) -> str:
+        """Why to stop here, or nothing."""
+        if self.gap <= self.tolerance:
+            return "the tolerance"
+        return "rounding" if self._stuck else ""
+
+    def step(self) -> None:
+        """Newton's step, halved until it descends."""
+        before, objective, length = self.weight, self.objective, 1.0
+        for _ in range(_MOST_HALVINGS):
+            self.place(before + length * self._step)
+            if self.objective <= objective + 1e-4 * length * self._slope:
+                break
+            length /= 2
+        else:
+            self.place(before)
+            self._stuck = True
+        self.absolute_gap = self.objective - self._lower
+        self.iteration += 1

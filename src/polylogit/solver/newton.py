@@ -1,0 +1,193 @@
+"""The point of a Newton descent, what is known of it, and one step.
+
+This module owns which precision to work in, when to renew the preconditioner, how hard to solve Newton's equation and
+how to tell rounding from progress. When to stop is its verdict; whom to tell, and in which columns, is `convex`'s.
+
+Source: Nocedal and Wright (2006), "Numerical Optimization", algorithm 7.1; the length of solves: Eisenstat and Walker
+(1996), "Choosing the forcing terms in an inexact Newton method", SIAM J. Sci. Comput. 17.
+"""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from polylogit.solver.duality_gap import gap_by_mixture, gap_by_newton, gap_by_step, relative_gap
+from polylogit.solver.newton_direction import Direction, newton_direction, settled_intercepts, step_length
+from polylogit.solver.objective import Problem
+from polylogit.solver.preconditioner import CurvaturePreconditioner
+
+__all__ = ["Descent"]
+
+_MOST_PRODUCTS = 400
+_PATIENCE = 6
+_MOST_FORCING = 0.3
+_LEAST_FORCING = 0.1
+_LEAST_FORCING_NEAR = 0.02
+_STEPS_BETWEEN_FRESH_LOGITS = 8
+_CLOSING = 5
+_CLOSING_NEAR = 50
+
+
+class Descent:
+    """The point, what is known of it, and the preconditioner at hand.
+
+    Args:
+        problem: F.
+        coarse: Precision of Hessian products.
+        exact: Precision of logits and gradients.
+        tolerance: Relative gap wanted.
+        seed: Of the preconditioner's rows.
+    """
+
+    def __init__(
+        self, problem: Problem, *, coarse: torch.dtype, exact: torch.dtype, tolerance: float, seed: int
+    ) -> None:
+        self.problem, self.coarse, self.exact, self.tolerance = problem, coarse, exact, tolerance
+        self.iteration, self.objective, self._lower = 0, math.inf, -math.inf
+        self._generator = torch.Generator().manual_seed(seed)
+        self._precondition: CurvaturePreconditioner | None = None
+        self._near = False
+        self._products = 0
+        self._decrement = math.inf
+        self._stuck = False
+        chosen = torch.zeros(problem.classes, problem.design.rows, dtype=exact, device=problem.design.device)
+        chosen.scatter_(0, problem.targets[None], problem.omega[None].to(exact))
+        self._sums_by_class = problem.design.pulled_back(chosen).double()
+        self.shares = chosen.sum(1, dtype=torch.float64)
+        self.placed = False
+
+    def follow(self, some: "Descent") -> None:
+        """Take over the preconditioner of a descent on some of the rows, which has come near the optimum."""
+        self._precondition, self._near = some._precondition, True
+
+    @property
+    def gap(self) -> float:
+        """The certified bound relative to the optimum."""
+        return relative_gap(self.objective, self.objective - self._lower)
+
+    def place(self, weight: Float[Tensor, "K D1"], logits: Float[Tensor, "K N"] | None = None) -> None:
+        """Put the point at W, its intercepts settled; its logits, where not at hand, and its objective.
+
+        Where the point as it comes is near enough to the optimum, it stays.
+        """
+        self.weight = weight
+        self._logits = self.problem.design.logits(weight, self.exact) if logits is None else logits
+        self.placed = True
+        if math.isfinite(self._lower) or not self.problem.design.intercept:
+            self.objective = self.problem.objective(self.weight, self._logits)
+            if self.gap <= self.tolerance or not self.problem.design.intercept:
+                return
+        # What an excess e adds to the gap is about e times the logits' size.
+        wanted = 1e-3 * self.tolerance * min(1.0, self.objective) / (1 + float(weight.norm()))
+        tolerance = min(1e-6, max(0.1 * torch.finfo(self.exact).eps, wanted))
+        shift = settled_intercepts(self.problem, self._sums_by_class[:, -1], self._logits, tolerance=tolerance)
+        self.weight = torch.cat([weight[:, :-1], weight[:, -1:] + shift[:, None]], 1)
+        self._logits += shift.to(self.exact)[:, None]
+        self.objective = self.problem.objective(self.weight, self._logits)
+
+    def measure(self) -> None:
+        """Gradient and gap at the point, unless its gap is known to be small enough."""
+        problem = self.problem
+        if self.gap <= self.tolerance:
+            return
+        self._probabilities = torch.softmax(self._logits, 0)
+        pulled = problem.pulled_residuals(self._probabilities)
+        self._gradient = pulled + problem.penalty * self.weight
+        if problem.ridge > 0:
+            gap = gap_by_mixture(problem, self.weight, self.objective, pulled, self._sums_by_class)
+            self._lower = max(self._lower, self.objective - gap)
+
+    def verdict(self) -> str:
+        """Why to stop here, or nothing."""
+        if self.gap <= self.tolerance:
+            return "the tolerance"
+        if self.problem.ridge == 0 and self.objective < 1e-3:
+            margins = self._logits.gather(0, self.problem.targets[None])[0]
+            others = self._logits.scatter(0, self.problem.targets[None], -math.inf).amax(0)
+            if bool((margins > others)[self.problem.omega > 0].all()):
+                return "separable classes"
+        if self._stuck:
+            return "rounding"
+        return ""
+
+    def step(self) -> None:
+        """One Newton step, or a change to float64 where float32 has given what it can."""
+        problem = self.problem
+        direction, decrement = self._direction()
+        length = step_length(problem, self.weight, self._logits, self._gradient, direction)
+        lost = length == 0 or (decrement > 0.5 * self._decrement and decrement**2 < self._rounding(self.coarse))
+        self._decrement = decrement
+        self.iteration += 1
+        before, objective = self.weight, self.objective
+        if 0 < direction.decrease <= self._closing():
+            gap = gap_by_step(
+                problem, self.weight, self.objective, self._probabilities, direction, sums_by_class=self._sums_by_class
+            )
+            self._lower = max(self._lower, self.objective - gap)
+        logits = None
+        if self.coarse == self.exact and self.iteration % _STEPS_BETWEEN_FRESH_LOGITS:
+            logits = self._logits.add_(direction.moved, alpha=length)
+        self.place(before + length * direction.step, logits)
+        if not self.objective <= objective + self._rounding(self.exact):
+            lost = True
+            self.place(before)
+        if lost and torch.float32 in {self.coarse, self.exact}:
+            self.coarse = self.exact = torch.float64
+            self._decrement, self._precondition = math.inf, None
+            self.place(self.weight)
+        elif lost:
+            self._stuck = True
+
+    def _direction(self) -> tuple[Direction, float]:
+        """Newton's direction, and the root of the decrease that it promises."""
+        problem = self.problem
+        probabilities = self._probabilities.to(self.coarse)
+        early = self.iteration == 1 and not self._near
+        if self._precondition is None or early or self._products > _PATIENCE:
+            self._precondition = CurvaturePreconditioner(problem, probabilities, self._generator)
+        descent = -self._gradient
+        decrement = math.sqrt(max(0.0, float((descent * self._precondition(descent)).sum())))
+        direction = newton_direction(
+            problem,
+            probabilities,
+            self._gradient,
+            self._precondition,
+            forcing=self._forcing(decrement),
+            small_enough=self._small_enough(),
+            most_products=_MOST_PRODUCTS,
+            closing=self._closing(),
+        )
+        self._products = direction.products
+        if problem.ridge == 0:
+            gap = gap_by_newton(problem, self.weight, self.objective, probabilities, direction)
+            self._lower = max(self._lower, self.objective - gap)
+        return direction, decrement
+
+    def _closing(self) -> float:
+        """A promised decrease so small that the step could be the last: solved well, it proves what it reaches.
+
+        With products in another precision than the gradient's, what a step proves is less sure than the tolerance.
+        """
+        if self.problem.ridge == 0 or self.coarse != self.exact:
+            return 0.0
+        return (_CLOSING_NEAR if self._near else _CLOSING) * self.tolerance * self.objective
+
+    def _rounding(self, precision: torch.dtype) -> float:
+        """A change of F below which a precision's rounding may rule."""
+        return 1e2 * torch.finfo(precision).eps * self.objective
+
+    def _forcing(self, decrement: float) -> float:
+        """How far to solve Newton's equation: tighter as the steps begin to converge (Eisenstat and Walker, 1996)."""
+        if self.problem.ridge == 0 and decrement**2 < 10 * self.tolerance * self.objective:
+            return 0.0
+        return max(
+            _LEAST_FORCING_NEAR if self._near else _LEAST_FORCING, min(_MOST_FORCING, decrement / self._decrement)
+        )
+
+    def _small_enough(self) -> float:
+        """The norm of a residual that the certificate would accept, with room for the Hessian's change."""
+        if self.problem.ridge == 0:
+            return max(1e-14, self.tolerance * self.objective / (40 * (1 + float(self.weight.norm()))))
+        return 0.7 * math.sqrt(2 * self.problem.ridge * self.tolerance * self.objective)

@@ -1,0 +1,94 @@
+"""The convex function that softmax regression minimises, its gradient and its Hessian.
+
+With omega_n = w_n / sum w and lambda = 1 / (C sum w),
+
+    F(W, b)      = sum_n omega_n (logsumexp_k z_nk - z_n,y_n) + lambda / 2 ||W||^2,        z_n = W x_n + b
+    gradient     = sum_n omega_n (p_n - y_n) x_n' + lambda W,                              p_n = softmax(z_n)
+    Hessian o V  = sum_n omega_n (diag(p_n) - p_n p_n') (V x_n) x_n' + lambda V
+
+Arrays are class-major, (K, N): both products then read the rows once, in order. Sums over rows that decide (losses,
+slopes) are taken in float64. This module knows the function; how to descend it is `convex_direction`'s.
+
+Source: Bishop (2006), "Pattern Recognition and Machine Learning", equations 4.108 to 4.110.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from polylogit.solver.design_matrix import Design
+
+__all__ = ["Problem"]
+
+_NUMBERS_A_BLOCK = 1 << 18
+
+
+@dataclass(frozen=True)
+class Problem:
+    """F and what it is made of.
+
+    Args:
+        design: The rows.
+        targets: Class index of each row.
+        omega: Share of each row in the mean, summing to 1.
+        penalty: lambda for each column, 0 for the intercept's.
+        classes: K.
+    """
+
+    design: Design
+    targets: Int[Tensor, " N"]
+    omega: Float[Tensor, " N"]
+    penalty: Float[Tensor, " D1"]
+    classes: int
+
+    @property
+    def ridge(self) -> float:
+        """lambda; 0 without a penalty."""
+        return float(self.penalty[0])
+
+    def blocks(self) -> Iterator[slice]:
+        """The rows in blocks whose logits stay in a cache: sums over rows need no second array of K x N."""
+        rows = max(1024, _NUMBERS_A_BLOCK // self.classes)
+        for start in range(0, self.design.rows, rows):
+            yield slice(start, start + rows)
+
+    def objective(self, weight: Float[Tensor, "K D1"], logits: Float[Tensor, "K N"]) -> float:
+        """F at weights whose logits are known."""
+        total = 0.5 * (self.penalty * weight.square()).sum()
+        for block in self.blocks():
+            some = logits[:, block]
+            losses = torch.logsumexp(some, 0) - some.gather(0, self.targets[None, block])[0]
+            total += self.omega[block] @ losses.double()
+        return float(total)
+
+    def pulled_residuals(self, probabilities: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
+        """sum_n omega_n (p_n - y_n) x_n': the gradient without its penalty."""
+
+        def residuals(block: slice) -> Tensor:
+            targets = self.targets[None, block]
+            some = probabilities[:, block].clone()
+            some.scatter_add_(0, targets, some.new_full(targets.shape, -1))
+            return some.mul_(self.omega[block].to(some.dtype))
+
+        return self.design.pulled_back_by_blocks(residuals, self.classes, probabilities.dtype)
+
+    def curved(
+        self, probabilities: Float[Tensor, "K N"], block: slice, moved: Float[Tensor, "K B"]
+    ) -> Float[Tensor, "K B"]:
+        """omega_n (diag(p_n) - p_n p_n') v_n for each row n of a block and its v_n."""
+        some = probabilities[:, block]
+        curved = some * moved
+        curved.addcmul_(some, curved.sum(0), value=-1)
+        return curved.mul_(self.omega[block].to(curved.dtype))
+
+    def hessian_product(
+        self, probabilities: Float[Tensor, "K N"], direction: Float[Tensor, "K D1"]
+    ) -> tuple[Float[Tensor, "K D1"], Float[Tensor, "K N"]]:
+        """H V, and V X' that it passes through."""
+        pulled, moved = self.design.there_and_back(
+            direction, probabilities.dtype, lambda block, some: self.curved(probabilities, block, some)
+        )
+        return pulled.addcmul_(self.penalty, direction), moved

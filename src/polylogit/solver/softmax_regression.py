@@ -1,0 +1,379 @@
+"""Exact softmax regression: the minimum of a convex function, with a bound on how far from it the answer can be.
+
+With rows x_n, targets y_n, weights w_n >= 0 and the inverse penalty C, the objective is scikit-learn's,
+
+    C sum_n w_n (logsumexp_k z_nk - z_n,y_n) + ||W||^2 / 2,        z_n = W x_n + b,
+
+divided here by C sum_n w_n, so that it reads as a mean: with omega_n = w_n / sum w and lambda = 1 / (C sum w),
+
+    F(W, b) = sum_n omega_n loss_n + lambda / 2 ||W||^2.
+
+Newton's method, each part a file of its own:
+
+* `convex_design`: the rows as two products, dense or sparse, read where they lie;
+* `convex_problem`: F, its gradient, its Hessian's products;
+* `convex_preconditioner`: an approximate inverse Hessian from the rows that still matter;
+* `convex_direction`: conjugate gradients for a step, cached logits for its length;
+* `convex_certificate`: an upper bound on F - min F by weak duality;
+* `convex_descent`: the point, and a step from it;
+* `convex_whole`: the same for small problems, with the whole Hessian;
+* `convex_span`: the rows in their own span, where there are fewer rows than columns.
+
+This file owns the way in and out: checked input, columns and precision to work in, where to start, when to stop and
+what to say. Products are taken in float32 where that is enough for the tolerance and the columns; sums that decide are
+float64; and where progress ends before the tolerance is certified, the fit goes on in float64. Where there are very
+many rows, the descent starts from the optimum of some of them. The same input gives the same bits.
+
+Source: Nocedal and Wright (2006), "Numerical Optimization", algorithm 7.1; the parts name theirs.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int, Num
+from torch import Tensor
+
+from polylogit.errors import DataError
+from polylogit.solver.design_matrix import DenseDesign, Design, SparseDesign
+from polylogit.solver.full_hessian import WholeDescent
+from polylogit.solver.newton import Descent
+from polylogit.solver.objective import Problem
+from polylogit.solver.row_span import RowSpan
+
+__all__ = ["IterationRecord", "LinearFit", "fit_softmax_regression"]
+
+_FLOAT32_TOLERANCE = 1e-5
+_SMALL = 2_000_000
+_SAMPLED_ROWS = 200
+_ROWS_TO_A_SAMPLED = 8
+_SAMPLE_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class IterationRecord:
+    """What one outer iteration reached.
+
+    Args:
+        iteration: Count of Newton steps taken so far; 0 is the start.
+        objective: F(W, b), a mean: see `LinearFit`.
+        optimality_gap: Certified bound on the relative distance to the optimum so far; inf while there is none.
+        seconds: Wall-clock time since the start of the fit.
+    """
+
+    iteration: int
+    objective: float
+    optimality_gap: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class LinearFit:
+    """A fitted linear softmax model and what is known of its optimality.
+
+    Args:
+        weight: One row of weights a class, also for two classes; columns sum to zero over the classes.
+        bias: One intercept a class, summing to zero; zeros without an intercept.
+        objective: Mean loss plus ||weight||^2 / (2 C sum of sample weights), in nats.
+        optimality_gap: Upper bound on (objective - optimum) / optimum, from a dual feasible point; without a penalty
+            it holds among weights of at most ten times the norm reached.
+        iterations: Newton steps taken.
+        converged: Whether `optimality_gap` is at most the tolerance asked for.
+        message: In words, what stopped the fit.
+    """
+
+    weight: Float[Tensor, "K D"]
+    bias: Float[Tensor, " K"]
+    objective: float
+    optimality_gap: float
+    iterations: int
+    converged: bool
+    message: str
+
+
+def fit_softmax_regression(
+    features: Num[Tensor, "N D"],
+    targets: Int[Tensor, " rows"],
+    *,
+    classes: int,
+    C: float = 1.0,
+    fit_intercept: bool = True,
+    sample_weight: Num[Tensor, " weights"] | None = None,
+    tolerance: float = 1e-4,
+    max_iterations: int = 200,
+    initial: tuple[Float[Tensor, "K D"], Float[Tensor, " K"]] | None = None,
+    on_iteration: Callable[[IterationRecord], None] | None = None,
+    seed: int = 0,
+) -> LinearFit:
+    """Weights and intercepts that minimise the penalised softmax cross-entropy, with a certificate.
+
+    F(W, b) = sum_n (w_n / sum w) loss_n + ||W||^2 / (2 C sum w)
+
+    Args:
+        features: Rows, any real dtype, dense or sparse CSR; read in place.
+        targets: Class indices from 0 to `classes` - 1; a class may be absent.
+        classes: Number of classes, K >= 2. With an intercept, a class without any weight of rows has its best
+            intercept at -inf: it gets weights of 0 and an intercept 30 below the lowest other.
+        C: Inverse strength of the penalty, scikit-learn's; inf is no penalty.
+        fit_intercept: Whether each class has a free, unpenalised intercept.
+        sample_weight: Weight of each row, 0 or more; all ones when left out.
+        tolerance: Largest certified relative gap at which to stop.
+        max_iterations: Most Newton steps.
+        initial: Weights and intercepts to start from; zeros when left out.
+        on_iteration: Called at the start and after each step.
+        seed: Of the rows that the preconditioner is drawn from: it changes the path, not the optimum.
+
+    Returns:
+        The best point found and how far from the optimum it can be. KeyboardInterrupt ends the fit early and returns
+        the best point so far.
+
+    Raises:
+        DataError: Shapes, values, class indices, weights or options are out of range.
+
+    Example:
+        >>> import torch
+        >>> rows = torch.tensor([[0.0], [1.0], [2.0], [3.0]])
+        >>> fit = fit_softmax_regression(rows, torch.tensor([0, 0, 1, 1]), classes=2)
+        >>> fit.converged, fit.optimality_gap <= 1e-4
+        (True, True)
+
+    Source: Nocedal and Wright (2006), algorithm 7.1; Boyd and Vandenberghe (2004), section 5.1.3.
+    """
+    started = time.perf_counter()
+    _check(features, targets, classes=classes, C=C, sample_weight=sample_weight)
+    targets = targets.long()
+    present = torch.zeros(classes, dtype=torch.bool, device=targets.device)
+    present[targets if sample_weight is None else targets[sample_weight > 0]] = True
+    if fit_intercept and not bool(present.all()):
+        return _fit_among_present(
+            features,
+            targets,
+            present,
+            C=C,
+            sample_weight=sample_weight,
+            tolerance=tolerance,
+            max_iterations=max_iterations,
+            initial=initial,
+            on_iteration=on_iteration,
+            seed=seed,
+        )
+    span = None
+    if features.layout == torch.strided and 2 * features.shape[0] <= features.shape[1]:
+        narrow = tolerance >= _FLOAT32_TOLERANCE and features.dtype != torch.float64
+        span = RowSpan(features, precision=torch.float32 if narrow else torch.float64)
+        features = span.square
+    coarse, exact = _precisions(features, classes=classes, tolerance=tolerance, C=C)
+    problem = _problem(
+        features, targets, classes=classes, C=C, fit_intercept=fit_intercept, weights=sample_weight, working=coarse
+    )
+    stopped_by = ""
+
+    def tell() -> None:
+        if on_iteration is not None:
+            seconds = time.perf_counter() - started
+            on_iteration(IterationRecord(descent.iteration, descent.objective, descent.gap, seconds))
+
+    with _threads_that_pay(features, classes):
+        descent: Descent | WholeDescent
+        if WholeDescent.pays(problem):
+            descent = WholeDescent(problem, tolerance=tolerance)
+        else:
+            descent = Descent(problem, coarse=coarse, exact=exact, tolerance=tolerance, seed=seed)
+        start = _start(problem, initial, span)
+        try:
+            if initial is None and isinstance(descent, Descent):
+                start = _from_some_rows(problem, features, descent, start, seed)
+            descent.place(start)
+            while not stopped_by:
+                descent.measure()
+                tell()
+                stopped_by = descent.verdict()
+                if not stopped_by and descent.iteration >= max_iterations:
+                    stopped_by = f"the limit of {max_iterations} iterations"
+                if not stopped_by:
+                    descent.step()
+        except KeyboardInterrupt:
+            stopped_by = "an interrupt"
+            if not descent.placed:
+                descent.place(start)
+        return _fit(descent, span, stopped_by)
+
+
+@contextmanager
+def _threads_that_pay(features: Tensor, classes: int) -> Iterator[None]:
+    """One thread while a product is too small to share out: handing it round would take longer than doing it."""
+    before = torch.get_num_threads()
+    if _products_of(features, classes) > _SMALL or before == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _products_of(features: Tensor, classes: int) -> int:
+    """Multiplications in one product of the rows with a row of weights a class."""
+    values = features.values() if features.layout == torch.sparse_csr else features
+    return values.numel() * classes
+
+
+def _fit_among_present(
+    features: Tensor,
+    targets: Tensor,
+    present: Tensor,
+    *,
+    sample_weight: Tensor | None,
+    initial: tuple[Tensor, Tensor] | None,
+    **options: Any,  # noqa: ANN401 - handed on unread
+) -> LinearFit:
+    """The fit among the classes that have rows, with the others' intercepts far below.
+
+    Rows of weight 0 may name an absent class; any present one serves in its place, as such a row counts nothing.
+    """
+    places = (present.long().cumsum(0) - 1).clamp_min(0)
+    fit = fit_softmax_regression(
+        features,
+        places[targets],
+        classes=int(present.sum()),
+        sample_weight=sample_weight,
+        initial=None if initial is None else (initial[0][present], initial[1][present]),
+        **options,
+    )
+    weight = fit.weight.new_zeros(len(present), fit.weight.shape[1])
+    bias = fit.bias.new_full((len(present),), float(fit.bias.min()) - 30)
+    weight[present], bias[present] = fit.weight, fit.bias
+    return replace(fit, weight=weight, bias=bias - bias.mean())
+
+
+def _check(features: Tensor, targets: Tensor, *, classes: int, C: float, sample_weight: Tensor | None) -> None:
+    """Refuse what cannot be fitted, with one clear message a fault."""
+    if features.ndim != 2 or 0 in features.shape:
+        raise DataError(f"features: expected a matrix (rows, columns) of numbers, got shape {tuple(features.shape)}.")
+    if features.layout not in {torch.strided, torch.sparse_csr}:
+        raise DataError(f"features: expected a dense or CSR matrix, got layout {features.layout}.")
+    rows = features.shape[0]
+    if targets.shape != (rows,):
+        raise DataError(f"targets: expected one class index for each of {rows} rows, got shape {tuple(targets.shape)}.")
+    if int(targets.min()) < 0 or int(targets.max()) >= classes:
+        raise DataError(
+            f"targets: expected class indices 0 to {classes - 1}, got {int(targets.min())} to {int(targets.max())}."
+        )
+    if not C > 0:
+        raise DataError(f"C: expected a positive number (inf is no penalty), got {C}.")
+    if sample_weight is not None and (
+        sample_weight.shape != targets.shape
+        or not bool((sample_weight >= 0).all())
+        or not bool(torch.isfinite(sample_weight).all())
+        or not bool((sample_weight > 0).any())
+    ):
+        raise DataError("sample_weight: expected one finite weight >= 0 for each row, and not all of them 0.")
+
+
+def _precisions(features: Tensor, *, classes: int, tolerance: float, C: float) -> tuple[torch.dtype, torch.dtype]:
+    """Precision of Hessian products, and of logits and gradients."""
+    sparse = features.layout == torch.sparse_csr
+    if _products_of(features, classes) <= _SMALL or math.isinf(C):
+        return torch.float64, torch.float64
+    if not sparse and not DenseDesign.float32_suffices(features):
+        return torch.float64, torch.float64
+    exact = torch.float32 if tolerance >= _FLOAT32_TOLERANCE else torch.float64
+    return (exact if sparse else torch.float32), exact
+
+
+def _problem(
+    features: Tensor,
+    targets: Tensor,
+    *,
+    classes: int,
+    C: float,
+    fit_intercept: bool,
+    weights: Tensor | None,
+    working: torch.dtype,
+) -> Problem:
+    """F in the parts that the descent uses."""
+    make = SparseDesign if features.layout == torch.sparse_csr else DenseDesign
+    design: Design = make(features, intercept=fit_intercept, working=working)
+    raw = torch.ones(design.rows, dtype=torch.float64, device=features.device) if weights is None else weights.double()
+    largest = float(raw.max())
+    omega = raw / largest
+    total = float(omega.sum())
+    penalty = omega.new_full((design.columns,), 1 / C / total / largest)
+    if fit_intercept:
+        penalty[-1] = 0
+    return Problem(design, targets, omega / total, penalty, classes)
+
+
+def _start(problem: Problem, initial: tuple[Tensor, Tensor] | None, span: RowSpan | None) -> Float[Tensor, "K D1"]:
+    """The caller's start, or zeros; with columns that sum to zero over the classes."""
+    design = problem.design
+    if initial is None:
+        return torch.zeros(problem.classes, design.columns, dtype=torch.float64, device=design.device)
+    slopes = initial[0].double() if span is None else span.coordinates(initial[0].double())
+    weight = torch.cat([slopes, initial[1].double()[:, None]], 1) if design.intercept else slopes
+    return design.moved(weight - weight.mean(0))
+
+
+def _from_some_rows(problem: Problem, features: Tensor, descent: Descent, start: Tensor, seed: int) -> Tensor:
+    """The optimum of some rows drawn at random where there are very many, else the start as it is.
+
+    With M rows the excess over the optimum of all is about (K - 1) D / 2M nats, so that 200 rows a parameter leave a
+    quarter of 1%, from where Newton's method needs two or three steps.
+    """
+    design = problem.design
+    wanted = _SAMPLED_ROWS * problem.classes * design.columns
+    if problem.ridge == 0 or features.layout != torch.strided or design.rows < _ROWS_TO_A_SAMPLED * wanted:
+        return start
+    index = torch.randint(design.rows, (wanted,), generator=torch.Generator().manual_seed(seed)).sort().values
+    index = index.to(features.device)
+    omega = problem.omega[index]
+    if not bool((torch.zeros_like(descent.shares).index_add_(0, problem.targets[index], omega) > 0).all()):
+        return start
+    rows = DenseDesign(features[index], intercept=design.intercept, working=descent.coarse)
+    some = Descent(
+        replace(problem, design=rows, targets=problem.targets[index], omega=omega / omega.sum()),
+        coarse=descent.coarse,
+        exact=descent.exact,
+        tolerance=max(descent.tolerance, _SAMPLE_TOLERANCE),
+        seed=seed,
+    )
+    some.place(torch.zeros_like(start))
+    some.measure()
+    while not some.verdict():
+        some.step()
+        some.measure()
+    descent.follow(some)
+    return design.moved(rows.unmoved(some.weight))
+
+
+def _fit(descent: Descent | WholeDescent, span: RowSpan | None, stopped_by: str) -> LinearFit:
+    """The result in the caller's columns, and in words what stopped the fit."""
+    design = descent.problem.design
+    weight = design.unmoved(descent.weight)
+    if design.intercept:
+        slopes, bias = weight[:, :-1], weight[:, -1]
+    else:
+        slopes, bias = weight, weight.new_zeros(len(weight))
+    if span is not None:
+        slopes = span.slopes(slopes)
+    return LinearFit(
+        weight=slopes.contiguous(),
+        bias=bias.contiguous(),
+        objective=descent.objective,
+        optimality_gap=descent.gap,
+        iterations=descent.iteration,
+        converged=descent.gap <= descent.tolerance,
+        message=_told(descent, stopped_by),
+    )
+
+
+def _told(descent: Descent | WholeDescent, stopped_by: str) -> str:
+    """What stopped the fit and how far it came."""
+    if descent.gap <= descent.tolerance:
+        return f"the certified relative gap {descent.gap:.1e} is within {descent.tolerance:.1e}"
+    return f"stopped by {stopped_by}, at a certified relative gap of {descent.gap:.1e}"

@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from polylogit.data.pictures.files import common_form, labelled_pictures, read_pictures
+from polylogit.data.pictures.sources import open_picture_folder
+from polylogit.errors import DataError
+
+
+def save(path, size=(8, 8), mode="L", colour=100):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size, colour).save(path)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name, shade in (("dark", 10), ("light", 240)):
+        for number in range(3):
+            save(tmp_path / name / f"{number}.png", colour=shade)
+    return tmp_path
+
+
+def test_a_folder_per_class_gives_pictures_and_labels(folder):
+    (folder / "dark" / "notes.txt").write_text("not a picture")
+    (folder / ".cache").mkdir()
+    source = open_picture_folder(folder)
+    assert source.class_names == ("dark", "light")
+    assert source.targets.tolist() == [0, 0, 0, 1, 1, 1]
+    assert source.pictures.pixels.shape == (6, 1, 8, 8)
+    assert source.pictures.pixels[:, 0, 0, 0].tolist() == [10] * 3 + [240] * 3
+    assert source.pictures.files[0].endswith("0.png")
+
+
+def test_the_fingerprint_follows_names_and_bytes(folder):
+    before = open_picture_folder(folder).fingerprint
+    assert open_picture_folder(folder).fingerprint == before
+    (folder / "dark" / "0.png").rename(folder / "dark" / "9.png")
+    renamed = open_picture_folder(folder).fingerprint
+    save(folder / "dark" / "9.png", colour=11)
+    assert len({before, renamed, open_picture_folder(folder).fingerprint}) == 3
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "jpeg", "webp", "bmp"])
+def test_every_kind_of_file_is_read(tmp_path, ending):
+    file = save(tmp_path / f"a.{ending}", mode="RGB", colour=(200, 100, 50))
+    pixels = read_pictures([file], (3, 8, 8)).pixels
+    assert np.abs(pixels[0, :, 4, 4].numpy().astype(int) - (200, 100, 50)).max() <= 6
+
+
+def test_one_size_is_kept_and_mixed_sizes_are_brought_to_64(tmp_path):
+    same = [save(tmp_path / f"{number}.png", size=(30, 20)) for number in range(2)]
+    assert common_form(same) == (1, 20, 30)
+    other = save(tmp_path / "other.png", size=(20, 30))
+    assert common_form([*same, other]) == (1, 64, 64)
+    assert common_form([save(tmp_path / "large.png", size=(97, 20))]) == (1, 64, 64)
+    assert common_form(same, side=16) == (1, 16, 16)
+
+
+def test_one_picture_in_colour_makes_all_colour(tmp_path):
+    grey, colour = save(tmp_path / "grey.png"), save(tmp_path / "colour.png", mode="RGB", colour=(1, 2, 3))
+    assert common_form([grey, colour]) == (3, 8, 8)
+
+
+def test_what_stands_out_is_cut_off_evenly(tmp_path):
+    values = np.zeros((10, 30), dtype=np.uint8)
+    values[:, 10:20] = 255
+    Image.fromarray(values).save(tmp_path / "wide.png")
+    pixels = read_pictures([tmp_path / "wide.png"], (1, 10, 10)).pixels
+    assert pixels.unique().tolist() == [255]
+
+
+def test_a_photograph_is_turned_as_its_camera_was(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    picture = Image.new("L", (8, 4))
+    picture.putpixel((0, 0), 255)
+    picture.save(tmp_path / "turned.png", exif=exif)
+    pixels = read_pictures([tmp_path / "turned.png"], (1, 8, 4)).pixels
+    assert (pixels[0, 0] == 255).nonzero().tolist() == [[0, 3]]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"", "the file is empty"), (b"GIF89a nonsense", "no picture can be read"), (None, "no picture can be read")],
+)
+def test_a_broken_picture_is_named(folder, content, message):
+    file = folder / "light" / "1.png"
+    noise = np.random.default_rng(0).integers(256, size=(64, 64), dtype=np.uint8)
+    Image.fromarray(noise).save(file)
+    file.write_bytes(file.read_bytes()[:2000] if content is None else content)
+    with pytest.raises(DataError, match=rf"light/1\.png: {message}"):
+        open_picture_folder(folder)
+
+
+def test_sixteen_bit_pictures_are_refused(folder):
+    Image.fromarray(np.zeros((8, 8), dtype=np.uint16)).save(folder / "dark" / "1.png")
+    with pytest.raises(DataError, match=r"1\.png: expected 8 bits a value, got a picture of mode I;16"):
+        open_picture_folder(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda folder: save(folder / "stray.png"), "1 pictures lie beside the class folders, the first is stray.png"),
+        (lambda folder: (folder / "empty").mkdir(), "empty: no picture in this class folder"),
+        (lambda folder: (folder / "dark").rename(folder / ".dark"), "found only light"),
+    ],
+)
+def test_a_folder_that_is_not_class_by_class_is_refused(folder, change, message):
+    change(folder)
+    with pytest.raises(DataError, match=message):
+        labelled_pictures(folder)
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"expected at least two folders, .* found no folder"):
+        labelled_pictures(tmp_path)

@@ -1,0 +1,96 @@
+"""The calibration within a run: on by default, kept in the file, applied in the one inference path."""
+
+import pytest
+import torch
+
+from polylogit import Classifier
+from polylogit.data.tables.sources import open_source
+from polylogit.recipes.recipe import Recipe
+from polylogit.run import evaluate, predict, train
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory):
+    return train("zoo", Recipe(), out=tmp_path_factory.mktemp("zoo") / "model.safetensors")
+
+
+def test_the_temperature_is_in_the_file_and_in_the_probabilities(zoo):
+    assert zoo.calibration.fitted
+    loaded = Classifier.load(zoo.model_path)
+    assert loaded.temperature == zoo.calibration.temperature != 1
+    frame = open_source("zoo").frame
+    inputs = loaded.preprocessing.encode(frame)
+    with torch.inference_mode():
+        expected = (loaded.network(inputs) / loaded.temperature).softmax(1)
+    torch.testing.assert_close(loaded.predict_probabilities(frame), expected)
+
+
+def test_calibration_changes_the_probabilities_and_not_the_classes(zoo):
+    assert zoo.test.accuracy == zoo.test_uncalibrated.accuracy
+    assert zoo.test.log_loss != zoo.test_uncalibrated.log_loss
+    told = zoo.as_json()
+    assert told["calibration"]["temperature"] == told["temperature"]
+    assert told["test_uncalibrated"]["log_loss"] == zoo.test_uncalibrated.log_loss
+
+
+def test_the_fit_rests_on_training_rows_alone(zoo):
+    assert zoo.calibration.rows <= zoo.train.rows
+
+
+def test_none_leaves_the_temperature_at_one(zoo, tmp_path):
+    plain = train("zoo", Recipe.from_entries({"calibration": {"method": "none"}}), out=tmp_path / "model.safetensors")
+    assert plain.calibration is None
+    assert plain.classifier.temperature == 1
+    assert plain.test.log_loss == pytest.approx(zoo.test_uncalibrated.log_loss, rel=1e-6)
+
+
+def test_vector_scaling_is_kept_in_the_file_and_in_the_one_path(tmp_path):
+    """Balanced classes in the fit make the rare class too likely; a bias for each class mends it."""
+    draw = torch.Generator().manual_seed(0)
+    labels = (torch.rand(1500, generator=draw) < 0.12).long()
+    values = torch.randn(1500, generator=draw) + labels
+    table = tmp_path / "rare.csv"
+    table.write_text(
+        "x,kind\n" + "".join(f"{x:.4f},{'ab'[k]}\n" for x, k in zip(values.tolist(), labels.tolist(), strict=True))
+    )
+    entries = {
+        "data": {"target": "kind"},
+        "training": {"class_weight": "balanced"},
+        "calibration": {"method": "vector"},
+    }
+    run = train(str(table), Recipe.from_entries(entries), out=tmp_path / "model.safetensors")
+    assert run.calibration.vector.reason is None
+    assert run.test.log_loss < 0.8 * run.test_uncalibrated.log_loss
+    loaded = Classifier.load(run.model_path)
+    assert loaded.vector_scaling == run.classifier.vector_scaling
+    judged = evaluate(run.model_path, str(table), report=tmp_path / "report.html")
+    assert judged.test == run.test
+    assert "each class has a scale and a bias" in judged.report_path.read_text(encoding="utf-8")
+    frame = predict(run.model_path, str(table)).frame
+    expected = loaded.predict_probabilities(table)
+    torch.testing.assert_close(torch.tensor(frame["probability_b"].to_list()), expected[:, 1])
+
+
+def test_too_few_rows_are_told_and_leave_the_temperature_at_one(tmp_path):
+    table = tmp_path / "few.csv"
+    table.write_text("height,kind\n" + "".join(f"{n % 7},{'ab'[n % 2]}\n" for n in range(30)))
+    few = train(str(table), Recipe.from_entries({"data": {"target": "kind"}}), out=tmp_path / "model.safetensors")
+    assert few.classifier.temperature == 1
+    assert "24 rows were held out; 50 are needed" in few.as_json()["calibration"]["reason"]
+
+
+def test_rows_of_a_group_are_held_out_together(tmp_path):
+    """Every row stands twice: only where both copies are held out together is the temperature an honest one."""
+    draw = torch.Generator().manual_seed(0)
+    features = torch.randn(60, 40, generator=draw).repeat(2, 1)
+    labels = torch.randint(2, (60,), generator=draw).repeat(2)  # nothing to learn: a believable model is unsure
+    lines = [",".join([f"{x:.4f}" for x in row] + [str(n % 60), "ab"[label]]) for n, (row, label) in
+             enumerate(zip(features.tolist(), labels.tolist(), strict=True))]  # fmt: skip
+    table = tmp_path / "twice.csv"
+    header = ",".join([f"x{n}" for n in range(40)] + ["patient", "kind"])
+    table.write_text("\n".join([header, *lines]) + "\n")
+    entries = {"data": {"target": "kind", "drop": ["patient"]}}
+    blind = train(str(table), Recipe.from_entries(entries), out=tmp_path / "blind.safetensors")
+    entries = {"data": {"target": "kind", "group": "patient"}}
+    honest = train(str(table), Recipe.from_entries(entries), out=tmp_path / "honest.safetensors")
+    assert honest.calibration.log_loss_before > 2 * blind.calibration.log_loss_before

@@ -1,0 +1,312 @@
+"""Pictures and networks through the main job: train, evaluate and predict, also after a kill."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from polylogit import Classifier
+from polylogit.data.pictures.encoder import Pictures
+from polylogit.data.pictures.sources import PictureSource
+from polylogit.data.split import Split
+from polylogit.errors import DataError, ModelFileError, RecipeError
+from polylogit.recipes.recipe import Recipe
+from polylogit.run import evaluate, predict, train
+
+SMALL = {
+    "model": {"kind": "cnn", "widths": [8], "kernel_sizes": 3, "strides": 1, "pools": 2},
+    "training": {"epochs": 4, "learning_rate": 0.02},
+}
+
+
+def recipe(**changes):
+    return Recipe.from_entries({**SMALL, **changes})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Bright upper halves and bright lower halves, with noise."""
+    folder = tmp_path_factory.mktemp("halves") / "halves"
+    draw = np.random.default_rng(0)
+    for name, half in (("lower", slice(4, 8)), ("upper", slice(0, 4))):
+        (folder / name).mkdir(parents=True)
+        for number in range(60):
+            values = draw.integers(0, 90, size=(8, 8), dtype=np.uint8)
+            values[half] += 120
+            Image.fromarray(values).save(folder / name / f"{number:02}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(folder, tmp_path_factory):
+    return train(str(folder), recipe(), out=tmp_path_factory.mktemp("run") / "model.safetensors")
+
+
+def test_a_folder_of_pictures_is_learned_and_judged_on_pictures_held_out(run):
+    told = run.as_json()
+    assert told["classes"] == ["lower", "upper"]
+    assert (told["rows_train"], told["rows_test"]) == (96, 24)
+    assert told["test"]["accuracy"] > 0.9
+    assert told["whole"] is True
+    history = [json.loads(line) for line in run.history_path.read_text().splitlines()]
+    assert [record["epoch"] for record in history] == [1, 2, 3, 4]
+    assert history[-1]["validation_accuracy"] > 0.9
+    assert not list(run.model_path.parent.glob("*checkpoint*"))
+
+
+def test_a_saved_model_predicts_the_same_bits(run, folder):
+    pixels = torch.randint(256, (5, 1, 8, 8), dtype=torch.uint8)
+    loaded = Classifier.load(run.model_path)
+    assert torch.equal(loaded.predict_logits(pixels), run.classifier.predict_logits(pixels))
+    assert loaded.predict(str(folder / "upper")) == ["upper"] * 60
+
+
+def test_a_picture_has_the_same_logits_alone_and_among_others(run):
+    pixels = torch.randint(256, (300, 1, 8, 8), dtype=torch.uint8)
+    together = run.classifier.predict_logits(pixels)
+    for row in (0, 7, 299):
+        assert torch.equal(run.classifier.predict_logits(pixels[row : row + 1])[0], together[row])
+
+
+def test_a_network_on_gradients_is_kept_and_predicts_the_same_bits(folder, tmp_path):
+    model = {**SMALL["model"], "orientations": 4, "cell": 2, "hidden": [6]}
+    run = train(str(folder), recipe(model=model), out=tmp_path / "model.safetensors")
+    pixels = torch.randint(256, (300, 1, 8, 8), dtype=torch.uint8)
+    together = run.classifier.predict_logits(pixels)
+    loaded = Classifier.load(run.model_path)
+    assert torch.equal(loaded.predict_logits(pixels), together)
+    for row in (0, 7, 299):
+        torch.testing.assert_close(loaded.predict_logits(pixels[row : row + 1])[0], together[row])
+
+
+def test_the_temperature_rests_on_training_rows_that_were_not_fitted(folder, tmp_path):
+    doubtful = tmp_path / "doubtful"
+    shutil.copytree(folder, doubtful)
+    for number in range(9):  # where nothing is ever wrong, no temperature is the best
+        (doubtful / "lower" / f"{number:02}.png").rename(doubtful / "upper" / f"from-lower-{number}.png")
+    training = {"epochs": 4, "validation_fraction": 0.6}
+    warm = train(str(doubtful), recipe(training=training), out=tmp_path / "m.safetensors")
+    assert warm.calibration.rows == 58
+    assert warm.classifier.temperature != 1.0
+    options = recipe(training=training, calibration={"method": "none"})
+    cold = train(str(doubtful), options, out=tmp_path / "m.safetensors")
+    assert cold.classifier.temperature == 1.0
+
+
+def test_the_same_recipe_gives_the_same_file(run, folder, tmp_path):
+    again = train(str(folder), recipe(), out=tmp_path / "again.safetensors")
+    assert again.model_path.read_bytes() == run.model_path.read_bytes()
+
+
+def test_evaluation_on_the_training_folder_judges_the_pictures_held_out(run, folder):
+    judged = evaluate(run.model_path, str(folder))
+    assert judged.test.as_json() == run.test.as_json()
+    assert "only the 24 pictures held out" in judged.notes[0]
+
+
+def test_pictures_of_other_sizes_and_colours_are_brought_to_the_models(run, tmp_path):
+    for name, upper in (("lower", 0), ("upper", 200)):
+        (tmp_path / name).mkdir()
+        picture = Image.new("RGB", (40, 32), (200 - upper,) * 3)
+        picture.paste((upper,) * 3, (0, 0, 40, 16))
+        picture.save(tmp_path / name / "large.jpg")
+    judged = evaluate(run.model_path, str(tmp_path))
+    assert judged.test.rows == 2
+    assert judged.test.accuracy == 1.0
+    assert judged.notes == ()
+
+
+def test_a_class_that_the_model_does_not_know_is_named(run, folder, tmp_path):
+    for name in ("upper", "uper"):
+        (tmp_path / name).mkdir()
+        Image.new("L", (8, 8)).save(tmp_path / name / "a.png")
+    with pytest.raises(DataError, match=r'the class "uper" is none of the 2 .* Did you mean "upper"'):
+        evaluate(run.model_path, str(tmp_path))
+
+
+def test_predictions_name_the_files(run, folder, tmp_path):
+    out = tmp_path / "classes.csv"
+    predict(run.model_path, str(folder), out)
+    frame = pl.read_csv(out)
+    assert frame.columns == ["file", "class", "probability_lower", "probability_upper"]
+    assert frame.height == 120
+    assert frame["file"][0].endswith("lower/00.png")
+    one = predict(run.model_path, str(folder / "upper" / "00.png")).frame
+    assert one["class"].to_list() == ["upper"]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [("nowhere.png", "there is no such file"), ("zoo", "there is no such file, folder or data name")],
+)
+def test_what_is_no_picture_is_refused(run, data, message):
+    with pytest.raises(DataError, match=message):
+        predict(run.model_path, data)
+
+
+def test_an_empty_folder_is_refused(run, tmp_path):
+    with pytest.raises(DataError, match="no picture in this folder"):
+        predict(run.model_path, str(tmp_path))
+
+
+def test_tables_and_pictures_are_not_taken_for_each_other(run, zoo_run):
+    with pytest.raises(DataError, match=r"the model takes pictures: .* got DataFrame"):
+        run.classifier.predict(pl.DataFrame({"a": [1]}))
+    with pytest.raises(DataError):
+        zoo_run.classifier.predict(torch.zeros(2, 1, 16, 16, dtype=torch.uint8))
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp", "residual"])
+def test_every_kind_of_model_takes_pictures(folder, tmp_path, kind):
+    small = {"mlp": {"hidden": [16]}, "residual": {"stem": 4, "widths": [8, 8], "blocks": 1}}.get(kind, {})
+    entries = {"model": {"kind": kind, **small}, "training": {"epochs": 5}}
+    result = train(str(folder), Recipe.from_entries(entries), out=tmp_path / "m.safetensors")
+    assert result.test.accuracy > 0.9
+    loaded = Classifier.load(result.model_path)
+    assert loaded.predict(str(folder / "lower" / "00.png")) == ["lower"]
+
+
+def test_an_mlp_takes_tables(tmp_path):
+    result = train("zoo", Recipe.from_entries({"model": {"kind": "mlp"}}), out=tmp_path / "m.safetensors")
+    assert result.test.accuracy >= 0.9
+    assert evaluate(result.model_path, "zoo").test.as_json() == result.test.as_json()
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ({"model": {"kind": "cnn"}}, "takes pictures, and this is a table"),
+        ({"model": {"kind": "mlp"}, "augmentation": {"flip": True}}, "augmentation is for pictures"),
+        ({"model": {"kind": "mlp"}, "training": {"batch_size": 5000}}, "5000 rows in a batch, but there are"),
+    ],
+)
+def test_a_recipe_that_does_not_fit_the_data_is_refused(entries, message, tmp_path):
+    with pytest.raises(RecipeError, match=message):
+        train("zoo", Recipe.from_entries(entries), out=tmp_path / "m.safetensors")
+
+
+def test_a_data_sets_own_test_part_is_what_is_judged(monkeypatch, tmp_path):
+    pixels = torch.randint(256, (40, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    source = PictureSource(
+        name="mnist",
+        pictures=Pictures(pixels),
+        targets=torch.arange(40) % 2,
+        class_names=("0", "1"),
+        fingerprint="0" * 64,
+        own_split=Split(train=torch.arange(30), test=torch.arange(30, 40)),
+    )
+    monkeypatch.setattr("polylogit.data.pictures.sources.open_named_pictures", lambda name, root: source)
+    result = train("mnist", recipe(), out=tmp_path / "m.safetensors", data_root=tmp_path)
+    assert (result.train.rows, result.test.rows) == (30, 10)
+    assert evaluate(result.model_path, "mnist").test.as_json() == result.test.as_json()
+    assert predict(result.model_path, "mnist").frame.height == 10
+
+
+KILLED = {"model": {"kind": "mlp", "hidden": [64]}, "training": {"epochs": 1200}}
+
+
+def told_epochs(folder):
+    return [json.loads(line)["epoch"] for line in (folder / "history.jsonl").read_text().splitlines()]
+
+
+def test_a_run_that_was_killed_goes_on_with_resume(tmp_path):
+    """Kills the real command as soon as a checkpoint stands, stops it by Ctrl-C later, and lets it end at last."""
+    settings = [word for change in ("model.hidden=[64]", "training.epochs=1200") for word in ("--set", change)]
+    words = [sys.executable, "-m", "polylogit", "train", "zoo", "--model", "mlp", *settings, "--out"]
+    source = Path(__file__).parents[2] / "src"
+    environment = {**os.environ, "PYTHONPATH": str(source)}
+    whole = train("zoo", Recipe.from_entries(KILLED), out=tmp_path / "whole" / "model.safetensors")
+    out = tmp_path / "killed.safetensors"
+    checkpoint = tmp_path / "killed.checkpoint.safetensors"
+    process = subprocess.Popen([*words, out], env=environment, stdout=subprocess.DEVNULL)
+    while not checkpoint.exists() and process.poll() is None:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not out.exists()
+    told = told_epochs(tmp_path)
+    assert told == list(range(1, len(told) + 1))
+    assert len(told) >= 1
+    process = subprocess.Popen(
+        [*words, out, "--resume"], env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    while len(told_epochs(tmp_path)) <= len(told) and process.poll() is None:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    summary, noted = (stream.decode() for stream in process.communicate())
+    assert process.returncode == 0
+    assert re.search(r"Interrupted in epoch \d+ of 1200; .* --resume goes on .* The model works as it is", noted)
+    assert "Interrupted" not in summary
+    assert re.search(r"mlp: \d+ epochs, not the whole fit", summary)
+    assert Classifier.load(out).predict("zoo")
+    subprocess.run([*words, out, "--resume"], env=environment, check=True, stdout=subprocess.DEVNULL)
+    assert told_epochs(tmp_path) == list(range(1, 1201))
+    first, second = load_file(whole.model_path), load_file(out)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not checkpoint.exists()
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(tmp_path):
+    out = tmp_path / "model.safetensors"
+
+    def interrupt(record):
+        if record.epoch == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    entries = {"model": {"kind": "mlp"}, "training": {"epochs": 9}}
+    cut = train("zoo", Recipe.from_entries(entries), out=out, on_progress=interrupt)
+    assert cut.whole is False
+    assert "Interrupted in epoch 3 of 9" in cut.fit_message
+    assert Classifier.load(out).predict("zoo")
+    with pytest.raises(ModelFileError, match="the checkpoint is of another run"):
+        train("zoo", Recipe.from_entries({**entries, "seed": 1}), out=out, resume=True)
+    done = train("zoo", Recipe.from_entries(entries), out=out, resume=True)
+    assert (done.whole, done.epochs) == (True, 9)
+
+
+def test_pictures_that_stay_in_their_files_give_the_same_model(run, folder, tmp_path, monkeypatch):
+    options = recipe(data={"pictures_in_memory": "never"})
+    stored = train(str(folder), options, out=tmp_path / "m.safetensors", report=tmp_path / "report.html")
+    first, second = load_file(run.model_path), load_file(stored.model_path)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert stored.test.as_json() == run.test.as_json()
+    monkeypatch.setattr("polylogit.data.pictures.sources.available_memory", lambda device: 1)
+    assert evaluate(stored.model_path, str(folder)).test.as_json() == run.test.as_json()
+    assert predict(stored.model_path, str(folder)).frame.height == 120
+    with pytest.raises(RecipeError, match="a linear model needs all pictures in memory"):
+        train(str(folder), Recipe(), out=tmp_path / "linear.safetensors")
+
+
+@pytest.mark.parametrize("values", ["standardised", "unit"])
+def test_a_broken_picture_that_stays_in_its_file_is_named_before_the_fit(folder, tmp_path, values):
+    shutil.copytree(folder, tmp_path / "pictures")
+    for name in ("lower", "upper"):
+        for number in range(30, 60):
+            file = tmp_path / "pictures" / name / f"{number}.png"
+            file.write_bytes(file.read_bytes()[:60])
+    options = recipe(data={"pictures_in_memory": "never", "picture_values": values})
+    with pytest.raises(DataError, match=r"/\d\d\.png: no picture can be read from it"):
+        train(str(tmp_path / "pictures"), options, out=tmp_path / "m.safetensors")
+    assert not (tmp_path / "history.jsonl").exists()
+
+
+def test_pictures_and_tables_are_not_taken_for_each_other(run, folder, zoo_run, tmp_path):
+    for judge in (predict, evaluate):
+        with pytest.raises(DataError, match="pictures came where a table is expected"):
+            judge(zoo_run.model_path, str(folder))
+    table = tmp_path / "t.csv"
+    table.write_text("a,b\n1,2\n")
+    with pytest.raises(DataError, match="a table came where pictures are expected"):
+        predict(run.model_path, str(table))

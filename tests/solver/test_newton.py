@@ -1,0 +1,71 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from polylogit.solver.softmax_regression import fit_softmax_regression
+
+
+def test_each_step_descends_until_the_tolerance(made_problem, descended):
+    descent, objectives = descended(made_problem())
+    assert descent.verdict() == "the tolerance"
+    assert len(objectives) > 2
+    assert objectives == sorted(objectives, reverse=True)
+
+
+def test_a_tolerance_beyond_rounding_ends_and_says_so(made_problem, descended):
+    descent, _ = descended(made_problem(), tolerance=0.0)
+    assert descent.verdict() == "rounding" or descent.gap == 0.0
+
+
+def test_logits_that_are_carried_along_stay_those_of_the_weights(made_problem, descended):
+    descent, _ = descended(made_problem(), tolerance=1e-12)
+    fresh = descent.problem.design.logits(descent.weight, torch.float64)
+    assert descent.objective == pytest.approx(descent.problem.objective(descent.weight, fresh), rel=1e-13)
+
+
+def test_many_rows_start_from_some_and_reach_the_same_optimum():
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(60_000, 8, generator=generator, dtype=torch.float32)
+    targets = (rows @ torch.randn(8, 3, generator=generator) + torch.randn(60_000, 3, generator=generator)).argmax(1)
+    first: list[float] = []
+    many = fit_softmax_regression(
+        rows, targets, classes=3, tolerance=1e-8, on_iteration=lambda record: first.append(record.objective)
+    )
+    from_zeros = fit_softmax_regression(
+        rows, targets, classes=3, tolerance=1e-8, initial=(torch.zeros(3, 8), torch.zeros(3))
+    )
+    torch.testing.assert_close(many.weight, from_zeros.weight, atol=1e-3, rtol=0)
+    assert many.objective == pytest.approx(from_zeros.objective, rel=2e-8)
+    assert first[0] < 1.02 * many.objective
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGINT is sent the POSIX way")
+def test_the_interrupt_key_ends_a_fit_with_the_point_so_far():
+    program = Path(__file__).with_name("interrupted_fit.py")
+    with subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            last = line.strip()
+            if last == "2":  # once in each fit, for a signal may come when a fit has just ended
+                process.send_signal(signal.SIGINT)
+    assert process.returncode == 0
+    word, objective, message = last.split(" ", 2)
+    assert word == "stopped"
+    assert float(objective) < torch.log(torch.tensor(8.0))
+    assert "stopped by an interrupt" in message
+
+
+def test_the_last_step_proves_itself_without_another_gradient(made_problem, descended):
+    problem = made_problem(C=1e5)
+    descent, _ = descended(problem, tolerance=1e-3)
+    fresh = descent.problem.design.logits(descent.weight, torch.float64)
+    gradient = problem.pulled_residuals(torch.softmax(fresh, 0)) + problem.penalty * descent.weight
+    assert descent.verdict() == "the tolerance"
+    # By its gradient alone the point would not be known to be this good.
+    assert float(gradient.square().sum()) / (2 * problem.ridge) > descent.tolerance * descent.objective
+    further, _ = descended(problem, tolerance=1e-12)
+    assert 0 <= descent.objective - further.objective <= descent.gap * further.objective
