@@ -36,7 +36,7 @@ from polylogit.data.split import stratified_split
 from polylogit.fitting.forward import network_logits
 from polylogit.fitting.loop import fit_network
 from polylogit.networks import build_network
-from polylogit.recipes.recipe import Recipe, read_recipe
+from polylogit.recipes.recipe import read_recipe, recipe_from_entries
 from polylogit.run import train
 from polylogit.run.fit import loop_options
 from polylogit.run.validation_split import usual_validation_share
@@ -87,7 +87,7 @@ def target(source: PictureSource, seeds: int, *, quick: bool) -> None:
     assert source.own_split is not None
     pixels, targets = source.pictures.pixels, source.targets
     fitted, judged = source.own_split.train, source.own_split.test
-    recipe = Recipe.from_entries(read_recipe(Path("fashion-fast"), ["training.epochs=1"] if quick else []))
+    recipe = recipe_from_entries(read_recipe(Path("fashion-fast"), ["training.epochs=1"] if quick else []))
     share = DOCUMENTS_BATCH * (2 if quick else 24)
     documents = documents_loop("cnn", pixels[:share], targets[:share])
     documents()
@@ -145,7 +145,7 @@ def recipes(names: list[str], *, quick: bool) -> None:
     for name in names:
         entries = read_recipe(Path(name), ["training.epochs=1", "training.batch_size=4096"] if quick else [])
         with tempfile.TemporaryDirectory() as folder:
-            run = train(RECIPES[name], Recipe.from_entries(entries), out=Path(folder) / "model.safetensors")
+            run = train(RECIPES[name], recipe_from_entries(entries), out=Path(folder) / "model.safetensors")
         rows.append(
             {
                 "data": RECIPES[name],
@@ -196,7 +196,7 @@ def hold(what: str, *, quick: bool) -> None:
         entries = {"model": {"kind": network}, "training": {"epochs": 1, "batch_size": 2048 if quick else 256}}
         with tempfile.TemporaryDirectory() as folder:
             del source  # the run reads its own
-            train("fashion-mnist", Recipe.from_entries(entries), out=Path(folder) / "model.safetensors")
+            train("fashion-mnist", recipe_from_entries(entries), out=Path(folder) / "model.safetensors")
     elif kind == "documents":
         assert source.own_split is not None
         rows = source.own_split.train

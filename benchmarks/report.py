@@ -17,7 +17,7 @@ from timing import arguments, write_result
 
 from polylogit.data.pictures.sources import open_pictures
 from polylogit.evaluation import evaluate_logits
-from polylogit.recipes.recipe import Recipe, starting_entries
+from polylogit.recipes.recipe import recipe_from_entries, starting_entries
 from polylogit.report import write_report
 from polylogit.run import train
 from polylogit.run.report_contents import report_data
@@ -35,7 +35,7 @@ def main() -> None:
     results = []
     for seed in seeds:
         asked = {"model": {"kind": "mlp"}, "training": {"epochs": epochs}, "seed": seed}
-        recipe = Recipe.from_entries(starting_entries("fashion-mnist", asked, pictures=True))
+        recipe = recipe_from_entries(starting_entries("fashion-mnist", asked, pictures=True))
         with tempfile.TemporaryDirectory() as folder:
             model, page = Path(folder) / "model.safetensors", Path(folder) / "report.html"
             run = train("fashion-mnist", recipe, out=model, data_root=root)

@@ -132,13 +132,13 @@ def _own_task(name: str, folder: Path) -> dict[str, float]:
         TableEncoder.fit_encode(read_table(folder / "table.csv").drop("class"))
         return {"seconds": time.perf_counter() - started}
     if name in ("polylogit train", "polylogit train-wide"):
-        from polylogit.recipes.recipe import Recipe
+        from polylogit.recipes.recipe import recipe_from_entries
         from polylogit.run import train
 
         entries = {"data": {"target": "class"}, "calibration": {"method": "none"}, "training": {"tolerance": 1e-4}}
         data, out = ("table", model) if name == "polylogit train" else ("short", folder / "wide.safetensors")
         started = time.perf_counter()
-        run = train(str(folder / f"{data}.parquet"), Recipe.from_entries(entries), out=out)
+        run = train(str(folder / f"{data}.parquet"), recipe_from_entries(entries), out=out)
         return {"seconds": time.perf_counter() - started, "log_loss": run.test.log_loss}
     if name == "polylogit predict":
         from polylogit import Classifier

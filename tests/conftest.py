@@ -10,9 +10,9 @@ from typer.testing import CliRunner, Result
 from polylogit.cli.app import app
 from polylogit.data.pictures.encoder import PictureEncoder
 from polylogit.data.split import Split
-from polylogit.recipes.recipe import Recipe
+from polylogit.recipes.recipe import LinearRecipe
 from polylogit.run import TrainingRun, train
-from polylogit.run.task import Problem
+from polylogit.run.task import Task
 
 Polylogit = Callable[..., Result]
 
@@ -40,12 +40,12 @@ def few_rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture
-def problem_of() -> Callable[..., Problem]:
-    """Pictures of two classes by turns as a problem, the last fifth of them for testing."""
+def task_of() -> Callable[..., Task]:
+    """Pictures of two classes by turns as a task, the last fifth of them for testing."""
 
-    def of(pixels: torch.Tensor, groups: torch.Tensor | None = None) -> Problem:
+    def of(pixels: torch.Tensor, groups: torch.Tensor | None = None) -> Task:
         rows = len(pixels)
-        return Problem(
+        return Task(
             name="drawn",
             target="class",
             fingerprint="",
@@ -63,7 +63,7 @@ def problem_of() -> Callable[..., Problem]:
 @pytest.fixture(scope="session")
 def zoo_run(tmp_path_factory: pytest.TempPathFactory) -> TrainingRun:
     """The bundled zoo table, trained on with the default recipe."""
-    return train("zoo", Recipe(), out=tmp_path_factory.mktemp("zoo") / "model.safetensors")
+    return train("zoo", LinearRecipe(), out=tmp_path_factory.mktemp("zoo") / "model.safetensors")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ torch. The losses stand in `polylogit.losses`, the detector of misuse in `polylo
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from polylogit.system.lazy_names import late_names
+from polylogit.system.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from polylogit.classifier import Classifier
@@ -43,7 +43,7 @@ __all__ = [
     "__version__",
 ]
 
-__getattr__ = late_names(__name__, _HOME)
+__getattr__ = lazy_names(__name__, _HOME)
 
 
 def __dir__() -> list[str]:

@@ -29,9 +29,9 @@ from polylogit.data.tables.encoder import TableEncoder
 from polylogit.data.tables.feature_matrix import ALIGNMENT, aligned_zeros
 from polylogit.data.tables.frames import as_frame
 from polylogit.data.tables.sources import open_source
-from polylogit.data.tables.unseen import Strangers
+from polylogit.data.tables.unseen import UnseenCounts
 from polylogit.errors import DataError, ModelFileError
-from polylogit.fitting.forward import shown
+from polylogit.fitting.forward import prepare_batch
 from polylogit.model_header import (
     FORMAT_VERSION,
     PREPROCESSING,
@@ -43,7 +43,7 @@ from polylogit.model_header import (
     read_header,
 )
 from polylogit.networks import build_network
-from polylogit.system.atomic_file import writing_whole
+from polylogit.system.atomic_file import atomic_write
 
 __all__ = ["ROWS_AT_ONCE", "Classifier"]
 
@@ -148,7 +148,7 @@ class Classifier:
 
     def logits_counting(
         self, frame: pl.DataFrame, place: str = "the table", first_row: int = 0
-    ) -> tuple[Float[Tensor, "N K"], Strangers]:
+    ) -> tuple[Float[Tensor, "N K"], UnseenCounts]:
         """Calibrated logits, and the count of values that training prepared nothing for.
 
         Args:
@@ -164,13 +164,13 @@ class Classifier:
         """
         if not isinstance(self.preprocessing, TableEncoder):
             raise DataError(f"{place}: the model takes pictures, got a table.")
-        logits, strangers = [], Strangers()
+        logits, unseen = [], UnseenCounts()
         for start in range(0, max(frame.height, 1), ROWS_ENCODED_AT_ONCE):
             rows = frame.slice(start, ROWS_ENCODED_AT_ONCE)
             inputs, found = self.preprocessing.encode_counting(rows, place, first_row + start)
             logits.append(self.logits_of_inputs(inputs))
-            strangers += found
-        return torch.cat(logits), strangers
+            unseen += found
+        return torch.cat(logits), unseen
 
     def logits_of_inputs(self, inputs: Num[Tensor, "N ..."] | StoredPictures) -> Float[Tensor, "N K"]:
         """Calibrated logits of rows that the preprocessing has encoded already; of pictures, their pixels."""
@@ -212,11 +212,11 @@ class Classifier:
     def _whole_block(self, rows: Num[Tensor, "N ..."]) -> Float[Tensor, "N K"]:
         """Logits of at most `ROWS_AT_ONCE` rows, which go through the network as that many."""
         prepare = self.preprocessing.prepare if isinstance(self.preprocessing, PictureEncoder) else None
-        rows = block = shown(rows, prepare)
+        rows = block = prepare_batch(rows, prepare)
         if len(rows) < ROWS_AT_ONCE or (rows.ndim == 2 and rows.stride(0) % ALIGNMENT):
             block = aligned_zeros(ROWS_AT_ONCE, *rows.shape[1:])
             block[: len(rows)] = rows
-        logits: Tensor = self.network(shown(block, None))
+        logits: Tensor = self.network(prepare_batch(block, None))
         return logits[: len(rows)]
 
     def predict_probabilities(self, data: object) -> Float[Tensor, "N K"]:
@@ -255,7 +255,7 @@ class Classifier:
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         entries = header.model_dump(mode="json", exclude_none=True)
         text = json.dumps(entries, ensure_ascii=False, allow_nan=False)
-        with writing_whole(Path(path)) as temporary:
+        with atomic_write(Path(path)) as temporary:
             temporary.write_bytes(save_tensors(tensors, metadata={"polylogit": text}))
 
     @classmethod
@@ -285,13 +285,13 @@ class Classifier:
             network = _network_from(header, _under("network.", tensors))
             state = header.preprocessing.model_dump(mode="json", exclude_none=True)
             preprocessing = _ENCODERS[header.preprocessing.kind].from_state(state, _under("preprocessing.", tensors))
-            _refuse_strangers(tensors, network, preprocessing)
+            _check_no_extra_tensors(tensors, network, preprocessing)
             weights = _under("network.", tensors)
             if isinstance(preprocessing, TableEncoder):
                 network.load_state_dict(weights, assign=True)
-                _refuse_misfits(header, network, torch.zeros(1, *preprocessing.input_shape))
+                _check_shapes(header, network, torch.zeros(1, *preprocessing.input_shape))
             else:  # a hostile size of pictures may not cost memory; torch takes a second to start to work without it
-                _refuse_misfits(header, network, torch.empty(1, *preprocessing.input_shape, device="meta"))
+                _check_shapes(header, network, torch.empty(1, *preprocessing.input_shape, device="meta"))
                 network.load_state_dict(weights, assign=True)
         except ModelFileError as fault:
             raise ModelFileError(f"{path}: {fault}") from fault
@@ -341,7 +341,7 @@ def _network_from(header: ModelHeader, tensors: Mapping[str, Tensor]) -> nn.Modu
     return network
 
 
-def _refuse_misfits(header: ModelHeader, network: nn.Module, row: Float[Tensor, "1 ..."]) -> None:
+def _check_shapes(header: ModelHeader, network: nn.Module, row: Float[Tensor, "1 ..."]) -> None:
     """Try one row of the preprocessing's shape on the network: out must come K logits."""
     expected = (1, len(header.class_names))
     try:
@@ -353,11 +353,11 @@ def _refuse_misfits(header: ModelHeader, network: nn.Module, row: Float[Tensor, 
         raise ModelFileError(f"the network gives scores of shape {found}, but there are {expected[1]} class names")
 
 
-def _refuse_strangers(
+def _check_no_extra_tensors(
     tensors: Mapping[str, Tensor], network: nn.Module, preprocessing: TableEncoder | PictureEncoder
 ) -> None:
     known = {f"network.{name}" for name in network.state_dict()}
     known |= {f"preprocessing.{name}" for name in preprocessing.tensors()}
-    strangers = sorted(set(tensors) - known)
-    if strangers:
-        raise ModelFileError(f"tensors that belong to no part of the model: {', '.join(strangers[:5])}")
+    unseen = sorted(set(tensors) - known)
+    if unseen:
+        raise ModelFileError(f"tensors that belong to no part of the model: {', '.join(unseen[:5])}")

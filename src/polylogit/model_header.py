@@ -161,7 +161,7 @@ def read_header(path: Path) -> ModelHeader:
         with path.open("rb") as file:
             start = file.read(9)
             length = int.from_bytes(start[:8], "little")
-            _refuse_other_formats(path, start, length, size)
+            _check_format(path, start, length, size)
             content = start[8:] + file.read(length - 1)
     except OSError as fault:
         raise ModelFileError(f"{path}: the model file cannot be read ({fault.strerror}).") from fault
@@ -187,7 +187,7 @@ def read_header(path: Path) -> ModelHeader:
         raise ModelFileError(f"{path}: the header breaks the format: {faults}.") from fault
 
 
-def _refuse_other_formats(path: Path, start: bytes, length: int, size: int) -> None:
+def _check_format(path: Path, start: bytes, length: int, size: int) -> None:
     """Only what starts with a length and a brace can be a safetensors file; the length may look like anything."""
     if start[8:] not in (b"{", b""):
         if start[:1] == b"\x80" or start[:2] == b"PK":

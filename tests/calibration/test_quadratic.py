@@ -4,7 +4,7 @@ from scipy.optimize import minimize
 
 from polylogit.calibration import fit_temperature
 from polylogit.calibration.quadratic import Curve, fit_curve, with_curve
-from polylogit.evaluation import JudgedRows
+from polylogit.evaluation import ScoredRows
 
 
 def taught_by_smoothed_labels(rows, classes, smoothing=0.1, seed=0):
@@ -28,7 +28,7 @@ def test_log_probabilities_go_through_the_curve_and_keep_their_order():
 def test_the_curve_is_scipys_minimum():
     logits, targets = taught_by_smoothed_labels(3000, 8)
     temperature = fit_temperature(logits, targets).temperature
-    found = fit_curve(JudgedRows.check(logits, targets), temperature).curve
+    found = fit_curve(ScoredRows.check(logits, targets), temperature).curve
 
     def loss(numbers):
         curved = with_curve(logits, Curve(*numbers)) / temperature
@@ -42,7 +42,7 @@ def test_the_curve_is_scipys_minimum():
 def test_the_gain_is_the_fall_of_the_log_loss():
     logits, targets = taught_by_smoothed_labels(3000, 8)
     temperature = fit_temperature(logits, targets).temperature
-    fit = fit_curve(JudgedRows.check(logits, targets), temperature)
+    fit = fit_curve(ScoredRows.check(logits, targets), temperature)
     alone, curved = (
         torch.nn.functional.cross_entropy(scores / temperature, targets, reduction="none")
         for scores in (logits, with_curve(logits, fit.curve))
@@ -56,7 +56,7 @@ def test_the_gain_is_the_fall_of_the_log_loss():
 def test_honest_logits_get_no_curve(draw, seed):
     logits, targets = draw(2000, 6, seed=seed)
     temperature = fit_temperature(logits, targets).temperature
-    assert fit_curve(JudgedRows.check(logits, targets), temperature).curve is None
+    assert fit_curve(ScoredRows.check(logits, targets), temperature).curve is None
 
 
 def test_probable_mistakes_get_no_curve():
@@ -66,21 +66,21 @@ def test_probable_mistakes_get_no_curve():
     targets = torch.multinomial(logits.softmax(1), 1, generator=generator)[:, 0]
     wrong = torch.rand(3000, generator=generator) < 0.1
     targets = torch.where(wrong, torch.randint(5, (3000,), generator=generator), targets)
-    fit = fit_curve(JudgedRows.check(logits, targets), fit_temperature(logits, targets).temperature)
+    fit = fit_curve(ScoredRows.check(logits, targets), fit_temperature(logits, targets).temperature)
     assert fit.gain > 2 * fit.gain_error
     assert fit.curve is None
 
 
 def test_few_rows_get_none():
     logits, targets = taught_by_smoothed_labels(60, 8)
-    assert fit_curve(JudgedRows.check(logits, targets), 0.8).curve is None
+    assert fit_curve(ScoredRows.check(logits, targets), 0.8).curve is None
 
 
 def test_weights_are_repetitions():
     logits, targets = taught_by_smoothed_labels(1500, 8)
     weights = torch.arange(1500) % 3
-    weighted = fit_curve(JudgedRows.check(logits, targets, weights.double()), 0.8).curve
+    weighted = fit_curve(ScoredRows.check(logits, targets, weights.double()), 0.8).curve
     repeated = fit_curve(
-        JudgedRows.check(logits.repeat_interleave(weights, 0), targets.repeat_interleave(weights)), 0.8
+        ScoredRows.check(logits.repeat_interleave(weights, 0), targets.repeat_interleave(weights)), 0.8
     ).curve
     assert (weighted.slope, weighted.curvature) == pytest.approx((repeated.slope, repeated.curvature), rel=1e-6)

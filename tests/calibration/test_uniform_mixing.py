@@ -4,7 +4,7 @@ from scipy.optimize import minimize
 
 from polylogit.calibration import fit_temperature
 from polylogit.calibration.uniform_mixing import fit_floor, with_floor
-from polylogit.evaluation import JudgedRows
+from polylogit.evaluation import ScoredRows
 
 
 def now_and_then_wrong(rows, classes, share, seed=0):
@@ -26,7 +26,7 @@ def test_probabilities_are_mixed_with_equal_ones_and_keep_their_order():
 
 def test_floor_and_temperature_are_scipys_minimum():
     logits, targets = now_and_then_wrong(1500, 4, 0.05)
-    fit = fit_floor(JudgedRows.check(1.5 * logits, targets), fit_temperature(1.5 * logits, targets).temperature)
+    fit = fit_floor(ScoredRows.check(1.5 * logits, targets), fit_temperature(1.5 * logits, targets).temperature)
 
     def loss(parameters):
         sharpness, floor = parameters
@@ -43,15 +43,15 @@ def test_floor_and_temperature_are_scipys_minimum():
 @pytest.mark.parametrize("seed", range(5))
 def test_honest_logits_get_no_floor(draw, seed):
     logits, targets = draw(1000, 5, seed=seed, sharpness=1.0)
-    fit = fit_floor(JudgedRows.check(logits, targets), 1.0)
+    fit = fit_floor(ScoredRows.check(logits, targets), 1.0)
     assert (fit.temperature, fit.floor) == (1.0, 0.0)
 
 
 def test_weights_count_as_repetition(whole_weights):
     logits, targets = now_and_then_wrong(800, 3, 0.1)
     weights = whole_weights(800)
-    weighted = fit_floor(JudgedRows.check(logits, targets, weights.double()), 1.2)
+    weighted = fit_floor(ScoredRows.check(logits, targets, weights.double()), 1.2)
     repeated = fit_floor(
-        JudgedRows.check(logits.repeat_interleave(weights, 0), targets.repeat_interleave(weights)), 1.2
+        ScoredRows.check(logits.repeat_interleave(weights, 0), targets.repeat_interleave(weights)), 1.2
     )
     assert (weighted.temperature, weighted.floor) == pytest.approx((repeated.temperature, repeated.floor), rel=1e-6)

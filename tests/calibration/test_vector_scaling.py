@@ -3,7 +3,7 @@ import torch
 from scipy.optimize import minimize
 
 from polylogit.calibration.vector_scaling import PRIOR_ROWS, fit_vector_scaling
-from polylogit.evaluation import JudgedRows
+from polylogit.evaluation import ScoredRows
 
 
 def biased(rows, classes, seed=0):
@@ -15,7 +15,7 @@ def biased(rows, classes, seed=0):
 
 def test_the_scaling_is_scipys_minimum():
     logits, targets = biased(800, 4)
-    fit = fit_vector_scaling(JudgedRows.check(logits, targets))
+    fit = fit_vector_scaling(ScoredRows.check(logits, targets))
 
     def objective(parameters):
         scale, bias = torch.tensor(parameters).chunk(2)
@@ -30,29 +30,29 @@ def test_the_scaling_is_scipys_minimum():
 
 def test_the_unit_of_weights_does_not_matter_and_rows_of_weight_zero_are_not_there():
     logits, targets = biased(2000, 3)
-    whole = fit_vector_scaling(JudgedRows.check(logits, targets))
-    heavy = fit_vector_scaling(JudgedRows.check(logits, targets, torch.full((2000,), 5.0)))
+    whole = fit_vector_scaling(ScoredRows.check(logits, targets))
+    heavy = fit_vector_scaling(ScoredRows.check(logits, targets, torch.full((2000,), 5.0)))
     assert [*heavy.scale, *heavy.bias] == pytest.approx([*whole.scale, *whole.bias], rel=1e-9)
     half = (torch.arange(2000) % 2).double()
-    assert fit_vector_scaling(JudgedRows.check(logits, targets, half)) == fit_vector_scaling(
-        JudgedRows.check(logits[1::2], targets[1::2])
+    assert fit_vector_scaling(ScoredRows.check(logits, targets, half)) == fit_vector_scaling(
+        ScoredRows.check(logits[1::2], targets[1::2])
     )
 
 
 def test_heavier_rows_count_more():
     logits, targets = biased(2000, 3)
-    favoured = fit_vector_scaling(JudgedRows.check(logits, targets, 1.0 + 3.0 * (targets == 0)))
-    whole = fit_vector_scaling(JudgedRows.check(logits, targets))
+    favoured = fit_vector_scaling(ScoredRows.check(logits, targets, 1.0 + 3.0 * (targets == 0)))
+    whole = fit_vector_scaling(ScoredRows.check(logits, targets))
     assert favoured.bias[0] - favoured.bias[1] > whole.bias[0] - whole.bias[1] + 0.5
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_honest_logits_are_left_as_they_are(draw, seed):
-    fit = fit_vector_scaling(JudgedRows.check(*draw(1000, 5, seed=seed, sharpness=1.0)))
+    fit = fit_vector_scaling(ScoredRows.check(*draw(1000, 5, seed=seed, sharpness=1.0)))
     assert "beyond chance" in fit.reason
     assert (fit.scale, fit.bias) == ((1.0,) * 5, (0.0,) * 5)
 
 
 def test_few_rows_are_refused():
     logits, targets = biased(39, 4)
-    assert "39 rows were held out" in fit_vector_scaling(JudgedRows.check(logits, targets)).reason
+    assert "39 rows were held out" in fit_vector_scaling(ScoredRows.check(logits, targets)).reason

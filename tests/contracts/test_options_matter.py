@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from polylogit.recipes.recipe import CnnRecipe, MlpRecipe, Recipe, ResidualRecipe
+from polylogit.recipes.recipe import CnnRecipe, LinearRecipe, MlpRecipe, ResidualRecipe, recipe_from_entries
 from polylogit.run import train
 
 ALL = {
@@ -117,7 +117,7 @@ def merged(under, over):
     }
 
 
-@pytest.mark.parametrize("recipe", [Recipe, MlpRecipe, CnnRecipe, ResidualRecipe])
+@pytest.mark.parametrize("recipe", [LinearRecipe, MlpRecipe, CnnRecipe, ResidualRecipe])
 def test_every_option_is_tried(recipe):
     kind = recipe().model.kind
     # "model.kind" is what tells the recipes apart; the calibration of networks is tried in test_run_pictures,
@@ -155,7 +155,7 @@ def figures(data, tmp_path_factory):
     def of(kind, change):
         entries = merged({"model": {"kind": kind}}, merged(START[kind], change))
         if repr(entries) not in known:
-            run = train(data[kind], Recipe.from_entries(entries), out=out)
+            run = train(data[kind], recipe_from_entries(entries), out=out)
             state = {name: value.tolist() for name, value in run.classifier.network.state_dict().items()}
             known[repr(entries)] = {"weights": state, "test": run.test.as_json(), "epochs": run.epochs}
             known[repr(entries)]["folds"] = run.cross_validation and run.cross_validation.as_json()

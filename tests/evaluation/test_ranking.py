@@ -4,7 +4,7 @@ import torch
 from sklearn import metrics as sklearn_metrics
 from torchmetrics.functional.classification import multiclass_auroc, multiclass_average_precision
 
-from polylogit.evaluation import JudgedRows
+from polylogit.evaluation import ScoredRows
 from polylogit.evaluation.ranking import ranking_figures
 
 
@@ -14,7 +14,7 @@ def test_ranking_figures_equal_scikit_learn(draw, whole_weights, weighted, tied)
     logits, targets = draw(400, 5)
     logits = logits.round() if tied else logits
     weights = whole_weights(400).double() if weighted else torch.ones(400).double()
-    rows = JudgedRows.check(logits, targets, weights)  # rows of weight zero are gone
+    rows = ScoredRows.check(logits, targets, weights)  # rows of weight zero are gone
     targets, probabilities, weights = rows.targets, rows.probabilities.numpy(), rows.weights
     for k, (area, precision) in enumerate(ranking_figures(rows)):
         own = (targets == k).numpy()
@@ -34,7 +34,7 @@ def pairwise_area(own, scores, weights):
 
 def test_ranking_figures_equal_torchmetrics(draw):
     logits, targets = draw(300, 4)
-    areas, precisions = zip(*ranking_figures(JudgedRows.check(logits, targets)), strict=True)
+    areas, precisions = zip(*ranking_figures(ScoredRows.check(logits, targets)), strict=True)
     assert areas == pytest.approx(multiclass_auroc(logits, targets, num_classes=4, average=None).tolist(), abs=1e-6)
     peer = multiclass_average_precision(logits, targets, num_classes=4, average=None)
     assert precisions == pytest.approx(peer.tolist(), abs=1e-6)
@@ -42,5 +42,5 @@ def test_ranking_figures_equal_torchmetrics(draw):
 
 def test_a_constant_answer_ranks_nothing():
     targets = torch.tensor([0, 0, 0, 1])
-    (area, precision), _ = ranking_figures(JudgedRows.check(torch.zeros(4, 2), targets))
+    (area, precision), _ = ranking_figures(ScoredRows.check(torch.zeros(4, 2), targets))
     assert (area, precision) == (0.5, 0.75)

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from polylogit.errors import ScoreError
-from polylogit.evaluation import JudgedRows
+from polylogit.evaluation import ScoredRows
 
 LOGITS = torch.zeros(3, 2)
 TARGETS = torch.tensor([0, 1, 1])
@@ -22,19 +22,19 @@ TARGETS = torch.tensor([0, 1, 1])
 )
 def test_faults_are_named(logits, targets, weights, message):
     with pytest.raises(ScoreError, match=message):
-        JudgedRows.check(logits, targets, weights)
+        ScoredRows.check(logits, targets, weights)
 
 
 def test_rows_of_weight_zero_are_left_out():
-    rows = JudgedRows.check(torch.eye(3), torch.arange(3), torch.tensor([1.0, 0.0, 2.0]))
+    rows = ScoredRows.check(torch.eye(3), torch.arange(3), torch.tensor([1.0, 0.0, 2.0]))
     assert rows.targets.tolist() == [0, 2]
 
 
 def test_half_precision_logits_are_judged_in_double():
-    rows = JudgedRows.check(torch.eye(2, dtype=torch.bfloat16), torch.arange(2))
+    rows = ScoredRows.check(torch.eye(2, dtype=torch.bfloat16), torch.arange(2))
     assert rows.probabilities.dtype == torch.float64
 
 
 def test_effective_rows_of_equal_weights_are_the_rows():
-    rows = JudgedRows.check(LOGITS, TARGETS, torch.full((3,), 0.25))
+    rows = ScoredRows.check(LOGITS, TARGETS, torch.full((3,), 0.25))
     assert rows.effective_rows == pytest.approx(3.0)

@@ -6,9 +6,9 @@ from polylogit.errors import RecipeError
 from polylogit.estimators.networks import SoftmaxClassifier
 from polylogit.fitting import memory
 from polylogit.fitting.loop import fit_network
-from polylogit.fitting.memory import refuse_network_too_big, weights_memory
+from polylogit.fitting.memory import check_network_fits_memory, weights_memory
 from polylogit.fitting.options import TrainingOptions
-from polylogit.recipes.recipe import Recipe
+from polylogit.recipes.recipe import recipe_from_entries
 from polylogit.run import train
 
 CPU = torch.device("cpu")
@@ -24,7 +24,7 @@ def test_the_estimate_is_what_the_fit_holds(options, times):
 
 
 def test_a_huge_network_is_refused_before_it_is_made(monkeypatch, tmp_path):
-    recipe = Recipe.from_entries({"model": {"kind": "mlp", "hidden": [4_000_000]}})
+    recipe = recipe_from_entries({"model": {"kind": "mlp", "hidden": [4_000_000]}})
     monkeypatch.setattr(memory, "available_memory", lambda device: 300 * MIB)
     with pytest.raises(RecipeError) as fault:
         train("zoo", recipe, out=tmp_path / "model.safetensors")
@@ -41,9 +41,9 @@ def test_no_machine_is_asked_for_what_none_has(width):
 
 def test_what_fits_is_let_through(monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda device: 2000)
-    refuse_network_too_big(lambda: nn.Linear(9, 10), TrainingOptions(), CPU, "model")
+    check_network_fits_memory(lambda: nn.Linear(9, 10), TrainingOptions(), CPU, "model")
     with pytest.raises(RecipeError, match=r"100 parameters need 2\.3 KiB to be fitted"):
-        refuse_network_too_big(lambda: nn.Linear(9, 10), TrainingOptions(averaging=0.9), CPU, "model")
+        check_network_fits_memory(lambda: nn.Linear(9, 10), TrainingOptions(averaging=0.9), CPU, "model")
 
 
 def test_a_batch_that_does_not_fit_is_refused_with_what_would(monkeypatch):

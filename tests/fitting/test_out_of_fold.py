@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from polylogit.fitting.out_of_fold import held_out_logits
+from polylogit.fitting.out_of_fold import out_of_fold_logits
 
 
 def spy(targets, **options):
@@ -12,7 +12,7 @@ def spy(targets, **options):
         asked.append((set(fitted.tolist()), set(scored.tolist())))
         return scored[:, None].double().expand(-1, 3)
 
-    return held_out_logits(targets, fit_and_score, seed=0, **options), asked
+    return out_of_fold_logits(targets, fit_and_score, seed=0, **options), asked
 
 
 def test_no_row_is_scored_by_a_model_that_saw_it():

@@ -24,7 +24,7 @@ def network():
 
 def test_a_batch_is_its_rows_augmented_then_prepared():
     rows = TrainingRows(torch.arange(6), torch.zeros(6).long(), None, None, lambda x: x + 0.5, lambda x: x * 10)
-    batches = [rows.shown(batch).tolist() for batch in rows.batches([torch.tensor([4, 1]), slice(0, 2)])]
+    batches = [rows.prepare_batch(batch).tolist() for batch in rows.batches([torch.tensor([4, 1]), slice(0, 2)])]
     assert batches == [[40.5, 10.5], [0.5, 10.5]]
 
 

@@ -6,10 +6,10 @@ from torch import nn
 
 from polylogit.lessons.fashion import NETWORKS, network_of
 from polylogit.networks import build_network
-from polylogit.recipes.recipe import Recipe, read_recipe, shipped_recipes
+from polylogit.recipes.recipe import read_recipe, recipe_from_entries, shipped_recipes
 from polylogit.run import train
 from polylogit.run.fit import new_network
-from polylogit.run.task import picture_problem
+from polylogit.run.task import picture_task
 
 PRINTED = {
     "mlp-32": lambda: [nn.Linear(784, 32), nn.ReLU(), nn.Linear(32, 10)],
@@ -28,7 +28,7 @@ PRINTED = {
 
 
 def recipe_of(name, *settings):
-    return Recipe.from_entries(read_recipe(Path(f"fashion-mnist-{name}"), settings))
+    return recipe_from_entries(read_recipe(Path(f"fashion-mnist-{name}"), settings))
 
 
 def test_each_network_is_a_recipe_that_comes_with_the_package():
@@ -38,13 +38,13 @@ def test_each_network_is_a_recipe_that_comes_with_the_package():
 @pytest.mark.usefixtures("picture_data")
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_recipe_starts_from_the_very_network_that_the_lecture_writes(name):
-    problem = picture_problem("fashion-mnist", recipe_of(name), None)
-    assert len(problem.split.train) == 60_000
-    network, spec = new_network(problem, recipe_of(name))
+    task = picture_task("fashion-mnist", recipe_of(name), None)
+    assert len(task.split.train) == 60_000
+    network, spec = new_network(task, recipe_of(name))
     torch.manual_seed(43052)
     printed = nn.Sequential(*([] if name == "cnn" else [nn.Flatten()]), *PRINTED[name]())
-    pictures = problem.encoder.prepare(problem.inputs[:64])
-    assert torch.allclose(pictures, problem.inputs[:64].float() / 255, rtol=0, atol=1e-7)
+    pictures = task.encoder.prepare(task.inputs[:64])
+    assert torch.allclose(pictures, task.inputs[:64].float() / 255, rtol=0, atol=1e-7)
     assert torch.allclose(network.eval()(pictures), printed.eval()(pictures), atol=1e-5)
     assert sum(p.numel() for p in build_network(spec.kind, spec.options).parameters()) == sum(
         p.numel() for p in printed.parameters()

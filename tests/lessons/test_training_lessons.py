@@ -83,8 +83,8 @@ def test_the_command_is_right_as_often_as_the_lesson_and_the_document(name, quan
 
 def test_epochs_are_counted_in_the_order_of_the_documents_classes():
     lesson = TrainingLesson.named("zoo-module")
-    assert lesson.problem.class_names[3] == "fish"
+    assert lesson.task.class_names[3] == "fish"
     assert lesson.inputs.shape == (101, 16)
     assert set(lesson.inputs[:, 12].tolist()) == {0, 2, 4, 5, 6, 8}  # legs, as they stand in the table
     milk = lesson.inputs[:, 3] == 1
-    assert {lesson.problem.class_names[index] for index in lesson.targets[milk].tolist()} == {"mammal"}
+    assert {lesson.task.class_names[index] for index in lesson.targets[milk].tolist()} == {"mammal"}

@@ -3,7 +3,7 @@ import torch
 
 from polylogit.errors import RecipeError
 from polylogit.networks import CnnNetwork, ResidualNetwork
-from polylogit.networks.test_time_augmentation import judging_one_view, mean_over_views
+from polylogit.networks.test_time_augmentation import mean_over_views, without_test_time_augmentation
 
 PICTURES = torch.arange(1.0, 10.0).reshape(1, 1, 3, 3)
 
@@ -51,7 +51,7 @@ def test_one_view_is_judged_while_that_is_asked_for_even_after_an_error():
     seen = []
 
     def fail():
-        with judging_one_view(network):
+        with without_test_time_augmentation(network):
             seen.append(network.views)
             raise ValueError("stop")
 

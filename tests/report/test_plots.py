@@ -5,7 +5,7 @@ import torch
 from matplotlib import pyplot as plt
 
 from polylogit.errors import DataError
-from polylogit.evaluation import JudgedRows, calibration_error, evaluate_logits
+from polylogit.evaluation import ScoredRows, calibration_error, evaluate_logits
 from polylogit.report import (
     confident_mistakes,
     plot_confusion,
@@ -83,7 +83,7 @@ def test_reliability_points_give_the_calibration_error():
     claimed, came_true = np.asarray(points.get_offsets()).T
     weight = (points.get_sizes() - 14) / 260
     error = float(weight @ np.abs(claimed - came_true))
-    assert error == pytest.approx(calibration_error(JudgedRows.check(LOGITS, TARGETS)))
+    assert error == pytest.approx(calibration_error(ScoredRows.check(LOGITS, TARGETS)))
 
 
 def test_histogram_bars_add_up_to_all_rows():

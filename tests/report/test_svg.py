@@ -4,7 +4,7 @@ from xml.etree import ElementTree as ET
 import pytest
 import torch
 
-from polylogit.evaluation import ColumnImportance, JudgedRows, reliability_bins
+from polylogit.evaluation import ColumnImportance, ScoredRows, reliability_bins
 from polylogit.report.chart import Axis, Bars, Chart, Line, Note, Points
 from polylogit.report.evaluation_charts import coverage_chart, probabilities_chart, reliability_chart
 from polylogit.report.svg import chart_svg
@@ -12,12 +12,12 @@ from polylogit.report.training_charts import importance_chart, learning_chart
 
 LOGITS = 3 * torch.randn(300, 4, generator=torch.Generator().manual_seed(0))
 TARGETS = torch.multinomial((LOGITS / 3).softmax(1), 1, generator=torch.Generator().manual_seed(1))[:, 0]
-ROWS = JudgedRows.check(LOGITS, TARGETS)
+ROWS = ScoredRows.check(LOGITS, TARGETS)
 HISTORY = [
     {"epoch": n, "train_loss": 1 / n, "validation_loss": 1.2 / n, "optimality_gap": 10.0**-n} for n in range(1, 9)
 ]
 CHARTS = {
-    "reliability": reliability_chart(ROWS, JudgedRows.check(2 * LOGITS, TARGETS)),
+    "reliability": reliability_chart(ROWS, ScoredRows.check(2 * LOGITS, TARGETS)),
     "coverage": coverage_chart(ROWS),
     "probabilities": probabilities_chart(ROWS),
     "loss": learning_chart(HISTORY, "log loss"),

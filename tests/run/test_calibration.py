@@ -5,13 +5,13 @@ import torch
 
 from polylogit import Classifier
 from polylogit.data.tables.sources import open_source
-from polylogit.recipes.recipe import Recipe
+from polylogit.recipes.recipe import LinearRecipe, recipe_from_entries
 from polylogit.run import evaluate, predict, train
 
 
 @pytest.fixture(scope="module")
 def zoo(tmp_path_factory):
-    return train("zoo", Recipe(), out=tmp_path_factory.mktemp("zoo") / "model.safetensors")
+    return train("zoo", LinearRecipe(), out=tmp_path_factory.mktemp("zoo") / "model.safetensors")
 
 
 def test_the_temperature_is_in_the_file_and_in_the_probabilities(zoo):
@@ -38,7 +38,7 @@ def test_the_fit_rests_on_training_rows_alone(zoo):
 
 
 def test_none_leaves_the_temperature_at_one(zoo, tmp_path):
-    plain = train("zoo", Recipe.from_entries({"calibration": {"method": "none"}}), out=tmp_path / "model.safetensors")
+    plain = train("zoo", recipe_from_entries({"calibration": {"method": "none"}}), out=tmp_path / "model.safetensors")
     assert plain.calibration is None
     assert plain.classifier.temperature == 1
     assert plain.test.log_loss == pytest.approx(zoo.test_uncalibrated.log_loss, rel=1e-6)
@@ -58,7 +58,7 @@ def test_vector_scaling_is_kept_in_the_file_and_in_the_one_path(tmp_path):
         "training": {"class_weight": "balanced"},
         "calibration": {"method": "vector"},
     }
-    run = train(str(table), Recipe.from_entries(entries), out=tmp_path / "model.safetensors")
+    run = train(str(table), recipe_from_entries(entries), out=tmp_path / "model.safetensors")
     assert run.calibration.vector.reason is None
     assert run.test.log_loss < 0.8 * run.test_uncalibrated.log_loss
     loaded = Classifier.load(run.model_path)
@@ -74,7 +74,7 @@ def test_vector_scaling_is_kept_in_the_file_and_in_the_one_path(tmp_path):
 def test_too_few_rows_are_told_and_leave_the_temperature_at_one(tmp_path):
     table = tmp_path / "few.csv"
     table.write_text("height,kind\n" + "".join(f"{n % 7},{'ab'[n % 2]}\n" for n in range(30)))
-    few = train(str(table), Recipe.from_entries({"data": {"target": "kind"}}), out=tmp_path / "model.safetensors")
+    few = train(str(table), recipe_from_entries({"data": {"target": "kind"}}), out=tmp_path / "model.safetensors")
     assert few.classifier.temperature == 1
     assert "24 rows were held out; 50 are needed" in few.as_json()["calibration"]["reason"]
 
@@ -90,7 +90,7 @@ def test_rows_of_a_group_are_held_out_together(tmp_path):
     header = ",".join([f"x{n}" for n in range(40)] + ["patient", "kind"])
     table.write_text("\n".join([header, *lines]) + "\n")
     entries = {"data": {"target": "kind", "drop": ["patient"]}}
-    blind = train(str(table), Recipe.from_entries(entries), out=tmp_path / "blind.safetensors")
+    blind = train(str(table), recipe_from_entries(entries), out=tmp_path / "blind.safetensors")
     entries = {"data": {"target": "kind", "group": "patient"}}
-    honest = train(str(table), Recipe.from_entries(entries), out=tmp_path / "honest.safetensors")
+    honest = train(str(table), recipe_from_entries(entries), out=tmp_path / "honest.safetensors")
     assert honest.calibration.log_loss_before > 2 * blind.calibration.log_loss_before

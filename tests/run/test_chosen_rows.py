@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from polylogit.errors import DataError, RecipeError
-from polylogit.recipes.recipe import Recipe
+from polylogit.recipes.recipe import recipe_from_entries
 from polylogit.run import evaluate, predict, train
 
 CHOSEN = ["fish", "bird"]
@@ -45,7 +45,7 @@ def folder(tmp_path_factory):
 
 
 def run(data, out, **options):
-    return train(str(data), Recipe.from_entries({"data": options}), out=out / "model.safetensors")
+    return train(str(data), recipe_from_entries({"data": options}), out=out / "model.safetensors")
 
 
 @pytest.mark.parametrize(
@@ -121,14 +121,14 @@ def test_a_class_without_rows_is_told_with_the_nearest(data, classes, request, t
 
 
 def test_classes_may_be_written_as_numbers():
-    recipe = Recipe.from_entries({"data": {"classes": [3, "1"]}})
+    recipe = recipe_from_entries({"data": {"classes": [3, "1"]}})
     assert recipe.data.classes == ("3", "1")
 
 
 @pytest.mark.parametrize(("classes", "words"), [(["cat"], "at least 2"), (["cat", "dog", "cat"], '"cat" stands there')])
 def test_fewer_than_two_classes_or_one_twice_are_refused(classes, words):
     with pytest.raises(RecipeError, match=f"data.classes: .*{words}"):
-        Recipe.from_entries({"data": {"classes": classes}})
+        recipe_from_entries({"data": {"classes": classes}})
 
 
 def test_with_nothing_held_out_all_rows_are_trained_on_and_nothing_is_claimed(table, tmp_path, polylogit):

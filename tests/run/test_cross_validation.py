@@ -9,10 +9,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from polylogit.errors import RecipeError
-from polylogit.recipes.recipe import Recipe
+from polylogit.recipes.recipe import recipe_from_entries
 from polylogit.run import cross_validation, train
 from polylogit.run.cross_validation import cross_validate, cross_validation_told, folds_wanted
-from polylogit.run.table_task import table_problem
+from polylogit.run.table_task import table_task
 
 
 @pytest.fixture
@@ -28,24 +28,24 @@ def flowers(tmp_path):
     return str(tmp_path / "flowers.csv")
 
 
-def problem_of(path, **sections):
+def task_of(path, **sections):
     sections.setdefault("data", {}).setdefault("target", "kind")
-    recipe, problem = table_problem(path, Recipe.from_entries(sections))
-    return problem, recipe
+    recipe, task = table_task(path, recipe_from_entries(sections))
+    return task, recipe
 
 
 @pytest.mark.cross_validated
 def test_a_small_table_is_cross_validated_as_scikit_learn_does(flowers):
-    problem, recipe = problem_of(flowers, data={"drop": ["plant"]})
-    found = cross_validate(problem, recipe)
+    task, recipe = task_of(flowers, data={"drop": ["plant"]})
+    found = cross_validate(task, recipe)
     assert (found.folds, found.repeats, found.rows) == (5, 5, 120)
     model = make_pipeline(StandardScaler(), LogisticRegression(C=1.0))
     folds = RepeatedStratifiedKFold(n_splits=5, n_repeats=5, random_state=0)
-    theirs = cross_val_score(model, problem.table.to_numpy(), problem.targets.numpy(), cv=folds)
+    theirs = cross_val_score(model, task.table.to_numpy(), task.targets.numpy(), cv=folds)
     assert found.summary.accuracy == pytest.approx(theirs.mean(), abs=0.02)
     assert found.lowest_accuracy <= found.summary.accuracy <= found.highest_accuracy
     assert found.lowest_log_loss <= found.summary.log_loss <= found.highest_log_loss
-    assert found == cross_validate(problem, recipe)
+    assert found == cross_validate(task, recipe)
 
 
 @pytest.mark.cross_validated
@@ -53,30 +53,30 @@ def test_a_small_table_is_cross_validated_as_scikit_learn_does(flowers):
 def test_nothing_is_cross_validated_where_rows_are_given_or_a_network_is_asked_for(flowers, sections):
     part = pl.Series("part", ["train", "train", "test"] * 40)
     pl.read_csv(flowers).with_columns(part).write_csv(flowers)
-    problem, recipe = problem_of(flowers, **sections)
-    assert folds_wanted(problem, recipe) == 0
+    task, recipe = task_of(flowers, **sections)
+    assert folds_wanted(task, recipe) == 0
 
 
 def test_labels_that_say_nothing_are_not_learned(flowers):
     frame = pl.read_csv(flowers)
     frame.with_columns(frame["kind"].shuffle(seed=1)).write_csv(flowers)
-    problem, recipe = problem_of(flowers, cross_validation={"folds": 5, "repeats": 4})
-    low, high = cross_validate(problem, recipe).summary.accuracy_interval
+    task, recipe = task_of(flowers, cross_validation={"folds": 5, "repeats": 4})
+    low, high = cross_validate(task, recipe).summary.accuracy_interval
     assert low < 1 / 3 < high
 
 
 def test_no_group_stands_on_both_sides_of_a_fold(flowers, monkeypatch):
-    problem, recipe = problem_of(flowers, data={"group": "plant"}, cross_validation={"folds": 3, "repeats": 2})
+    task, recipe = task_of(flowers, data={"group": "plant"}, cross_validation={"folds": 3, "repeats": 2})
     shared = []
-    held_out_logits = cross_validation.linear_logits_held_out
+    out_of_fold_logits = cross_validation.linear_logits_held_out
 
     def watched(*args, fitted, scored, **options):
-        assert len(fitted) + len(scored) == len(problem.groups)
-        shared.append(set(problem.groups[fitted].tolist()) & set(problem.groups[scored].tolist()))
-        return held_out_logits(*args, fitted=fitted, scored=scored, **options)
+        assert len(fitted) + len(scored) == len(task.groups)
+        shared.append(set(task.groups[fitted].tolist()) & set(task.groups[scored].tolist()))
+        return out_of_fold_logits(*args, fitted=fitted, scored=scored, **options)
 
     monkeypatch.setattr(cross_validation, "linear_logits_held_out", watched)
-    cross_validate(problem, recipe)
+    cross_validate(task, recipe)
     assert shared == [set()] * 6
 
 
@@ -84,17 +84,17 @@ def test_the_only_row_of_a_class_is_never_held_out(flowers):
     frame = pl.read_csv(flowers)
     rare = frame.head(1).with_columns(kind=pl.lit("rare"))
     pl.concat([frame, rare]).write_csv(flowers)
-    problem, recipe = problem_of(flowers, cross_validation={"folds": 2, "repeats": 1})
-    assert cross_validate(problem, recipe).rows == 120
+    task, recipe = task_of(flowers, cross_validation={"folds": 2, "repeats": 1})
+    assert cross_validate(task, recipe).rows == 120
 
 
 def test_rows_of_classes_left_out_are_in_no_fold(flowers):
     sections = {"data": {"classes": ["z", "x"]}, "cross_validation": {"folds": 4, "repeats": 2}}
-    problem, recipe = problem_of(flowers, **sections)
+    task, recipe = task_of(flowers, **sections)
     alone = pl.read_csv(flowers).filter(pl.col("kind") != "y")
     alone.write_csv(flowers)
-    there, same = problem_of(flowers, **sections)
-    found, expected = cross_validate(problem, recipe), cross_validate(there, same)
+    there, same = task_of(flowers, **sections)
+    found, expected = cross_validate(task, recipe), cross_validate(there, same)
     assert found.rows == expected.rows == 80
     assert found.summary.log_loss == pytest.approx(expected.summary.log_loss, rel=1e-6)
 
@@ -102,49 +102,49 @@ def test_rows_of_classes_left_out_are_in_no_fold(flowers):
 @pytest.mark.parametrize("values", ["raw", "standardised"])
 def test_the_folds_encode_as_the_recipe_says(flowers, values):
     sections = {"data": {"number_values": values}, "cross_validation": {"folds": 4, "repeats": 1}}
-    before = cross_validate(*problem_of(flowers, **sections)).summary.log_loss
+    before = cross_validate(*task_of(flowers, **sections)).summary.log_loss
     pl.read_csv(flowers).with_columns(pl.col("a") * 1024).write_csv(flowers)
-    after = cross_validate(*problem_of(flowers, **sections)).summary.log_loss
+    after = cross_validate(*task_of(flowers, **sections)).summary.log_loss
     assert (after == pytest.approx(before, rel=1e-4)) == (values == "standardised")
 
 
 def test_what_is_told_where_nothing_is_held_out(flowers):
-    found = cross_validate(*problem_of(flowers, cross_validation={"folds": 2, "repeats": 1}))
+    found = cross_validate(*task_of(flowers, cross_validation={"folds": 2, "repeats": 1}))
     assert "the 24 rows held out besides" in cross_validation_told(found, 24)
     assert "held out besides" not in cross_validation_told(found, 0)
 
 
 def test_networks_are_cross_validated_where_the_recipe_asks(flowers):
     sections = {"model": {"kind": "mlp"}, "training": {"epochs": 5}, "cross_validation": {"folds": 2, "repeats": 1}}
-    problem, recipe = problem_of(flowers, **sections)
-    assert cross_validate(problem, recipe).name == "1 x 2-fold cross-validation"
+    task, recipe = task_of(flowers, **sections)
+    assert cross_validate(task, recipe).name == "1 x 2-fold cross-validation"
 
 
 @pytest.mark.parametrize("folds", [0, 1, 121])
 def test_folds_that_cannot_be(flowers, folds):
     if folds == 1:
         with pytest.raises(RecipeError, match="nothing to train on"):
-            problem_of(flowers, cross_validation={"folds": folds})
+            task_of(flowers, cross_validation={"folds": folds})
         return
-    problem, recipe = problem_of(flowers, cross_validation={"folds": folds})
+    task, recipe = task_of(flowers, cross_validation={"folds": folds})
     if folds == 0:
-        assert cross_validate(problem, recipe) is None
+        assert cross_validate(task, recipe) is None
         return
     with pytest.raises(RecipeError, match="120 rows only"):
-        cross_validate(problem, recipe)
+        cross_validate(task, recipe)
 
 
 def test_folds_beside_given_rows_are_refused(flowers):
-    problem, recipe = problem_of(flowers, data={"time": "plant"}, cross_validation={"folds": 5})
+    task, recipe = task_of(flowers, data={"time": "plant"}, cross_validation={"folds": 5})
     with pytest.raises(RecipeError, match="names the rows to judge by"):
-        cross_validate(problem, recipe)
+        cross_validate(task, recipe)
 
 
 @pytest.mark.cross_validated
 def test_terminal_json_and_report_tell_the_same(polylogit, flowers):
     words = ("train", flowers, "--target", "kind", "--out", "m.safetensors", "--set", "cross_validation.repeats=2")
     shown = polylogit(*words).stdout
-    run = train(flowers, Recipe.from_entries({"data": {"target": "kind"}, "cross_validation": {"repeats": 2}}))
+    run = train(flowers, recipe_from_entries({"data": {"target": "kind"}, "cross_validation": {"repeats": 2}}))
     told = run.as_json()["cross_validation"]
     assert told["method"] == "2 x 5-fold cross-validation"
     words = f"{told['method']} on 120 rows: accuracy {told['accuracy']:.1%}"

@@ -5,39 +5,39 @@ import torch
 
 from polylogit.errors import RecipeError
 from polylogit.fitting.loop import fit_network
-from polylogit.recipes.recipe import Recipe
+from polylogit.recipes.recipe import recipe_from_entries
 from polylogit.run.fit import TrainingPlace, fit_model, new_network
 from polylogit.run.validation_split import fitted_and_validation_rows
 
 
 @pytest.fixture
-def problem(problem_of):
+def task(task_of):
     """Forty pictures of two classes, eight of them for testing."""
     draw = torch.Generator().manual_seed(0)
     lighter = 100 * (torch.arange(40) % 2)[:, None, None, None]
-    return problem_of((torch.randint(0, 100, (40, 1, 4, 4), generator=draw) + lighter).to(torch.uint8))
+    return task_of((torch.randint(0, 100, (40, 1, 4, 4), generator=draw) + lighter).to(torch.uint8))
 
 
 def recipe(**sections):
-    return Recipe.from_entries({"model": {"kind": "mlp", "hidden": [4]}, **sections})
+    return recipe_from_entries({"model": {"kind": "mlp", "hidden": [4]}, **sections})
 
 
-def fit(problem, chosen):
-    return fit_model(problem, chosen, place=TrainingPlace(device="cpu"), on_progress=None)
+def fit(task, chosen):
+    return fit_model(task, chosen, place=TrainingPlace(device="cpu"), on_progress=None)
 
 
-def test_no_rows_are_kept_where_the_recipe_says_so(problem):
+def test_no_rows_are_kept_where_the_recipe_says_so(task):
     chosen = recipe(training={"validation_fraction": 0, "epochs": 2}, calibration={"method": "none"})
-    fitted = fit(problem, chosen)
+    fitted = fit(task, chosen)
     assert fitted.calibration is None
     assert [record["validation_loss"] for record in fitted.history] == [None, None]
-    some_kept = fit(problem, recipe(training={"epochs": 2}, calibration={"method": "none"}))
+    some_kept = fit(task, recipe(training={"epochs": 2}, calibration={"method": "none"}))
     assert all(record["validation_loss"] > 0 for record in some_kept.history)
 
 
-def test_calibration_needs_rows(problem):
+def test_calibration_needs_rows(task):
     with pytest.raises(RecipeError, match="keeps no rows to calibrate on"):
-        fit(problem, recipe(training={"validation_fraction": 0}))
+        fit(task, recipe(training={"validation_fraction": 0}))
 
 
 @pytest.fixture
@@ -53,27 +53,27 @@ def rows_of(monkeypatch):
     return seen
 
 
-def test_the_network_is_fitted_on_all_training_rows_but_those_that_validate(problem, rows_of):
-    inputs = problem.inputs.clone()
+def test_the_network_is_fitted_on_all_training_rows_but_those_that_validate(task, rows_of):
+    inputs = task.inputs.clone()
     inputs[:, 0, 0, 0] = torch.arange(40)
     chosen = recipe(training={"epochs": 1})
-    fit(replace(problem, inputs=inputs), chosen)
-    fitted, kept = fitted_and_validation_rows(problem, chosen)
+    fit(replace(task, inputs=inputs), chosen)
+    fitted, kept = fitted_and_validation_rows(task, chosen)
     assert (rows_of["fitted"], rows_of["kept"]) == (fitted.tolist(), kept.tolist())
     assert sorted(rows_of["fitted"] + rows_of["kept"]) == list(range(32))
 
 
 @pytest.mark.parametrize("kind", ["mlp", "cnn", "residual"])
-def test_from_zeros_all_classes_are_alike_and_the_layers_before_are_drawn(kind, problem):
+def test_from_zeros_all_classes_are_alike_and_the_layers_before_are_drawn(kind, task):
     model = {
         "cnn": {"widths": [2], "strides": 1, "pools": 1, "kernel_sizes": 3},
         "residual": {"stem": 2, "widths": [2]},
     }
     drawn, zeros = (
-        new_network(problem, Recipe.from_entries({"model": {"kind": kind, **model.get(kind, {})}, **training}))[0]
+        new_network(task, recipe_from_entries({"model": {"kind": kind, **model.get(kind, {})}, **training}))[0]
         for training in ({}, {"training": {"start": "zeros"}})
     )
-    shown = problem.encoder.prepare(problem.inputs)
+    shown = task.encoder.prepare(task.inputs)
     assert zeros(shown).tolist() == [[0, 0]] * 40
     assert drawn(shown).std() > 0
     *_, weight, bias = zip(drawn.state_dict().values(), zeros.state_dict().values(), strict=True)

@@ -22,7 +22,7 @@ from polylogit.data.pictures.encoder import Pictures
 from polylogit.data.pictures.sources import PictureSource
 from polylogit.data.split import Split
 from polylogit.errors import DataError, ModelFileError, RecipeError
-from polylogit.recipes.recipe import Recipe
+from polylogit.recipes.recipe import LinearRecipe, recipe_from_entries
 from polylogit.run import evaluate, predict, train
 
 SMALL = {
@@ -32,7 +32,7 @@ SMALL = {
 
 
 def recipe(**changes):
-    return Recipe.from_entries({**SMALL, **changes})
+    return recipe_from_entries({**SMALL, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -172,14 +172,14 @@ def test_tables_and_pictures_are_not_taken_for_each_other(run, zoo_run):
 def test_every_kind_of_model_takes_pictures(folder, tmp_path, kind):
     small = {"mlp": {"hidden": [16]}, "residual": {"stem": 4, "widths": [8, 8], "blocks": 1}}.get(kind, {})
     entries = {"model": {"kind": kind, **small}, "training": {"epochs": 5}}
-    result = train(str(folder), Recipe.from_entries(entries), out=tmp_path / "m.safetensors")
+    result = train(str(folder), recipe_from_entries(entries), out=tmp_path / "m.safetensors")
     assert result.test.accuracy > 0.9
     loaded = Classifier.load(result.model_path)
     assert loaded.predict(str(folder / "lower" / "00.png")) == ["lower"]
 
 
 def test_an_mlp_takes_tables(tmp_path):
-    result = train("zoo", Recipe.from_entries({"model": {"kind": "mlp"}}), out=tmp_path / "m.safetensors")
+    result = train("zoo", recipe_from_entries({"model": {"kind": "mlp"}}), out=tmp_path / "m.safetensors")
     assert result.test.accuracy >= 0.9
     assert evaluate(result.model_path, "zoo").test.as_json() == result.test.as_json()
 
@@ -194,7 +194,7 @@ def test_an_mlp_takes_tables(tmp_path):
 )
 def test_a_recipe_that_does_not_fit_the_data_is_refused(entries, message, tmp_path):
     with pytest.raises(RecipeError, match=message):
-        train("zoo", Recipe.from_entries(entries), out=tmp_path / "m.safetensors")
+        train("zoo", recipe_from_entries(entries), out=tmp_path / "m.safetensors")
 
 
 def test_a_data_sets_own_test_part_is_what_is_judged(monkeypatch, tmp_path):
@@ -227,7 +227,7 @@ def test_a_run_that_was_killed_goes_on_with_resume(tmp_path):
     words = [sys.executable, "-m", "polylogit", "train", "zoo", "--model", "mlp", *settings, "--out"]
     source = Path(__file__).parents[2] / "src"
     environment = {**os.environ, "PYTHONPATH": str(source)}
-    whole = train("zoo", Recipe.from_entries(KILLED), out=tmp_path / "whole" / "model.safetensors")
+    whole = train("zoo", recipe_from_entries(KILLED), out=tmp_path / "whole" / "model.safetensors")
     out = tmp_path / "killed.safetensors"
     checkpoint = tmp_path / "killed.checkpoint.safetensors"
     process = subprocess.Popen([*words, out], env=environment, stdout=subprocess.DEVNULL)
@@ -266,13 +266,13 @@ def test_a_checkpoint_of_another_recipe_is_refused(tmp_path):
             signal.raise_signal(signal.SIGINT)
 
     entries = {"model": {"kind": "mlp"}, "training": {"epochs": 9}}
-    cut = train("zoo", Recipe.from_entries(entries), out=out, on_progress=interrupt)
+    cut = train("zoo", recipe_from_entries(entries), out=out, on_progress=interrupt)
     assert cut.whole is False
     assert "Interrupted in epoch 3 of 9" in cut.fit_message
     assert Classifier.load(out).predict("zoo")
     with pytest.raises(ModelFileError, match="the checkpoint is of another run"):
-        train("zoo", Recipe.from_entries({**entries, "seed": 1}), out=out, resume=True)
-    done = train("zoo", Recipe.from_entries(entries), out=out, resume=True)
+        train("zoo", recipe_from_entries({**entries, "seed": 1}), out=out, resume=True)
+    done = train("zoo", recipe_from_entries(entries), out=out, resume=True)
     assert (done.whole, done.epochs) == (True, 9)
 
 
@@ -286,7 +286,7 @@ def test_pictures_that_stay_in_their_files_give_the_same_model(run, folder, tmp_
     assert evaluate(stored.model_path, str(folder)).test.as_json() == run.test.as_json()
     assert predict(stored.model_path, str(folder)).frame.height == 120
     with pytest.raises(RecipeError, match="a linear model needs all pictures in memory"):
-        train(str(folder), Recipe(), out=tmp_path / "linear.safetensors")
+        train(str(folder), LinearRecipe(), out=tmp_path / "linear.safetensors")
 
 
 @pytest.mark.parametrize("values", ["standardised", "unit"])

@@ -5,7 +5,7 @@ from importlib.resources import files
 import pytest
 
 from polylogit.errors import DataError
-from polylogit.recipes.recipe import Recipe
+from polylogit.recipes.recipe import recipe_from_entries
 from polylogit.run import train
 
 PENGUINS = files("palmerpenguins") / "data"
@@ -14,7 +14,7 @@ CARS = files("vega_datasets") / "_data" / "cars.json"
 
 
 def run(path, tmp_path, **data):
-    return train(str(path), Recipe.from_entries({"data": data}), out=tmp_path / "m.safetensors")
+    return train(str(path), recipe_from_entries({"data": data}), out=tmp_path / "m.safetensors")
 
 
 def test_penguins_have_gaps_that_are_written_na(tmp_path):

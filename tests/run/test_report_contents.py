@@ -9,7 +9,7 @@ import torch
 
 from polylogit.data.tables.sources import open_source
 from polylogit.errors import RecipeError
-from polylogit.recipes.recipe import Recipe
+from polylogit.recipes.recipe import LinearRecipe
 from polylogit.run import evaluate, predict, train
 from polylogit.run.report_contents import column_importances
 
@@ -17,7 +17,7 @@ from polylogit.run.report_contents import column_importances
 @pytest.fixture(scope="module")
 def zoo(tmp_path_factory):
     folder = tmp_path_factory.mktemp("zoo")
-    return train("zoo", Recipe(), out=folder / "model.safetensors", report=folder / "report.html")
+    return train("zoo", LinearRecipe(), out=folder / "model.safetensors", report=folder / "report.html")
 
 
 def test_the_page_has_the_numbers_of_the_run(zoo):

@@ -10,7 +10,7 @@ import torch
 
 from polylogit.classifier import Classifier
 from polylogit.errors import DataError, RecipeError
-from polylogit.recipes.recipe import Recipe
+from polylogit.recipes.recipe import recipe_from_entries
 from polylogit.run import evaluate, predict, train
 
 
@@ -59,7 +59,7 @@ def run_of(tmp_path_factory):
     def run(data, **options):
         entries = {"data": {"target": "kind", **options}, "calibration": {"method": "none"}}
         out = tmp_path_factory.mktemp("run") / "model.safetensors"
-        return train(str(data), Recipe.from_entries(entries), out=out)
+        return train(str(data), recipe_from_entries(entries), out=out)
 
     return run
 
@@ -180,7 +180,7 @@ def test_a_column_says_which_rows_are_held_out_also_later(option, values, held_o
 
 def test_rows_are_split_in_one_way_only():
     with pytest.raises(RecipeError, match="rows are split in one way only, but group and time are given"):
-        Recipe.from_entries({"data": {"group": "a", "time": "b"}})
+        recipe_from_entries({"data": {"group": "a", "time": "b"}})
 
 
 @pytest.fixture
@@ -240,7 +240,7 @@ def test_a_second_file_of_other_types_is_refused(two_files):
     old = pl.read_csv(two_files / "old.csv")
     old.write_parquet(two_files / "old.parquet")
     old.with_columns(legs=pl.lit([1, 2])).write_parquet(two_files / "nested.parquet")
-    recipe = Recipe.from_entries({"data": {"target": "kind", "test": str(two_files / "nested.parquet")}})
+    recipe = recipe_from_entries({"data": {"target": "kind", "test": str(two_files / "nested.parquet")}})
     with pytest.raises(DataError, match=r'nested.parquet, column "legs": values of type List'):
         train(str(two_files / "old.parquet"), recipe)
 

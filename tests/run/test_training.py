@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from polylogit.classes import class_indices
 from polylogit.data.split import stratified_split
 from polylogit.data.tables.sources import open_source
-from polylogit.recipes.recipe import Recipe
+from polylogit.recipes.recipe import LinearRecipe, recipe_from_entries
 from polylogit.run import default_model_path, evaluate, predict, train
 
 
@@ -27,7 +27,7 @@ def written(load, path):
 @pytest.mark.parametrize("load", [load_iris, load_wine, load_breast_cancer, load_digits])
 def test_real_tables_are_learnt_as_well_as_scikit_learn_does(load, tmp_path):
     path = written(load, tmp_path / "table.csv")
-    result = train(str(path), Recipe.from_entries({"data": {"target": "kind"}}), out=tmp_path / "m.safetensors")
+    result = train(str(path), recipe_from_entries({"data": {"target": "kind"}}), out=tmp_path / "m.safetensors")
     frame = open_source(str(path)).frame
     (features, labels), (held_features, held_labels) = parts(frame, result)
     reference = make_pipeline(StandardScaler(), LogisticRegression(max_iter=10_000)).fit(features, labels)
@@ -41,7 +41,7 @@ def test_real_tables_are_learnt_as_well_as_scikit_learn_does(load, tmp_path):
 
 def test_the_fit_is_the_optimum_that_scikit_learn_finds(tmp_path):
     path = written(load_wine, tmp_path / "wine.csv")
-    recipe = Recipe.from_entries({"data": {"target": "kind"}, "training": {"C": 0.3, "tolerance": 1e-9}})
+    recipe = recipe_from_entries({"data": {"target": "kind"}, "training": {"C": 0.3, "tolerance": 1e-9}})
     result = train(str(path), recipe, out=tmp_path / "m.safetensors")
     (features, labels), _ = parts(open_source(str(path)).frame, result)
     reference = LogisticRegression(C=0.3, tol=1e-10, max_iter=10_000)
@@ -113,8 +113,8 @@ def test_an_interrupted_solver_leaves_a_model_and_says_so(tmp_path):
         if record.iteration == 1:
             raise KeyboardInterrupt
 
-    cut = train("zoo", Recipe(), out=tmp_path / "model.safetensors", on_progress=interrupt)
+    cut = train("zoo", LinearRecipe(), out=tmp_path / "model.safetensors", on_progress=interrupt)
     assert (cut.whole, cut.as_json()["whole"]) == (False, False)
     assert "stopped by an interrupt" in cut.fit_message
     assert predict(cut.model_path, "zoo").rows == 101
-    assert train("zoo", Recipe(), out=tmp_path / "model.safetensors").whole
+    assert train("zoo", LinearRecipe(), out=tmp_path / "model.safetensors").whole

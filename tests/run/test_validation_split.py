@@ -2,20 +2,20 @@ import pytest
 import torch
 
 from polylogit.errors import RecipeError
-from polylogit.recipes.recipe import Recipe
+from polylogit.recipes.recipe import recipe_from_entries
 from polylogit.run.validation_split import fitted_and_validation_rows, usual_validation_share
 
 
 @pytest.fixture
-def drawn(problem_of):
+def drawn(task_of):
     """So many rows of two classes by turns, the last fifth for testing."""
-    return lambda rows, groups=None: problem_of(torch.zeros(rows, 1, 2, 2, dtype=torch.uint8), groups)
+    return lambda rows, groups=None: task_of(torch.zeros(rows, 1, 2, 2, dtype=torch.uint8), groups)
 
 
 def recipe(fraction=None, group=None):
     training = {} if fraction is None else {"validation_fraction": fraction}
     data = {} if group is None else {"group": group}
-    return Recipe.from_entries({"model": {"kind": "mlp"}, "training": training, "data": data})
+    return recipe_from_entries({"model": {"kind": "mlp"}, "training": training, "data": data})
 
 
 @pytest.mark.parametrize(
@@ -27,11 +27,11 @@ def test_a_tenth_is_kept_but_neither_too_few_nor_too_many(rows, kept):
 
 @pytest.mark.parametrize(("fraction", "kept"), [(None, 16), (0.25, 20), (0.0, 0)])
 def test_training_rows_are_dealt_by_class_into_two_parts(drawn, fraction, kept):
-    problem = drawn(100)
-    fitted, validation = fitted_and_validation_rows(problem, recipe(fraction))
+    task = drawn(100)
+    fitted, validation = fitted_and_validation_rows(task, recipe(fraction))
     assert sorted([*fitted.tolist(), *validation.tolist()]) == list(range(80))
     assert len(validation) == kept
-    assert problem.targets[validation].sum() == kept / 2
+    assert task.targets[validation].sum() == kept / 2
 
 
 @pytest.mark.parametrize(("size", "fraction"), [(4, None), (2, 0.2), (12, None)])

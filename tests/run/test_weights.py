@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from polylogit.errors import DataError, RecipeError
-from polylogit.recipes.recipe import Recipe
+from polylogit.recipes.recipe import recipe_from_entries
 from polylogit.run import evaluate, predict, train
 
 HARDLY = 1e-9
@@ -33,7 +33,7 @@ def noisy():
 def run(frame, path, weight="counts", *, sections=None, report=None, **options):
     frame.write_parquet(path)
     entries = {"data": {"target": "kind", "weight": weight, **options}, **(sections or {})}
-    return train(str(path), Recipe.from_entries(entries), out=path.with_suffix(".safetensors"), report=report)
+    return train(str(path), recipe_from_entries(entries), out=path.with_suffix(".safetensors"), report=report)
 
 
 @pytest.mark.cross_validated
@@ -154,7 +154,7 @@ def test_the_command_line_names_the_column(noisy, polylogit, tmp_path):
 def test_pictures_carry_no_weights(tmp_path):
     (tmp_path / "a").mkdir()
     with pytest.raises(RecipeError, match=r"data\.weight: .* are pictures"):
-        train(str(tmp_path), Recipe.from_entries({"data": {"weight": "w"}}), out=tmp_path / "m.safetensors")
+        train(str(tmp_path), recipe_from_entries({"data": {"weight": "w"}}), out=tmp_path / "m.safetensors")
 
 
 def test_a_second_table_needs_the_weights_too(noisy, tmp_path):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from polylogit.solver.design_matrix import DenseDesign, SparseDesign, csr_tensor
 from polylogit.solver.newton import Descent
-from polylogit.solver.objective import Problem
+from polylogit.solver.objective import Objective
 
 
 def _rows(rows: int = 400, columns: int = 6, *, seed: int = 0) -> Tensor:
@@ -37,10 +37,10 @@ def _made(rows=400, columns=6, classes=3, C=10.0, *, X=None, intercept=True, csr
         design = SparseDesign(_csr(X), intercept=intercept, working=torch.float64)
     else:
         design = DenseDesign(X, intercept=intercept, working=torch.float64)
-    return Problem(design, targets, weights / weights.sum(), penalty, classes)
+    return Objective(design, targets, weights / weights.sum(), penalty, classes)
 
 
-def _plain(problem: Problem, X: Tensor) -> Callable[[Tensor], Tensor]:
+def _plain(problem: Objective, X: Tensor) -> Callable[[Tensor], Tensor]:
     """F by torch's cross-entropy on a whole float64 matrix, as a function that autograd can differentiate.
 
     A dense design with an intercept counts its columns from their means; its weights are then those of X - mean.

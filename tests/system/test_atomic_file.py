@@ -4,11 +4,11 @@ import stat
 import pytest
 
 from polylogit.errors import PolylogitError
-from polylogit.system.atomic_file import writing_whole
+from polylogit.system.atomic_file import atomic_write
 
 
 def write_and_fail(path, fault):
-    with writing_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text("half")
         raise fault
 
@@ -25,7 +25,7 @@ def test_a_fault_leaves_the_old_file_and_no_other(tmp_path, fault):
 
 def test_the_file_appears_only_when_the_block_has_ended(tmp_path):
     path = tmp_path / "a.txt"
-    with writing_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text("new")
         assert not path.exists()
     assert path.read_text() == "new"
@@ -34,7 +34,7 @@ def test_the_file_appears_only_when_the_block_has_ended(tmp_path):
 def test_rights_follow_the_umask(tmp_path):
     before = os.umask(0o027)
     try:
-        with writing_whole(tmp_path / "a.txt") as temporary:
+        with atomic_write(tmp_path / "a.txt") as temporary:
             temporary.write_text("x")
     finally:
         os.umask(before)
@@ -45,6 +45,6 @@ def test_a_folder_that_is_a_file_is_told(tmp_path):
     (tmp_path / "taken").write_text("")
     with (
         pytest.raises(PolylogitError, match=r"cannot be written .* Choose another place with --out"),
-        writing_whole(tmp_path / "taken" / "a.txt"),
+        atomic_write(tmp_path / "taken" / "a.txt"),
     ):
         pytest.fail("nothing can be written there")

@@ -5,7 +5,7 @@ import pytest
 
 import polylogit
 from polylogit import report, run
-from polylogit.system.lazy_names import late_names
+from polylogit.system.lazy_names import lazy_names
 
 
 @pytest.mark.parametrize("package", [polylogit, run, report])
@@ -15,7 +15,7 @@ def test_every_name_of_a_package_is_found(package):
 
 
 def test_a_name_is_what_its_module_calls_so():
-    assert late_names("frames", {"DataFrame": "polars"})("DataFrame") is pl.DataFrame
+    assert lazy_names("frames", {"DataFrame": "polars"})("DataFrame") is pl.DataFrame
 
 
 def test_an_unknown_name_is_an_attribute_error():

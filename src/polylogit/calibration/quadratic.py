@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polylogit.evaluation.metrics import row_losses
-from polylogit.evaluation.rows import JudgedRows
+from polylogit.evaluation.rows import ScoredRows
 
 __all__ = ["Curve", "CurveFit", "fit_curve", "with_curve"]
 
@@ -65,7 +65,7 @@ def with_curve(logits: Float[Tensor, "N K"], curve: Curve | None) -> Float[Tenso
     return scores * (curve.slope - curve.curvature * scores)
 
 
-def fit_curve(rows: JudgedRows, temperature: float) -> CurveFit:
+def fit_curve(rows: ScoredRows, temperature: float) -> CurveFit:
     """The curve that gives held-out rows the smallest log loss.
 
     min over a, b of mean -log softmax((a s - b s^2) / T)[target], s = log softmax(z)
@@ -87,9 +87,9 @@ def fit_curve(rows: JudgedRows, temperature: float) -> CurveFit:
         >>> truth = 3 * torch.randn(20000, 10, generator=generator, dtype=torch.float64)
         >>> targets = torch.multinomial(truth.softmax(1), 1, generator=generator)[:, 0]
         >>> smoothed = (0.9 * truth.softmax(1) + 0.1 / 10).log()  # what a network learns from smoothed labels
-        >>> fit_curve(JudgedRows.check(truth, targets), 1.0).curve is None
+        >>> fit_curve(ScoredRows.check(truth, targets), 1.0).curve is None
         True
-        >>> fit_curve(JudgedRows.check(smoothed, targets), 0.7).curve.curvature > 0.1
+        >>> fit_curve(ScoredRows.check(smoothed, targets), 0.7).curve.curvature > 0.1
         True
 
     Source: Rahimi et al. (2020), Intra Order-Preserving Functions for Calibration of Multi-Class Neural Networks,

@@ -15,7 +15,7 @@ from polylogit.calibration.temperature import TemperatureFit, fit_temperature
 from polylogit.calibration.uniform_mixing import fit_floor, with_floor
 from polylogit.calibration.vector_scaling import VectorFit, fit_vector_scaling
 from polylogit.evaluation.metrics import log_loss
-from polylogit.evaluation.rows import JudgedRows
+from polylogit.evaluation.rows import ScoredRows
 
 __all__ = ["CalibrationFit", "calibrated_logits", "fit_calibration"]
 
@@ -106,7 +106,7 @@ def fit_calibration(
         The calibration; the temperature is 1, with a reason, where the rows do not suffice for one.
 
     Raises:
-        ScoreError: As for `JudgedRows.check`.
+        ScoreError: As for `ScoredRows.check`.
 
     Example:
         >>> import torch
@@ -118,7 +118,7 @@ def fit_calibration(
         (3.0, 'scaling each class does not lower the log loss of held-out rows beyond chance')
     """
     fit = fit_temperature(logits, targets, sample_weight=sample_weight)
-    rows = JudgedRows.check(logits, targets, sample_weight)
+    rows = ScoredRows.check(logits, targets, sample_weight)
     vector = None
     if method == "vector":
         vector = fit_vector_scaling(rows.with_logits(rows.logits / fit.temperature))
@@ -132,6 +132,6 @@ def fit_calibration(
     return _scored(CalibrationFit(**found, curve=curve, floor=mixture.floor, vector=vector), rows)
 
 
-def _scored(fit: CalibrationFit, rows: JudgedRows) -> CalibrationFit:
+def _scored(fit: CalibrationFit, rows: ScoredRows) -> CalibrationFit:
     """The fit with the log loss that its rows have as it answers them."""
     return replace(fit, log_loss_after=log_loss(rows.with_logits(fit.apply(rows.logits))))

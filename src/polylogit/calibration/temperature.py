@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from polylogit.evaluation.metrics import log_loss
-from polylogit.evaluation.rows import JudgedRows
+from polylogit.evaluation.rows import ScoredRows
 
 __all__ = ["MINIMUM_ROWS", "TemperatureFit", "best_sharpness", "fit_temperature"]
 
@@ -69,7 +69,7 @@ def fit_temperature(
         The temperature and what it rests on.
 
     Raises:
-        ScoreError: As for `JudgedRows.check`.
+        ScoreError: As for `ScoredRows.check`.
 
     Example:
         >>> import torch
@@ -85,7 +85,7 @@ def fit_temperature(
     Source: Guo, Pleiss, Sun and Weinberger (2017), section 4.2; the standard error is White's (1982) for a model that
         may be wrong.
     """
-    rows = JudgedRows.check(logits, targets, sample_weight)
+    rows = ScoredRows.check(logits, targets, sample_weight)
     before = log_loss(rows)
 
     def stay(reason: str, relative_error: float | None = None) -> TemperatureFit:
@@ -108,7 +108,7 @@ def fit_temperature(
     return TemperatureFit(1 / inverse, len(rows.targets), before, log_loss(scaled), relative_error, None)
 
 
-def _row_slopes(rows: JudgedRows, inverse: float) -> tuple[Float[Tensor, " N"], Float[Tensor, " N"]]:
+def _row_slopes(rows: ScoredRows, inverse: float) -> tuple[Float[Tensor, " N"], Float[Tensor, " N"]]:
     """First and second derivative of each row's cross-entropy by b = 1/T: E_p[z] - z[target] and Var_p[z]."""
     own = rows.logits.gather(1, rows.targets[:, None])[:, 0]
     probabilities = (rows.logits * inverse).softmax(dim=1)
@@ -117,12 +117,12 @@ def _row_slopes(rows: JudgedRows, inverse: float) -> tuple[Float[Tensor, " N"], 
     return mean - own, variance
 
 
-def _slopes(rows: JudgedRows, inverse: float) -> tuple[float, float]:
+def _slopes(rows: ScoredRows, inverse: float) -> tuple[float, float]:
     first, second = _row_slopes(rows, inverse)
     return rows.mean(first), rows.mean(second)
 
 
-def best_sharpness(rows: JudgedRows, start: float = 1.0) -> float:
+def best_sharpness(rows: ScoredRows, start: float = 1.0) -> float:
     """The b = 1/T of the smallest log loss: the zero of its rising derivative, by Newton steps between known ends."""
     low, high = 0.0, math.inf
     inverse = start
@@ -141,7 +141,7 @@ def best_sharpness(rows: JudgedRows, start: float = 1.0) -> float:
     return inverse
 
 
-def _relative_error(rows: JudgedRows, inverse: float) -> float:
+def _relative_error(rows: ScoredRows, inverse: float) -> float:
     """Standard error of b over b (that of T over T, to first order): sqrt(sum w^2 g^2) / (sum w h) / b."""
     first, second = _row_slopes(rows, inverse)
     information = float(rows.weights @ second)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from polylogit.calibration.temperature import best_sharpness
 from polylogit.evaluation.metrics import row_losses
-from polylogit.evaluation.rows import JudgedRows
+from polylogit.evaluation.rows import ScoredRows
 
 __all__ = ["FloorFit", "fit_floor", "with_floor"]
 
@@ -54,7 +54,7 @@ def with_floor(logits: Float[Tensor, "N K"], floor: float) -> Float[Tensor, "N K
     return torch.logaddexp(logits.log_softmax(dim=1) + math.log1p(-floor), least)
 
 
-def fit_floor(rows: JudgedRows, temperature: float) -> FloorFit:
+def fit_floor(rows: ScoredRows, temperature: float) -> FloorFit:
     """The floor and the temperature that together give held-out rows the smallest log loss.
 
     min over T > 0, 0 <= f < 1 of mean -log((1 - f) softmax(z / T)[target] + f / K)
@@ -74,7 +74,7 @@ def fit_floor(rows: JudgedRows, temperature: float) -> FloorFit:
         >>> generator = torch.Generator().manual_seed(0)
         >>> logits = 4 * torch.randn(40000, 4, generator=generator)
         >>> targets = torch.multinomial(with_floor(logits, 0.04).exp(), 1, generator=generator)[:, 0]
-        >>> fit = fit_floor(JudgedRows.check(logits, targets), 1.2)
+        >>> fit = fit_floor(ScoredRows.check(logits, targets), 1.2)
         >>> round(fit.temperature, 1), round(fit.floor, 2)
         (1.0, 0.04)
 
@@ -91,7 +91,7 @@ def fit_floor(rows: JudgedRows, temperature: float) -> FloorFit:
         floor = rows.mean(1 - share)
         counted = share > 0
         sharpness = best_sharpness(
-            JudgedRows(rows.logits[counted], rows.targets[counted], (rows.weights * share)[counted]), start=sharpness
+            ScoredRows(rows.logits[counted], rows.targets[counted], (rows.weights * share)[counted]), start=sharpness
         )
     alone = rows.with_logits(rows.logits / temperature)
     mixed = rows.with_logits(with_floor(rows.logits * sharpness, floor))
@@ -101,6 +101,6 @@ def fit_floor(rows: JudgedRows, temperature: float) -> FloorFit:
     return FloorFit(1 / sharpness, floor, gain, gain_error)
 
 
-def _own(rows: JudgedRows, sharpness: float) -> Float[Tensor, " N"]:
+def _own(rows: ScoredRows, sharpness: float) -> Float[Tensor, " N"]:
     """The probability of each row's own class without a floor."""
     return (rows.logits * sharpness).softmax(dim=1).gather(1, rows.targets[:, None])[:, 0]

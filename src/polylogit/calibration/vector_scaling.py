@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polylogit.evaluation.metrics import row_losses
-from polylogit.evaluation.rows import JudgedRows
+from polylogit.evaluation.rows import ScoredRows
 
 __all__ = ["VectorFit", "fit_vector_scaling"]
 
@@ -43,7 +43,7 @@ class VectorFit:
     reason: str | None
 
 
-def fit_vector_scaling(rows: JudgedRows, *, seed: int = 0) -> VectorFit:
+def fit_vector_scaling(rows: ScoredRows, *, seed: int = 0) -> VectorFit:
     """The scales and biases that give held-out rows the smallest log loss, held near those that change nothing.
 
     min over a, b of sum_n -log softmax(a * z + b)[target] + (r/2) sum_k ((a_k - 1)^2 + b_k^2),   r = 10
@@ -64,7 +64,7 @@ def fit_vector_scaling(rows: JudgedRows, *, seed: int = 0) -> VectorFit:
         >>> logits = torch.randn(2000, 3, generator=generator)
         >>> truth = (logits + torch.tensor([0.0, 0.0, 1.0])).softmax(1)
         >>> targets = torch.multinomial(truth, 1, generator=generator)[:, 0]
-        >>> fit = fit_vector_scaling(JudgedRows.check(logits, targets))
+        >>> fit = fit_vector_scaling(ScoredRows.check(logits, targets))
         >>> [round(bias - fit.bias[0], 1) for bias in fit.bias]
         [0.0, 0.1, 1.1]
 
@@ -97,11 +97,11 @@ def fit_vector_scaling(rows: JudgedRows, *, seed: int = 0) -> VectorFit:
     return VectorFit(tuple(scale.tolist()), tuple(bias.tolist()), gain, gain_error, None)
 
 
-def _part(rows: JudgedRows, chosen: Tensor) -> JudgedRows:
-    return JudgedRows(rows.logits[chosen], rows.targets[chosen], rows.weights[chosen])
+def _part(rows: ScoredRows, chosen: Tensor) -> ScoredRows:
+    return ScoredRows(rows.logits[chosen], rows.targets[chosen], rows.weights[chosen])
 
 
-def _fitted(rows: JudgedRows, prior_rows: float = PRIOR_ROWS) -> tuple[Float[Tensor, " K"], Float[Tensor, " K"]]:
+def _fitted(rows: ScoredRows, prior_rows: float = PRIOR_ROWS) -> tuple[Float[Tensor, " K"], Float[Tensor, " K"]]:
     """Newton's method with step halving, from the scaling that changes nothing."""
     classes = rows.logits.shape[1]
     weights = rows.weights * (rows.effective_rows / rows.weights.sum())
@@ -110,7 +110,7 @@ def _fitted(rows: JudgedRows, prior_rows: float = PRIOR_ROWS) -> tuple[Float[Ten
 
     def objective(parameters: Tensor) -> float:
         scaled = rows.logits * parameters[:classes] + parameters[classes:]
-        losses = row_losses(JudgedRows(scaled, rows.targets, weights))
+        losses = row_losses(ScoredRows(scaled, rows.targets, weights))
         return float(weights @ losses + prior_rows / 2 * (parameters - start).square().sum())
 
     value = objective(parameters)
@@ -129,7 +129,7 @@ def _fitted(rows: JudgedRows, prior_rows: float = PRIOR_ROWS) -> tuple[Float[Ten
 
 
 def _slopes(
-    rows: JudgedRows, weights: Float[Tensor, " N"], parameters: Float[Tensor, " P"]
+    rows: ScoredRows, weights: Float[Tensor, " N"], parameters: Float[Tensor, " P"]
 ) -> tuple[Float[Tensor, " P"], Float[Tensor, "P P"]]:
     """Gradient and Hessian of the summed cross-entropy by the scales, then the biases."""
     classes = rows.logits.shape[1]

@@ -18,7 +18,14 @@ from rich.text import Text
 
 from polylogit.data.pictures.names import stands_for_pictures
 from polylogit.errors import PolylogitError, RecipeError
-from polylogit.recipes.recipe import AnyRecipe, Recipe, read_recipe, shipped_recipes_by_use, starting_entries
+from polylogit.recipes.recipe import (
+    LinearRecipe,
+    Recipe,
+    read_recipe,
+    recipe_from_entries,
+    shipped_recipes_by_use,
+    starting_entries,
+)
 
 if TYPE_CHECKING:
     from polylogit.fitting.callbacks import FitObserver
@@ -141,7 +148,7 @@ def train(
             entries["seed"] = seed
         if recipe is None:
             entries = starting_entries(data, entries, pictures=stands_for_pictures(data))
-        checked = Recipe.from_entries(entries)
+        checked = recipe_from_entries(entries)
         if out is not None and out.suffix != ".safetensors":
             raise RecipeError(f"--out {out}: a model file ends in .safetensors.")
         from polylogit import run
@@ -237,7 +244,7 @@ def check(
         entries = read_recipe(None, settings or ())
         if target is not None:
             entries.setdefault("data", {})["target"] = target
-        checked = Recipe.from_entries(entries)
+        checked = recipe_from_entries(entries)
         if stands_for_pictures(data):
             raise RecipeError(f"{data}: check audits tables; pictures are audited when they are read.")
         from polylogit.run.table_task import check_table
@@ -366,9 +373,9 @@ def _counting(console: Console) -> Iterator[Callable[[int], None] | None]:
         yield lambda rows: status.update(Text(f"{rows:,} rows predicted"))
 
 
-def _tensorboard(folder: Path, recipe: AnyRecipe) -> "FitObserver":
+def _tensorboard(folder: Path, recipe: Recipe) -> "FitObserver":
     """What writes for TensorBoard; refused before anything is read where it could not."""
-    if isinstance(recipe, Recipe):
+    if isinstance(recipe, LinearRecipe):
         raise RecipeError(
             "--tensorboard: a linear model is solved, not fitted epoch by epoch; history.jsonl has its iterations. "
             "Leave the option out, or choose a network with --model."

@@ -24,7 +24,7 @@ from polylogit.estimators.tensors import readable
 from polylogit.fitting.devices import choose_device
 from polylogit.fitting.forward import network_logits
 from polylogit.fitting.loop import fit_network
-from polylogit.fitting.memory import refuse_network_too_big
+from polylogit.fitting.memory import check_network_fits_memory
 from polylogit.fitting.options import TrainingOptions
 from polylogit.networks.mlp import ACTIVATIONS, MlpNetwork
 
@@ -222,7 +222,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
             activation=self.activation,
             dropout=float(self.dropout),
         )
-        refuse_network_too_big(build, TrainingOptions(), choose_device(self.device), f"hidden = {self.hidden}")
+        check_network_fits_memory(build, TrainingOptions(), choose_device(self.device), f"hidden = {self.hidden}")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self._seed)
             self.network_ = build()
@@ -238,9 +238,9 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         epochs: int,
         schedule: Any,  # noqa: ANN401
     ) -> "SoftmaxClassifier":
-        strangers = np.setdiff1d(y, self.classes_)
-        if len(strangers):
-            raise DataError(f"y: the label {strangers[0]} is none of the classes {self.classes_}.")
+        unseen = np.setdiff1d(y, self.classes_)
+        if len(unseen):
+            raise DataError(f"y: the label {unseen[0]} is none of the classes {self.classes_}.")
         weights = None
         if sample_weight is not None:
             weights = _check_sample_weight(readable(sample_weight), X, dtype=np.float64, ensure_non_negative=True)

@@ -17,7 +17,7 @@ from polylogit.evaluation.coverage import Answered, CoverageCurve, answered_abov
 from polylogit.evaluation.figures import Averages, Baselines, ClassFigures, Evaluation, evaluate_logits
 from polylogit.evaluation.importance import ColumnImportance, permutation_importance
 from polylogit.evaluation.reliability import ReliabilityBins, calibration_error, reliability_bins
-from polylogit.evaluation.rows import JudgedRows
+from polylogit.evaluation.rows import ScoredRows
 from polylogit.evaluation.summary import Summary, summarise_logits
 
 __all__ = [
@@ -28,8 +28,8 @@ __all__ = [
     "ColumnImportance",
     "CoverageCurve",
     "Evaluation",
-    "JudgedRows",
     "ReliabilityBins",
+    "ScoredRows",
     "Summary",
     "answered_above",
     "calibration_error",

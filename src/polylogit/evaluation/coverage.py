@@ -6,7 +6,7 @@ Owns the threshold advice. The threshold is put to use by `polylogit predict --a
 from dataclasses import dataclass
 
 from polylogit.evaluation.ranking import ends_of_ties
-from polylogit.evaluation.rows import JudgedRows
+from polylogit.evaluation.rows import ScoredRows
 
 __all__ = ["THRESHOLDS", "Answered", "CoverageCurve", "answered_above", "coverage_curve"]
 
@@ -43,7 +43,7 @@ class CoverageCurve:
     accuracy: tuple[float, ...]
 
 
-def answered_above(rows: JudgedRows, thresholds: tuple[float, ...] = THRESHOLDS) -> tuple[Answered, ...]:
+def answered_above(rows: ScoredRows, thresholds: tuple[float, ...] = THRESHOLDS) -> tuple[Answered, ...]:
     """Coverage and accuracy when only rows of at least that top probability are answered.
 
     Args:
@@ -55,7 +55,7 @@ def answered_above(rows: JudgedRows, thresholds: tuple[float, ...] = THRESHOLDS)
 
     Example:
         >>> import torch
-        >>> rows = JudgedRows.check(torch.log(torch.tensor([[0.9, 0.1], [0.6, 0.4]])), torch.tensor([0, 1]))
+        >>> rows = ScoredRows.check(torch.log(torch.tensor([[0.9, 0.1], [0.6, 0.4]])), torch.tensor([0, 1]))
         >>> answered_above(rows, (0.5, 0.8))
         (Answered(threshold=0.5, coverage=1.0, accuracy=0.5), Answered(threshold=0.8, coverage=0.5, accuracy=1.0))
 
@@ -71,12 +71,12 @@ def answered_above(rows: JudgedRows, thresholds: tuple[float, ...] = THRESHOLDS)
     return tuple(advice)
 
 
-def coverage_curve(rows: JudgedRows) -> CoverageCurve:
+def coverage_curve(rows: ScoredRows) -> CoverageCurve:
     """The whole curve: rows in falling order of their top probability; equal ones enter together.
 
     Example:
         >>> import torch
-        >>> rows = JudgedRows.check(torch.log(torch.tensor([[0.9, 0.1], [0.6, 0.4]])), torch.tensor([0, 1]))
+        >>> rows = ScoredRows.check(torch.log(torch.tensor([[0.9, 0.1], [0.6, 0.4]])), torch.tensor([0, 1]))
         >>> coverage_curve(rows).accuracy
         (1.0, 0.5)
 

@@ -18,7 +18,7 @@ from polylogit.evaluation.coverage import Answered, answered_above
 from polylogit.evaluation.metrics import top_k_accuracy
 from polylogit.evaluation.ranking import ranking_figures
 from polylogit.evaluation.reliability import classwise_calibration_errors
-from polylogit.evaluation.rows import JudgedRows
+from polylogit.evaluation.rows import ScoredRows
 from polylogit.evaluation.summary import Summary, summarise
 
 __all__ = ["Averages", "Baselines", "ClassFigures", "Evaluation", "evaluate_logits"]
@@ -151,7 +151,7 @@ def evaluate_logits(
         All figures, as plain data.
 
     Raises:
-        ScoreError: The names are not as many as the classes, or as for `JudgedRows.check`.
+        ScoreError: The names are not as many as the classes, or as for `ScoredRows.check`.
 
     Example:
         >>> logits = torch.tensor([[2.0, 0.0], [0.0, 2.0], [1.0, 0.0]])
@@ -159,7 +159,7 @@ def evaluate_logits(
         >>> round(evaluation.accuracy, 4), round(evaluation.log_loss, 4), evaluation.confusion
         (0.6667, 0.5224, ((1, 0), (1, 1)))
     """
-    rows = JudgedRows.check(logits, targets, sample_weight)
+    rows = ScoredRows.check(logits, targets, sample_weight)
     classes = rows.logits.shape[1]
     if len(class_names) != classes:
         raise ScoreError(f"the logits have {classes} classes, but {len(class_names)} class names came.")
@@ -181,13 +181,13 @@ def evaluate_logits(
     )
 
 
-def _confusion(rows: JudgedRows) -> Float[Tensor, "K K"]:
+def _confusion(rows: ScoredRows) -> Float[Tensor, "K K"]:
     classes = rows.logits.shape[1]
     cells = torch.bincount(rows.targets * classes + rows.predictions, weights=rows.weights, minlength=classes**2)
     return cells.reshape(classes, classes)
 
 
-def _class_figures(rows: JudgedRows, confusion: Float[Tensor, "K K"]) -> tuple[ClassFigures, ...]:
+def _class_figures(rows: ScoredRows, confusion: Float[Tensor, "K K"]) -> tuple[ClassFigures, ...]:
     support, given = confusion.sum(dim=1), confusion.sum(dim=0)
     # 0 / 0 is NaN: what no row defines
     columns = zip(
@@ -209,7 +209,7 @@ def _defined(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def _plain(confusion: Float[Tensor, "K K"], rows: JudgedRows) -> tuple[tuple[int | float, ...], ...]:
+def _plain(confusion: Float[Tensor, "K K"], rows: ScoredRows) -> tuple[tuple[int | float, ...], ...]:
     """Counts as whole numbers where every row counts as one."""
     counts = confusion if (rows.weights != 1).any() else confusion.to(torch.int64)
     return tuple(tuple(row) for row in counts.tolist())
@@ -240,7 +240,7 @@ def _average(per_class: Sequence[ClassFigures], *, by_support: bool) -> Averages
     )
 
 
-def _baselines(rows: JudgedRows, class_names: Sequence[str]) -> Baselines:
+def _baselines(rows: ScoredRows, class_names: Sequence[str]) -> Baselines:
     shares = torch.bincount(rows.targets, weights=rows.weights, minlength=rows.logits.shape[1]) / rows.weights.sum()
     majority = int(shares.argmax())
     return Baselines(

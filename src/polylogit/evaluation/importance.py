@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from polylogit.evaluation.metrics import log_loss
-from polylogit.evaluation.rows import JudgedRows
+from polylogit.evaluation.rows import ScoredRows
 
 __all__ = ["ColumnImportance", "permutation_importance"]
 
@@ -72,14 +72,14 @@ def permutation_importance(
 
     Source: Breiman (2001), Random Forests, section 10; Fisher, Rudin and Dominici (2019), section 3.
     """
-    before = log_loss(JudgedRows.check(logits, targets, sample_weight))
+    before = log_loss(ScoredRows.check(logits, targets, sample_weight))
     generator = torch.Generator().manual_seed(seed)
     importances = []
     for column in columns:
         rises = []
         for _ in range(repeats):
             order = torch.randperm(len(targets), generator=generator)
-            shuffled = JudgedRows.check(logits_when_shuffled(column, order), targets, sample_weight)
+            shuffled = ScoredRows.check(logits_when_shuffled(column, order), targets, sample_weight)
             rises.append(log_loss(shuffled) - before)
         mean = math.fsum(rises) / repeats
         spread = math.sqrt(math.fsum((rise - mean) ** 2 for rise in rises) / (repeats - 1))

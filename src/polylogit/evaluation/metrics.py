@@ -11,35 +11,35 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polylogit.evaluation.rows import JudgedRows
+from polylogit.evaluation.rows import ScoredRows
 
 __all__ = ["accuracy_interval", "brier_score", "log_loss", "row_losses", "top_k_accuracy"]
 
 
-def log_loss(rows: JudgedRows) -> float:
+def log_loss(rows: ScoredRows) -> float:
     """Mean cross-entropy in nats, from the logits themselves: nothing is clipped.
 
     mean of -log softmax(z)[target]
 
     Example:
-        >>> log_loss(JudgedRows.check(torch.zeros(2, 4), torch.tensor([0, 3])))  # log 4
+        >>> log_loss(ScoredRows.check(torch.zeros(2, 4), torch.tensor([0, 3])))  # log 4
         1.386...
     """
     return rows.mean(row_losses(rows))
 
 
-def row_losses(rows: JudgedRows) -> Float[Tensor, " N"]:
+def row_losses(rows: ScoredRows) -> Float[Tensor, " N"]:
     """Cross-entropy of each row in nats."""
     return -rows.log_probabilities.gather(1, rows.targets[:, None])[:, 0]
 
 
-def brier_score(rows: JudgedRows) -> float:
+def brier_score(rows: ScoredRows) -> float:
     """Mean squared distance between the probabilities and the one-hot target, 0 (best) to 2.
 
     mean of sum_k (p[k] - [k is the target])^2
 
     Example:
-        >>> brier_score(JudgedRows.check(torch.zeros(2, 2), torch.tensor([0, 1])))
+        >>> brier_score(ScoredRows.check(torch.zeros(2, 2), torch.tensor([0, 1])))
         0.5
 
     Source: Brier (1950), eq. 2.
@@ -49,11 +49,11 @@ def brier_score(rows: JudgedRows) -> float:
     return rows.mean(probabilities.square().sum(dim=1) - 2 * own + 1)
 
 
-def top_k_accuracy(rows: JudgedRows, k: int) -> float:
+def top_k_accuracy(rows: ScoredRows, k: int) -> float:
     """Share of rows whose class is among the k largest logits; of equal logits the earlier class counts as larger.
 
     Example:
-        >>> rows = JudgedRows.check(torch.tensor([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0]]), torch.tensor([1, 2]))
+        >>> rows = ScoredRows.check(torch.tensor([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0]]), torch.tensor([1, 2]))
         >>> top_k_accuracy(rows, 1), top_k_accuracy(rows, 2), top_k_accuracy(rows, 3)
         (0.0, 0.5, 1.0)
     """

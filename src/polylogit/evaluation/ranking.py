@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from polylogit.evaluation.rows import JudgedRows
+from polylogit.evaluation.rows import ScoredRows
 
 __all__ = ["ends_of_ties", "ranking_figures"]
 
 
-def ranking_figures(rows: JudgedRows) -> list[tuple[float | None, float | None]]:
+def ranking_figures(rows: ScoredRows) -> list[tuple[float | None, float | None]]:
     """Area under the ROC curve and average precision of each class against the rest, by its probability.
 
     area = sum over thresholds of (FP_n - FP_n-1) (TP_n + TP_n-1) / 2, over FP TP
@@ -25,9 +25,9 @@ def ranking_figures(rows: JudgedRows) -> list[tuple[float | None, float | None]]
         For each class (ROC AUC, average precision); None where the rows hold no example, or nothing else, of it.
 
     Example:
-        >>> ranking_figures(JudgedRows.check(torch.eye(2), torch.tensor([0, 1])))
+        >>> ranking_figures(ScoredRows.check(torch.eye(2), torch.tensor([0, 1])))
         [(1.0, 1.0), (1.0, 1.0)]
-        >>> ranking_figures(JudgedRows.check(torch.eye(2), torch.tensor([0, 0])))
+        >>> ranking_figures(ScoredRows.check(torch.eye(2), torch.tensor([0, 0])))
         [(None, 1.0), (None, None)]
 
     Source: Fawcett (2006), An introduction to ROC analysis, sections 5 and 7; Manning, Raghavan and Schütze (2008),

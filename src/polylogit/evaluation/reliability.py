@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polylogit.evaluation.rows import JudgedRows
+from polylogit.evaluation.rows import ScoredRows
 
 __all__ = ["BINS", "ReliabilityBins", "calibration_error", "classwise_calibration_errors", "reliability_bins"]
 
@@ -40,7 +40,7 @@ class ReliabilityBins:
         return sum(w * abs(c - f) for w, c, f in triples if c is not None and f is not None)
 
 
-def reliability_bins(rows: JudgedRows, bins: int = BINS) -> ReliabilityBins:
+def reliability_bins(rows: ScoredRows, bins: int = BINS) -> ReliabilityBins:
     """Bins of the probability of the predicted class, against how often the prediction is right.
 
     Args:
@@ -51,7 +51,7 @@ def reliability_bins(rows: JudgedRows, bins: int = BINS) -> ReliabilityBins:
         The bins; `.error` is the expected calibration error.
 
     Example:
-        >>> rows = JudgedRows.check(torch.log(torch.tensor([[0.9, 0.1], [0.9, 0.1]])), torch.tensor([0, 1]))
+        >>> rows = ScoredRows.check(torch.log(torch.tensor([[0.9, 0.1], [0.9, 0.1]])), torch.tensor([0, 1]))
         >>> round(reliability_bins(rows).error, 6)  # claimed 0.9, right half the time
         0.4
 
@@ -61,7 +61,7 @@ def reliability_bins(rows: JudgedRows, bins: int = BINS) -> ReliabilityBins:
     return bin_claims(top, rows.hits, rows.weights, bins)
 
 
-def calibration_error(rows: JudgedRows, bins: int = BINS) -> float:
+def calibration_error(rows: ScoredRows, bins: int = BINS) -> float:
     """Expected calibration error of the predicted class (ECE), 0 (best) to 1.
 
     sum over bins of (rows in bin / rows) |mean top probability in bin - accuracy in bin|
@@ -71,7 +71,7 @@ def calibration_error(rows: JudgedRows, bins: int = BINS) -> float:
     return reliability_bins(rows, bins).error
 
 
-def classwise_calibration_errors(rows: JudgedRows, bins: int = BINS) -> tuple[float, ...]:
+def classwise_calibration_errors(rows: ScoredRows, bins: int = BINS) -> tuple[float, ...]:
     """Calibration error of each class's own probability, over all rows; their mean is the class-wise error.
 
     sum over bins of (rows in bin / rows) |mean p[k] in bin - share of class k in bin|

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from polylogit.errors import ScoreError
 
-__all__ = ["JudgedRows"]
+__all__ = ["ScoredRows"]
 
 
 @dataclass(frozen=True, eq=False)
-class JudgedRows:
+class ScoredRows:
     """Rows whose class is known, with the scores that a classifier gave them.
 
     Everything is on the CPU and in float64, so that no figure depends on the device or the precision of training.
@@ -38,7 +38,7 @@ class JudgedRows:
         logits: Float[Tensor, "N K"],
         targets: Int[Tensor, " N"],
         sample_weight: Float[Tensor, " N"] | None = None,
-    ) -> "JudgedRows":
+    ) -> "ScoredRows":
         """Checked rows; those of weight zero are left out, for no figure may depend on them.
 
         Args:
@@ -54,9 +54,9 @@ class JudgedRows:
                 weight is negative or not finite.
 
         Example:
-            >>> JudgedRows.check(torch.zeros(2, 3), torch.tensor([0, 2])).weights
+            >>> ScoredRows.check(torch.zeros(2, 3), torch.tensor([0, 2])).weights
             tensor([1., 1.], dtype=torch.float64)
-            >>> JudgedRows.check(torch.zeros(2, 3), torch.tensor([0, 3]))
+            >>> ScoredRows.check(torch.zeros(2, 3), torch.tensor([0, 3]))
             Traceback (most recent call last):
             polylogit.errors.ScoreError: targets[1] is 3, but the logits have 3 classes: expected 0 to 2.
         """
@@ -94,7 +94,7 @@ class JudgedRows:
             raise ScoreError(f"there is nothing to judge: all {rows} weights are zero.")
         return cls(logits[counted], targets[counted], weights[counted])
 
-    def with_logits(self, logits: Float[Tensor, "N K"]) -> "JudgedRows":
+    def with_logits(self, logits: Float[Tensor, "N K"]) -> "ScoredRows":
         """The same rows with other scores, which are checked no more."""
         return replace(self, logits=logits)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from polylogit.evaluation.metrics import accuracy_interval, brier_score, log_loss
 from polylogit.evaluation.reliability import calibration_error
-from polylogit.evaluation.rows import JudgedRows
+from polylogit.evaluation.rows import ScoredRows
 
 __all__ = ["Summary", "summarise", "summarise_logits"]
 
@@ -41,7 +41,7 @@ class Summary:
         return asdict(self) | {"accuracy_interval": list(self.accuracy_interval)}
 
 
-def summarise(rows: JudgedRows) -> Summary:
+def summarise(rows: ScoredRows) -> Summary:
     """The summary of checked rows."""
     accuracy = rows.mean(rows.hits)
     return Summary(
@@ -68,7 +68,7 @@ def summarise_logits(
         The figures that are told first.
 
     Raises:
-        ScoreError: As for `JudgedRows.check`.
+        ScoreError: As for `ScoredRows.check`.
 
     Example:
         >>> import torch
@@ -76,4 +76,4 @@ def summarise_logits(
         >>> round(summary.accuracy, 4), round(summary.log_loss, 4)
         (0.6667, 0.5224)
     """
-    return summarise(JudgedRows.check(logits, targets, sample_weight))
+    return summarise(ScoredRows.check(logits, targets, sample_weight))

@@ -16,7 +16,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from polylogit.errors import ModelFileError
-from polylogit.system.atomic_file import writing_whole
+from polylogit.system.atomic_file import atomic_write
 
 __all__ = ["Checkpoint", "TrainingState"]
 
@@ -79,7 +79,7 @@ class Checkpoint:
         entries |= {"format_version": _FORMAT_VERSION, "identity": self.identity}
         tensors = {name: value.detach().cpu().contiguous() for name, value in state.tensors.items()}
         content = save_tensors(tensors, metadata={"polylogit_checkpoint": json.dumps(entries)})
-        with writing_whole(self.path) as temporary:
+        with atomic_write(self.path) as temporary:
             temporary.write_bytes(content)
         end = time.monotonic()
         self._next = end + (end - start) / self.share

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from polylogit.data.pictures.stored import StoredPictures, blocks_of_rows
 
-__all__ = ["network_logits", "shown"]
+__all__ = ["network_logits", "prepare_batch"]
 
 _ROWS_AT_ONCE = 1000
 
@@ -44,7 +44,7 @@ def network_logits(
     try:
         with torch.inference_mode():
             blocks = [
-                network(shown(block.to(device), prepare)).float().cpu()
+                network(prepare_batch(block.to(device), prepare)).float().cpu()
                 for block in blocks_of_rows(inputs, rows_at_once)
             ]
     finally:
@@ -52,7 +52,7 @@ def network_logits(
     return torch.cat(blocks)
 
 
-def shown(inputs: Num[Tensor, "N ..."], prepare: Callable[[Tensor], Tensor] | None) -> Num[Tensor, "N ..."]:
+def prepare_batch(inputs: Num[Tensor, "N ..."], prepare: Callable[[Tensor], Tensor] | None) -> Num[Tensor, "N ..."]:
     """A batch as the network is shown it: prepared, and pictures with their channels last in memory."""
     inputs = inputs if prepare is None else prepare(inputs)
     return inputs.contiguous(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs

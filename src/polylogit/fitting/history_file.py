@@ -13,7 +13,7 @@ from typing import Any
 from polylogit.errors import PolylogitError
 from polylogit.fitting.callbacks import FitObserver, FitPlan
 from polylogit.fitting.history import EpochRecord
-from polylogit.system.atomic_file import writing_whole
+from polylogit.system.atomic_file import atomic_write
 
 __all__ = ["HistoryFile"]
 
@@ -44,7 +44,7 @@ class HistoryFile(FitObserver):
         Raises:
             PolylogitError: The file cannot be written.
         """
-        with writing_whole(self.path) as temporary:
+        with atomic_write(self.path) as temporary:
             temporary.write_text("".join(_line(row) for row in rows), encoding="utf-8")
 
     def append(self, row: Mapping[str, Any]) -> None:

@@ -33,10 +33,10 @@ from polylogit.fitting.fit_state import FitState, copied_weights
 from polylogit.fitting.forward import network_logits
 from polylogit.fitting.history import Ended, EpochRecord, FitResult
 from polylogit.fitting.interrupt import Interrupt, listening_for_interrupt
-from polylogit.fitting.memory import refuse_batch_too_big, values_in_a_row
+from polylogit.fitting.memory import check_batch_fits_memory, values_in_a_row
 from polylogit.fitting.optimizers import build_optimizer, learning_rate_factor
 from polylogit.fitting.options import TrainingOptions
-from polylogit.fitting.training_rows import TrainingRows, batch_bounds, refuse_misfits, refuse_strange_targets
+from polylogit.fitting.training_rows import TrainingRows, batch_bounds, check_shapes, check_targets
 from polylogit.losses import cross_entropy_with_logits, target_weights, weighted_mean
 
 __all__ = ["fit_network"]
@@ -97,12 +97,12 @@ def fit_network(
     """
     device = device or torch.device("cpu")
     rows = TrainingRows(inputs, targets.long(), class_weight, sample_weight, prepare, augment)
-    refuse_misfits(rows, options, validated=validation is not None)
+    check_shapes(rows, options, validated=validation is not None)
     with values_in_a_row(network) as values:
         classes = network_logits(network, inputs[:1], prepare=prepare).shape[1]
-    refuse_strange_targets("row", targets, classes)
+    check_targets("row", targets, classes)
     if validation is not None:
-        refuse_strange_targets("validation row", validation[1], classes)
+        check_targets("validation row", validation[1], classes)
     network.to(device)
     if inputs.ndim == 4:
         network.to(memory_format=torch.channels_last)
@@ -119,7 +119,7 @@ def fit_network(
         observers=observers,
     )
     largest = max(last - first for first, last in fit.batches)
-    refuse_batch_too_big(network, sum(values), largest, options, device, bfloat16=fit.bfloat16)
+    check_batch_fits_memory(network, sum(values), largest, options, device, bfloat16=fit.bfloat16)
     with listening_for_interrupt() as interrupt:
         return fit.run(interrupt, on_epoch)
 
@@ -242,7 +242,7 @@ class _Fit:
     def _step(self, chosen: Tensor | slice, inputs: Tensor) -> tuple[Tensor | float, Tensor | float]:
         """One step; gives the sum of weighted losses and the sum of weights, before the step."""
         rows, options = self.rows, self.options
-        inputs, targets, count = rows.shown(inputs), rows.targets_of(chosen), len(inputs)
+        inputs, targets, count = rows.prepare_batch(inputs), rows.targets_of(chosen), len(inputs)
         weights = None if rows.sample_weight is None else rows.sample_weight[chosen]
         weight: Tensor | float = float(count)
         if rows.class_weight is not None or weights is not None:

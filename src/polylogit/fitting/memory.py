@@ -19,8 +19,8 @@ from polylogit.system.available_memory import available_memory, in_words
 
 __all__ = [
     "FitMemory",
-    "refuse_batch_too_big",
-    "refuse_network_too_big",
+    "check_batch_fits_memory",
+    "check_network_fits_memory",
     "values_in_a_row",
     "weights_memory",
 ]
@@ -70,7 +70,7 @@ def weights_memory(network: nn.Module, options: TrainingOptions) -> FitMemory:
     return FitMemory(weights, trained, _MOMENTS[options.optimizer] * trained, copies * weights)
 
 
-def refuse_network_too_big(
+def check_network_fits_memory(
     build: Callable[[], nn.Module], options: TrainingOptions, device: torch.device, what: str
 ) -> None:
     """Refuse a network whose weights, gradients, moments and copies do not fit into memory.
@@ -133,7 +133,7 @@ def values_in_a_row(network: nn.Module) -> Iterator[list[int]]:
             hook.remove()
 
 
-def refuse_batch_too_big(
+def check_batch_fits_memory(
     network: nn.Module,
     values: int,
     rows: int,

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-__all__ = ["FOLDS", "ROWS_WANTED", "HeldOutLogits", "held_out_logits"]
+__all__ = ["FOLDS", "ROWS_WANTED", "HeldOutLogits", "out_of_fold_logits"]
 
 FOLDS = 10
 """A model fitted without a tenth of the rows is close to the one fitted with all of them, also where rows are few."""
@@ -41,7 +41,7 @@ class HeldOutLogits:
         return len(self.sizes)
 
 
-def held_out_logits(
+def out_of_fold_logits(
     targets: Int[Tensor, " N"],
     fit_and_score: Callable[[Int[Tensor, " A"], Int[Tensor, " B"]], Float[Tensor, "B K"]],
     *,
@@ -71,7 +71,7 @@ def held_out_logits(
         >>> targets = torch.tensor([0, 0, 0, 1, 1, 1, 2])
         >>> def frequencies(fitted, scored):
         ...     return torch.bincount(targets[fitted], minlength=3).float().log().expand(len(scored), 3)
-        >>> held_out = held_out_logits(targets, frequencies, seed=0, folds=3)
+        >>> held_out = out_of_fold_logits(targets, frequencies, seed=0, folds=3)
         >>> held_out.rows.sort().values.tolist(), held_out.fits
         ([0, 1, 2, 3, 4, 5], 3)
 

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from polylogit.data.pictures.stored import StoredPictures
 from polylogit.errors import DataError, RecipeError
-from polylogit.fitting.forward import shown
+from polylogit.fitting.forward import prepare_batch
 from polylogit.fitting.options import TrainingOptions
 
-__all__ = ["TrainingRows", "batch_bounds", "refuse_misfits", "refuse_strange_targets"]
+__all__ = ["TrainingRows", "batch_bounds", "check_shapes", "check_targets"]
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ class TrainingRows:
         """The targets of a choice of rows."""
         return self.targets[chosen] if isinstance(chosen, slice) else torch.index_select(self.targets, 0, chosen)
 
-    def shown(self, inputs: Num[Tensor, "M ..."]) -> Num[Tensor, "M ..."]:
+    def prepare_batch(self, inputs: Num[Tensor, "M ..."]) -> Num[Tensor, "M ..."]:
         """What the network sees of a batch: augmented and prepared."""
-        return shown(inputs if self.augment is None else self.augment(inputs), self.prepare)
+        return prepare_batch(inputs if self.augment is None else self.augment(inputs), self.prepare)
 
 
 def batch_bounds(count: int, batch_size: int | Literal["all"]) -> list[tuple[int, int]]:
@@ -91,7 +91,7 @@ def batch_bounds(count: int, batch_size: int | Literal["all"]) -> list[tuple[int
     return bounds
 
 
-def refuse_misfits(rows: TrainingRows, options: TrainingOptions, *, validated: bool) -> None:
+def check_shapes(rows: TrainingRows, options: TrainingOptions, *, validated: bool) -> None:
     """Refuse rows that do not fit together, or not with the options.
 
     Args:
@@ -120,7 +120,7 @@ def refuse_misfits(rows: TrainingRows, options: TrainingOptions, *, validated: b
         raise RecipeError("training.patience: early stopping needs validation rows, and there are none.")
 
 
-def refuse_strange_targets(name: str, targets: Int[Tensor, " N"], classes: int) -> None:
+def check_targets(name: str, targets: Int[Tensor, " N"], classes: int) -> None:
     """Refuse targets outside the classes.
 
     Args:

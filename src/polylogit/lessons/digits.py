@@ -38,7 +38,7 @@ def zero_or_one_by_logit() -> Measurements:
     lesson.fit(network)
     return {
         "accuracy on the rows trained on": fit_zero_or_one(binary_cross_entropy_with_logits),
-        "the same as a softmax of two classes": lesson.accuracy(network, lesson.problem.split.train),
+        "the same as a softmax of two classes": lesson.accuracy(network, lesson.task.split.train),
     }
 
 
@@ -50,7 +50,7 @@ def three_classes() -> Measurements:
     digit_by_digit = lesson.targets.sort().values
     return {
         "one-hot rows, first and last": one_hot(digit_by_digit[[0, -1]], classes=3).tolist(),
-        "accuracy on the rows trained on": lesson.accuracy(network, lesson.problem.split.train),
+        "accuracy on the rows trained on": lesson.accuracy(network, lesson.task.split.train),
     }
 
 
@@ -70,7 +70,7 @@ def fit_zero_or_one(loss: Callable[[Tensor, Tensor], Tensor]) -> float:
         torch.autograd.backward(loss(network(inputs)[:, 1], ones))
         optimizer.step()
         optimizer.zero_grad()
-    return lesson.accuracy(network, lesson.problem.split.train)
+    return lesson.accuracy(network, lesson.task.split.train)
 
 
 MEASURES = {

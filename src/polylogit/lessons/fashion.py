@@ -45,7 +45,7 @@ def network_of(name: str, epochs: int | None = None) -> Measurements:
         The accuracy on the rows trained on every five epochs, and at the end that on the test rows.
     """
     lesson = TrainingLesson.named(name, epochs)
-    network, split = lesson.new_network(), lesson.problem.split
+    network, split = lesson.new_network(), lesson.task.split
     measured: dict[str, Value] = {}
 
     def look(record: EpochRecord) -> None:

@@ -1,7 +1,7 @@
 """Training lessons: each is a recipe that comes with the package, and the data it is for.
 
 `polylogit train DATA --recipe ID` trains the very same network on the very same rows. Owns how a lesson comes from its
-recipe to a problem, a network and its losses. What is measured on the way, and beside it, is the business of the
+recipe to a task, a network and its losses. What is measured on the way, and beside it, is the business of the
 lessons' own modules.
 """
 
@@ -17,14 +17,14 @@ from polylogit.data.pictures.encoder import PictureEncoder
 from polylogit.data.pictures.names import stands_for_pictures
 from polylogit.data.pictures.stored import blocks_of_rows
 from polylogit.errors import RecipeError
-from polylogit.fitting.forward import network_logits, shown
+from polylogit.fitting.forward import network_logits, prepare_batch
 from polylogit.fitting.history import EpochRecord
 from polylogit.fitting.loop import fit_network
 from polylogit.lessons.catalogue import choose_lessons
-from polylogit.recipes.recipe import NetworkRecipe, Recipe, read_recipe
+from polylogit.recipes.recipe import LinearRecipe, NetworkRecipe, read_recipe, recipe_from_entries
 from polylogit.run.fit import loop_options, new_network
-from polylogit.run.table_task import table_problem
-from polylogit.run.task import Problem, picture_problem
+from polylogit.run.table_task import table_task
+from polylogit.run.task import Task, picture_task
 
 __all__ = ["TrainingLesson"]
 
@@ -35,7 +35,7 @@ class TrainingLesson:
 
     Args:
         recipe: Everything that the run depends on, besides the data.
-        problem: The data as the recipe takes them.
+        task: The data as the recipe takes them.
 
     Example:
         >>> lesson = TrainingLesson.named("eight-rows-cross-entropy", epochs=3)
@@ -44,7 +44,7 @@ class TrainingLesson:
     """
 
     recipe: NetworkRecipe
-    problem: Problem
+    task: Task
 
     @classmethod
     def named(cls, name: str, epochs: int | None = None) -> "TrainingLesson":
@@ -62,31 +62,31 @@ class TrainingLesson:
         if not lesson.data:
             raise RecipeError(f"{name}: the lesson is no training run, so it has no recipe.")
         settings = [] if epochs is None else [f"training.epochs={epochs}"]
-        recipe = Recipe.from_entries(read_recipe(Path(name), settings))
+        recipe = recipe_from_entries(read_recipe(Path(name), settings))
         if stands_for_pictures(lesson.data):
-            problem = picture_problem(lesson.data, recipe, None)
+            task = picture_task(lesson.data, recipe, None)
         else:
-            recipe, problem = table_problem(lesson.data, recipe)
-        if isinstance(recipe, Recipe):
+            recipe, task = table_task(lesson.data, recipe)
+        if isinstance(recipe, LinearRecipe):
             raise RecipeError(f"{name}: expected the recipe of a network that is fitted step by step.")
-        return cls(recipe, problem)
+        return cls(recipe, task)
 
     @property
     def inputs(self) -> Num[Tensor, "A ..."]:
         """What is trained on, as the network takes it."""
-        train = self.problem.split.train
+        train = self.task.split.train
         return torch.cat(
-            [shown(block, self._prepare) for block in blocks_of_rows(self.problem.inputs[train], len(train))]
+            [prepare_batch(block, self._prepare) for block in blocks_of_rows(self.task.inputs[train], len(train))]
         )
 
     @property
     def targets(self) -> Int[Tensor, " A"]:
         """The classes of what is trained on."""
-        return self.problem.targets[self.problem.split.train]
+        return self.task.targets[self.task.split.train]
 
     def new_network(self) -> nn.Module:
         """The network before its first step, drawn from the recipe's seed."""
-        return new_network(self.problem, self.recipe)[0]
+        return new_network(self.task, self.recipe)[0]
 
     def fit(self, network: nn.Module, on_epoch: Callable[[EpochRecord], None] | None = None) -> list[float]:
         """Fit a network as the recipe says.
@@ -98,10 +98,10 @@ class TrainingLesson:
         Returns:
             The loss of each epoch: where an epoch is one step, that before the step.
         """
-        train = self.problem.split.train
+        train = self.task.split.train
         fit = fit_network(
             network,
-            self.problem.inputs[train],
+            self.task.inputs[train],
             self.targets,
             options=loop_options(self.recipe, rows=len(train)),
             prepare=self._prepare,
@@ -110,14 +110,14 @@ class TrainingLesson:
         return [record.train_loss for record in fit.history]
 
     def accuracy(self, network: nn.Module, rows: Int[Tensor, " N"]) -> float:
-        """The share of these rows of the problem for which a network is right."""
-        return float((self.logits(network, rows).argmax(dim=1) == self.problem.targets[rows]).double().mean())
+        """The share of these rows of the task for which a network is right."""
+        return float((self.logits(network, rows).argmax(dim=1) == self.task.targets[rows]).double().mean())
 
     def logits(self, network: nn.Module, rows: Int[Tensor, " N"]) -> Float[Tensor, "N K"]:
-        """What a network gives for these rows of the problem, in evaluation mode."""
-        return network_logits(network, self.problem.inputs[rows], prepare=self._prepare)
+        """What a network gives for these rows of the task, in evaluation mode."""
+        return network_logits(network, self.task.inputs[rows], prepare=self._prepare)
 
     @property
     def _prepare(self) -> Callable[[Tensor], Tensor] | None:
-        encoder = self.problem.encoder
+        encoder = self.task.encoder
         return encoder.prepare if isinstance(encoder, PictureEncoder) else None

@@ -164,11 +164,11 @@ def cross_entropy_with_log_probabilities(
     options = Options(class_weight, sample_weight, ignore_index, label_smoothing, reduction, validate)
     loss = negative_log_likelihood(scores, targets, options)
     if validate and not torch.compiler.is_compiling():
-        _refuse_negative_loss(loss)
+        _check_negative_loss(loss)
     return loss
 
 
-def _refuse_negative_loss(loss: Tensor) -> None:
+def _check_negative_loss(loss: Tensor) -> None:
     """A negative loss, further from 0 than rounding: log-probabilities above 0, so none."""
     lowest = loss.detach().amin() if loss.numel() else loss.new_zeros(())
     if lowest.item() < _LEAST_LOSS:

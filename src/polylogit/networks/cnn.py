@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from polylogit.errors import RecipeError
 from polylogit.networks.blocks import ResidualBlock
 from polylogit.networks.oriented_gradients import OrientedGradients
-from polylogit.networks.test_time_augmentation import mean_over_views, refuse_unknown_views
+from polylogit.networks.test_time_augmentation import check_views, mean_over_views
 
 __all__ = ["CnnNetwork"]
 
@@ -95,7 +95,7 @@ class CnnNetwork(nn.Module):
         views: str = "one",
     ) -> None:
         super().__init__()
-        refuse_unknown_views(views)
+        check_views(views)
         if not widths or any(count < 1 for count in widths):
             raise RecipeError(f"widths: expected one or more counts of at least 1, got {list(widths)}.")
         if padding not in ("same", "valid"):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from polylogit.errors import RecipeError
 from polylogit.networks.blocks import ResidualBlock, convolution
-from polylogit.networks.test_time_augmentation import mean_over_views, refuse_unknown_views
+from polylogit.networks.test_time_augmentation import check_views, mean_over_views
 
 __all__ = ["ResidualNetwork"]
 
@@ -71,7 +71,7 @@ class ResidualNetwork(nn.Module):
         views: str = "one",
     ) -> None:
         super().__init__()
-        refuse_unknown_views(views)
+        check_views(views)
         if not widths or stem < 1 or blocks < 0 or any(count < 1 for count in widths):
             raise RecipeError(
                 f"stem, widths and blocks: expected counts of at least 1, got {stem}, {list(widths)} and {blocks}."

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from polylogit.errors import RecipeError, did_you_mean
 
-__all__ = ["judging_one_view", "mean_over_views", "refuse_unknown_views", "takes_many_views"]
+__all__ = ["check_views", "mean_over_views", "takes_many_views", "without_test_time_augmentation"]
 
 
 _STILL = ((0, 0),)
@@ -55,7 +55,7 @@ def mean_over_views(
     return torch.stack([logits_of(view) for view in _views_of(pictures, views)]).mean(0)
 
 
-def refuse_unknown_views(views: str) -> None:
+def check_views(views: str) -> None:
     """See to it that the views are known.
 
     Raises:
@@ -71,7 +71,7 @@ def takes_many_views(network: nn.Module) -> bool:
 
 
 @contextmanager
-def judging_one_view(network: nn.Module) -> Iterator[None]:
+def without_test_time_augmentation(network: nn.Module) -> Iterator[None]:
     """Within this, the network judges pictures by one view: for figures along the way, at a fraction of the time.
 
     Args:
@@ -80,7 +80,7 @@ def judging_one_view(network: nn.Module) -> Iterator[None]:
     Example:
         >>> network = nn.Identity()
         >>> network.views = "mirror-cross"
-        >>> with judging_one_view(network):
+        >>> with without_test_time_augmentation(network):
         ...     network.views
         'one'
         >>> network.views

@@ -29,17 +29,18 @@ from polylogit.recipes.sections import (
 )
 
 __all__ = [
-    "AnyRecipe",
     "CalibrationRecipe",
     "CnnRecipe",
     "CrossValidationRecipe",
     "DataRecipe",
+    "LinearRecipe",
     "MlpRecipe",
     "NetworkRecipe",
     "Recipe",
     "ResidualRecipe",
     "TrainingRecipe",
     "read_recipe",
+    "recipe_from_entries",
     "shipped_recipes",
     "shipped_recipes_by_use",
     "starting_entries",
@@ -187,49 +188,13 @@ class RecipeBase(Section):
     data: DataRecipe = DataRecipe()
     calibration: CalibrationRecipe = CalibrationRecipe()
 
-    @classmethod
-    def from_entries(cls, entries: Mapping[str, Any]) -> "AnyRecipe":
-        """A recipe of nested options, all faults told at once.
-
-        Args:
-            entries: As a TOML file gives them; what is left out takes its default.
-
-        Returns:
-            The recipe.
-
-        Raises:
-            RecipeError: Options are unknown or out of range: one line for each.
-        """
-        kind = _class_of(entries)
-        try:
-            return kind.model_validate(entries)
-        except ValidationError as fault:
-            lines = [_told(kind, error["type"], error["loc"], error["msg"], error["input"]) for error in fault.errors()]
-            count = "1 fault" if len(lines) == 1 else f"{len(lines)} faults"
-            raise RecipeError(f"the recipe has {count}:\n" + "\n".join(f"  {line}" for line in lines)) from None
-
     def as_entries(self) -> dict[str, Any]:
         """The whole recipe as plain data, with every default written out."""
         return self.model_dump(mode="json", exclude_none=True)
 
 
-class Recipe(RecipeBase):
-    """Everything that a training run depends on, besides the data: the recipe of a linear model.
-
-    The recipes of networks stand below; `from_entries` gives the one of the kind that `model.kind` names.
-
-    Example:
-        >>> recipe = Recipe.from_entries({"training": {"C": 10.0}})
-        >>> recipe.training.C, recipe.data.test_fraction
-        (10.0, 0.2)
-        >>> Recipe.from_entries({"model": {"kind": "mlp"}}).model.hidden
-        (256,)
-        >>> Recipe.from_entries({"trianing": {}})
-        Traceback (most recent call last):
-        ...
-        polylogit.errors.RecipeError: the recipe has 1 fault:
-          trianing: there is no such option. Did you mean "training"?
-    """
+class LinearRecipe(RecipeBase):
+    """The recipe of a linear model."""
 
     model: LinearModel = LinearModel()
     training: TrainingRecipe = TrainingRecipe()
@@ -264,22 +229,55 @@ class ResidualRecipe(RecipeBase):
 NetworkRecipe = MlpRecipe | CnnRecipe | ResidualRecipe
 """The recipe of a network that is fitted step by step."""
 
-AnyRecipe = Recipe | NetworkRecipe
+Recipe = LinearRecipe | NetworkRecipe
 """The recipe of any model."""
 
-_OF_KIND: Mapping[str, type[AnyRecipe]] = {
-    "linear": Recipe,
+_OF_KIND: Mapping[str, type[Recipe]] = {
+    "linear": LinearRecipe,
     "mlp": MlpRecipe,
     "cnn": CnnRecipe,
     "residual": ResidualRecipe,
 }
 
 
-def _class_of(entries: Mapping[str, Any]) -> type[AnyRecipe]:
+def recipe_from_entries(entries: Mapping[str, Any]) -> Recipe:
+    """The recipe that nested options describe, of the kind that `model.kind` names; all faults are reported at once.
+
+    Args:
+        entries: As a TOML file gives them; what is left out takes its default.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        RecipeError: Options are unknown or out of range: one line for each.
+
+    Example:
+        >>> recipe = recipe_from_entries({"training": {"C": 10.0}})
+        >>> recipe.training.C, recipe.data.test_fraction
+        (10.0, 0.2)
+        >>> recipe_from_entries({"model": {"kind": "mlp"}}).model.hidden
+        (256,)
+        >>> recipe_from_entries({"trianing": {}})
+        Traceback (most recent call last):
+        ...
+        polylogit.errors.RecipeError: the recipe has 1 fault:
+          trianing: there is no such option. Did you mean "training"?
+    """
+    kind = _class_of(entries)
+    try:
+        return kind.model_validate(entries)
+    except ValidationError as fault:
+        lines = [_told(kind, error["type"], error["loc"], error["msg"], error["input"]) for error in fault.errors()]
+        count = "1 fault" if len(lines) == 1 else f"{len(lines)} faults"
+        raise RecipeError(f"the recipe has {count}:\n" + "\n".join(f"  {line}" for line in lines)) from None
+
+
+def _class_of(entries: Mapping[str, Any]) -> type[Recipe]:
     """The class for the kind that the entries name; what is wrong with them is told later."""
     section = entries.get("model")
     kind = section.get("kind", "linear") if isinstance(section, Mapping) else "linear"
-    return _OF_KIND.get(kind, Recipe) if isinstance(kind, str) else Recipe
+    return _OF_KIND.get(kind, LinearRecipe) if isinstance(kind, str) else LinearRecipe
 
 
 def shipped_recipes() -> tuple[str, ...]:

@@ -17,7 +17,7 @@ second to import.
 
 from typing import TYPE_CHECKING
 
-from polylogit.system.lazy_names import late_names
+from polylogit.system.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from polylogit.report.content import Coefficients, ReportData
@@ -64,7 +64,7 @@ __all__ = [
     "write_report",
 ]
 
-__getattr__ = late_names(__name__, _HOME)
+__getattr__ = lazy_names(__name__, _HOME)
 
 
 def __dir__() -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import torch
 
-from polylogit.evaluation import JudgedRows, answered_above, coverage_curve, reliability_bins
+from polylogit.evaluation import ScoredRows, answered_above, coverage_curve, reliability_bins
 from polylogit.report.chart import Axis, Bars, Chart, Line, Mark, Note, Points
 from polylogit.report.palette import Colour
 
@@ -22,7 +22,7 @@ LEAST_BETWEEN_NOTES = 0.13
 """Notes nearer than that would stand on each other."""
 
 
-def reliability_chart(rows: JudgedRows, before: JudgedRows | None = None) -> Chart:
+def reliability_chart(rows: ScoredRows, before: ScoredRows | None = None) -> Chart:
     """The probability claimed against how often the claim came true; before calibration hollow beside it."""
     marks: list[Mark] = [Line((0, 1), (0, 1), "muted", width=1, dashed=True)]
     if before is not None:
@@ -37,7 +37,7 @@ def reliability_chart(rows: JudgedRows, before: JudgedRows | None = None) -> Cha
     )
 
 
-def _claims(rows: JudgedRows, label: str, colour: Colour, *, filled: bool) -> tuple[Line, Points]:
+def _claims(rows: ScoredRows, label: str, colour: Colour, *, filled: bool) -> tuple[Line, Points]:
     bins = reliability_bins(rows)
     points = [
         (claimed, came_true, weight)
@@ -50,7 +50,7 @@ def _claims(rows: JudgedRows, label: str, colour: Colour, *, filled: bool) -> tu
     return line, Points(x, y, [14 + 260 * weight for weight in weights], colour, filled, label)
 
 
-def coverage_chart(rows: JudgedRows) -> Chart:
+def coverage_chart(rows: ScoredRows) -> Chart:
     """How accurate the answers are when only the surest share of the rows is answered."""
     curve = coverage_curve(rows)
     last = len(curve.coverage) - 1
@@ -75,7 +75,7 @@ def coverage_chart(rows: JudgedRows) -> Chart:
     )
 
 
-def probabilities_chart(rows: JudgedRows) -> Chart:
+def probabilities_chart(rows: ScoredRows) -> Chart:
     """Histogram of the top probability: right answers above the line, mistakes below, each as a share of all rows."""
     right, wrong = (_histogram(rows, hit) for hit in (1.0, 0.0))
     starts = [n / HISTOGRAM_BINS for n in range(HISTOGRAM_BINS)]
@@ -90,7 +90,7 @@ def probabilities_chart(rows: JudgedRows) -> Chart:
     )
 
 
-def _histogram(rows: JudgedRows, hit: float) -> Sequence[float]:
+def _histogram(rows: ScoredRows, hit: float) -> Sequence[float]:
     top = rows.probabilities.max(dim=1).values
     place = (top * HISTOGRAM_BINS).long().clamp(max=HISTOGRAM_BINS - 1)
     share = rows.weights * (rows.hits == hit) / rows.weights.sum()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from polylogit.evaluation import JudgedRows
+from polylogit.evaluation import ScoredRows
 
 __all__ = ["Mistake", "confident_mistakes"]
 
@@ -56,7 +56,7 @@ def confident_mistakes(
         >>> [mistake.row for mistake in confident_mistakes(logits, torch.tensor([1, 1, 1]))]
         [0, 1]
     """
-    rows = JudgedRows.check(logits, targets)
+    rows = ScoredRows.check(logits, targets)
     counted = rows.weights if sample_weight is None else sample_weight.to(rows.weights)
     wrong = ((rows.hits == 0) & (counted > 0)).nonzero()[:, 0]
     top = rows.probabilities.max(dim=1).values

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from polylogit.evaluation import Evaluation, JudgedRows
+from polylogit.evaluation import Evaluation, ScoredRows
 from polylogit.report import words
 from polylogit.report.content import Coefficients, ReportData
 from polylogit.report.evaluation_charts import coverage_chart, probabilities_chart, reliability_chart
@@ -19,7 +19,7 @@ from polylogit.report.mistakes import confident_mistakes
 from polylogit.report.pictures import coefficient_png, confusion_png, picture_png
 from polylogit.report.svg import chart_svg, picture_svg
 from polylogit.report.training_charts import drawable_curves, importance_chart, learning_chart
-from polylogit.system.atomic_file import writing_whole
+from polylogit.system.atomic_file import atomic_write
 
 __all__ = ["report_html", "write_report"]
 
@@ -42,7 +42,7 @@ def write_report(report: ReportData, path: Path) -> None:
         PolylogitError: The file cannot be written.
     """
     text = report_html(report)
-    with writing_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
@@ -106,10 +106,10 @@ def _contents(report: ReportData) -> dict[str, Any]:
 
 
 def _figures(report: ReportData) -> dict[str, Markup]:
-    rows = JudgedRows.check(report.logits, report.targets, report.sample_weight)
+    rows = ScoredRows.check(report.logits, report.targets, report.sample_weight)
     before = None
     if report.logits_before is not None:
-        before = JudgedRows.check(report.logits_before, report.targets, report.sample_weight)
+        before = ScoredRows.check(report.logits_before, report.targets, report.sample_weight)
     charts = {
         "reliability": (
             "Reliability diagram: claimed probability against the share that came true",

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from polylogit.errors import DataError, did_you_mean
-from polylogit.evaluation import ColumnImportance, JudgedRows
+from polylogit.evaluation import ColumnImportance, ScoredRows
 from polylogit.report.chart import Bars, Chart, Line, Note, Points
 from polylogit.report.evaluation_charts import coverage_chart, probabilities_chart, reliability_chart
 from polylogit.report.palette import COLOURS
@@ -168,10 +168,10 @@ def plot_importance(importances: Sequence[ColumnImportance], *, ax: Axes | None 
     return _draw(importance_chart(importances), ax)
 
 
-def _rows(logits: Scores, targets: Classes, sample_weight: Weights | None) -> JudgedRows:
+def _rows(logits: Scores, targets: Classes, sample_weight: Weights | None) -> ScoredRows:
     """Checked rows, from tensors or arrays."""
     weights = None if sample_weight is None else torch.as_tensor(sample_weight)
-    return JudgedRows.check(torch.as_tensor(logits), torch.as_tensor(targets), weights)
+    return ScoredRows.check(torch.as_tensor(logits), torch.as_tensor(targets), weights)
 
 
 def _draw(chart: Chart, ax: Axes | None) -> Axes:

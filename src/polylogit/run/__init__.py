@@ -8,15 +8,15 @@ neither the solver nor the figures, and their libraries cost memory and time.
 
 from typing import TYPE_CHECKING
 
-from polylogit.system.lazy_names import late_names
+from polylogit.system.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from polylogit.run.evaluation import Judgement, evaluate
+    from polylogit.run.evaluation import EvaluationRun, evaluate
     from polylogit.run.prediction import PREDICTION_ENDINGS, Predictions, predict
     from polylogit.run.training import TrainingRun, checkpoint_path, default_model_path, train
 
 _HOME = {
-    "Judgement": "polylogit.run.evaluation",
+    "EvaluationRun": "polylogit.run.evaluation",
     "evaluate": "polylogit.run.evaluation",
     "PREDICTION_ENDINGS": "polylogit.run.prediction",
     "Predictions": "polylogit.run.prediction",
@@ -29,7 +29,7 @@ _HOME = {
 
 __all__ = [
     "PREDICTION_ENDINGS",
-    "Judgement",
+    "EvaluationRun",
     "Predictions",
     "TrainingRun",
     "checkpoint_path",
@@ -39,7 +39,7 @@ __all__ = [
     "train",
 ]
 
-__getattr__ = late_names(__name__, _HOME)
+__getattr__ = lazy_names(__name__, _HOME)
 
 
 def __dir__() -> list[str]:

@@ -21,13 +21,13 @@ from polylogit.data.tables.encoder import TableEncoder
 from polylogit.errors import RecipeError
 from polylogit.evaluation import Summary
 from polylogit.evaluation.metrics import accuracy_interval
-from polylogit.evaluation.rows import JudgedRows
+from polylogit.evaluation.rows import ScoredRows
 from polylogit.evaluation.summary import summarise
 from polylogit.fitting.forward import network_logits
-from polylogit.fitting.out_of_fold import held_out_logits
-from polylogit.recipes.recipe import MlpRecipe, NetworkRecipe, Recipe
+from polylogit.fitting.out_of_fold import out_of_fold_logits
+from polylogit.recipes.recipe import LinearRecipe, MlpRecipe, Recipe
 from polylogit.run.fit import TrainingPlace, fit_model, linear_logits_held_out
-from polylogit.run.task import Problem
+from polylogit.run.task import Task
 
 __all__ = ["FEW_ROWS", "USUAL_FOLDS", "CrossValidation", "cross_validate", "cross_validation_told", "folds_wanted"]
 
@@ -105,14 +105,14 @@ def cross_validation_told(found: CrossValidation, rows_test: int) -> str:
     )
 
 
-def folds_wanted(problem: Problem, recipe: Recipe | NetworkRecipe) -> int:
-    """How many folds a problem is to be cross-validated with; 0: not at all.
+def folds_wanted(task: Task, recipe: Recipe) -> int:
+    """How many folds a task is to be cross-validated with; 0: not at all.
 
     A linear model of a table of fewer than `FEW_ROWS` rows is, if neither a column nor a second file says which rows
     judge it. Networks and larger tables are where the recipe names the folds.
 
     Args:
-        problem: The problem.
+        task: The task.
         recipe: Its recipe.
 
     Returns:
@@ -121,32 +121,32 @@ def folds_wanted(problem: Problem, recipe: Recipe | NetworkRecipe) -> int:
     Raises:
         RecipeError: The recipe asks for what cannot be done.
     """
-    if not isinstance(recipe, Recipe | MlpRecipe):
+    if not isinstance(recipe, LinearRecipe | MlpRecipe):
         return 0
     asked, data = recipe.cross_validation.folds, recipe.data
     given = data.time is not None or data.split is not None or data.test is not None
     if asked is None:
-        few = problem.table is not None and problem.table.height < FEW_ROWS and isinstance(recipe, Recipe)
+        few = task.table is not None and task.table.height < FEW_ROWS and isinstance(recipe, LinearRecipe)
         return USUAL_FOLDS if few and not given else 0
-    if asked and problem.table is None:
-        raise RecipeError(f"{problem.name}: pictures are not cross-validated. Leave cross_validation.folds out.")
+    if asked and task.table is None:
+        raise RecipeError(f"{task.name}: pictures are not cross-validated. Leave cross_validation.folds out.")
     if asked and given:
         raise RecipeError(f"cross_validation.folds: {asked}, but the recipe names the rows to judge by. Leave one out.")
-    rows = int((problem.targets >= 0).sum())
+    rows = int((task.targets >= 0).sum())
     if asked > rows:
         raise RecipeError(f"cross_validation.folds: {asked}, but there are {rows} rows only.")
     return asked
 
 
-def cross_validate(problem: Problem, recipe: Recipe | NetworkRecipe) -> CrossValidation | None:
-    """Judge what the recipe makes of the problem by repeated cross-validation, if it is wanted.
+def cross_validate(task: Task, recipe: Recipe) -> CrossValidation | None:
+    """Judge what the recipe makes of the task by repeated cross-validation, if it is wanted.
 
     In each repeat the rows are dealt into folds class by class, or whole groups at a time. For each fold encoder and
     model are fitted on the others; its logits are calibrated by what the other folds' logits teach.
     Rows of weight 0, and of classes that the recipe leaves out, are in none.
 
     Args:
-        problem: A table, with the rows of both parts of its split.
+        task: A table, with the rows of both parts of its split.
         recipe: What to do with it.
 
     Returns:
@@ -157,33 +157,33 @@ def cross_validate(problem: Problem, recipe: Recipe | NetworkRecipe) -> CrossVal
 
     Source: Kohavi (1995), on stratified and repeated cross-validation.
     """
-    folds, table, encoder = folds_wanted(problem, recipe), problem.table, problem.encoder
+    folds, table, encoder = folds_wanted(task, recipe), task.table, task.encoder
     if (
         not folds
         or table is None
         or not isinstance(encoder, TableEncoder)
-        or not isinstance(recipe, Recipe | MlpRecipe)
+        or not isinstance(recipe, LinearRecipe | MlpRecipe)
     ):
         return None
     encode = partial(
         TableEncoder.fit_encode_read,
-        read_columns(table, encoder.readings, problem.name),
+        read_columns(table, encoder.readings, task.name),
         encoder.readings,
         standardise=recipe.data.number_values == "standardised",
     )
-    if isinstance(recipe, Recipe):
-        fit_and_score = _linear_fold(problem, recipe, encode)
+    if isinstance(recipe, LinearRecipe):
+        fit_and_score = _linear_fold(task, recipe, encode)
     else:
-        fit_and_score = _network_fold(problem, recipe, encode)
-    known = torch.nonzero(problem.targets >= 0).flatten()
-    targets, weights = problem.targets[known], problem.weights_of(known)
+        fit_and_score = _network_fold(task, recipe, encode)
+    known = torch.nonzero(task.targets >= 0).flatten()
+    targets, weights = task.targets[known], task.weights_of(known)
     summaries = []
     for repeat in range(recipe.cross_validation.repeats):
-        found = held_out_logits(
+        found = out_of_fold_logits(
             targets,
             lambda fitted, held_out: fit_and_score(known[fitted], known[held_out]),
             seed=recipe.seed + repeat,
-            groups=None if problem.groups is None else problem.groups[known],
+            groups=None if task.groups is None else task.groups[known],
             folds=folds,
             rows_wanted=len(targets) + 1,
         )
@@ -191,35 +191,35 @@ def cross_validate(problem: Problem, recipe: Recipe | NetworkRecipe) -> CrossVal
             return None
         logits, counted = found.logits, None if weights is None else weights[found.rows]
         method = recipe.calibration.method
-        if isinstance(recipe, Recipe) and method != "none":
+        if isinstance(recipe, LinearRecipe) and method != "none":
             logits = _calibrated(logits, targets[found.rows], found.sizes, method, counted)
-        rows = JudgedRows.check(logits, targets[found.rows], counted)
+        rows = ScoredRows.check(logits, targets[found.rows], counted)
         summaries.append(summarise(rows))
     return _over_repeats(folds, summaries, rows.effective_rows)
 
 
-def _linear_fold(problem: Problem, recipe: Recipe, encode: Encode) -> FitAndScore:
+def _linear_fold(task: Task, recipe: LinearRecipe, encode: Encode) -> FitAndScore:
     def fit_and_score(fitted: Int[Tensor, " A"], held_out: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
         _, inputs = encode(fitted)
         return linear_logits_held_out(
             inputs,
-            problem.targets,
-            len(problem.class_names),
+            task.targets,
+            len(task.class_names),
             recipe,
             fitted=fitted,
             scored=held_out,
-            sample_weight=problem.weights,
+            sample_weight=task.weights,
         )
 
     return fit_and_score
 
 
-def _network_fold(problem: Problem, recipe: MlpRecipe, encode: Encode) -> FitAndScore:
+def _network_fold(task: Task, recipe: MlpRecipe, encode: Encode) -> FitAndScore:
     """As `_linear_fold`; the calibration is the fit's own, from rows that it keeps from the network."""
 
     def fit_and_score(fitted: Int[Tensor, " A"], held_out: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
         encoder, inputs = encode(fitted)
-        fold = replace(problem, encoder=encoder, inputs=inputs, split=Split(train=fitted, test=held_out))
+        fold = replace(task, encoder=encoder, inputs=inputs, split=Split(train=fitted, test=held_out))
         fit = fit_model(fold, recipe, place=TrainingPlace(), on_progress=None)
         logits = network_logits(fit.network, inputs[held_out], prepare=None)
         return logits if fit.calibration is None else fit.calibration.apply(logits)

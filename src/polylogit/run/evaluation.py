@@ -19,18 +19,18 @@ from polylogit.data.pictures.stored import StoredPictures
 from polylogit.data.tables.sources import open_source
 from polylogit.errors import DataError
 from polylogit.evaluation import Evaluation, evaluate_logits, summarise_logits
-from polylogit.recipes.recipe import Recipe
+from polylogit.recipes.recipe import recipe_from_entries
 from polylogit.report import write_report
 from polylogit.run.prediction_file import notes_on_table
 from polylogit.run.report_contents import report_data
 from polylogit.run.table_task import dialect_of, known_targets, row_weights, split_of_table, without_weightless
 from polylogit.run.task import split_of_pictures, targets_by_name
 
-__all__ = ["Judgement", "evaluate"]
+__all__ = ["EvaluationRun", "evaluate"]
 
 
 @dataclass(frozen=True)
-class Judgement:
+class EvaluationRun:
     """What `evaluate` gives.
 
     Args:
@@ -64,7 +64,9 @@ class Judgement:
         }
 
 
-def evaluate(model_path: Path, data: str, *, report: Path | None = None, data_root: Path | None = None) -> Judgement:
+def evaluate(
+    model_path: Path, data: str, *, report: Path | None = None, data_root: Path | None = None
+) -> EvaluationRun:
     """Judge a saved classifier on rows with known classes.
 
     Where the data are the very file that the model was trained on, only the rows held out then are judged. Rows of
@@ -88,7 +90,7 @@ def evaluate(model_path: Path, data: str, *, report: Path | None = None, data_ro
     if isinstance(classifier.preprocessing, PictureEncoder):
         form = classifier.preprocessing.input_shape
         return _judge_pictures(model_path, classifier, form, data, data_root=data_root, report=report)
-    recipe = Recipe.from_entries(classifier.recipe)
+    recipe = recipe_from_entries(classifier.recipe)
     source = open_source(data, dialect_of(recipe))
     trained_on = classifier.trained_on
     targets = known_targets(
@@ -113,10 +115,10 @@ def evaluate(model_path: Path, data: str, *, report: Path | None = None, data_ro
             notes.append(
                 f"{source.name} is what the model was trained on: only the {len(rows)} rows held out then are judged."
             )
-    _refuse_nothing(rows, source.name)
+    _check_some_rows(rows, source.name)
     frame, targets = source.frame[rows.numpy()], targets[rows]
     weights = None if weights is None else weights[rows]
-    logits, strangers = classifier.uncalibrated.logits_counting(frame, source.name)
+    logits, unseen = classifier.uncalibrated.logits_counting(frame, source.name)
     return _judgement(
         source.name,
         model_path,
@@ -126,7 +128,7 @@ def evaluate(model_path: Path, data: str, *, report: Path | None = None, data_ro
         rows=frame.select([column.name for column in classifier.preprocessing.columns]),
         sample_weight=weights,
         row_numbers=rows + 1,
-        notes=(*notes_on_table(classifier, frame, strangers), *notes),
+        notes=(*notes_on_table(classifier, frame, unseen), *notes),
         report=report,
     )
 
@@ -139,8 +141,8 @@ def _judge_pictures(
     *,
     data_root: Path | None,
     report: Path | None,
-) -> Judgement:
-    recipe = Recipe.from_entries(classifier.recipe)
+) -> EvaluationRun:
+    recipe = recipe_from_entries(classifier.recipe)
     source = open_pictures(data, root=data_root, form=form)
     targets = targets_by_name(source, classifier.class_names, leave_out_others=recipe.data.classes is not None)
     notes = _notes_on_others(targets if source.own_split is None else targets[source.own_split.test])
@@ -150,7 +152,7 @@ def _judge_pictures(
         rows = split_of_pictures(source, targets, recipe).test
     if source.own_split is None and seen:
         notes.append(f"{data} is what the model was trained on: only the {len(rows)} pictures held out are judged.")
-    _refuse_nothing(rows, source.name)
+    _check_some_rows(rows, source.name)
     pixels = source.pixels[rows]
     return _judgement(
         source.name,
@@ -174,7 +176,7 @@ def _notes_on_others(targets: Int[Tensor, " N"]) -> list[str]:
     ]
 
 
-def _refuse_nothing(rows: Int[Tensor, " A"], place: str) -> None:
+def _check_some_rows(rows: Int[Tensor, " A"], place: str) -> None:
     if not len(rows):
         raise DataError(
             f"{place}: there is no row to judge the model on: each was trained on, or is of a class that the recipe "
@@ -194,7 +196,7 @@ def _judgement(
     notes: tuple[str, ...],
     report: Path | None,
     sample_weight: Float[Tensor, " N"] | None = None,
-) -> Judgement:
+) -> EvaluationRun:
     logits = classifier.calibrate(network_logits)
     test = evaluate_logits(logits, targets, classifier.class_names, sample_weight=sample_weight)
     if report is not None:
@@ -214,6 +216,6 @@ def _judgement(
             notes=notes,
         )
         write_report(page, report)
-    return Judgement(
+    return EvaluationRun(
         data=data, model_path=model_path, classifier=classifier, test=test, notes=notes, report_path=report
     )

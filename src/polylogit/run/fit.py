@@ -1,4 +1,4 @@
-"""From a problem and a recipe to a fitted network and its calibration.
+"""From a task and a recipe to a fitted network and its calibration.
 
 Owns the choice between the exact solver and the training loop, and what calibration rests on; which rows a network
 leaves to it stands in `validation_rows`. Reading data, judging and writing files are the business of `run`.
@@ -29,14 +29,14 @@ from polylogit.fitting.forward import network_logits
 from polylogit.fitting.history import EpochRecord
 from polylogit.fitting.history_file import HistoryFile
 from polylogit.fitting.loop import fit_network
-from polylogit.fitting.memory import refuse_network_too_big
+from polylogit.fitting.memory import check_network_fits_memory
 from polylogit.fitting.options import TrainingOptions
-from polylogit.fitting.out_of_fold import held_out_logits
+from polylogit.fitting.out_of_fold import out_of_fold_logits
 from polylogit.model_header import NetworkSpec
 from polylogit.networks import KINDS, LinearNetwork
-from polylogit.networks.test_time_augmentation import judging_one_view
-from polylogit.recipes.recipe import MlpRecipe, NetworkRecipe, Recipe
-from polylogit.run.task import Problem
+from polylogit.networks.test_time_augmentation import without_test_time_augmentation
+from polylogit.recipes.recipe import LinearRecipe, MlpRecipe, NetworkRecipe, Recipe
+from polylogit.run.task import Task
 from polylogit.run.validation_split import fitted_and_validation_rows
 from polylogit.solver.softmax_regression import IterationRecord, LinearFit, fit_softmax_regression
 
@@ -99,13 +99,11 @@ class FittedModel:
     history: tuple[dict[str, Any], ...]
 
 
-def fit_model(
-    problem: Problem, recipe: Recipe | NetworkRecipe, *, place: TrainingPlace, on_progress: Progress | None
-) -> FittedModel:
-    """Fit the model that the recipe wants on the training rows of the problem.
+def fit_model(task: Task, recipe: Recipe, *, place: TrainingPlace, on_progress: Progress | None) -> FittedModel:
+    """Fit the model that the recipe wants on the training rows of the task.
 
     Args:
-        problem: Rows, encoded and split; the test rows are not looked at.
+        task: Rows, encoded and split; the test rows are not looked at.
         recipe: Which model, and how it is fitted.
         place: Device and checkpoint.
         on_progress: Called after every iteration or epoch.
@@ -117,22 +115,22 @@ def fit_model(
         RecipeError: The recipe does not fit the data.
         DivergenceError: A network's loss was NaN or infinite before one epoch was whole.
     """
-    if isinstance(recipe, Recipe):
-        return _linear_model(problem, recipe, place, on_progress)
-    return _network_model(problem, recipe, place, on_progress)
+    if isinstance(recipe, LinearRecipe):
+        return _linear_model(task, recipe, place, on_progress)
+    return _network_model(task, recipe, place, on_progress)
 
 
-def _linear_model(problem: Problem, recipe: Recipe, place: TrainingPlace, on_progress: Progress | None) -> FittedModel:
-    rows = problem.split.train
-    if isinstance(problem.inputs, StoredPictures):
+def _linear_model(task: Task, recipe: LinearRecipe, place: TrainingPlace, on_progress: Progress | None) -> FittedModel:
+    rows = task.split.train
+    if isinstance(task.inputs, StoredPictures):
         raise RecipeError(
-            f"{problem.name}: a linear model needs all pictures in memory at once, but they stay in files. Take a "
+            f"{task.name}: a linear model needs all pictures in memory at once, but they stay in files. Take a "
             'network (--model cnn), a smaller data.picture_size, or data.pictures_in_memory = "always".'
         )
-    inputs, targets, classes = problem.inputs.index_select(0, rows), problem.targets[rows], len(problem.class_names)
-    weights, groups = problem.weights_of(rows), None if problem.groups is None else problem.groups[rows]
-    if isinstance(problem.encoder, PictureEncoder):
-        inputs = problem.encoder.prepare(inputs).flatten(1)
+    inputs, targets, classes = task.inputs.index_select(0, rows), task.targets[rows], len(task.class_names)
+    weights, groups = task.weights_of(rows), None if task.groups is None else task.groups[rows]
+    if isinstance(task.encoder, PictureEncoder):
+        inputs = task.encoder.prepare(inputs).flatten(1)
     history: list[dict[str, Any]] = []
     file = None if place.history is None else HistoryFile(place.history)
     if file is not None:
@@ -168,7 +166,7 @@ def fit_linear(
     inputs: Float[Tensor, "N D"],
     targets: Int[Tensor, " N"],
     classes: int,
-    recipe: Recipe,
+    recipe: LinearRecipe,
     on_iteration: Callable[[IterationRecord], None] | None,
     *,
     sample_weight: Float[Tensor, " N"] | None = None,
@@ -194,7 +192,7 @@ def linear_logits_held_out(
     inputs: Float[Tensor, "N D"],
     targets: Int[Tensor, " N"],
     classes: int,
-    recipe: Recipe,
+    recipe: LinearRecipe,
     *,
     fitted: Int[Tensor, " A"],
     scored: Int[Tensor, " B"],
@@ -212,7 +210,7 @@ def _cross_fitted_calibration(
     inputs: Float[Tensor, "N D"],
     targets: Int[Tensor, " N"],
     classes: int,
-    recipe: Recipe,
+    recipe: LinearRecipe,
     *,
     groups: Int[Tensor, " N"] | None,
     sample_weight: Float[Tensor, " N"] | None,
@@ -227,7 +225,7 @@ def _cross_fitted_calibration(
             inputs, targets, classes, recipe, fitted=fitted, scored=scored, sample_weight=sample_weight
         )
 
-    held_out = held_out_logits(targets, fit_and_score, seed=recipe.seed, groups=groups)
+    held_out = out_of_fold_logits(targets, fit_and_score, seed=recipe.seed, groups=groups)
     if held_out is None:
         return None
     weights = None if sample_weight is None else sample_weight[held_out.rows]
@@ -235,29 +233,29 @@ def _cross_fitted_calibration(
 
 
 def _network_model(
-    problem: Problem, recipe: NetworkRecipe, place: TrainingPlace, on_progress: Progress | None
+    task: Task, recipe: NetworkRecipe, place: TrainingPlace, on_progress: Progress | None
 ) -> FittedModel:
-    training, classes = recipe.training, len(problem.class_names)
+    training, classes = recipe.training, len(task.class_names)
     method = recipe.calibration.method
-    fitted, held_out = fitted_and_validation_rows(problem, recipe)
+    fitted, held_out = fitted_and_validation_rows(task, recipe)
     if method != "none" and not len(held_out):
         raise RecipeError(
             "training.validation_fraction: 0 keeps no rows to calibrate on. Keep some, or set calibration.method "
             'to "none".'
         )
-    targets, held_out_targets = problem.targets[fitted], problem.targets[held_out]
-    weights, held_out_weights = problem.weights_of(fitted), problem.weights_of(held_out)
+    targets, held_out_targets = task.targets[fitted], task.targets[held_out]
+    weights, held_out_weights = task.weights_of(fitted), task.weights_of(held_out)
     of_class = balanced_class_weight(targets, classes, weights) if training.class_weight == "balanced" else None
-    held_out_inputs = problem.inputs[held_out]
+    held_out_inputs = task.inputs[held_out]
     options, device = loop_options(recipe, rows=len(fitted)), choose_device(place.device)
-    spec = NetworkSpec(kind=recipe.model.kind, options=_network_options(problem, recipe))
-    refuse_network_too_big(partial(KINDS[spec.kind], **spec.options), options, device, f"model {spec.kind}")
-    network, spec = new_network(problem, recipe)
-    prepare = problem.encoder.prepare if isinstance(problem.encoder, PictureEncoder) else None
-    with judging_one_view(network):
+    spec = NetworkSpec(kind=recipe.model.kind, options=_network_options(task, recipe))
+    check_network_fits_memory(partial(KINDS[spec.kind], **spec.options), options, device, f"model {spec.kind}")
+    network, spec = new_network(task, recipe)
+    prepare = task.encoder.prepare if isinstance(task.encoder, PictureEncoder) else None
+    with without_test_time_augmentation(network):
         fit = fit_network(
             network,
-            problem.inputs[fitted],
+            task.inputs[fitted],
             targets,
             options=options,
             validation=(held_out_inputs, held_out_targets) if len(held_out) else None,
@@ -265,13 +263,13 @@ def _network_model(
             class_weight=of_class,
             sample_weight=None if weights is None else weights.float(),
             prepare=prepare,
-            augment=_augmentation(problem, recipe),
+            augment=_augmentation(task, recipe),
             device=device,
             on_epoch=on_progress,
             observers=place.observers if place.history is None else (HistoryFile(place.history), *place.observers),
             checkpoint=None
             if place.checkpoint is None
-            else Checkpoint(place.checkpoint, _identity(problem, recipe), resume=place.resume),
+            else Checkpoint(place.checkpoint, _identity(task, recipe), resume=place.resume),
         )
     calibration = None
     if method != "none":
@@ -289,20 +287,20 @@ def _network_model(
     )
 
 
-def new_network(problem: Problem, recipe: NetworkRecipe) -> tuple[nn.Module, NetworkSpec]:
+def new_network(task: Task, recipe: NetworkRecipe) -> tuple[nn.Module, NetworkSpec]:
     """The network of a recipe as it stands before its first step, drawn from the seed, and what builds it again.
 
     Args:
-        problem: Says how many features or which pictures, and how many classes.
+        task: Says how many features or which pictures, and how many classes.
         recipe: Says the rest.
 
     Returns:
         The network and its spec.
 
     Raises:
-        RecipeError: The network does not fit the problem.
+        RecipeError: The network does not fit the task.
     """
-    spec = NetworkSpec(kind=recipe.model.kind, options=_network_options(problem, recipe))
+    spec = NetworkSpec(kind=recipe.model.kind, options=_network_options(task, recipe))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         network = KINDS[spec.kind](**spec.options)
@@ -313,26 +311,26 @@ def new_network(problem: Problem, recipe: NetworkRecipe) -> tuple[nn.Module, Net
     return network, spec
 
 
-def _network_options(problem: Problem, recipe: NetworkRecipe) -> dict[str, Any]:
+def _network_options(task: Task, recipe: NetworkRecipe) -> dict[str, Any]:
     options = recipe.model.model_dump(mode="json", exclude={"kind"})
-    classes = len(problem.class_names)
+    classes = len(task.class_names)
     if isinstance(recipe, MlpRecipe):
-        return {"features": problem.encoder.features, "classes": classes, **options}
-    if not isinstance(problem.encoder, PictureEncoder):
+        return {"features": task.encoder.features, "classes": classes, **options}
+    if not isinstance(task.encoder, PictureEncoder):
         raise RecipeError(
-            f"{problem.name}: a network of kind {recipe.model.kind} takes pictures, and this is a table. "
+            f"{task.name}: a network of kind {recipe.model.kind} takes pictures, and this is a table. "
             "Take --model linear or --model mlp."
         )
-    channels, height, width = problem.encoder.input_shape
+    channels, height, width = task.encoder.input_shape
     return {"channels": channels, "height": height, "width": width, "classes": classes, **options}
 
 
-def _augmentation(problem: Problem, recipe: NetworkRecipe) -> Augmentation | None:
+def _augmentation(task: Task, recipe: NetworkRecipe) -> Augmentation | None:
     augmentation = Augmentation(**recipe.augmentation.model_dump())
     if not augmentation.changes_anything:
         return None
-    if not isinstance(problem.encoder, PictureEncoder):
-        raise RecipeError(f"{problem.name}: augmentation is for pictures, and this is a table. Leave it out.")
+    if not isinstance(task.encoder, PictureEncoder):
+        raise RecipeError(f"{task.name}: augmentation is for pictures, and this is a table. Leave it out.")
     return augmentation
 
 
@@ -366,7 +364,7 @@ def loop_options(recipe: NetworkRecipe, rows: int) -> TrainingOptions:
     )
 
 
-def _identity(problem: Problem, recipe: NetworkRecipe) -> str:
+def _identity(task: Task, recipe: NetworkRecipe) -> str:
     """What must be the same for a checkpoint to be of this run."""
-    parts = {"recipe": recipe.as_entries(), "data": problem.fingerprint, "polylogit": version("polylogit")}
+    parts = {"recipe": recipe.as_entries(), "data": task.fingerprint, "polylogit": version("polylogit")}
     return json.dumps(parts, sort_keys=True)

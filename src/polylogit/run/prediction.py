@@ -16,10 +16,10 @@ from polylogit.data.pictures.encoder import PictureEncoder
 from polylogit.data.pictures.sources import read_unlabelled
 from polylogit.data.tables.sources import open_source
 from polylogit.errors import PolylogitError, RecipeError
-from polylogit.recipes.recipe import Recipe
+from polylogit.recipes.recipe import recipe_from_entries
 from polylogit.run.prediction_file import PREDICTION_ENDINGS, notes_on_table, prediction_frame, write_predictions
 from polylogit.run.table_task import dialect_of
-from polylogit.system.atomic_file import writing_whole
+from polylogit.system.atomic_file import atomic_write
 
 __all__ = ["PREDICTION_ENDINGS", "Predictions", "predict"]
 
@@ -83,16 +83,16 @@ def predict(
         columns |= {} if pictures.files is None else {"file": pictures.files}
         logits = classifier.predict_logits(pictures, data)
     elif out is not None:
-        dialect = dialect_of(Recipe.from_entries(classifier.recipe))
+        dialect = dialect_of(recipe_from_entries(classifier.recipe))
         written = write_predictions(
             classifier, data, out, dialect=dialect, carry=carry, abstain_below=abstain_below, on_progress=on_progress
         )
         told = _abstained(written.answered, written.rows, abstain_below)
         return Predictions(frame=None, rows=written.rows, notes=(*written.notes, *told))
     else:
-        source = open_source(data, dialect_of(Recipe.from_entries(classifier.recipe)))
-        logits, strangers = classifier.logits_counting(source.frame, source.name)
-        notes = notes_on_table(classifier, source.frame, strangers)
+        source = open_source(data, dialect_of(recipe_from_entries(classifier.recipe)))
+        logits, unseen = classifier.logits_counting(source.frame, source.name)
+        notes = notes_on_table(classifier, source.frame, unseen)
     frame = prediction_frame(logits, classifier.class_names, abstain_below)
     answered = frame.height - frame["class"].null_count()
     frame = pl.DataFrame(columns).hstack(frame.get_columns()) if columns else frame
@@ -110,7 +110,7 @@ def _abstained(answered: int, rows: int, abstain_below: float | None) -> tuple[s
 
 
 def _write_frame(path: Path, frame: pl.DataFrame) -> None:
-    with writing_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         match path.suffix.lower():
             case ".csv":
                 frame.write_csv(temporary)

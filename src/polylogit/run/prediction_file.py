@@ -20,10 +20,10 @@ from polylogit.data.tables.delimited import Dialect
 from polylogit.data.tables.encoder import TableEncoder
 from polylogit.data.tables.parts import scan_parts
 from polylogit.data.tables.sources import source_paths
-from polylogit.data.tables.type_inference import refuse_unknown_columns
-from polylogit.data.tables.unseen import Strangers
+from polylogit.data.tables.type_inference import check_columns_exist
+from polylogit.data.tables.unseen import UnseenCounts
 from polylogit.errors import PolylogitError, RecipeError
-from polylogit.system.atomic_file import writing_whole
+from polylogit.system.atomic_file import atomic_write
 
 __all__ = ["PREDICTION_ENDINGS", "WrittenPredictions", "notes_on_table", "prediction_frame", "write_predictions"]
 
@@ -111,7 +111,7 @@ def write_predictions(
     stream = _Stream(
         classifier, data, dialect=dialect, carry=tuple(carry), abstain_below=abstain_below, on_progress=on_progress
     )
-    with writing_whole(out) as temporary:
+    with atomic_write(out) as temporary:
         match out.suffix.lower():
             case ".csv":
                 with temporary.open("wb") as file:
@@ -145,7 +145,7 @@ class _Stream:
         self.on_progress = on_progress
         self.rows = 0
         self.answered = 0
-        self._strangers = Strangers()
+        self._strangers = UnseenCounts()
         self._on_columns: tuple[str, ...] = ()
         self._parts = source_paths(data)
         self._name = data
@@ -165,8 +165,8 @@ class _Stream:
             place = self._name if len(self._parts) == 1 else str(path)
             if not self.rows:
                 self._look_at_columns(batch)
-            logits, strangers = self.classifier.logits_counting(batch, place, first_row)
-            self._strangers += strangers
+            logits, unseen = self.classifier.logits_counting(batch, place, first_row)
+            self._strangers += unseen
             frame = prediction_frame(logits, self.classifier.class_names, self.abstain_below)
             self.rows += frame.height
             self.answered += frame.height - frame["class"].null_count()
@@ -176,24 +176,24 @@ class _Stream:
                 self.on_progress(self.rows)
 
     def _look_at_columns(self, batch: pl.DataFrame) -> None:
-        refuse_unknown_columns(batch, self.carry, '--carry names the column "{}", which is not there', self._name)
+        check_columns_exist(batch, self.carry, '--carry names the column "{}", which is not there', self._name)
         target = self.classifier.trained_on.target
         self._on_columns = _notes_on_columns(self.classifier, batch.select(pl.exclude(target, *self.carry)))
 
 
-def notes_on_table(classifier: Classifier, frame: pl.DataFrame, strangers: Strangers) -> tuple[str, ...]:
+def notes_on_table(classifier: Classifier, frame: pl.DataFrame, unseen: UnseenCounts) -> tuple[str, ...]:
     """What a reader of predictions must know of the table they were made from.
 
     Args:
         classifier: A classifier of tables.
         frame: The table.
-        strangers: What was counted while it was encoded.
+        unseen: What was counted while it was encoded.
 
     Returns:
         A sentence each.
     """
     encoder = classifier.preprocessing
-    on_cells = encoder.notes(strangers) if isinstance(encoder, TableEncoder) else ()
+    on_cells = encoder.notes(unseen) if isinstance(encoder, TableEncoder) else ()
     return (*_notes_on_columns(classifier, frame), *on_cells)
 
 

@@ -1,4 +1,4 @@
-"""A table as a classification problem: read, audited, split and encoded as a recipe asks.
+"""A table as a classification task: read, audited, split and encoded as a recipe asks.
 
 Owns what the data section of a recipe means for a table, so that training and judging take the same columns and hold
 out the same rows. It fits nothing but the encoder.
@@ -17,10 +17,10 @@ from polylogit.data.tables.columns import read_columns
 from polylogit.data.tables.delimited import Dialect
 from polylogit.data.tables.encoder import TableEncoder
 from polylogit.data.tables.sources import TableSource, open_source
-from polylogit.data.tables.type_inference import refuse_unknown_columns
+from polylogit.data.tables.type_inference import check_columns_exist
 from polylogit.errors import DataError, RecipeError, did_you_mean
-from polylogit.recipes.recipe import AnyRecipe
-from polylogit.run.task import Problem
+from polylogit.recipes.recipe import Recipe
+from polylogit.run.task import Task
 
 __all__ = [
     "check_table",
@@ -28,25 +28,25 @@ __all__ = [
     "known_targets",
     "row_weights",
     "split_of_table",
-    "table_problem",
+    "table_task",
     "without_weightless",
 ]
 
 
-def dialect_of(recipe: AnyRecipe) -> Dialect:
+def dialect_of(recipe: Recipe) -> Dialect:
     """How text tables are written, by the recipe."""
     return Dialect(separator=recipe.data.separator, encoding=recipe.data.encoding)
 
 
-def table_problem(data: str, recipe: AnyRecipe) -> tuple[AnyRecipe, Problem]:
-    """The problem that a table poses, and the recipe with the target that the table itself knows.
+def table_task(data: str, recipe: Recipe) -> tuple[Recipe, Task]:
+    """The task that a table poses, and the recipe with the target that the table itself knows.
 
     Args:
         data: What stands for DATA on the command line.
         recipe: Its data section says what the columns are and how the rows are split.
 
     Returns:
-        The recipe with its target named, and the problem.
+        The recipe with its target named, and the task.
 
     Raises:
         DataError: The table is at fault; every error that the audit finds is told.
@@ -56,12 +56,12 @@ def table_problem(data: str, recipe: AnyRecipe) -> tuple[AnyRecipe, Problem]:
     recipe = _with_target(recipe, source)
     audited = _audited(source, recipe)
     audit = audited.audit.located(source.locate)
-    audit.refuse_errors()
+    audit.raise_on_errors()
     targets, weights = torch.tensor(audited.targets), row_weights(source, recipe)
     targets = without_weightless(targets, weights)
     split = split_of_table(source, targets, recipe)
     if recipe.data.test is not None:
-        _refuse_new_classes(source, str(recipe.data.target), targets, audited.class_names, split)
+        _check_known_classes(source, str(recipe.data.target), targets, audited.class_names, split)
     if recipe.data.split is not None or recipe.data.time is not None or recipe.data.test is not None:
         audit = audit.and_also(audit_leakage(audited.features, split.train.numpy(), split.test.numpy(), source.locate))
     encoder, inputs = TableEncoder.fit_encode(
@@ -71,7 +71,7 @@ def table_problem(data: str, recipe: AnyRecipe) -> tuple[AnyRecipe, Problem]:
         audited.readings,
         standardise=recipe.data.number_values == "standardised",
     )
-    problem = Problem(
+    task = Task(
         name=source.name,
         target=str(recipe.data.target),
         fingerprint=source.fingerprint,
@@ -86,10 +86,10 @@ def table_problem(data: str, recipe: AnyRecipe) -> tuple[AnyRecipe, Problem]:
         groups=None if recipe.data.group is None else _groups(source, recipe.data.group),
         weights=weights,
     )
-    return recipe, problem
+    return recipe, task
 
 
-def check_table(data: str, recipe: AnyRecipe) -> Audit:
+def check_table(data: str, recipe: Recipe) -> Audit:
     """Find everything that is wrong with a table, and train nothing.
 
     Args:
@@ -132,7 +132,7 @@ def known_targets(
     Raises:
         DataError: There is no such column, or a class is missing or unknown; the message names the row.
     """
-    refuse_unknown_columns(source.frame, [target], 'there is no column "{}" to take the classes from', source.name)
+    check_columns_exist(source.frame, [target], 'there is no column "{}" to take the classes from', source.name)
     labels = read_columns(source.frame, {target: Reading("category")}, source.name)[target]
     if labels.null_count():
         row = int(labels.is_null().arg_max() or 0)
@@ -154,7 +154,7 @@ def without_weightless(targets: Int[Tensor, " N"], weights: Float[Tensor, " N"] 
     return targets if weights is None else targets.masked_fill(weights == 0, -1)
 
 
-def row_weights(source: TableSource, recipe: AnyRecipe) -> Float[Tensor, " N"] | None:
+def row_weights(source: TableSource, recipe: Recipe) -> Float[Tensor, " N"] | None:
     """How much each row of a table counts.
 
     Args:
@@ -171,7 +171,7 @@ def row_weights(source: TableSource, recipe: AnyRecipe) -> Float[Tensor, " N"] |
     name = recipe.data.weight
     if name is None:
         return None
-    refuse_unknown_columns(source.frame, [name], 'data.weight names the column "{}", which is not there', source.name)
+    check_columns_exist(source.frame, [name], 'data.weight names the column "{}", which is not there', source.name)
     weights = _read(source, name, "number")
     wrong = weights.is_null() | (weights < 0)
     if wrong.any():
@@ -185,7 +185,7 @@ def row_weights(source: TableSource, recipe: AnyRecipe) -> Float[Tensor, " N"] |
     return torch.tensor(weights.to_numpy())
 
 
-def split_of_table(source: TableSource, targets: Int[Tensor, " N"], recipe: AnyRecipe) -> Split:
+def split_of_table(source: TableSource, targets: Int[Tensor, " N"], recipe: Recipe) -> Split:
     """The rows that a recipe trains on, and those that it holds out.
 
     Args:
@@ -204,7 +204,7 @@ def split_of_table(source: TableSource, targets: Int[Tensor, " N"], recipe: AnyR
         name = getattr(wanted, option)
         if name is not None:
             words = f'data.{option} names the column "{{}}", which is not there'
-            refuse_unknown_columns(source.frame, [name], words, source.name)
+            check_columns_exist(source.frame, [name], words, source.name)
     rows = torch.nonzero(targets >= 0).flatten()
     if wanted.test is not None:
         first = source.rows_to_train
@@ -224,7 +224,7 @@ def split_of_table(source: TableSource, targets: Int[Tensor, " N"], recipe: AnyR
     return split
 
 
-def _opened(data: str, recipe: AnyRecipe) -> TableSource:
+def _opened(data: str, recipe: Recipe) -> TableSource:
     """The table, and below it that of the rows to judge by, where the recipe names one."""
     source = open_source(data, dialect_of(recipe))
     if recipe.data.test is None:
@@ -232,7 +232,7 @@ def _opened(data: str, recipe: AnyRecipe) -> TableSource:
     return source.with_test(open_source(recipe.data.test, dialect_of(recipe)))
 
 
-def _refuse_new_classes(
+def _check_known_classes(
     source: TableSource, target: str, targets: Int[Tensor, " N"], class_names: tuple[str, ...], split: Split
 ) -> None:
     known = torch.unique(targets[split.train])
@@ -276,7 +276,7 @@ def _time(source: TableSource, name: str) -> pl.Series:
     return moments
 
 
-def _with_target(recipe: AnyRecipe, source: TableSource) -> AnyRecipe:
+def _with_target(recipe: Recipe, source: TableSource) -> Recipe:
     """The recipe with the target that the source itself knows, where the recipe names none."""
     if recipe.data.target is not None:
         return recipe
@@ -288,7 +288,7 @@ def _with_target(recipe: AnyRecipe, source: TableSource) -> AnyRecipe:
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"target": source.target})})
 
 
-def _audited(source: TableSource, recipe: AnyRecipe) -> AuditedTable:
+def _audited(source: TableSource, recipe: Recipe) -> AuditedTable:
     wanted = recipe.data
     no_features = [name for name in (wanted.group, wanted.split, wanted.weight) if name in source.frame.columns]
     return audit_table(

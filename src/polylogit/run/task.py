@@ -1,6 +1,6 @@
-"""A classification problem: what DATA and a recipe pose, encoded and split, before anything is fitted.
+"""A classification task: what DATA and a recipe pose, encoded and split, before anything is fitted.
 
-Owns the plain data that a fit starts from, and how pictures come to be such a problem. It fits nothing and writes
+Owns the plain data that a fit starts from, and how pictures come to be such a task. It fits nothing and writes
 nothing.
 """
 
@@ -20,16 +20,16 @@ from polylogit.data.split import Split, drawn_split
 from polylogit.data.tables.audit import Audit
 from polylogit.data.tables.encoder import TableEncoder
 from polylogit.errors import DataError, RecipeError, did_you_mean
-from polylogit.recipes.recipe import AnyRecipe
+from polylogit.recipes.recipe import Recipe
 
-__all__ = ["PICTURE_TARGET", "Problem", "picture_problem", "split_of_pictures", "targets_by_name"]
+__all__ = ["PICTURE_TARGET", "Task", "picture_task", "split_of_pictures", "targets_by_name"]
 
 PICTURE_TARGET = "class"
 """What stands for the target's name where the classes are folders or a data set's own."""
 
 
 @dataclass(frozen=True)
-class Problem:
+class Task:
     """Rows with a class each, encoded and split.
 
     Args:
@@ -67,8 +67,8 @@ class Problem:
         return None if self.weights is None else self.weights[rows]
 
 
-def picture_problem(data: str, recipe: AnyRecipe, data_root: Path | None) -> Problem:
-    """The problem that labelled pictures pose.
+def picture_task(data: str, recipe: Recipe, data_root: Path | None) -> Task:
+    """The task that labelled pictures pose.
 
     Args:
         data: What stands for DATA on the command line.
@@ -77,7 +77,7 @@ def picture_problem(data: str, recipe: AnyRecipe, data_root: Path | None) -> Pro
         data_root: Where data sets lie.
 
     Returns:
-        The problem.
+        The task.
 
     Raises:
         DataError: The pictures are at fault, or a class that the recipe names is not among them.
@@ -99,7 +99,7 @@ def picture_problem(data: str, recipe: AnyRecipe, data_root: Path | None) -> Pro
     unit = recipe.data.picture_values == "unit"
     if isinstance(source.pixels, StoredPictures):  # a broken picture is named now, not after the fit
         source.pixels[slice(None) if unit else split.test].check()
-    return Problem(
+    return Task(
         name=source.name,
         target=PICTURE_TARGET,
         fingerprint=source.fingerprint,
@@ -113,7 +113,7 @@ def picture_problem(data: str, recipe: AnyRecipe, data_root: Path | None) -> Pro
     )
 
 
-def split_of_pictures(source: PictureSource, targets: Int[Tensor, " N"], recipe: AnyRecipe) -> Split:
+def split_of_pictures(source: PictureSource, targets: Int[Tensor, " N"], recipe: Recipe) -> Split:
     """The data set's own split; where it has none, the one that the recipe draws.
 
     Args:

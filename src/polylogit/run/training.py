@@ -17,14 +17,14 @@ from polylogit.evaluation import Evaluation, Summary, evaluate_logits, summarise
 from polylogit.fitting.callbacks import FitObserver
 from polylogit.fitting.devices import DeviceName
 from polylogit.model_header import TrainedOn, VectorScaling
-from polylogit.networks.test_time_augmentation import judging_one_view, takes_many_views
-from polylogit.recipes.recipe import AnyRecipe
+from polylogit.networks.test_time_augmentation import takes_many_views, without_test_time_augmentation
+from polylogit.recipes.recipe import Recipe
 from polylogit.report import write_report
 from polylogit.run.cross_validation import CrossValidation, cross_validate, cross_validation_told
 from polylogit.run.fit import Progress, TrainingPlace, fit_model
 from polylogit.run.report_contents import report_data
-from polylogit.run.table_task import table_problem
-from polylogit.run.task import picture_problem
+from polylogit.run.table_task import table_task
+from polylogit.run.task import picture_task
 
 __all__ = ["TrainingRun", "checkpoint_path", "default_model_path", "train"]
 
@@ -53,7 +53,7 @@ class TrainingRun:
     """
 
     data: str
-    recipe: AnyRecipe
+    recipe: Recipe
     audit: Audit | None
     classifier: Classifier
     train: Summary
@@ -117,7 +117,7 @@ def checkpoint_path(model_path: Path) -> Path:
 
 def train(
     data: str,
-    recipe: AnyRecipe,
+    recipe: Recipe,
     *,
     out: Path | None = None,
     report: Path | None = None,
@@ -155,29 +155,29 @@ def train(
     start = time.perf_counter()
     model_path = out or default_model_path(data, recipe.model.kind)
     if stands_for_pictures(data):
-        problem = picture_problem(data, recipe, data_root)
+        task = picture_task(data, recipe, data_root)
     else:
-        recipe, problem = table_problem(data, recipe)
+        recipe, task = table_task(data, recipe)
     checkpoint = checkpoint_path(model_path)
     history_path = model_path.with_name("history.jsonl")
     place = TrainingPlace(
         device=device, checkpoint=checkpoint, resume=resume, history=history_path, observers=tuple(observers)
     )
-    fit = fit_model(problem, recipe, place=place, on_progress=on_progress)
-    split, targets = problem.split, problem.targets
+    fit = fit_model(task, recipe, place=place, on_progress=on_progress)
+    split, targets = task.split, task.targets
     classifier = Classifier(
-        preprocessing=problem.encoder,
+        preprocessing=task.encoder,
         network=fit.network,
         network_spec=fit.spec,
-        class_names=problem.class_names,
+        class_names=task.class_names,
         temperature=1.0 if fit.calibration is None else fit.calibration.temperature,
         curve=None if fit.calibration is None else fit.calibration.curve,
         floor=0.0 if fit.calibration is None else fit.calibration.floor,
         vector_scaling=_vector_scaling(fit.calibration),
         trained_on=TrainedOn(
-            data=problem.name,
-            target=problem.target,
-            fingerprint=problem.fingerprint,
+            data=task.name,
+            target=task.target,
+            fingerprint=task.fingerprint,
             rows_train=len(split.train),
             rows_test=len(split.test),
         ),
@@ -187,18 +187,18 @@ def train(
     if fit.whole:
         checkpoint.unlink(missing_ok=True)
     network_alone = classifier.uncalibrated
-    with judging_one_view(fit.network):  # there are many training rows, and their figures are no judgement
-        network_logits = network_alone.logits_of_inputs(problem.inputs)
+    with without_test_time_augmentation(fit.network):  # the training rows are many
+        network_logits = network_alone.logits_of_inputs(task.inputs)
     train_logits = classifier.calibrate(network_logits[split.train])
     test_logits_before = network_logits[split.test]
     if takes_many_views(fit.network):
-        test_logits_before = network_alone.logits_of_inputs(problem.inputs[split.test])
+        test_logits_before = network_alone.logits_of_inputs(task.inputs[split.test])
     test_logits = classifier.calibrate(test_logits_before)
-    cross_validation = cross_validate(problem, recipe)
-    test_targets, test_weights = targets[split.test], problem.weights_of(split.test)
+    cross_validation = cross_validate(task, recipe)
+    test_targets, test_weights = targets[split.test], task.weights_of(split.test)
     test = uncalibrated = None
     if len(split.test):
-        test = evaluate_logits(test_logits, test_targets, problem.class_names, sample_weight=test_weights)
+        test = evaluate_logits(test_logits, test_targets, task.class_names, sample_weight=test_weights)
         uncalibrated = summarise_logits(test_logits_before, test_targets, sample_weight=test_weights)
     seconds = time.perf_counter() - start
     report = None if test is None else report
@@ -208,26 +208,26 @@ def train(
             test,
             test_logits,
             test_targets,
-            data=problem.name,
+            data=task.name,
             model_path=model_path,
-            rows=problem.inputs[split.test] if problem.table is None else problem.table[split.test.numpy()],
+            rows=task.inputs[split.test] if task.table is None else task.table[split.test.numpy()],
             sample_weight=test_weights,
             logits_before=test_logits_before,
             uncalibrated=uncalibrated,
             calibration=fit.calibration,
-            row_numbers=split.test + 1 - problem.rows_before_test,
+            row_numbers=split.test + 1 - task.rows_before_test,
             foremost="" if cross_validation is None else cross_validation_told(cross_validation, len(split.test)),
             history=fit.history,
-            findings=None if problem.audit is None else [str(finding) for finding in problem.audit.findings],
+            findings=None if task.audit is None else [str(finding) for finding in task.audit.findings],
             facts={"fit": fit.message, "seconds": f"{seconds:.1f}"},
         )
         write_report(page, report)
     return TrainingRun(
-        data=problem.name,
+        data=task.name,
         recipe=recipe,
-        audit=problem.audit,
+        audit=task.audit,
         classifier=classifier,
-        train=summarise_logits(train_logits, targets[split.train], sample_weight=problem.weights_of(split.train)),
+        train=summarise_logits(train_logits, targets[split.train], sample_weight=task.weights_of(split.train)),
         test=test,
         test_uncalibrated=uncalibrated,
         cross_validation=cross_validation,

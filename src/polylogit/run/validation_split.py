@@ -12,7 +12,7 @@ from torch import Tensor
 from polylogit.data.split import Split, grouped_split, stratified_split
 from polylogit.errors import DataError, RecipeError
 from polylogit.recipes.recipe import NetworkRecipe
-from polylogit.run.task import Problem
+from polylogit.run.task import Task
 
 __all__ = ["fitted_and_validation_rows", "usual_validation_share"]
 
@@ -24,28 +24,28 @@ GROUP_SHARES = (0.3, 0.5)
 """What is tried after the usual share where whole groups are kept, and the groups are too large for it."""
 
 
-def fitted_and_validation_rows(problem: Problem, recipe: NetworkRecipe) -> tuple[Int[Tensor, " A"], Int[Tensor, " B"]]:
+def fitted_and_validation_rows(task: Task, recipe: NetworkRecipe) -> tuple[Int[Tensor, " A"], Int[Tensor, " B"]]:
     """The training rows that the network is fitted on, and those kept for validation and calibration.
 
     Args:
-        problem: Its training rows are dealt, by class; or by group, where it has groups.
+        task: Its training rows are dealt, by class; or by group, where it has groups.
         recipe: Says the share, or leaves it to `usual_validation_share`.
 
     Returns:
-        Both, as numbers of rows of the problem; the second is empty where the recipe's share is 0.
+        Both, as numbers of rows of the task; the second is empty where the recipe's share is 0.
 
     Raises:
         RecipeError: No group can be kept whole.
     """
-    rows = problem.split.train
+    rows = task.split.train
     share = recipe.training.validation_fraction
     if share == 0:
         return rows, rows[:0]
     shares = [share] if share is not None else [usual_validation_share(len(rows)), *GROUP_SHARES]
-    if problem.groups is None:
-        parts = stratified_split(problem.targets[rows], shares[0], recipe.seed)
+    if task.groups is None:
+        parts = stratified_split(task.targets[rows], shares[0], recipe.seed)
     else:
-        parts = _whole_groups(problem.targets[rows], problem.groups[rows], shares, recipe)
+        parts = _whole_groups(task.targets[rows], task.groups[rows], shares, recipe)
     return rows[parts.train], rows[parts.test]
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from polylogit.errors import DataError
 from polylogit.system.matrix_product import matrix_product_nt
 
-__all__ = ["DenseDesign", "Design", "SparseDesign", "csr_tensor", "refuse_nonfinite"]
+__all__ = ["DenseDesign", "Design", "SparseDesign", "check_finite", "csr_tensor"]
 
 _ROWS_A_BLOCK = 4096
 _NUMBERS_A_BLOCK = 1 << 22
@@ -81,7 +81,7 @@ class DenseDesign:
             ones = some.new_full((1, len(some)), 1 / self.rows)
             mean += matrix_product_nt(ones, some.T)[0]
         if not bool(torch.isfinite(mean).all()):
-            refuse_nonfinite(features)
+            check_finite(features)
         if intercept:
             self._centre = mean
 
@@ -286,7 +286,7 @@ Design = DenseDesign | SparseDesign
 """What the solver asks of the rows: two products, either way of storing them."""
 
 
-def refuse_nonfinite(features: Tensor) -> None:
+def check_finite(features: Tensor) -> None:
     """Name the first NaN or infinity."""
     places = torch.nonzero(~torch.isfinite(features))
     if len(places):

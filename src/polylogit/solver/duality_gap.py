@@ -43,7 +43,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polylogit.solver.newton_direction import Direction
-from polylogit.solver.objective import Problem
+from polylogit.solver.objective import Objective
 from polylogit.system.matrix_product import matrix_product_nt
 
 __all__ = ["gap_by_mixture", "gap_by_newton", "gap_by_step", "relative_gap"]
@@ -60,7 +60,7 @@ def relative_gap(objective: float, gap: float) -> float:
 
 
 def gap_by_mixture(
-    problem: Problem,
+    problem: Objective,
     weight: Float[Tensor, "K D1"],
     objective: float,
     pulled: Float[Tensor, "K D1"],
@@ -102,7 +102,7 @@ def gap_by_mixture(
 
 
 def gap_by_step(
-    problem: Problem,
+    problem: Objective,
     weight: Float[Tensor, "K D1"],
     objective: float,
     probabilities: Float[Tensor, "K N"],
@@ -155,7 +155,7 @@ def _tilted(probabilities: Float[Tensor, "K B"], centred: Float[Tensor, "K B"]) 
 
 
 def _levelling(
-    problem: Problem,
+    problem: Objective,
     probabilities: Float[Tensor, "K N"],
     moved: Float[Tensor, "K N"],
     excess: Float[Tensor, " K"],
@@ -174,7 +174,7 @@ def _levelling(
 
 
 def gap_by_newton(
-    problem: Problem,
+    problem: Objective,
     weight: Float[Tensor, "K D1"],
     objective: float,
     probabilities: Float[Tensor, "K N"],

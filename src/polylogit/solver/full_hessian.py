@@ -25,7 +25,7 @@ from torch import Tensor
 
 from polylogit.solver.duality_gap import relative_gap
 from polylogit.solver.newton_direction import settled_intercepts
-from polylogit.solver.objective import Problem
+from polylogit.solver.objective import Objective
 
 __all__ = ["WholeDescent"]
 
@@ -43,7 +43,7 @@ class WholeDescent:
         tolerance: Relative gap wanted.
     """
 
-    def __init__(self, problem: Problem, *, tolerance: float) -> None:
+    def __init__(self, problem: Objective, *, tolerance: float) -> None:
         self.problem, self.tolerance = problem, tolerance
         self.iteration, self.objective, self.absolute_gap = 0, math.inf, math.inf
         self.placed = False
@@ -57,7 +57,7 @@ class WholeDescent:
         self._stuck = False
 
     @staticmethod
-    def pays(problem: Problem) -> bool:
+    def pays(problem: Objective) -> bool:
         """Whether the Hessian is a small matrix and soon summed up."""
         parameters = problem.classes * problem.design.columns
         few = parameters <= _MOST_PARAMETERS and parameters**2 * problem.design.rows <= _MOST_MULTIPLICATIONS

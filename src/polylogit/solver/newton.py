@@ -15,7 +15,7 @@ from torch import Tensor
 
 from polylogit.solver.duality_gap import gap_by_mixture, gap_by_newton, gap_by_step, relative_gap
 from polylogit.solver.newton_direction import Direction, newton_direction, settled_intercepts, step_length
-from polylogit.solver.objective import Problem
+from polylogit.solver.objective import Objective
 from polylogit.solver.preconditioner import CurvaturePreconditioner
 
 __all__ = ["Descent"]
@@ -42,7 +42,7 @@ class Descent:
     """
 
     def __init__(
-        self, problem: Problem, *, coarse: torch.dtype, exact: torch.dtype, tolerance: float, seed: int
+        self, problem: Objective, *, coarse: torch.dtype, exact: torch.dtype, tolerance: float, seed: int
     ) -> None:
         self.problem, self.coarse, self.exact, self.tolerance = problem, coarse, exact, tolerance
         self.iteration, self.objective, self._lower = 0, math.inf, -math.inf

@@ -1,6 +1,6 @@
 """One Newton step: a direction from conjugate gradients on the true Hessian; length and intercepts from cached logits.
 
-This module owns the descent of `convex_problem.Problem`; when to stop is `convex`'s.
+This module owns the descent of `convex_problem.Objective`; when to stop is `convex`'s.
 
 Source: Nocedal and Wright (2006), "Numerical Optimization", algorithm 7.1 (truncated Newton) and section 3.5.
 """
@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polylogit.solver.objective import Problem
+from polylogit.solver.objective import Objective
 from polylogit.system.matrix_product import matrix_product_nt
 
 __all__ = ["Direction", "newton_direction", "settled_intercepts", "step_length"]
@@ -41,7 +41,7 @@ class Direction:
 
 
 def newton_direction(
-    problem: Problem,
+    problem: Objective,
     probabilities: Float[Tensor, "K N"],
     gradient: Float[Tensor, "K D1"],
     precondition: Callable[[Tensor], Tensor],
@@ -103,7 +103,7 @@ def newton_direction(
 
 
 def step_length(
-    problem: Problem,
+    problem: Objective,
     weight: Float[Tensor, "K D1"],
     logits: Float[Tensor, "K N"],
     gradient: Float[Tensor, "K D1"],
@@ -163,7 +163,7 @@ def step_length(
 
 
 def settled_intercepts(
-    problem: Problem,
+    problem: Objective,
     shares: Float[Tensor, " K"],
     logits: Float[Tensor, "K N"],
     *,

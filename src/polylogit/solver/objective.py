@@ -21,13 +21,13 @@ from torch import Tensor
 
 from polylogit.solver.design_matrix import Design
 
-__all__ = ["Problem"]
+__all__ = ["Objective"]
 
 _NUMBERS_A_BLOCK = 1 << 18
 
 
 @dataclass(frozen=True)
-class Problem:
+class Objective:
     """F and what it is made of.
 
     Args:

@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polylogit.solver.objective import Problem
+from polylogit.solver.objective import Objective
 from polylogit.system.matrix_product import matrix_product_nt
 
 __all__ = ["CurvaturePreconditioner"]
@@ -43,7 +43,7 @@ class CurvaturePreconditioner:
         generator: Draws the rows; a fixed seed makes a fit repeatable to the bit.
     """
 
-    def __init__(self, problem: Problem, probabilities: Float[Tensor, "K N"], generator: torch.Generator) -> None:
+    def __init__(self, problem: Objective, probabilities: Float[Tensor, "K N"], generator: torch.Generator) -> None:
         columns = problem.design.columns
         budget = max(_LEAST_BUDGET, problem.design.rows * columns)
         sparse_columns = columns > problem.design.rows + 1 and columns > _LEAST_ROWS
@@ -99,7 +99,7 @@ def _drawn(curvature: Float[Tensor, " N"], wanted: int, generator: torch.Generat
 
 
 def _factored_block(
-    problem: Problem, curvature: Float[Tensor, " N"], precision: torch.dtype, generator: torch.Generator
+    problem: Objective, curvature: Float[Tensor, " N"], precision: torch.dtype, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Cholesky factor of S B S and the diagonal S that makes S B S's diagonal 1."""
     columns = problem.design.columns
@@ -122,7 +122,7 @@ def _factored_block(
         jitter *= 10
 
 
-def _diagonals(problem: Problem, probabilities: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
+def _diagonals(problem: Objective, probabilities: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
     """The Hessian's diagonal, sum_n h_kn x_n^2 + lambda."""
     curvature = probabilities * (1 - probabilities) * problem.omega.to(probabilities.dtype)
     diagonals = problem.design.squares_pulled_back(curvature).double() + problem.penalty

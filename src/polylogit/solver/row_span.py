@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float, Num
 from torch import Tensor
 
-from polylogit.solver.design_matrix import refuse_nonfinite
+from polylogit.solver.design_matrix import check_finite
 from polylogit.system.matrix_product import matrix_product_nt
 
 __all__ = ["RowSpan"]
@@ -50,7 +50,7 @@ class RowSpan:
             squares = self._times_transpose(features)
             if not bool(torch.isfinite(squares.diagonal()).all()):
                 if dtype == torch.float64:
-                    refuse_nonfinite(features)
+                    check_finite(features)
                 continue
             self.square, failed = torch.linalg.cholesky_ex(squares)
             pivots = self.square.diagonal().square()

@@ -42,7 +42,7 @@ from polylogit.errors import DataError
 from polylogit.solver.design_matrix import DenseDesign, Design, SparseDesign
 from polylogit.solver.full_hessian import WholeDescent
 from polylogit.solver.newton import Descent
-from polylogit.solver.objective import Problem
+from polylogit.solver.objective import Objective
 from polylogit.solver.row_span import RowSpan
 
 __all__ = ["IterationRecord", "LinearFit", "fit_softmax_regression"]
@@ -295,7 +295,7 @@ def _problem(
     fit_intercept: bool,
     weights: Tensor | None,
     working: torch.dtype,
-) -> Problem:
+) -> Objective:
     """F in the parts that the descent uses."""
     make = SparseDesign if features.layout == torch.sparse_csr else DenseDesign
     design: Design = make(features, intercept=fit_intercept, working=working)
@@ -306,10 +306,10 @@ def _problem(
     penalty = omega.new_full((design.columns,), 1 / C / total / largest)
     if fit_intercept:
         penalty[-1] = 0
-    return Problem(design, targets, omega / total, penalty, classes)
+    return Objective(design, targets, omega / total, penalty, classes)
 
 
-def _start(problem: Problem, initial: tuple[Tensor, Tensor] | None, span: RowSpan | None) -> Float[Tensor, "K D1"]:
+def _start(problem: Objective, initial: tuple[Tensor, Tensor] | None, span: RowSpan | None) -> Float[Tensor, "K D1"]:
     """The caller's start, or zeros; with columns that sum to zero over the classes."""
     design = problem.design
     if initial is None:
@@ -319,7 +319,7 @@ def _start(problem: Problem, initial: tuple[Tensor, Tensor] | None, span: RowSpa
     return design.moved(weight - weight.mean(0))
 
 
-def _from_some_rows(problem: Problem, features: Tensor, descent: Descent, start: Tensor, seed: int) -> Tensor:
+def _from_some_rows(problem: Objective, features: Tensor, descent: Descent, start: Tensor, seed: int) -> Tensor:
     """The optimum of some rows drawn at random where there are very many, else the start as it is.
 
     With M rows the excess over the optimum of all is about (K - 1) D / 2M nats, so that 200 rows a parameter leave a

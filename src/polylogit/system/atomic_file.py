@@ -11,11 +11,11 @@ from pathlib import Path
 
 from polylogit.errors import PolylogitError
 
-__all__ = ["writing_whole"]
+__all__ = ["atomic_write"]
 
 
 @contextmanager
-def writing_whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; put it in the place of `path` when the block ends well.
 
     The bytes are flushed to the disk before the rename, so that after a crash `path` holds either what it held before
@@ -34,7 +34,7 @@ def writing_whole(path: Path) -> Iterator[Path]:
     Example:
         >>> import tempfile
         >>> folder = Path(tempfile.mkdtemp())
-        >>> with writing_whole(folder / "new" / "a.txt") as temporary:
+        >>> with atomic_write(folder / "new" / "a.txt") as temporary:
         ...     _ = temporary.write_text("whole")
         >>> (folder / "new" / "a.txt").read_text()
         'whole'

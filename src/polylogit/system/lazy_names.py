@@ -6,10 +6,10 @@ Owns the look-up alone: a package says where each of its names lives.
 from collections.abc import Callable, Mapping
 from importlib import import_module
 
-__all__ = ["late_names"]
+__all__ = ["lazy_names"]
 
 
-def late_names(package: str, home: Mapping[str, str]) -> Callable[[str], object]:
+def lazy_names(package: str, home: Mapping[str, str]) -> Callable[[str], object]:
     """The `__getattr__` of a package whose names stand in modules that are slow to import.
 
     Args:
@@ -20,7 +20,7 @@ def late_names(package: str, home: Mapping[str, str]) -> Callable[[str], object]
         A function that imports the module of a name and gives what it calls so.
 
     Example:
-        >>> late_names("shapes", {"pi": "math"})("pi")
+        >>> lazy_names("shapes", {"pi": "math"})("pi")
         3.141592653589793
 
     Source: PEP 562, module `__getattr__`.

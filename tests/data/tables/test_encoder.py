@@ -10,7 +10,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from polylogit.data.tables.column_types import Reading
 from polylogit.data.tables.encoded_column import MOST_LEVELS
 from polylogit.data.tables.encoder import TableEncoder
-from polylogit.data.tables.unseen import Strangers
+from polylogit.data.tables.unseen import UnseenCounts
 from polylogit.errors import DataError
 
 ANIMALS = pl.DataFrame(
@@ -47,9 +47,9 @@ def test_typed_frames_encode_as_text_does():
 def test_an_unseen_level_counts_as_none_and_is_counted():
     encoder = TableEncoder.fit(ANIMALS)
     new = pl.DataFrame({"legs": ["4", "2"], "skin": ["wool", "fur"], "weight": ["1", "1"]})
-    features, strangers = encoder.encode_counting(new)
+    features, unseen = encoder.encode_counting(new)
     assert features[0, 1:4].tolist() == [0, 0, 0]
-    assert strangers == Strangers(unseen={"skin": 1})
+    assert unseen == UnseenCounts(unseen={"skin": 1})
 
 
 def test_a_constant_column_becomes_zeros_also_after_rounding():
@@ -88,11 +88,11 @@ def test_markers_of_missing_values_count_in_numbers_but_not_in_categories():
 
 def test_a_gap_where_training_had_none_counts_as_average_and_is_counted():
     encoder = TableEncoder.fit(ANIMALS)
-    features, strangers = encoder.encode_counting(pl.DataFrame({"legs": [None], "skin": [""], "weight": ["NA"]}))
+    features, unseen = encoder.encode_counting(pl.DataFrame({"legs": [None], "skin": [""], "weight": ["NA"]}))
     assert features.tolist() == [[0, 0, 0, 0, 0]]
-    assert strangers == Strangers(filled={"legs": 1, "skin": 1, "weight": 1})
-    assert len(encoder.notes(strangers + strangers)) == 3
-    assert (strangers + strangers).filled == {"legs": 2, "skin": 2, "weight": 2}
+    assert unseen == UnseenCounts(filled={"legs": 1, "skin": 1, "weight": 1})
+    assert len(encoder.notes(unseen + unseen)) == 3
+    assert (unseen + unseen).filled == {"legs": 2, "skin": 2, "weight": 2}
 
 
 @pytest.mark.parametrize("words", [("true", "false"), ("YES", "no"), (True, False)])
@@ -127,9 +127,9 @@ def test_rare_levels_are_pooled_and_strangers_join_them():
     rare = encoder.encode(pl.DataFrame({"a": ["n000", "never seen", None]}))
     assert rare[:, :-1].count_nonzero() == 0
     assert rare[:, -1].tolist() == [1, 1, 0]
-    features, strangers = encoder.encode_counting(pl.DataFrame({"a": ["n000", "never seen"]}))
-    assert strangers == Strangers(unseen={"a": 2})
-    assert "these count as one" in encoder.notes(strangers)[0]
+    features, unseen = encoder.encode_counting(pl.DataFrame({"a": ["n000", "never seen"]}))
+    assert unseen == UnseenCounts(unseen={"a": 2})
+    assert "these count as one" in encoder.notes(unseen)[0]
     assert features[:, -1].tolist() == [1, 1]
 
 
@@ -179,5 +179,5 @@ def test_raw_numbers_stay_as_they_are_and_dates_do_not():
 def test_a_gap_among_raw_numbers_counts_as_zero_and_says_so():
     frame = pl.DataFrame({"legs": [4, 2], "skin": ["fur", "scales"], "seen": ["2024-01-31", "2020-02-29"]})
     encoder = TableEncoder.fit(frame, standardise=False)
-    _, strangers = encoder.encode_counting(pl.DataFrame({"legs": [None], "skin": [None], "seen": [None]}))
-    assert [note.rpartition("count as ")[2] for note in encoder.notes(strangers)] == ["0.", "none.", "average."]
+    _, unseen = encoder.encode_counting(pl.DataFrame({"legs": [None], "skin": [None], "seen": [None]}))
+    assert [note.rpartition("count as ")[2] for note in encoder.notes(unseen)] == ["0.", "none.", "average."]

@@ -28,8 +28,8 @@ __all__ = [
     "MOST_COLUMNS",
     "SEPARATORS",
     "Dialect",
+    "check_column_count",
     "read_delimited",
-    "refuse_too_many_columns",
     "scan_delimited",
 ]
 
@@ -94,7 +94,7 @@ def read_delimited(path: Path, dialect: Dialect | None = None) -> pl.DataFrame:
         except pl.exceptions.PolarsError as fault:
             raise text.at_fault(fault) from fault
         if frame.width > 1 and frame.to_series(-1).null_count():  # polars fills short rows with nulls from the right
-            text.refuse_ragged_rows()
+            text.check_row_lengths()
         frame = text.tidy(frame)
     if frame.is_empty():
         raise DataError(f"{path}: there is a header but no row below it.")
@@ -115,7 +115,7 @@ def scan_delimited(path: Path, dialect: Dialect | None = None) -> Iterator[pl.Da
         DataError: As `read_delimited`, but a fault far down in the file is told when it is reached.
     """
     with _plain(path, dialect or Dialect()) as text:
-        text.refuse_ragged_rows()
+        text.check_row_lengths()
         found = False
         try:
             scan = pl.scan_csv(text.file, separator=text.separator, infer_schema=False, low_memory=True)
@@ -162,16 +162,16 @@ class _Text:
     def at_fault(self, fault: Exception) -> DataError:
         """What is wrong with a file that polars gave up on."""
         try:
-            _refuse_other_encodings(self.path, self.file)
-            self._refuse_ragged_rows_by_hand()
+            _check_encoding(self.path, self.file)
+            self._check_row_lengths_by_line()
         except DataError as found:
             return found
         return DataError(f"{self.path}: cannot be read as a table ({str(fault).splitlines()[0]}).")
 
-    def refuse_ragged_rows(self) -> None:
+    def check_row_lengths(self) -> None:
         """Refuse rows with more or fewer cells than the header."""
         if self.quoted:
-            self._refuse_ragged_rows_by_hand()
+            self._check_row_lengths_by_line()
             return
         # Without quotation marks a line's cells are its separators and one: that is counted many times faster.
         lines = pl.scan_csv(
@@ -184,9 +184,9 @@ class _Text:
         except pl.exceptions.PolarsError:  # a \x01 in the text, or bytes that are not UTF-8
             any_ragged = True
         if any_ragged:
-            self._refuse_ragged_rows_by_hand()
+            self._check_row_lengths_by_line()
 
-    def _refuse_ragged_rows_by_hand(self) -> None:
+    def _check_row_lengths_by_line(self) -> None:
         with self.file.open(encoding="utf-8-sig", newline="", errors="replace") as lines:
             reader = csv.reader(lines, delimiter=self.separator)
             line = 1
@@ -211,7 +211,7 @@ def _plain(path: Path, dialect: Dialect) -> Iterator[_Text]:
             if not file.stat().st_size:
                 raise _empty(path)
             with file.open("rb") as plain, mmap.mmap(plain.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                _refuse_nul(path, content)
+                _check_no_nul(path, content)
                 separator, names = _header(path, content, dialect)
                 quoted = content.find(b'"') >= 0
                 padded = _padded(content, separator.encode())
@@ -258,14 +258,14 @@ def _empty(path: Path) -> DataError:
     return DataError(f"{path}: the file is empty. Expected a header and at least two rows.")
 
 
-def _refuse_nul(path: Path, content: mmap.mmap) -> None:
+def _check_no_nul(path: Path, content: mmap.mmap) -> None:
     nul = content.find(b"\0")
     if nul >= 0:
         line = content[:nul].count(b"\n") + 1
         raise DataError(f"{path}, line {line}: a NUL byte. This is not a text table; export it anew as CSV.")
 
 
-def _refuse_other_encodings(path: Path, file: Path) -> None:
+def _check_encoding(path: Path, file: Path) -> None:
     decoder = codecs.getincrementaldecoder("utf-8")()
     lines = 1
     with file.open("rb") as source:
@@ -298,12 +298,12 @@ def _header(path: Path, content: mmap.mmap, dialect: Dialect) -> tuple[str, list
     names = [name.strip() for name in _cells(header, separator)]
     if not any(names) and not content[:LONGEST_HEADER].strip():
         raise _empty(path)
-    refuse_too_many_columns(path, len(names))
-    _refuse_bad_names(path, names)
+    check_column_count(path, len(names))
+    _check_column_names(path, names)
     return separator, names
 
 
-def refuse_too_many_columns(path: Path, columns: int) -> None:
+def check_column_count(path: Path, columns: int) -> None:
     """Refuse a table that is wider than `MOST_COLUMNS`, before work starts that would take minutes."""
     if columns > MOST_COLUMNS:
         raise DataError(
@@ -319,7 +319,7 @@ def _cells(line: str, separator: str) -> list[str]:
         return line.split(separator)
 
 
-def _refuse_bad_names(path: Path, names: list[str]) -> None:
+def _check_column_names(path: Path, names: list[str]) -> None:
     for name, times in Counter(names).items():
         if times > 1:
             called = f'"{name}"' if name else "without a name"

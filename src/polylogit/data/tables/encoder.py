@@ -20,7 +20,7 @@ from polylogit.data.tables.columns import read_columns
 from polylogit.data.tables.encoded_column import UNSEEN, Column
 from polylogit.data.tables.feature_matrix import aligned_zeros
 from polylogit.data.tables.type_inference import find_readings, refusal
-from polylogit.data.tables.unseen import Strangers
+from polylogit.data.tables.unseen import UnseenCounts
 from polylogit.errors import DataError, ModelFileError, did_you_mean
 
 __all__ = ["TableEncoder"]
@@ -212,7 +212,7 @@ class TableEncoder:
 
     def encode_counting(
         self, frame: pl.DataFrame, place: str = "the table", first_row: int = 0
-    ) -> tuple[Float[Tensor, "N D"], Strangers]:
+    ) -> tuple[Float[Tensor, "N D"], UnseenCounts]:
         """Features of the rows, and the count of what training prepared nothing for.
 
         Args:
@@ -226,13 +226,13 @@ class TableEncoder:
         Raises:
             DataError: As `encode`.
         """
-        self._refuse_missing_columns(frame, place)
+        self._check_columns_present(frame, place)
         read = read_columns(frame, self.readings, place, first_row)
         return self._encoded(read)
 
-    def notes(self, strangers: Strangers) -> tuple[str, ...]:
+    def notes(self, unseen: UnseenCounts) -> tuple[str, ...]:
         """What a reader of predictions must know of the cells that training prepared nothing for."""
-        return strangers.notes({column.name for column in self.columns if column.pooled}, self.gaps_count_as)
+        return unseen.notes({column.name for column in self.columns if column.pooled}, self.gaps_count_as)
 
     def other_columns(self, frame: pl.DataFrame) -> tuple[str, ...]:
         """The columns of the frame that the encoder does not use."""
@@ -264,7 +264,7 @@ class TableEncoder:
             raise ModelFileError("preprocessing.scale: every scale must be positive")
         return cls(columns, tensors["mean"], tensors["scale"])
 
-    def _encoded(self, read: pl.DataFrame) -> tuple[Float[Tensor, "N D"], Strangers]:
+    def _encoded(self, read: pl.DataFrame) -> tuple[Float[Tensor, "N D"], UnseenCounts]:
         inputs = aligned_zeros(read.height, self.features)
         features = inputs.numpy()
         self._fill_scaled(read, features)
@@ -300,7 +300,7 @@ class TableEncoder:
         for start in range(0, len(features), _ROWS_A_BLOCK):
             features[start : start + _ROWS_A_BLOCK, places] = standardised[start : start + _ROWS_A_BLOCK]
 
-    def _strangers(self, gaps: Mapping[str, int], flags: pl.DataFrame) -> Strangers:
+    def _strangers(self, gaps: Mapping[str, int], flags: pl.DataFrame) -> UnseenCounts:
         unseen, filled = {}, {}
         for column, at in self._places():
             if gaps[column.name] and not column.missing:
@@ -310,9 +310,9 @@ class TableEncoder:
                 count = int((flags[column.name] == other).sum())
                 if count:
                     unseen[column.name] = count
-        return Strangers(unseen, filled)
+        return UnseenCounts(unseen, filled)
 
-    def _refuse_missing_columns(self, frame: pl.DataFrame, place: str) -> None:
+    def _check_columns_present(self, frame: pl.DataFrame, place: str) -> None:
         there = set(frame.columns)
         missing = [column.name for column in self.columns if column.name not in there]
         if missing:

@@ -19,8 +19,8 @@ from polylogit.data.tables.compression import is_compressed, opened, table_endin
 from polylogit.data.tables.delimited import (
     CELLS_AT_ONCE,
     Dialect,
+    check_column_count,
     read_delimited,
-    refuse_too_many_columns,
     scan_delimited,
 )
 from polylogit.errors import DataError
@@ -125,13 +125,13 @@ def _scanned(path: Path) -> Iterator[pl.LazyFrame]:
     with tempfile.TemporaryDirectory(prefix="polylogit-") as folder:
         try:
             scan = _lazy(path, Path(folder))
-            refuse_too_many_columns(path, len(scan.collect_schema()))
+            check_column_count(path, len(scan.collect_schema()))
             yield scan
         except _FAULTS as fault:
             if isinstance(fault, DataError):
                 raise
             if table_ending(path) in _JSON_ENDINGS:
-                _refuse_broken_lines(path)
+                _check_lines(path)
             reason = (str(fault) or type(fault).__name__).splitlines()[0]
             raise DataError(
                 f"{path}: cannot be read as {_format_name(path)} ({reason}). "
@@ -162,7 +162,7 @@ def _format_name(path: Path) -> str:
     return "Parquet" if ending in _PARQUET_ENDINGS else "Arrow" if ending in _ARROW_ENDINGS else "JSON lines"
 
 
-def _refuse_broken_lines(path: Path) -> None:
+def _check_lines(path: Path) -> None:
     """Name the first line that is no JSON object."""
     with opened(path) as source:
         for line, content in enumerate(source, start=1):

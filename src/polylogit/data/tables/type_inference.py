@@ -14,12 +14,12 @@ from polylogit.errors import DataError, did_you_mean
 
 __all__ = [
     "FEWEST_TEXTS",
+    "check_columns_exist",
     "find_reading",
     "find_readings",
     "quoted_key",
     "refusal",
     "refusal_words",
-    "refuse_unknown_columns",
 ]
 
 FEWEST_TEXTS = 20
@@ -46,7 +46,7 @@ def find_readings(
         DataError: Something is asked of a column that is not there.
     """
     asked = asked or {}
-    refuse_unknown_columns(frame, asked, 'data.columns names the column "{}", which is not there', place)
+    check_columns_exist(frame, asked, 'data.columns names the column "{}", which is not there', place)
     return {series.name: _completed(series, asked.get(series.name)) for series in frame}
 
 
@@ -141,7 +141,7 @@ def refusal_words(series: pl.Series, reading: Reading) -> tuple[str, str]:
             )
 
 
-def refuse_unknown_columns(frame: pl.DataFrame, names: Iterable[str], words: str, place: str) -> None:
+def check_columns_exist(frame: pl.DataFrame, names: Iterable[str], words: str, place: str) -> None:
     """Refuse a column that is named but not there, with the nearest that is.
 
     Raises:

@@ -6,11 +6,11 @@ Owns the counts and the words; which cells are such is the business of `encoder`
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["Strangers"]
+__all__ = ["UnseenCounts"]
 
 
 @dataclass(frozen=True)
-class Strangers:
+class UnseenCounts:
     """Cells that training rows prepared nothing for, counted by column while rows were encoded.
 
     Args:
@@ -22,8 +22,8 @@ class Strangers:
     unseen: Mapping[str, int] = field(default_factory=dict)
     filled: Mapping[str, int] = field(default_factory=dict)
 
-    def __add__(self, other: "Strangers") -> "Strangers":
-        return Strangers(*(_summed(*pair) for pair in ((self.unseen, other.unseen), (self.filled, other.filled))))
+    def __add__(self, other: "UnseenCounts") -> "UnseenCounts":
+        return UnseenCounts(*(_summed(*pair) for pair in ((self.unseen, other.unseen), (self.filled, other.filled))))
 
     def notes(self, pooled: Collection[str], gaps_count_as: Mapping[str, str]) -> tuple[str, ...]:
         """The counts in words, with the rule that was applied.
@@ -33,7 +33,7 @@ class Strangers:
             gaps_count_as: What a gap in each column counts as.
 
         Returns:
-            A sentence for each column with strangers.
+            A sentence for each column with unseen.
         """
         rules = {
             True: "hold a value that is rare, or was never seen in training; these count as one",

@@ -77,7 +77,7 @@ def test_a_target_of_very_many_numbers_is_probably_a_quantity():
     audit = found(frame, "price")
     assert [finding.code for finding in audit.of("error")] == ["target-is-a-number"]
     with pytest.raises(DataError, match=r't\.csv, column "price": 100000 distinct numbers in 200000 rows; this looks'):
-        audit.refuse_errors()
+        audit.raise_on_errors()
 
 
 def test_imbalance_is_found():
@@ -104,7 +104,7 @@ def test_leakage_across_a_split_is_found():
 def test_all_errors_are_told_at_once():
     frame = table(a=["1"] * 59 + ["x"], b=[float("inf")] * 60, kind=["cat", None, "dog"] * 20)
     with pytest.raises(DataError) as told:
-        found(frame).refuse_errors()
+        found(frame).raise_on_errors()
     first, *lines = str(told.value).splitlines()
     assert first == "t.csv: 3 errors:"
     assert sorted(line.split(":")[0].strip() for line in lines) == [

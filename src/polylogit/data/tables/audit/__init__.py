@@ -17,7 +17,7 @@ from polylogit.data.tables.audit.labels import audit_labels
 from polylogit.data.tables.audit.rows import audit_leakage, audit_rows
 from polylogit.data.tables.column_types import Reading
 from polylogit.data.tables.columns import read_cells
-from polylogit.data.tables.type_inference import find_readings, refuse_unknown_columns
+from polylogit.data.tables.type_inference import check_columns_exist, find_readings
 
 __all__ = ["Audit", "AuditedTable", "Finding", "Severity", "audit_leakage", "audit_table"]
 
@@ -77,8 +77,8 @@ def audit_table(
         warning kind 2 near-duplicate-names
     """
     asked_for = [] if target is None else [target]
-    refuse_unknown_columns(frame, asked_for, 'there is no column "{}" to take the classes from', place)
-    refuse_unknown_columns(frame, leave_out, 'data.drop names the column "{}", which is not there', place)
+    check_columns_exist(frame, asked_for, 'there is no column "{}" to take the classes from', place)
+    check_columns_exist(frame, leave_out, 'data.drop names the column "{}", which is not there', place)
     features = frame.drop({*leave_out, *asked_for})
     readings = find_readings(features, asked, place)
     found: list[Finding] = []

@@ -93,7 +93,7 @@ class Audit:
             found.append(replace(finding, file=file, row=row))
         return replace(self, findings=tuple(found))
 
-    def refuse_errors(self) -> None:
+    def raise_on_errors(self) -> None:
         """Raise a DataError that tells every error, one a line, if there are any."""
         errors = self.of("error")
         if len(errors) == 1:
