@@ -36,7 +36,7 @@ from polylogit.data.split import stratified_split
 from polylogit.fitting.forward import network_logits
 from polylogit.fitting.loop import fit_network
 from polylogit.networks import build_network
-from polylogit.recipes.recipe import read_recipe, recipe_from_entries
+from polylogit.recipes import read_recipe, recipe_from_entries
 from polylogit.run import train
 from polylogit.run.fit import loop_options
 from polylogit.run.validation_split import usual_validation_share

@@ -17,7 +17,7 @@ from timing import arguments, write_result
 
 from polylogit.data.pictures.sources import open_pictures
 from polylogit.evaluation import evaluate_logits
-from polylogit.recipes.recipe import recipe_from_entries, starting_entries
+from polylogit.recipes import recipe_from_entries, starting_entries
 from polylogit.report import write_report
 from polylogit.run import train
 from polylogit.run.report_contents import report_data

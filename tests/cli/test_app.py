@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from polylogit.data.tables.sources import open_source
-from polylogit.recipes.recipe import shipped_recipes
+from polylogit.recipes import shipped_recipes
 
 
 def test_train_tells_what_it_found_and_what_comes_next(polylogit):

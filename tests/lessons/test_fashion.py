@@ -6,7 +6,7 @@ from torch import nn
 
 from polylogit.lessons.fashion import NETWORKS, network_of
 from polylogit.networks import build_network
-from polylogit.recipes.recipe import read_recipe, recipe_from_entries, shipped_recipes
+from polylogit.recipes import read_recipe, recipe_from_entries, shipped_recipes
 from polylogit.run import train
 from polylogit.run.fit import new_network
 from polylogit.run.task import picture_task

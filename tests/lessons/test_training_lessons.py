@@ -10,7 +10,7 @@ from polylogit.errors import RecipeError
 from polylogit.lessons.catalogue import all_lessons, choose_lessons
 from polylogit.lessons.running import MEASURES
 from polylogit.lessons.training_lessons import TrainingLesson
-from polylogit.recipes.recipe import shipped_recipes
+from polylogit.recipes import shipped_recipes
 
 TRAINED = [lesson for lesson in all_lessons() if lesson.data]
 WITHOUT_A_RECIPE = {"eight-rows-softmax-twice", "mnist-zero-or-one-probability"}

@@ -4,7 +4,7 @@ import pytest
 from pydantic import BaseModel
 
 from polylogit.errors import ModelFileError, RecipeError
-from polylogit.recipes.recipe import (
+from polylogit.recipes import (
     LinearRecipe,
     read_recipe,
     recipe_from_entries,

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from polylogit.data.pictures.names import stands_for_pictures
 from polylogit.errors import PolylogitError, RecipeError
-from polylogit.recipes.recipe import (
+from polylogit.recipes import (
     LinearRecipe,
     Recipe,
     read_recipe,

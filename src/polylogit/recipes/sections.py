@@ -6,11 +6,13 @@ it: `polylogit.networks`, `polylogit.fitting` and `polylogit.data.pictures.augme
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 __all__ = [
     "AugmentationRecipe",
+    "CalibrationRecipe",
     "CnnModel",
+    "CrossValidationRecipe",
     "LinearModel",
     "MlpModel",
     "MlpTraining",
@@ -18,6 +20,7 @@ __all__ = [
     "PictureTraining",
     "ResidualModel",
     "Section",
+    "TrainingRecipe",
 ]
 
 Count = Annotated[int, Field(ge=1)]
@@ -153,3 +156,45 @@ class AugmentationRecipe(Section):
     flip: bool = Field(default=False, description="Mirror every second picture left to right.")
     shift: Annotated[int, Field(ge=0)] = Field(default=0, description="The most pixels that a picture is moved by.")
     cutout: Annotated[int, Field(ge=0)] = Field(default=0, description="Side of a black square; 0: none.")
+
+
+def _folds(folds: int) -> int:
+    if folds == 1:
+        raise ValueError("one fold would leave nothing to train on; 0 switches cross-validation off")
+    return folds
+
+
+class TrainingRecipe(Section):
+    """How the weights of a linear model are found."""
+
+    C: float = Field(
+        default=1.0, gt=0, description="Inverse strength of the penalty, as scikit-learn's: C * losses + |weights|²/2."
+    )
+    class_weight: Literal["none", "balanced"] = Field(
+        default="none", description="balanced: every class counts alike, however many rows it has."
+    )
+    tolerance: float = Field(
+        default=1e-6, gt=0, lt=1, description="Stop when the objective is certified to be this near its optimum."
+    )
+    epochs: int = Field(default=1000, ge=1, description="The most outer iterations of the solver.")
+
+
+class CalibrationRecipe(Section):
+    """How the probabilities are made believable."""
+
+    method: Literal["temperature", "vector", "none"] = Field(
+        default="temperature",
+        description="temperature: one number, fitted on training rows that the model behind it has not seen. vector: a "
+        "scale and a bias for each class besides, where these rows show that it helps.",
+    )
+
+
+class CrossValidationRecipe(Section):
+    """How a small table is judged: by folds of all its rows, beside the rows held out."""
+
+    folds: Annotated[int, Field(ge=0), AfterValidator(_folds)] | None = Field(
+        default=None,
+        description="Into how many parts the rows are dealt; 0: none. Left out: 5 for a linear model of a table of "
+        "fewer than 1,000 rows.",
+    )
+    repeats: int = Field(default=5, ge=1, description="How often the rows are dealt anew.")

@@ -1,0 +1,142 @@
+"""Where the options of a recipe come from: a TOML file, a model file, a recipe of the package, and `--set`.
+
+See also: `polylogit.recipes.recipe`, which checks what is read here. Imports no torch.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from polylogit.errors import RecipeError, did_you_mean
+from polylogit.model_header import read_header
+
+__all__ = ["read_recipe", "shipped_recipes", "shipped_recipes_by_use", "starting_entries"]
+
+_SHIPPED = Path(__file__).parent / "shipped"
+
+
+def shipped_recipes() -> tuple[str, ...]:
+    """The names of the recipes that come with the package."""
+    return tuple(sorted(file.stem for file in _SHIPPED.glob("*.toml")))
+
+
+def shipped_recipes_by_use() -> dict[str, tuple[str, ...]]:
+    """The names of the recipes that come with the package, by what they are for.
+
+    Returns:
+        Names by their use in words, the usual ones first.
+
+    Example:
+        >>> shipped_recipes_by_use()["taken for the data of that name"]
+        ('mnist', 'fashion-mnist')
+    """
+    usual = {
+        "taken for the data of that name": ("mnist", "fashion-mnist"),
+        "clothes sooner, or better": ("fashion-fast", "fashion-best"),
+    }
+    return {**usual, "the lessons'": tuple(name for name in shipped_recipes() if name not in chain(*usual.values()))}
+
+
+def starting_entries(data: str, entries: Mapping[str, Any], *, pictures: bool) -> dict[str, Any]:
+    """What the entries start from where a person has named no recipe: what is known to suit the data.
+
+    Args:
+        data: What stands for DATA on the command line.
+        entries: What the person has set; a kind of model named there is respected.
+        pictures: Whether the data are pictures.
+
+    Returns:
+        The entries of the shipped recipe of that name, if its kind is the one wanted, else for pictures the kind
+        "cnn"; with the person's own entries over them.
+
+    Example:
+        >>> starting_entries("holiday", {}, pictures=True)
+        {'model': {'kind': 'cnn'}}
+        >>> starting_entries("zoo", {"seed": 1}, pictures=False)
+        {'seed': 1}
+    """
+    start: dict[str, Any] = {"model": {"kind": "cnn"}} if pictures else {}
+    if data in shipped_recipes():
+        start = read_recipe(Path(data))
+    section = entries.get("model")
+    wanted = section.get("kind") if isinstance(section, Mapping) else None
+    if wanted is not None and wanted != start.get("model", {}).get("kind"):
+        start = {}
+    return _merged(start, entries)
+
+
+def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(under)
+    for name, value in over.items():
+        before = merged.get(name)
+        if isinstance(before, Mapping) and isinstance(value, Mapping):
+            merged[name] = _merged(before, value)
+        else:
+            merged[name] = value
+    return merged
+
+
+def read_recipe(source: Path | None = None, settings: Sequence[str] = ()) -> dict[str, Any]:
+    """The entries of a recipe file, with settings put over them.
+
+    Args:
+        source: A TOML file; or a model file, whose own recipe is taken; or the name of a shipped recipe.
+        settings: Texts `section.option=value`, the value written as in TOML; a bare word is text.
+
+    Returns:
+        Nested entries for `Recipe.from_entries`; nothing is checked against the options yet.
+
+    Raises:
+        RecipeError: The file cannot be read or is not TOML, or a setting has no `=`.
+        ModelFileError: The model file cannot be read.
+
+    Example:
+        >>> read_recipe(settings=["training.C=10", "data.target=type"])
+        {'training': {'C': 10}, 'data': {'target': 'type'}}
+        >>> read_recipe(settings=['data.columns."no. of legs"=category'])
+        {'data': {'columns': {'no. of legs': 'category'}}}
+    """
+    entries: dict[str, Any] = {}
+    if source is not None and source.suffix == ".safetensors":
+        entries = dict(read_header(source).recipe)
+    elif source is not None:
+        if source.name in shipped_recipes() and str(source) == source.name and not source.exists():
+            source = _SHIPPED / f"{source}.toml"
+        try:
+            entries = tomllib.loads(source.read_text(encoding="utf-8"))
+        except OSError as fault:
+            hint = did_you_mean(str(source), shipped_recipes()) if not source.suffix else ""
+            raise RecipeError(f"{source}: the recipe cannot be read ({fault.strerror}).{hint}") from fault
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+            raise RecipeError(f"{source}: not a TOML file: {fault}.") from fault
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        path = _path(name.strip())
+        if not equals or not all(path):
+            raise RecipeError(f'--set {setting}: expected section.option=value, as in "training.C=10".')
+        _put(entries, path, _value(text.strip()))
+    return entries
+
+
+def _path(name: str) -> list[str]:
+    """The parts of a dotted name; a part in quotation marks, say a column's name, may hold anything."""
+    return [part.strip('"') for part in re.findall(r'(?:^|(?<=\.))("[^"]*"|[^."]*)(?=\.|$)', name)]
+
+
+def _put(entries: dict[str, Any], path: Sequence[str], value: object) -> None:
+    for key in path[:-1]:
+        section = entries.setdefault(key, {})
+        if not isinstance(section, dict):
+            raise RecipeError(f"--set {'.'.join(path)}: {key} is an option, not a section.")
+        entries = section
+    entries[path[-1]] = value
+
+
+def _value(text: str) -> object:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
