@@ -40,7 +40,7 @@ def test_an_index_outside_the_classes_is_named(index, row):
 def test_balanced_weights_are_those_of_scikit_learn():
     targets = torch.tensor([0] * 5 + [1] * 3 + [2])
     expected = compute_class_weight("balanced", classes=np.arange(3), y=targets.numpy())
-    torch.testing.assert_close(balanced_class_weight(targets, 3), torch.tensor(expected).float())
+    torch.testing.assert_close(balanced_class_weight(targets, 3), torch.tensor(expected, dtype=torch.float64))
     times = torch.arange(len(targets)) % 3 + 1
     repeated = balanced_class_weight(targets.repeat_interleave(times), 3)
     torch.testing.assert_close(balanced_class_weight(targets, 3, times.double()), repeated)

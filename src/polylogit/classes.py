@@ -123,7 +123,7 @@ def one_hot(targets: Int[Tensor, " N"], classes: int) -> Float[Tensor, "N K"]:
 def balanced_class_weight(
     targets: Int[Tensor, " N"], classes: int, sample_weight: Float[Tensor, " N"] | None = None
 ) -> Float[Tensor, " K"]:
-    """Class weights under which every class counts alike: N / (K * rows of the class).
+    """Class weights under which every class counts alike: sum of weights / (K * sum of weights of the class).
 
     Args:
         targets: Class indices in [0, K).
@@ -131,13 +131,13 @@ def balanced_class_weight(
         sample_weight: Weight of each row, by which it is counted; 1 when left out.
 
     Returns:
-        Float32 weights; a class without rows has weight 0.
+        Float64 weights; a class without rows has weight 0. The same as scikit-learn's "balanced" from version 1.9 on.
 
     Example:
         >>> balanced_class_weight(torch.tensor([0, 0, 0, 1]), 2)
-        tensor([0.6667, 2.0000])
+        tensor([0.6667, 2.0000], dtype=torch.float64)
 
     Source: King and Zeng (2001), Logistic Regression in Rare Events Data, section 3.
     """
     counts = torch.bincount(targets.long(), weights=sample_weight, minlength=classes).double()
-    return torch.where(counts > 0, counts.sum() / (classes * counts), torch.zeros_like(counts)).float()
+    return torch.where(counts > 0, counts.sum() / (classes * counts), torch.zeros_like(counts))

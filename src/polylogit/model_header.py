@@ -29,7 +29,10 @@ __all__ = [
     "read_header",
 ]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Version 2: `training.C` of a linear recipe means scikit-learn's objective for two classes as well.
+
+Files of version 1 are read; their recipes are converted."""
 MOST_HEADER_BYTES = 32 * 2**20
 """A header longer than this is refused before it is read."""
 MOST_PIXELS = 4096
@@ -173,18 +176,34 @@ def read_header(path: Path) -> ModelHeader:
             f"{path}: a safetensors file, but without polylogit's header. Expected a file written by polylogit train."
         ) from fault
     version = entries.get("format_version") if isinstance(entries, dict) else None
-    if isinstance(version, int) and version != FORMAT_VERSION:
-        remedy = "Install a newer polylogit." if version > FORMAT_VERSION else "Train the model anew."
+    if isinstance(version, int) and not 1 <= version <= FORMAT_VERSION:
+        remedy = "Install a newer polylogit." if version > FORMAT_VERSION else "Train the model again."
         raise ModelFileError(
-            f"{path}: format version {version}, but this polylogit reads version {FORMAT_VERSION}. {remedy}"
+            f"{path}: format version {version}, but this polylogit reads versions 1 to {FORMAT_VERSION}. {remedy}"
         )
     try:
-        return ModelHeader.model_validate(entries)
+        return _in_current_format(ModelHeader.model_validate(entries))
     except ValidationError as fault:
         faults = "; ".join(
             f"{'.'.join(map(str, error['loc'])) or 'header'}: {error['msg']}" for error in fault.errors()[:5]
         )
         raise ModelFileError(f"{path}: the header breaks the format: {faults}.") from fault
+
+
+def _in_current_format(header: ModelHeader) -> ModelHeader:
+    """The header of an older format version as the current version writes it.
+
+    Version 1 penalised one row of weights per class for two classes too, where scikit-learn's objective has one vector:
+    the same optimum is at twice the C.
+    """
+    if header.format_version >= 2:
+        return header
+    recipe, training = header.recipe, header.recipe.get("training")
+    if header.network.kind == "linear" and len(header.class_names) == 2 and isinstance(training, dict):
+        C = training.get("C", 1.0)
+        if isinstance(C, int | float):
+            recipe = recipe | {"training": training | {"C": 2.0 * C}}
+    return header.model_copy(update={"format_version": FORMAT_VERSION, "recipe": recipe})
 
 
 def _check_format(path: Path, start: bytes, length: int, size: int) -> None:

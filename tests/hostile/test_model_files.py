@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save, save_file
 
 from polylogit import Classifier, ModelFileError
-from polylogit.model_header import MOST_HEADER_BYTES, read_header
+from polylogit.model_header import FORMAT_VERSION, MOST_HEADER_BYTES, read_header
 
 
 class Bomb:
@@ -112,10 +112,12 @@ def test_a_header_that_is_no_header_is_refused(text, tmp_path):
     assert "header" in refused(path)
 
 
-@pytest.mark.parametrize(("version", "remedy"), [(2, "Install a newer polylogit"), (0, "Train the model anew")])
+@pytest.mark.parametrize(
+    ("version", "remedy"), [(FORMAT_VERSION + 1, "Install a newer polylogit"), (0, "Train the model again")]
+)
 def test_another_format_version_is_refused_with_what_to_do(version, remedy, zoo_run, tmp_path):
     told = refused(with_entry(zoo_run, tmp_path, "format_version", version))
-    assert f"format version {version}, but this polylogit reads version 1" in told
+    assert f"format version {version}, but this polylogit reads versions 1 to {FORMAT_VERSION}" in told
     assert remedy in told
 
 

@@ -168,7 +168,10 @@ class TrainingRecipe(Section):
     """How the weights of a linear model are found."""
 
     C: float = Field(
-        default=1.0, gt=0, description="Inverse strength of the penalty, as scikit-learn's: C * losses + |weights|²/2."
+        default=1.0,
+        gt=0,
+        description="Inverse strength of the penalty, as scikit-learn's: C * losses + |weights|²/2, with one vector of "
+        "weights for two classes.",
     )
     class_weight: Literal["none", "balanced"] = Field(
         default="none", description="balanced: every class counts alike, however many rows it has."

@@ -39,6 +39,7 @@ from polylogit.recipes.recipe import LinearRecipe, MlpRecipe, NetworkRecipe, Rec
 from polylogit.run.task import Task
 from polylogit.run.validation_split import fitted_and_validation_rows
 from polylogit.solver.softmax_regression import IterationRecord, LinearFit, fit_softmax_regression
+from polylogit.solver.two_classes import inverse_penalty
 
 __all__ = [
     "FittedModel",
@@ -180,7 +181,7 @@ def fit_linear(
         inputs,
         targets,
         classes=classes,
-        C=training.C,
+        C=inverse_penalty(training.C, classes),
         sample_weight=sample_weight,
         tolerance=training.tolerance,
         max_iterations=training.epochs,
@@ -245,7 +246,9 @@ def _network_model(
         )
     targets, held_out_targets = task.targets[fitted], task.targets[held_out]
     weights, held_out_weights = task.weights_of(fitted), task.weights_of(held_out)
-    of_class = balanced_class_weight(targets, classes, weights) if training.class_weight == "balanced" else None
+    of_class = None
+    if training.class_weight == "balanced":
+        of_class = balanced_class_weight(targets, classes, weights).float()
     held_out_inputs = task.inputs[held_out]
     options, device = loop_options(recipe, rows=len(fitted)), choose_device(place.device)
     spec = NetworkSpec(kind=recipe.model.kind, options=_network_options(task, recipe))
