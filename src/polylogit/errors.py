@@ -1,14 +1,15 @@
-"""The exceptions that polylogit raises, and the words that help to mend them.
+"""The exceptions that polylogit raises, and suggestions for misspelt names.
 
-    PolylogitError              something that the user can mend; the command line prints it and exits
+    PolylogitError              a fault that the user can fix; the command line prints it and exits
     ├── DataError               a table, a picture, a label or a file of data is at fault   (also ValueError)
     ├── ScoreError              scores or targets handed to a loss are at fault             (also ValueError)
     ├── RecipeError             an option of a recipe is unknown or out of range            (also ValueError)
     ├── DivergenceError         the loss became NaN or infinite before there were weights worth keeping
-    └── ModelFileError          a model file cannot be read, trusted or written
+    ├── ModelFileError          a model file cannot be read, trusted or written
+    └── MissingExtraError       an optional dependency is not installed                     (also ImportError)
 
-A message says what was wrong, where, what was expected, what came, and what to do. Everything else that is raised
-is a fault of polylogit itself and keeps its traceback. This module does not print and does not exit.
+A message says what was wrong, where, what was expected, what came, and what to do. Any other exception is a fault of
+polylogit itself and keeps its traceback.
 """
 
 from collections.abc import Iterable
@@ -17,6 +18,7 @@ from difflib import get_close_matches
 __all__ = [
     "DataError",
     "DivergenceError",
+    "MissingExtraError",
     "ModelFileError",
     "PolylogitError",
     "RecipeError",
@@ -26,7 +28,7 @@ __all__ = [
 
 
 class PolylogitError(Exception):
-    """Base of everything that a user of polylogit can cause and can mend."""
+    """Base class of every fault that a user of polylogit can cause and can fix."""
 
 
 class DataError(PolylogitError, ValueError):
@@ -49,8 +51,12 @@ class ModelFileError(PolylogitError):
     """A model file cannot be read, trusted or written."""
 
 
+class MissingExtraError(PolylogitError, ImportError):
+    """An optional dependency that this call needs is not installed."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Words that name the nearest known names, or list them all where none is near.
+    """A sentence that suggests the nearest known names, or lists them all where none is near.
 
     Args:
         name: What came.

@@ -1,23 +1,25 @@
-"""Names of a package that are loaded when they are first used.
-
-Owns the look-up alone: a package says where each of its names lives.
-"""
+"""Lazy imports: names of a package that are loaded when they are first used."""
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
+
+from polylogit.system.optional import EXTRAS, import_extra
 
 __all__ = ["lazy_names"]
 
 
 def lazy_names(package: str, home: Mapping[str, str]) -> Callable[[str], object]:
-    """The `__getattr__` of a package whose names stand in modules that are slow to import.
+    """The `__getattr__` of a package whose names are defined in modules that are slow to import.
 
     Args:
         package: The package's name, for the error.
         home: The module of each name.
 
     Returns:
-        A function that imports the module of a name and gives what it calls so.
+        A function that imports the module of a name and returns the object of that name.
+
+    Raises:
+        MissingExtraError: (from the function) The module needs an optional dependency that is not installed.
 
     Example:
         >>> lazy_names("shapes", {"pi": "math"})("pi")
@@ -26,9 +28,14 @@ def lazy_names(package: str, home: Mapping[str, str]) -> Callable[[str], object]
     Source: PEP 562, module `__getattr__`.
     """
 
-    def loaded(name: str) -> object:
+    def load(name: str) -> object:
         if name not in home:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(home[name]), name)
+        try:
+            return getattr(import_module(home[name]), name)
+        except ModuleNotFoundError as fault:
+            if fault.name in EXTRAS:
+                import_extra(fault.name)
+            raise
 
-    return loaded
+    return load

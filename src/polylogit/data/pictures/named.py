@@ -19,6 +19,7 @@ from polylogit.data.pictures.cifar import read_cifar_batch, read_cifar_names
 from polylogit.data.pictures.idx import read_idx
 from polylogit.data.pictures.names import NAMED_SETS
 from polylogit.errors import DataError
+from polylogit.system.optional import import_extra
 
 __all__ = ["NamedPictures", "read_named_pictures"]
 
@@ -61,9 +62,9 @@ def read_named_pictures(name: str, root: Path) -> NamedPictures:
 
     Raises:
         DataError: The files are not there and cannot be fetched, or are damaged.
+        MissingExtraError: torchvision is not installed.
     """
-    import torchvision  # noqa: PLC0415 - slow to import, and only needed for pictures by name
-
+    torchvision = import_extra("torchvision")
     called, split = NAMED_SETS[name]
     kind = getattr(torchvision.datasets, called)
     if called.startswith("CIFAR"):
