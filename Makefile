@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test fuzz check format bench lessons-all pages clean
+.PHONY: help install demo test fuzz check format docs wheel bench lessons-all pages clean
 
 help: ## Print this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,22 +16,34 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-demo: install ## Train on the bundled zoo table, judge on unseen rows, keep the model, predict with it.
+demo: install ## Train on the bundled zoo table, evaluate on unseen rows, and keep the model.
 	$(BIN)/polylogit train zoo
 
 test: install ## Run the tests, the docstrings' examples and the documents' code blocks.
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto
 
-fuzz: install ## Try 10,000 mutated table files (minutes; `make test` tries a slice).
+fuzz: install ## Try 10,000 mutated files of each fuzzer (minutes; `make test` tries some of them).
 	POLYLOGIT_FUZZ=10000 $(BIN)/pytest tests/hostile/test_table_fuzz.py
 
-check: install ## Lint, format check, strict types, and the order of the floors.
+check: install ## Lint, format, spelling, strict types and import contracts.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: install ## Put the code into the project's format.
+docs: install ## Build the documentation site into build/site; warnings are errors.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+wheel: install ## Build wheel and source distribution, check them, and train with the wheel's own files.
+	rm -rf dist build/wheel
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/pip install --quiet --no-deps --target build/wheel dist/*.whl
+	cd build/wheel && PYTHONPATH=. ../../$(BIN)/python -m polylogit train zoo --out smoke/model.safetensors
+	cd build/wheel && PYTHONPATH=. ../../$(BIN)/python -m polylogit predict smoke/model.safetensors zoo --out smoke/classes.csv
+
+format: install ## Format the code.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -41,9 +53,10 @@ bench: install ## Run the benchmarks (one at a time, quiet machine); each writes
 lessons-all: install ## Run every lesson (twenty minutes, quiet machine); writes docs/lessons/results.md.
 	$(BIN)/python benchmarks/lessons.py
 
-pages: install ## Make the lessons' notebooks from their pages, and draw their pictures.
+pages: install ## Generate the notebooks and pictures of the lessons and the page of the architecture.
 	$(BIN)/python docs/lessons/make_notebooks.py
 	$(BIN)/python docs/lessons/draw_pictures.py
+	$(BIN)/python docs/make_architecture.py
 
 clean: ## Remove .venv, caches and build leftovers (runs/ stays: it is yours).
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
