@@ -1,10 +1,10 @@
-"""What the terminal says of a judgement."""
+"""What the terminal says of a evaluation_tables."""
 
 import torch
 from rich.console import Console
 
 from polylogit.evaluation import evaluate_logits
-from polylogit.report.terminal import MOST_CONFUSION_CLASSES, figures_in_short, judgement
+from polylogit.report.terminal import MOST_CONFUSION_CLASSES, evaluation_tables, summary_table
 
 
 def told(renderable):
@@ -23,19 +23,19 @@ def judged(names, wrong=0):
 
 
 def test_the_figure_that_matters_first_comes_first():
-    lines = told(judgement(judged(["a", "b", "c", "d"], wrong=1)))
+    lines = told(evaluation_tables(judged(["a", "b", "c", "d"], wrong=1)))
     assert lines[0].split() == ["accuracy", "75.0%", "95%", "interval", "30.1%", "to", "95.4%"]
 
 
 def test_few_classes_of_short_names_leave_the_title_in_one_line():
-    lines = told(judgement(judged(["a", "b"], wrong=1)))
+    lines = told(evaluation_tables(judged(["a", "b"], wrong=1)))
     start = lines.index("true class, and what it was taken for")
     assert [line.split() for line in lines[start + 1 : start + 4]] == [["a", "b"], ["a", "·", "1"], ["b", "·", "1"]]
 
 
 def test_of_many_classes_only_the_mistakes_are_told():
     names = [f"k{number}" for number in range(MOST_CONFUSION_CLASSES + 1)]
-    lines = told(judgement(judged(names, wrong=2)))
+    lines = told(evaluation_tables(judged(names, wrong=2)))
     start = lines.index("most frequent mistakes")
     assert [line.split() for line in lines[start + 2 :]] == [["k0", "k1", "1"], ["k1", "k2", "1"]]
 
@@ -44,14 +44,14 @@ def test_a_class_without_rows_has_dashes_not_zeros():
     evaluation = evaluate_logits(
         torch.tensor([[2.0, 0.0, 0.0], [0.0, 2.0, 0.0]]), torch.tensor([0, 1]), ["a", "b", "c"]
     )
-    assert ["c", "–", "–", "–", "0"] in [line.split() for line in told(judgement(evaluation))]
+    assert ["c", "–", "–", "–", "0"] in [line.split() for line in told(evaluation_tables(evaluation))]
 
 
 def test_names_are_shown_as_they_are():
-    lines = told(judgement(judged(["[red]", "[/]"])))
+    lines = told(evaluation_tables(judged(["[red]", "[/]"])))
     assert any(line.startswith("[red]") for line in lines)
 
 
 def test_figures_of_the_rows_trained_on_stand_under_that_name():
-    lines = told(figures_in_short(judged(["a", "b"], wrong=1)))
+    lines = told(summary_table(judged(["a", "b"], wrong=1)))
     assert lines[0].split() == ["accuracy", "50.0%"]

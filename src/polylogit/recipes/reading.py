@@ -30,14 +30,14 @@ def shipped_recipes_by_use() -> dict[str, tuple[str, ...]]:
         Names by their use in words, the usual ones first.
 
     Example:
-        >>> shipped_recipes_by_use()["taken for the data of that name"]
+        >>> shipped_recipes_by_use()["used for the data set of that name"]
         ('mnist', 'fashion-mnist')
     """
     usual = {
-        "taken for the data of that name": ("mnist", "fashion-mnist"),
-        "clothes sooner, or better": ("fashion-fast", "fashion-best"),
+        "used for the data set of that name": ("mnist", "fashion-mnist"),
+        "Fashion-MNIST, faster or more accurate": ("fashion-fast", "fashion-best"),
     }
-    return {**usual, "the lessons'": tuple(name for name in shipped_recipes() if name not in chain(*usual.values()))}
+    return {**usual, "lessons": tuple(name for name in shipped_recipes() if name not in chain(*usual.values()))}
 
 
 def starting_entries(data: str, entries: Mapping[str, Any], *, pictures: bool) -> dict[str, Any]:

@@ -9,13 +9,13 @@ from rich.text import Text
 
 from polylogit.evaluation import Evaluation, Summary
 
-__all__ = ["MOST_CONFUSION_CLASSES", "confusion_table", "figures_in_short", "judgement", "per_class_table"]
+__all__ = ["MOST_CONFUSION_CLASSES", "confusion_table", "evaluation_tables", "per_class_table", "summary_table"]
 
 MOST_CONFUSION_CLASSES = 12
 """With more classes than this the confusion matrix is too wide for a terminal and only its worst cells are told."""
 
 
-def judgement(test: Evaluation, train: Summary | None = None) -> RenderableType:
+def evaluation_tables(test: Evaluation, train: Summary | None = None) -> RenderableType:
     """The whole judgement: the figure that matters first, then the classes, then what was taken for what."""
     if len(test.class_names) <= MOST_CONFUSION_CLASSES:
         mistakes, title = confusion_table(test), "true class, and what it was taken for"
@@ -25,7 +25,7 @@ def judgement(test: Evaluation, train: Summary | None = None) -> RenderableType:
     return Group(_summary(test, train), Text(), per_class_table(test), Text(), Text(title, style="dim"), mistakes)
 
 
-def figures_in_short(seen: Summary) -> Table:
+def summary_table(seen: Summary) -> Table:
     """The figures of the rows trained on, where there are no others."""
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column("")

@@ -1,0 +1,35 @@
+"""The command `polylogit check`."""
+
+import typer
+
+from polylogit.cli.console import print_json, reported_errors
+from polylogit.cli.options import Data, Drop, Json, Settings, Target, dropped_columns, with_options
+from polylogit.data.pictures.names import stands_for_pictures
+from polylogit.errors import RecipeError
+from polylogit.recipes import read_recipe, recipe_from_entries
+from polylogit.report.terminal_text import TerminalConsole
+
+__all__ = ["check"]
+
+
+def check(
+    data: Data, target: Target = None, drop: Drop = None, settings: Settings = None, as_json: Json = False
+) -> None:
+    """Audit a table without training. The exit status is 1 if there are errors."""
+    with reported_errors():
+        entries = read_recipe(None, settings or ())
+        with_options(entries, {"data": {"target": target, "drop": dropped_columns(entries, drop)}})
+        recipe = recipe_from_entries(entries)
+        if stands_for_pictures(data):
+            raise RecipeError(f"{data}: check audits tables; pictures are audited when train reads them.")
+        from polylogit.run.table_task import check_table
+
+        audit = check_table(data, recipe)
+        if as_json:
+            print_json(audit.as_json())
+        else:
+            from polylogit.report.audit import audit_report
+
+            TerminalConsole().print(audit_report(audit))
+        if audit.of("error"):
+            raise typer.Exit(1)

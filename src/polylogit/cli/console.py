@@ -1,0 +1,118 @@
+"""What the command line prints, and how errors become one message and an exit status.
+
+Exit statuses: 0 done, 1 the data or the model is at fault, 2 wrong usage, 130 interrupted. With `--json` standard
+output belongs to the JSON object alone. Notes, warnings and errors go to standard error.
+"""
+
+import errno
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.text import Text
+
+from polylogit.errors import PolylogitError, RecipeError
+from polylogit.report.terminal_text import TerminalConsole, short_message
+
+if TYPE_CHECKING:
+    from polylogit.report.live import LiveFit
+
+__all__ = ["live_fit", "print_json", "print_notes", "print_warnings", "reported_errors", "row_counter"]
+
+_STREAM_FAULTS = (errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EBADF)
+
+
+def print_json(content: object) -> None:
+    """Print one JSON value on one line of standard output."""
+    typer.echo(json.dumps(content, ensure_ascii=False))
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """Print what a reader must know, a line each, on standard error."""
+    for note in notes:
+        typer.echo(short_message(f"note: {note}"), err=True)
+
+
+def print_warnings(warnings: Iterable[object]) -> None:
+    """Print what is likely to spoil the result, a line each, on standard error."""
+    for warning in warnings:
+        typer.echo(short_message(f"warning: {warning}"), err=True)
+
+
+def accept_any_character() -> None:
+    """Let standard output and standard error show characters that their encoding lacks as escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure: Callable[..., Any] | None = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def reported_errors() -> Iterator[None]:
+    """Turn errors that the user can fix into one message and an exit status."""
+    try:
+        yield
+        sys.stdout.flush()
+    except PolylogitError as error:
+        _print_error(str(error))
+        raise typer.Exit(2 if isinstance(error, RecipeError) else 1) from error
+    except MemoryError:
+        _print_error("there is not enough memory. Take fewer rows or columns, or a machine with more.")
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        typer.echo("interrupted. Files are written atomically, so none is incomplete.", err=True)
+        raise typer.Exit(130) from None
+    except BrokenPipeError:  # the reader, for example `head`, has closed the pipe
+        _discard_standard_output()
+        raise typer.Exit(0) from None
+    except OSError as error:
+        if error.errno not in _STREAM_FAULTS or error.filename is not None:
+            raise
+        _discard_standard_output()
+        _print_error(f"standard output cannot be written: {error.strerror}.")
+        raise typer.Exit(1) from error
+
+
+def _print_error(message: str) -> None:
+    with suppress(OSError):  # nobody reads standard error either
+        typer.echo(short_message(f"error: {message}"), err=True)
+
+
+def _discard_standard_output() -> None:
+    """Send what is still buffered nowhere: flushing it at exit would fail again, with a traceback."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+@contextmanager
+def row_counter() -> Iterator[Callable[[int], None] | None]:
+    """A callback that shows how many rows are predicted; None where standard error is no terminal."""
+    console = TerminalConsole(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    with console.status(Text("predicting")) as status:
+        yield lambda rows: status.update(Text(f"{rows:,} rows predicted"))
+
+
+@contextmanager
+def live_fit(unit: str) -> Iterator["LiveFit | None"]:
+    """The display of a fit in progress; None where standard error is no terminal.
+
+    Args:
+        unit: What a row of the data is called, in the plural.
+    """
+    console = TerminalConsole(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    from polylogit.report.live import LiveFit
+
+    with LiveFit(console, unit) as live:
+        yield live

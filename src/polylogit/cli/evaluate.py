@@ -1,0 +1,39 @@
+"""The command `polylogit evaluate`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from polylogit.cli.console import print_json, print_notes, reported_errors
+from polylogit.cli.options import Data, DataRoot, Json, Model, check_data_root
+from polylogit.report.terminal_text import TerminalConsole
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    model: Model,
+    data: Data,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the evaluation as one HTML page that opens offline.")
+    ] = None,
+    data_root: DataRoot = None,
+    as_json: Json = False,
+) -> None:
+    """Evaluate a saved model on labelled data."""
+    with reported_errors():
+        check_data_root(data, data_root)
+        from polylogit import run
+
+        result = run.evaluate(model, data, report=report, data_root=data_root)
+        if as_json:
+            print_json(result.as_json())
+            return
+        from polylogit.report.terminal import evaluation_tables
+
+        console = TerminalConsole()
+        console.print(evaluation_tables(result.test))
+        if report is not None:
+            console.print(f"\nreport   {report}", soft_wrap=True)
+        print_notes(result.notes)

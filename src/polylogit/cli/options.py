@@ -1,0 +1,82 @@
+"""Arguments and options that several commands share."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from polylogit.data.pictures.names import NAMED_PICTURES
+from polylogit.errors import RecipeError
+
+__all__ = ["Data", "DataRoot", "Drop", "Json", "Model", "Settings", "Target", "check_data_root", "with_options"]
+
+Data = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="A data set by name (zoo, mnist, fashion-mnist, ...), a table (.csv, .tsv, .parquet, .arrow, .jsonl), a "
+        "folder of its parts, or a folder of pictures with one folder per class.",
+    ),
+]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Directory for downloaded data sets. [default: $POLYLOGIT_DATA]"),
+]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model file that polylogit train wrote.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else.")]
+Target = Annotated[str | None, typer.Option(metavar="COLUMN", help="Column that holds the classes.")]
+Drop = Annotated[
+    list[str] | None, typer.Option(metavar="COLUMN", help="Leave out a column of the table; may be repeated.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.OPTION=VALUE", help="Set one option of the recipe; may be repeated."),
+]
+
+
+def with_options(entries: dict[str, Any], options: Mapping[str, Mapping[str, object]]) -> dict[str, Any]:
+    """The entries of a recipe, with the command's own options put over them.
+
+    Args:
+        entries: Nested entries of a recipe; changed in place.
+        options: Values by section and option; None where the user has not given the option.
+
+    Returns:
+        The same entries.
+
+    Raises:
+        RecipeError: A section of the recipe is not a table of options.
+    """
+    for section, values in options.items():
+        for option, value in values.items():
+            if value is None:
+                continue
+            place = entries.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise RecipeError(f"{section}: expected a section with options, got {place!r}.")
+            place[option] = value
+    return entries
+
+
+def dropped_columns(entries: dict[str, Any], drop: list[str] | None) -> list[str] | None:
+    """The columns of `--drop` after those that the recipe leaves out itself; None where the option is not given."""
+    if not drop:
+        return None
+    section = entries.get("data")
+    known = section.get("drop", []) if isinstance(section, dict) else []
+    known = [known] if isinstance(known, str) else list(known) if isinstance(known, list | tuple) else []
+    return list(dict.fromkeys([*known, *drop]))
+
+
+def check_data_root(data: str, data_root: Path | None) -> None:
+    """Refuse `--data-root` for data that are not looked up by name.
+
+    Raises:
+        RecipeError: The data are a table, or pictures in a folder.
+    """
+    if data_root is not None and data not in NAMED_PICTURES:
+        raise RecipeError(
+            f"--data-root {data_root}: {data} is not a downloaded data set with a name "
+            f"({', '.join(NAMED_PICTURES[:3])}, ...). Leave the option out."
+        )

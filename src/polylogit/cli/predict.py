@@ -1,0 +1,54 @@
+"""The command `polylogit predict`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from polylogit.cli.console import print_notes, reported_errors, row_counter
+from polylogit.cli.options import Data, DataRoot, Model, check_data_root
+from polylogit.errors import RecipeError
+
+__all__ = ["predict"]
+
+
+def predict(
+    model: Model,
+    data: Data,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="File to write: .csv, .parquet or .jsonl. [default: CSV on standard output]"),
+    ] = None,
+    carry: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="Column of DATA to write before the prediction; may be repeated."),
+    ] = None,
+    abstain_below: Annotated[
+        float | None,
+        typer.Option(metavar="P", help="Give no class to rows whose top probability is below P; the report advises."),
+    ] = None,
+    data_root: DataRoot = None,
+) -> None:
+    """Predict the class of each row, with a probability per class."""
+    with reported_errors():
+        check_data_root(data, data_root)
+        from polylogit import run
+
+        if carry and out is None:
+            raise RecipeError("--carry needs --out, the file to write the columns to.")
+        with row_counter() as on_progress:
+            result = run.predict(
+                model,
+                data,
+                out,
+                carry=carry or (),
+                abstain_below=abstain_below,
+                data_root=data_root,
+                on_progress=on_progress,
+            )
+        print_notes(result.notes)
+        if out is None and result.frame is not None:
+            sys.stdout.buffer.write(result.frame.write_csv().encode())
+        else:
+            typer.echo(f"{out}: {result.rows} rows", err=True)

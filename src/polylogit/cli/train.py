@@ -1,0 +1,184 @@
+"""The command `polylogit train`."""
+
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from polylogit.cli.console import live_fit, print_json, print_notes, print_warnings, reported_errors
+from polylogit.cli.options import (
+    Data,
+    DataRoot,
+    Drop,
+    Json,
+    Settings,
+    Target,
+    check_data_root,
+    dropped_columns,
+    with_options,
+)
+from polylogit.data.pictures.names import stands_for_pictures
+from polylogit.errors import RecipeError
+from polylogit.recipes import (
+    LinearRecipe,
+    Recipe,
+    read_recipe,
+    recipe_from_entries,
+    shipped_recipes_by_use,
+    starting_entries,
+)
+from polylogit.report.terminal_text import TerminalConsole
+
+if TYPE_CHECKING:
+    from polylogit.fitting.callbacks import FitObserver
+    from polylogit.run import TrainingRun
+
+__all__ = ["EPILOG", "train"]
+
+EPILOG = "Example: polylogit train animals.csv --target type --set training.C=10\n\n\b\nRecipes of the package:\n" + (
+    "\n".join(
+        textwrap.fill(
+            f"{use}: {', '.join(names)}", 78, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
+        )
+        for use, names in shipped_recipes_by_use().items()
+    )
+)
+
+
+def train(
+    data: Data,
+    target: Target = None,
+    model: Annotated[
+        Literal["linear", "mlp", "cnn", "residual"] | None,
+        typer.Option(
+            help="Kind of model. linear: softmax regression. mlp: multilayer perceptron. cnn, residual: convolutional "
+            "networks for pictures. [default: linear; cnn for pictures]"
+        ),
+    ] = None,
+    recipe: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Recipe to start from: a .toml file, a model file (repeats its run), or the name of a recipe of the "
+            "package, listed below.",
+        ),
+    ] = None,
+    settings: Settings = None,
+    drop: Drop = None,
+    weight: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column that holds the weight of each row.")] = (
+        None
+    ),
+    test: Annotated[
+        str | None,
+        typer.Option(metavar="DATA", help="Test table: train on all rows of DATA, evaluate on the rows of this table."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="MODEL", help="Model file to write. [default: runs/DATA-MODEL/model.safetensors]"),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Report to write. [default: an HTML page beside the model file]"),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Random seed. [default: 0]")] = None,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Device that a network is fitted on.")
+    ] = "auto",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Resume the training of a network from its last checkpoint.")
+    ] = False,
+    tensorboard: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Write the training curves of a network for TensorBoard.")
+    ] = None,
+    data_root: DataRoot = None,
+    as_json: Json = False,
+) -> None:
+    """Train a classifier, evaluate it on held-out rows, and save it."""
+    with reported_errors():
+        check_data_root(data, data_root)
+        entries = read_recipe(recipe, settings or ())
+        own = {"target": target, "drop": dropped_columns(entries, drop), "weight": weight, "test": test}
+        with_options(entries, {"data": own, "model": {"kind": model}})
+        if seed is not None:
+            entries["seed"] = seed
+        if recipe is None:
+            entries = starting_entries(data, entries, pictures=stands_for_pictures(data))
+        checked = recipe_from_entries(entries)
+        _check_options_of_networks(checked, device=device, resume=resume, tensorboard=tensorboard)
+        if out is not None and out.suffix != ".safetensors":
+            raise RecipeError(f"--out {out}: expected a file name that ends in .safetensors.")
+        from polylogit import run
+
+        observers = [] if tensorboard is None else [_tensorboard(tensorboard)]
+        with live_fit("pictures" if stands_for_pictures(data) else "rows") as live:
+            out = out or run.default_model_path(data, checked.model.kind)
+            if resume and not run.checkpoint_path(out).exists():
+                print_notes([f"--resume: there is no checkpoint {run.checkpoint_path(out)}, so training starts anew."])
+            result = run.train(
+                data,
+                checked,
+                out=out,
+                report=report or out.with_name("report.html"),
+                data_root=data_root,
+                device=device,
+                resume=resume,
+                on_progress=None if live is None else live.iteration,
+                observers=[*observers, *([] if live is None else [live])],
+            )
+        _print_result(data, result, as_json=as_json)
+
+
+def _check_options_of_networks(recipe: Recipe, *, device: str, resume: bool, tensorboard: Path | None) -> None:
+    """Refuse options that a linear model has no use for, before anything is read."""
+    if not isinstance(recipe, LinearRecipe):
+        return
+    for given, option, reason in (
+        (device not in {"auto", "cpu"}, f"--device {device}", "a linear model is fitted on the CPU"),
+        (resume, "--resume", "a linear model keeps no checkpoint"),
+        (tensorboard is not None, "--tensorboard", "a linear model has no epochs; its history file has its iterations"),
+    ):
+        if given:
+            raise RecipeError(f"{option}: {reason}. Leave the option out, or choose a network with --model.")
+
+
+def _tensorboard(folder: Path) -> "FitObserver":
+    from polylogit.fitting.tensorboard import TensorBoardFiles
+
+    return TensorBoardFiles(folder)
+
+
+def _print_result(data: str, result: "TrainingRun", *, as_json: bool) -> None:
+    if not result.whole:
+        print_notes([f"{result.fit_message} The model can be used as it is."])
+    print_warnings(() if result.audit is None else result.audit.of("warning"))
+    if as_json:
+        print_json(result.as_json())
+        return
+    from polylogit.report.terminal import evaluation_tables, summary_table
+    from polylogit.report.words import calibration_in_short
+
+    console, recipe = TerminalConsole(), result.recipe
+    trained_on = result.classifier.trained_on
+    weighted = "" if recipe.data.weight is None else f', weighted by "{recipe.data.weight}"'
+    ended = result.fit_message if result.whole else f"stopped after {result.epochs} epochs."
+    console.print(
+        f"{data}: {trained_on.rows_train} rows trained on, {trained_on.rows_test} held out, "
+        f"{len(result.classifier.class_names)} classes{weighted}\n{recipe.model.kind}: {ended}\n"
+    )
+    if result.cross_validation is not None:
+        from polylogit.run.cross_validation import cross_validation_told
+
+        console.print(f"{cross_validation_told(result.cross_validation, trained_on.rows_test)}\n")
+    if result.test is None:
+        console.print("No test set: these are training metrics and are optimistic.\n")
+        console.print(summary_table(result.train))
+    else:
+        console.print(evaluation_tables(result.test, result.train))
+    console.print(f"\n{calibration_in_short(result.calibration, result.test, result.test_uncalibrated)}")
+    console.print(
+        f"\nmodel    {result.model_path}\nhistory  {result.history_path}\n"
+        f"report   {result.report_path or 'none, because no rows are held out'}"
+        f"\n\nNext: polylogit predict {result.model_path} {data}",
+        soft_wrap=True,
+    )
