@@ -73,7 +73,8 @@ def uses_bfloat16(precision: Precision, device: torch.device, network: nn.Module
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
-        abilities = torch.cpu.get_capabilities()
+        # torch 2.9 does not have it, and then float32 is chosen
+        abilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
         able = any(bool(abilities.get(name)) for name in ("avx512_bf16", "amx_bf16", "bf16"))
         return able and any(weight.ndim > 2 or weight.numel() >= _SMALL_MATRIX for weight in network.parameters())
     return False
