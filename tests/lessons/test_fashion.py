@@ -9,7 +9,7 @@ from polylogit.networks import build_network
 from polylogit.recipes import read_recipe, recipe_from_entries, shipped_recipes
 from polylogit.run import train
 from polylogit.run.fit import new_network
-from polylogit.run.task import picture_task
+from polylogit.run.picture_task import picture_task
 
 PRINTED = {
     "mlp-32": lambda: [nn.Linear(784, 32), nn.ReLU(), nn.Linear(32, 10)],

@@ -21,10 +21,10 @@ from polylogit.errors import DataError
 from polylogit.evaluation import Evaluation, evaluate_logits, summarise_logits
 from polylogit.recipes.recipe import recipe_from_entries
 from polylogit.report import write_report
+from polylogit.run.picture_task import split_of_pictures, targets_by_name
 from polylogit.run.prediction_file import notes_on_table
 from polylogit.run.report_contents import report_data
 from polylogit.run.table_task import dialect_of, known_targets, row_weights, split_of_table, without_weightless
-from polylogit.run.task import split_of_pictures, targets_by_name
 
 __all__ = ["EvaluationRun", "evaluate"]
 

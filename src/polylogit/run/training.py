@@ -22,9 +22,9 @@ from polylogit.recipes.recipe import Recipe
 from polylogit.report import write_report
 from polylogit.run.cross_validation import CrossValidation, cross_validate, cross_validation_told
 from polylogit.run.fit import Progress, TrainingPlace, fit_model
+from polylogit.run.picture_task import picture_task
 from polylogit.run.report_contents import report_data
 from polylogit.run.table_task import table_task
-from polylogit.run.task import picture_task
 
 __all__ = ["TrainingRun", "checkpoint_path", "default_model_path", "train"]
 
