@@ -16,10 +16,10 @@ from pathlib import Path
 from timing import arguments, write_result
 
 from polylogit.data.pictures.sources import open_pictures
-from polylogit.evaluation import evaluate_logits
 from polylogit.recipes import recipe_from_entries, starting_entries
 from polylogit.report import write_report
 from polylogit.run import train
+from polylogit.run.evaluated_rows import evaluate_rows
 from polylogit.run.report_contents import report_data
 
 
@@ -39,21 +39,13 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             model, page = Path(folder) / "model.safetensors", Path(folder) / "report.html"
             run = train("fashion-mnist", recipe, out=model, data_root=root)
-            logits = run.classifier.predict_logits(pictures)
+            network_logits = run.classifier.uncalibrated.predict_logits(pictures)
             seconds = []
             for _ in range(repeats):
                 started = time.perf_counter()
+                evaluated = evaluate_rows(run.classifier, network_logits, targets, raw=pictures, numbers=rows + 1)
                 report = report_data(
-                    run.classifier,
-                    evaluate_logits(logits, targets, run.classifier.class_names),
-                    logits,
-                    targets,
-                    data="fashion-mnist",
-                    model_path=model,
-                    rows=pictures,
-                    uncalibrated=run.test_uncalibrated,
-                    calibration=run.calibration,
-                    row_numbers=rows + 1,
+                    run.classifier, evaluated, data="fashion-mnist", model_path=model, calibration=run.calibration
                 )
                 write_report(report, page)
                 seconds.append(time.perf_counter() - started)

@@ -12,6 +12,7 @@ from polylogit.data.pictures.encoder import PictureEncoder
 from polylogit.data.split import Split
 from polylogit.recipes.recipe import LinearRecipe
 from polylogit.run import TrainingRun, train
+from polylogit.run.labelled_rows import LabelledRows
 from polylogit.run.task import Task
 
 Polylogit = Callable[..., Result]
@@ -50,11 +51,9 @@ def task_of() -> Callable[..., Task]:
             target="class",
             fingerprint="",
             encoder=PictureEncoder.unit(pixels),
-            inputs=pixels,
-            targets=torch.arange(rows) % 2,
+            rows=LabelledRows(pixels, torch.arange(rows) % 2, groups=groups),
             class_names=("dark", "light"),
             split=Split(train=torch.arange(rows - rows // 5), test=torch.arange(rows - rows // 5, rows)),
-            groups=groups,
         )
 
     return of

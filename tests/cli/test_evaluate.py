@@ -13,4 +13,4 @@ def test_evaluate_says_that_only_held_out_rows_count(polylogit):
     polylogit("train", "zoo")
     done = polylogit("evaluate", "runs/zoo-linear/model.safetensors", "zoo")
     assert "accuracy" in done.stdout
-    assert "only the 20 rows held out then are judged" in done.stderr
+    assert "only its 20 held-out rows are evaluated" in done.stderr

@@ -83,7 +83,7 @@ def test_ctrl_c_while_writing_leaves_nothing(polylogit, tmp_path, monkeypatch):
 
 def test_ctrl_c_while_judging_leaves_a_model_that_works(polylogit, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr("polylogit.run.training.evaluate_logits", interrupt)
+        patched.setattr("polylogit.run.training.evaluate_rows", interrupt)
         assert polylogit("train", "zoo").exit_code == 130
     assert polylogit("predict", "runs/zoo-linear/model.safetensors", "zoo").exit_code == 0
 

@@ -43,8 +43,8 @@ def test_a_recipe_starts_from_the_very_network_that_the_lecture_writes(name):
     network, spec = new_network(task, recipe_of(name))
     torch.manual_seed(43052)
     printed = nn.Sequential(*([] if name == "cnn" else [nn.Flatten()]), *PRINTED[name]())
-    pictures = task.encoder.prepare(task.inputs[:64])
-    assert torch.allclose(pictures, task.inputs[:64].float() / 255, rtol=0, atol=1e-7)
+    pictures = task.encoder.prepare(task.rows.inputs[:64])
+    assert torch.allclose(pictures, task.rows.inputs[:64].float() / 255, rtol=0, atol=1e-7)
     assert torch.allclose(network.eval()(pictures), printed.eval()(pictures), atol=1e-5)
     assert sum(p.numel() for p in build_network(spec.kind, spec.options).parameters()) == sum(
         p.numel() for p in printed.parameters()

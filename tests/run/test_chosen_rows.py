@@ -80,7 +80,7 @@ def test_on_other_data_too_rows_of_the_other_classes_are_left_out(table, tmp_pat
     pl.read_csv(table).tail(9).write_csv(new)
     assert evaluate(done.model_path, str(new)).test.rows == 6
     pl.read_csv(table).filter(pl.col("kind") == "worm").write_csv(new)
-    with pytest.raises(DataError, match="there is no row to judge the model on"):
+    with pytest.raises(DataError, match="there is no row to evaluate"):
         evaluate(done.model_path, str(new))
     assert predict(done.model_path, str(new)).rows == 30
 

@@ -41,7 +41,7 @@ def test_a_small_table_is_cross_validated_as_scikit_learn_does(flowers):
     assert (found.folds, found.repeats, found.rows) == (5, 5, 120)
     model = make_pipeline(StandardScaler(), LogisticRegression(C=1.0))
     folds = RepeatedStratifiedKFold(n_splits=5, n_repeats=5, random_state=0)
-    theirs = cross_val_score(model, task.table.to_numpy(), task.targets.numpy(), cv=folds)
+    theirs = cross_val_score(model, task.cells.to_numpy(), task.rows.targets.numpy(), cv=folds)
     assert found.summary.accuracy == pytest.approx(theirs.mean(), abs=0.02)
     assert found.lowest_accuracy <= found.summary.accuracy <= found.highest_accuracy
     assert found.lowest_log_loss <= found.summary.log_loss <= found.highest_log_loss
@@ -71,8 +71,8 @@ def test_no_group_stands_on_both_sides_of_a_fold(flowers, monkeypatch):
     out_of_fold_logits = cross_validation.linear_logits_held_out
 
     def watched(*args, fitted, scored, **options):
-        assert len(fitted) + len(scored) == len(task.groups)
-        shared.append(set(task.groups[fitted].tolist()) & set(task.groups[scored].tolist()))
+        assert len(fitted) + len(scored) == len(task.rows.groups)
+        shared.append(set(task.rows.groups[fitted].tolist()) & set(task.rows.groups[scored].tolist()))
         return out_of_fold_logits(*args, fitted=fitted, scored=scored, **options)
 
     monkeypatch.setattr(cross_validation, "linear_logits_held_out", watched)

@@ -54,10 +54,10 @@ def rows_of(monkeypatch):
 
 
 def test_the_network_is_fitted_on_all_training_rows_but_those_that_validate(task, rows_of):
-    inputs = task.inputs.clone()
+    inputs = task.rows.inputs.clone()
     inputs[:, 0, 0, 0] = torch.arange(40)
     chosen = recipe(training={"epochs": 1})
-    fit(replace(task, inputs=inputs), chosen)
+    fit(replace(task, rows=replace(task.rows, inputs=inputs)), chosen)
     fitted, kept = fitted_and_validation_rows(task, chosen)
     assert (rows_of["fitted"], rows_of["kept"]) == (fitted.tolist(), kept.tolist())
     assert sorted(rows_of["fitted"] + rows_of["kept"]) == list(range(32))
@@ -73,7 +73,7 @@ def test_from_zeros_all_classes_are_alike_and_the_layers_before_are_drawn(kind, 
         new_network(task, recipe_from_entries({"model": {"kind": kind, **model.get(kind, {})}, **training}))[0]
         for training in ({}, {"training": {"start": "zeros"}})
     )
-    shown = task.encoder.prepare(task.inputs)
+    shown = task.encoder.prepare(task.rows.inputs)
     assert zeros(shown).tolist() == [[0, 0]] * 40
     assert drawn(shown).std() > 0
     *_, weight, bias = zip(drawn.state_dict().values(), zeros.state_dict().values(), strict=True)

@@ -113,7 +113,7 @@ def test_the_same_recipe_gives_the_same_file(run, folder, tmp_path):
 def test_evaluation_on_the_training_folder_judges_the_pictures_held_out(run, folder):
     judged = evaluate(run.model_path, str(folder))
     assert judged.test.as_json() == run.test.as_json()
-    assert "only the 24 pictures held out" in judged.notes[0]
+    assert "only the 24 held-out ones are evaluated" in judged.notes[0]
 
 
 def test_pictures_of_other_sizes_and_colours_are_brought_to_the_models(run, tmp_path):

@@ -46,7 +46,7 @@ def test_evaluate_writes_the_same_figures_for_the_same_rows(zoo, tmp_path):
     assert judged.test == zoo.test
     page = judged.report_path.read_text(encoding="utf-8")
     assert f'id="log-loss">{zoo.test.log_loss:.4f}<' in page
-    assert "is what the model was trained on" in page
+    assert "is the file that the model was trained on" in page
 
 
 def test_no_report_is_written_where_none_is_asked_for(tmp_path, zoo):

@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -10,10 +11,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from polylogit.classes import class_indices
+from polylogit.classifier import Classifier
 from polylogit.data.split import stratified_split
 from polylogit.data.tables.sources import open_source
 from polylogit.recipes.recipe import LinearRecipe, recipe_from_entries
-from polylogit.run import default_model_path, evaluate, predict, train
+from polylogit.run import default_model_path, evaluate, predict, train, training
 
 
 def written(load, path):
@@ -63,7 +65,7 @@ def parts(frame, result):
 def test_the_figures_are_those_of_the_held_out_rows(zoo_run):
     judged = evaluate(zoo_run.model_path, "zoo")
     assert judged.test.as_json() == zoo_run.test.as_json()
-    assert "only the 20 rows held out then are judged" in judged.notes[-1]
+    assert "only its 20 held-out rows are evaluated" in judged.notes[-1]
 
 
 def test_other_data_are_judged_whole(zoo_run, tmp_path):
@@ -118,3 +120,21 @@ def test_an_interrupted_solver_leaves_a_model_and_says_so(tmp_path):
     assert "stopped by an interrupt" in cut.fit_message
     assert predict(cut.model_path, "zoo").rows == 101
     assert train("zoo", LinearRecipe(), out=tmp_path / "model.safetensors").whole
+
+
+def test_the_seconds_end_with_the_written_model(tmp_path, monkeypatch):
+    clock = [0.0]
+
+    def taking(seconds, original):
+        def timed(*args, **options):
+            clock[0] += seconds
+            return original(*args, **options)
+
+        return timed
+
+    monkeypatch.setattr(training, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    monkeypatch.setattr(Classifier, "save", taking(10, Classifier.save))
+    monkeypatch.setattr(training, "evaluate_rows", taking(200, training.evaluate_rows))
+    monkeypatch.setattr(training, "cross_validate", taking(3000, training.cross_validate))
+    assert train("zoo", LinearRecipe(), out=tmp_path / "model.safetensors").seconds == 10
+    assert clock == [3210]

@@ -31,7 +31,7 @@ def test_training_rows_are_dealt_by_class_into_two_parts(drawn, fraction, kept):
     fitted, validation = fitted_and_validation_rows(task, recipe(fraction))
     assert sorted([*fitted.tolist(), *validation.tolist()]) == list(range(80))
     assert len(validation) == kept
-    assert task.targets[validation].sum() == kept / 2
+    assert task.rows.targets[validation].sum() == kept / 2
 
 
 @pytest.mark.parametrize(("size", "fraction"), [(4, None), (2, 0.2), (12, None)])

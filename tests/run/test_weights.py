@@ -116,7 +116,7 @@ def test_new_rows_need_no_weights(noisy, tmp_path):
     done = run(noisy, tmp_path / "t.parquet")
     noisy.drop("counts").write_csv(tmp_path / "new.csv")
     judged = evaluate(done.model_path, str(tmp_path / "new.csv"))
-    assert 'there is no column "counts" of weights, so every row counts alike.' in judged.notes
+    assert 'there is no column "counts" of weights, so all rows weigh the same.' in judged.notes
     assert judged.test.accuracy < 0.85
     told = predict(done.model_path, done.data).notes
     assert not any("counts" in note for note in told)

@@ -77,13 +77,13 @@ class TrainingLesson:
         """What is trained on, as the network takes it."""
         train = self.task.split.train
         return torch.cat(
-            [prepare_batch(block, self._prepare) for block in blocks_of_rows(self.task.inputs[train], len(train))]
+            [prepare_batch(block, self._prepare) for block in blocks_of_rows(self.task.rows.inputs[train], len(train))]
         )
 
     @property
     def targets(self) -> Int[Tensor, " A"]:
         """The classes of what is trained on."""
-        return self.task.targets[self.task.split.train]
+        return self.task.rows.targets[self.task.split.train]
 
     def new_network(self) -> nn.Module:
         """The network before its first step, drawn from the recipe's seed."""
@@ -102,7 +102,7 @@ class TrainingLesson:
         train = self.task.split.train
         fit = fit_network(
             network,
-            self.task.inputs[train],
+            self.task.rows.inputs[train],
             self.targets,
             options=loop_options(self.recipe, rows=len(train)),
             prepare=self._prepare,
@@ -112,11 +112,11 @@ class TrainingLesson:
 
     def accuracy(self, network: nn.Module, rows: Int[Tensor, " N"]) -> float:
         """The share of these rows of the task for which a network is right."""
-        return float((self.logits(network, rows).argmax(dim=1) == self.task.targets[rows]).double().mean())
+        return float((self.logits(network, rows).argmax(dim=1) == self.task.rows.targets[rows]).double().mean())
 
     def logits(self, network: nn.Module, rows: Int[Tensor, " N"]) -> Float[Tensor, "N K"]:
         """What a network gives for these rows of the task, in evaluation mode."""
-        return network_logits(network, self.task.inputs[rows], prepare=self._prepare)
+        return network_logits(network, self.task.rows.inputs[rows], prepare=self._prepare)
 
     @property
     def _prepare(self) -> Callable[[Tensor], Tensor] | None:

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from polylogit.calibration import fit_calibration
 from polylogit.data.split import Split
-from polylogit.data.tables.columns import read_columns
 from polylogit.data.tables.encoder import TableEncoder
 from polylogit.errors import RecipeError
 from polylogit.evaluation import Summary
@@ -126,13 +125,13 @@ def folds_wanted(task: Task, recipe: Recipe) -> int:
     asked, data = recipe.cross_validation.folds, recipe.data
     given = data.time is not None or data.split is not None or data.test is not None
     if asked is None:
-        few = task.table is not None and task.table.height < FEW_ROWS and isinstance(recipe, LinearRecipe)
+        few = task.cells is not None and task.cells.height < FEW_ROWS and isinstance(recipe, LinearRecipe)
         return USUAL_FOLDS if few and not given else 0
-    if asked and task.table is None:
+    if asked and task.cells is None:
         raise RecipeError(f"{task.name}: pictures are not cross-validated. Leave cross_validation.folds out.")
     if asked and given:
         raise RecipeError(f"cross_validation.folds: {asked}, but the recipe names the rows to judge by. Leave one out.")
-    rows = int((task.targets >= 0).sum())
+    rows = len(task.rows.known)
     if asked > rows:
         raise RecipeError(f"cross_validation.folds: {asked}, but there are {rows} rows only.")
     return asked
@@ -157,17 +156,17 @@ def cross_validate(task: Task, recipe: Recipe) -> CrossValidation | None:
 
     Source: Kohavi (1995), on stratified and repeated cross-validation.
     """
-    folds, table, encoder = folds_wanted(task, recipe), task.table, task.encoder
+    folds, cells, encoder = folds_wanted(task, recipe), task.cells, task.encoder
     if (
         not folds
-        or table is None
+        or cells is None
         or not isinstance(encoder, TableEncoder)
         or not isinstance(recipe, LinearRecipe | MlpRecipe)
     ):
         return None
     encode = partial(
         TableEncoder.fit_encode_read,
-        read_columns(table, encoder.readings, task.name),
+        cells,
         encoder.readings,
         standardise=recipe.data.number_values == "standardised",
     )
@@ -175,41 +174,34 @@ def cross_validate(task: Task, recipe: Recipe) -> CrossValidation | None:
         fit_and_score = _linear_fold(task, recipe, encode)
     else:
         fit_and_score = _network_fold(task, recipe, encode)
-    known = torch.nonzero(task.targets >= 0).flatten()
-    targets, weights = task.targets[known], task.weights_of(known)
+    known = task.rows.known
+    rows = task.rows.take(known)
     summaries = []
     for repeat in range(recipe.cross_validation.repeats):
         found = out_of_fold_logits(
-            targets,
+            rows.targets,
             lambda fitted, held_out: fit_and_score(known[fitted], known[held_out]),
             seed=recipe.seed + repeat,
-            groups=None if task.groups is None else task.groups[known],
+            groups=rows.groups,
             folds=folds,
-            rows_wanted=len(targets) + 1,
+            rows_wanted=len(rows) + 1,
         )
         if found is None:
             return None
-        logits, counted = found.logits, None if weights is None else weights[found.rows]
+        logits, held_out = found.logits, rows.take(found.rows)
         method = recipe.calibration.method
         if isinstance(recipe, LinearRecipe) and method != "none":
-            logits = _calibrated(logits, targets[found.rows], found.sizes, method, counted)
-        rows = ScoredRows.check(logits, targets[found.rows], counted)
-        summaries.append(summarise(rows))
-    return _over_repeats(folds, summaries, rows.effective_rows)
+            logits = _calibrated(logits, held_out.targets, found.sizes, method, held_out.weights)
+        scored = ScoredRows.check(logits, held_out.targets, held_out.weights)
+        summaries.append(summarise(scored))
+    return _over_repeats(folds, summaries, scored.effective_rows)
 
 
 def _linear_fold(task: Task, recipe: LinearRecipe, encode: Encode) -> FitAndScore:
     def fit_and_score(fitted: Int[Tensor, " A"], held_out: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
         _, inputs = encode(fitted)
-        return linear_logits_held_out(
-            inputs,
-            task.targets,
-            len(task.class_names),
-            recipe,
-            fitted=fitted,
-            scored=held_out,
-            sample_weight=task.weights,
-        )
+        rows = replace(task.rows, inputs=inputs)
+        return linear_logits_held_out(rows, len(task.class_names), recipe, fitted=fitted, scored=held_out)
 
     return fit_and_score
 
@@ -219,7 +211,8 @@ def _network_fold(task: Task, recipe: MlpRecipe, encode: Encode) -> FitAndScore:
 
     def fit_and_score(fitted: Int[Tensor, " A"], held_out: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
         encoder, inputs = encode(fitted)
-        fold = replace(task, encoder=encoder, inputs=inputs, split=Split(train=fitted, test=held_out))
+        rows = replace(task.rows, inputs=inputs)
+        fold = replace(task, encoder=encoder, rows=rows, split=Split(train=fitted, test=held_out))
         fit = fit_model(fold, recipe, place=TrainingPlace(), on_progress=None)
         logits = network_logits(fit.network, inputs[held_out], prepare=None)
         return logits if fit.calibration is None else fit.calibration.apply(logits)

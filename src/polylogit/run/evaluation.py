@@ -1,26 +1,23 @@
-"""A saved model judged on rows with known classes.
-
-Owns which rows are judged: of the very data that the model was trained on, only those held out then.
-"""
+"""Evaluation of a saved model on labelled data; of the data that it was trained on, only on the held-out rows."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Int
 from torch import Tensor
 
 from polylogit.classifier import Classifier
 from polylogit.data.pictures.encoder import PictureEncoder
 from polylogit.data.pictures.sources import open_pictures
-from polylogit.data.pictures.stored import StoredPictures
+from polylogit.data.tables.encoder import TableEncoder
 from polylogit.data.tables.sources import open_source
 from polylogit.errors import DataError
-from polylogit.evaluation import Evaluation, evaluate_logits, summarise_logits
+from polylogit.evaluation import Evaluation
 from polylogit.recipes.recipe import recipe_from_entries
 from polylogit.report import write_report
+from polylogit.run.evaluated_rows import EvaluatedRows, evaluate_rows
 from polylogit.run.picture_task import split_of_pictures, targets_by_name
 from polylogit.run.prediction_file import notes_on_table
 from polylogit.run.report_contents import report_data
@@ -31,14 +28,14 @@ __all__ = ["EvaluationRun", "evaluate"]
 
 @dataclass(frozen=True)
 class EvaluationRun:
-    """What `evaluate` gives.
+    """The result of an evaluation.
 
     Args:
         data: The data's name.
         model_path: The model file.
-        classifier: The classifier judged.
-        test: Figures on the rows.
-        notes: What a reader must know to take the figures rightly.
+        classifier: The classifier.
+        test: Its metrics on the rows.
+        notes: What a reader must know to interpret the metrics.
         report_path: The page; None where none was asked for.
     """
 
@@ -67,29 +64,46 @@ class EvaluationRun:
 def evaluate(
     model_path: Path, data: str, *, report: Path | None = None, data_root: Path | None = None
 ) -> EvaluationRun:
-    """Judge a saved classifier on rows with known classes.
+    """Evaluate a saved classifier on labelled data.
 
-    Where the data are the very file that the model was trained on, only the rows held out then are judged. Rows of
-    classes that the model's recipe leaves out are left out here too. Rows count by the recipe's column of weights where
-    the data have it, and alike where not.
+    Where the data are the very file that the model was trained on, only its held-out rows are evaluated. Rows of
+    classes that the model's recipe leaves out are left out here too. Rows are weighted by the recipe's column of
+    weights where the data have it.
 
     Args:
         model_path: A model file.
-        data: What stands for DATA on the command line; it holds the target column too, or a folder per class.
-        report: Where to write the report, an HTML page; nowhere when left out.
-        data_root: Where data sets with a name lie.
+        data: DATA as given on the command line; it contains the target column too, or a folder per class.
+        report: The file of the report, an HTML page; none is written when left out.
+        data_root: Directory for downloaded data sets.
 
     Returns:
-        The figures.
+        The metrics.
 
     Raises:
         ModelFileError: The model file is at fault.
-        DataError: The data are at fault, hold a class that the model does not know, or have no rows to judge.
+        DataError: The data are at fault, contain a class that the model does not know, or have no rows to evaluate.
     """
     classifier = Classifier.load(model_path)
     if isinstance(classifier.preprocessing, PictureEncoder):
-        form = classifier.preprocessing.input_shape
-        return _judge_pictures(model_path, classifier, form, data, data_root=data_root, report=report)
+        name, rows, notes = _evaluated_pictures(classifier, classifier.preprocessing, data, data_root)
+    else:
+        name, rows, notes = _evaluated_table(classifier, classifier.preprocessing, data)
+    if report is not None:
+        write_report(report_data(classifier, rows, data=name, model_path=model_path, notes=notes), report)
+    return EvaluationRun(
+        data=name,
+        model_path=model_path,
+        classifier=classifier,
+        test=rows.evaluation,
+        notes=notes,
+        report_path=report,
+    )
+
+
+def _evaluated_table(
+    classifier: Classifier, encoder: TableEncoder, data: str
+) -> tuple[str, EvaluatedRows, tuple[str, ...]]:
+    """The name of the table, its evaluated rows, and notes."""
     recipe = recipe_from_entries(classifier.recipe)
     source = open_source(data, dialect_of(recipe))
     trained_on = classifier.trained_on
@@ -99,7 +113,7 @@ def evaluate(
     notes = _notes_on_others(targets)
     weights = None
     if recipe.data.weight is not None and recipe.data.weight not in source.frame.columns:
-        notes.append(f'there is no column "{recipe.data.weight}" of weights, so every row counts alike.')
+        notes.append(f'there is no column "{recipe.data.weight}" of weights, so all rows weigh the same.')
     else:
         weights = row_weights(source, recipe)
     targets = without_weightless(targets, weights)
@@ -107,43 +121,35 @@ def evaluate(
     if source.fingerprint == trained_on.fingerprint:
         if recipe.data.test is not None:
             notes.append(
-                f"{source.name} is what the model was trained on, every row of it: these figures flatter. "
-                f"It was judged on {recipe.data.test}."
+                f"{source.name}: the model was trained on every row of this file, so these are training metrics and "
+                f"are optimistic. The test set was {recipe.data.test}."
             )
         else:
             rows = split_of_table(source, targets, recipe).test
             notes.append(
-                f"{source.name} is what the model was trained on: only the {len(rows)} rows held out then are judged."
+                f"{source.name} is the file that the model was trained on: only its {len(rows)} held-out rows are "
+                "evaluated."
             )
     _check_some_rows(rows, source.name)
-    frame, targets = source.frame[rows.numpy()], targets[rows]
-    weights = None if weights is None else weights[rows]
+    frame = source.frame[rows.numpy()]
     logits, unseen = classifier.uncalibrated.logits_counting(frame, source.name)
-    return _judgement(
-        source.name,
-        model_path,
+    evaluated = evaluate_rows(
         classifier,
         logits,
-        targets,
-        rows=frame.select([column.name for column in classifier.preprocessing.columns]),
-        sample_weight=weights,
-        row_numbers=rows + 1,
-        notes=(*notes_on_table(classifier, frame, unseen), *notes),
-        report=report,
+        targets[rows],
+        raw=frame.select([column.name for column in encoder.columns]),
+        numbers=rows + 1,
+        weights=None if weights is None else weights[rows],
     )
+    return source.name, evaluated, (*notes_on_table(classifier, frame, unseen), *notes)
 
 
-def _judge_pictures(
-    model_path: Path,
-    classifier: Classifier,
-    form: tuple[int, int, int],
-    data: str,
-    *,
-    data_root: Path | None,
-    report: Path | None,
-) -> EvaluationRun:
+def _evaluated_pictures(
+    classifier: Classifier, encoder: PictureEncoder, data: str, data_root: Path | None
+) -> tuple[str, EvaluatedRows, tuple[str, ...]]:
+    """The name of the pictures, those evaluated, and notes."""
     recipe = recipe_from_entries(classifier.recipe)
-    source = open_pictures(data, root=data_root, form=form)
+    source = open_pictures(data, root=data_root, form=encoder.input_shape)
     targets = targets_by_name(source, classifier.class_names, leave_out_others=recipe.data.classes is not None)
     notes = _notes_on_others(targets if source.own_split is None else targets[source.own_split.test])
     rows = torch.nonzero(targets >= 0).flatten()
@@ -151,20 +157,13 @@ def _judge_pictures(
     if source.own_split is not None or seen:
         rows = split_of_pictures(source, targets, recipe).test
     if source.own_split is None and seen:
-        notes.append(f"{data} is what the model was trained on: only the {len(rows)} pictures held out are judged.")
+        notes.append(
+            f"{data} are the pictures that the model was trained on: only the {len(rows)} held-out ones are evaluated."
+        )
     _check_some_rows(rows, source.name)
     pixels = source.pixels[rows]
-    return _judgement(
-        source.name,
-        model_path,
-        classifier,
-        classifier.uncalibrated.predict_logits(pixels, data),
-        targets[rows],
-        rows=pixels,
-        row_numbers=rows + 1,
-        notes=tuple(notes),
-        report=report,
-    )
+    logits = classifier.uncalibrated.predict_logits(pixels, data)
+    return source.name, evaluate_rows(classifier, logits, targets[rows], raw=pixels, numbers=rows + 1), tuple(notes)
 
 
 def _notes_on_others(targets: Int[Tensor, " N"]) -> list[str]:
@@ -179,43 +178,6 @@ def _notes_on_others(targets: Int[Tensor, " N"]) -> list[str]:
 def _check_some_rows(rows: Int[Tensor, " A"], place: str) -> None:
     if not len(rows):
         raise DataError(
-            f"{place}: there is no row to judge the model on: each was trained on, or is of a class that the recipe "
-            "leaves out. Give rows of its classes that it has not seen."
+            f"{place}: there is no row to evaluate: each was trained on, or is of a class that the recipe leaves out. "
+            "Give rows of its classes that were not used in training."
         )
-
-
-def _judgement(
-    data: str,
-    model_path: Path,
-    classifier: Classifier,
-    network_logits: Float[Tensor, "N K"],
-    targets: Int[Tensor, " N"],
-    *,
-    rows: pl.DataFrame | UInt8[Tensor, "N C H W"] | StoredPictures,
-    row_numbers: Int[Tensor, " N"],
-    notes: tuple[str, ...],
-    report: Path | None,
-    sample_weight: Float[Tensor, " N"] | None = None,
-) -> EvaluationRun:
-    logits = classifier.calibrate(network_logits)
-    test = evaluate_logits(logits, targets, classifier.class_names, sample_weight=sample_weight)
-    if report is not None:
-        uncalibrated = summarise_logits(network_logits, targets, sample_weight=sample_weight)
-        page = report_data(
-            classifier,
-            test,
-            logits,
-            targets,
-            data=data,
-            model_path=model_path,
-            rows=rows,
-            sample_weight=sample_weight,
-            logits_before=network_logits,
-            uncalibrated=uncalibrated,
-            row_numbers=row_numbers,
-            notes=notes,
-        )
-        write_report(page, report)
-    return EvaluationRun(
-        data=data, model_path=model_path, classifier=classifier, test=test, notes=notes, report_path=report
-    )

@@ -6,7 +6,7 @@ leaves to it stands in `validation_rows`. Reading data, judging and writing file
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -36,6 +36,7 @@ from polylogit.model_header import NetworkSpec
 from polylogit.networks import KINDS, LinearNetwork
 from polylogit.networks.test_time_augmentation import without_test_time_augmentation
 from polylogit.recipes.recipe import LinearRecipe, MlpRecipe, NetworkRecipe, Recipe
+from polylogit.run.labelled_rows import LabelledRows
 from polylogit.run.task import Task
 from polylogit.run.validation_split import fitted_and_validation_rows
 from polylogit.solver.softmax_regression import IterationRecord, LinearFit, fit_softmax_regression
@@ -122,16 +123,15 @@ def fit_model(task: Task, recipe: Recipe, *, place: TrainingPlace, on_progress: 
 
 
 def _linear_model(task: Task, recipe: LinearRecipe, place: TrainingPlace, on_progress: Progress | None) -> FittedModel:
-    rows = task.split.train
-    if isinstance(task.inputs, StoredPictures):
+    rows = task.rows.take(task.split.train)
+    if isinstance(rows.inputs, StoredPictures):
         raise RecipeError(
             f"{task.name}: a linear model needs all pictures in memory at once, but they stay in files. Take a "
             'network (--model cnn), a smaller data.picture_size, or data.pictures_in_memory = "always".'
         )
-    inputs, targets, classes = task.inputs.index_select(0, rows), task.targets[rows], len(task.class_names)
-    weights, groups = task.weights_of(rows), None if task.groups is None else task.groups[rows]
     if isinstance(task.encoder, PictureEncoder):
-        inputs = task.encoder.prepare(inputs).flatten(1)
+        rows = replace(rows, inputs=task.encoder.prepare(rows.inputs).flatten(1))
+    classes = len(task.class_names)
     history: list[dict[str, Any]] = []
     file = None if place.history is None else HistoryFile(place.history)
     if file is not None:
@@ -151,11 +151,11 @@ def _linear_model(task: Task, recipe: LinearRecipe, place: TrainingPlace, on_pro
         if on_progress is not None:
             on_progress(iteration)
 
-    fit = fit_linear(inputs, targets, classes, recipe, record, sample_weight=weights)
+    fit = fit_linear(rows, classes, recipe, record)
     return FittedModel(
         network=LinearNetwork.with_weights(fit.weight, fit.bias),
-        spec=NetworkSpec(kind="linear", options={"features": inputs.shape[1], "classes": classes}),
-        calibration=_cross_fitted_calibration(inputs, targets, classes, recipe, groups=groups, sample_weight=weights),
+        spec=NetworkSpec(kind="linear", options={"features": rows.inputs.shape[1], "classes": classes}),
+        calibration=_cross_fitted_calibration(rows, classes, recipe),
         epochs=fit.iterations,
         message=f"{fit.iterations} iterations: {fit.message}",
         whole="interrupt" not in fit.message,
@@ -164,22 +164,26 @@ def _linear_model(task: Task, recipe: LinearRecipe, place: TrainingPlace, on_pro
 
 
 def fit_linear(
-    inputs: Float[Tensor, "N D"],
-    targets: Int[Tensor, " N"],
-    classes: int,
-    recipe: LinearRecipe,
-    on_iteration: Callable[[IterationRecord], None] | None,
-    *,
-    sample_weight: Float[Tensor, " N"] | None = None,
+    rows: LabelledRows, classes: int, recipe: LinearRecipe, on_iteration: Callable[[IterationRecord], None] | None
 ) -> LinearFit:
-    """Softmax regression as the recipe wants it; see `fit_softmax_regression`."""
-    training = recipe.training
+    """Fit softmax regression as the recipe says; see `fit_softmax_regression`.
+
+    Args:
+        rows: Rows of vectors, in memory.
+        classes: K.
+        recipe: Penalty, class weights and tolerance.
+        on_iteration: Called after each iteration.
+
+    Returns:
+        The fit.
+    """
+    training, sample_weight = recipe.training, rows.weights
     if training.class_weight == "balanced":
-        of_class = balanced_class_weight(targets, classes, sample_weight)[targets]
+        of_class = balanced_class_weight(rows.targets, classes, sample_weight)[rows.targets]
         sample_weight = of_class if sample_weight is None else of_class * sample_weight
     return fit_softmax_regression(
-        inputs,
-        targets,
+        rows.features,
+        rows.targets,
         classes=classes,
         C=inverse_penalty(training.C, classes),
         sample_weight=sample_weight,
@@ -190,47 +194,35 @@ def fit_linear(
 
 
 def linear_logits_held_out(
-    inputs: Float[Tensor, "N D"],
-    targets: Int[Tensor, " N"],
+    rows: LabelledRows,
     classes: int,
     recipe: LinearRecipe,
     *,
     fitted: Int[Tensor, " A"],
     scored: Int[Tensor, " B"],
-    sample_weight: Float[Tensor, " N"] | None = None,
 ) -> Float[Tensor, "B K"]:
     """Logits of some rows from softmax regression on others, fitted as exactly as `HELD_OUT_TOLERANCE` asks."""
     looser = recipe.training.model_copy(update={"tolerance": max(recipe.training.tolerance, HELD_OUT_TOLERANCE)})
     recipe = recipe.model_copy(update={"training": looser})
-    weights = None if sample_weight is None else sample_weight[fitted]
-    fit = fit_linear(inputs[fitted], targets[fitted], classes, recipe, on_iteration=None, sample_weight=weights)
-    return (inputs[scored].double() @ fit.weight.T.double() + fit.bias.double()).float()
+    fit = fit_linear(rows.take(fitted), classes, recipe, on_iteration=None)
+    inputs = rows.features[scored]
+    return (inputs.double() @ fit.weight.T.double() + fit.bias.double()).float()
 
 
-def _cross_fitted_calibration(
-    inputs: Float[Tensor, "N D"],
-    targets: Int[Tensor, " N"],
-    classes: int,
-    recipe: LinearRecipe,
-    *,
-    groups: Int[Tensor, " N"] | None,
-    sample_weight: Float[Tensor, " N"] | None,
-) -> CalibrationFit | None:
+def _cross_fitted_calibration(rows: LabelledRows, classes: int, recipe: LinearRecipe) -> CalibrationFit | None:
     """A calibration from training rows, each scored by a model that was fitted without it."""
     method = recipe.calibration.method
     if method == "none":
         return None
 
     def fit_and_score(fitted: Int[Tensor, " A"], scored: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
-        return linear_logits_held_out(
-            inputs, targets, classes, recipe, fitted=fitted, scored=scored, sample_weight=sample_weight
-        )
+        return linear_logits_held_out(rows, classes, recipe, fitted=fitted, scored=scored)
 
-    held_out = out_of_fold_logits(targets, fit_and_score, seed=recipe.seed, groups=groups)
+    held_out = out_of_fold_logits(rows.targets, fit_and_score, seed=recipe.seed, groups=rows.groups)
     if held_out is None:
         return None
-    weights = None if sample_weight is None else sample_weight[held_out.rows]
-    return fit_calibration(held_out.logits, targets[held_out.rows], method=method, sample_weight=weights)
+    scored = rows.take(held_out.rows)
+    return fit_calibration(held_out.logits, scored.targets, method=method, sample_weight=scored.weights)
 
 
 def _network_model(
@@ -238,18 +230,15 @@ def _network_model(
 ) -> FittedModel:
     training, classes = recipe.training, len(task.class_names)
     method = recipe.calibration.method
-    fitted, held_out = fitted_and_validation_rows(task, recipe)
+    fitted, held_out = map(task.rows.take, fitted_and_validation_rows(task, recipe))
     if method != "none" and not len(held_out):
         raise RecipeError(
             "training.validation_fraction: 0 keeps no rows to calibrate on. Keep some, or set calibration.method "
             'to "none".'
         )
-    targets, held_out_targets = task.targets[fitted], task.targets[held_out]
-    weights, held_out_weights = task.weights_of(fitted), task.weights_of(held_out)
     of_class = None
     if training.class_weight == "balanced":
-        of_class = balanced_class_weight(targets, classes, weights).float()
-    held_out_inputs = task.inputs[held_out]
+        of_class = balanced_class_weight(fitted.targets, classes, fitted.weights).float()
     options, device = loop_options(recipe, rows=len(fitted)), choose_device(place.device)
     spec = NetworkSpec(kind=recipe.model.kind, options=_network_options(task, recipe))
     check_network_fits_memory(partial(KINDS[spec.kind], **spec.options), options, device, f"model {spec.kind}")
@@ -258,13 +247,13 @@ def _network_model(
     with without_test_time_augmentation(network):
         fit = fit_network(
             network,
-            task.inputs[fitted],
-            targets,
+            fitted.inputs,
+            fitted.targets,
             options=options,
-            validation=(held_out_inputs, held_out_targets) if len(held_out) else None,
-            validation_weight=held_out_weights,
+            validation=(held_out.inputs, held_out.targets) if len(held_out) else None,
+            validation_weight=held_out.weights,
             class_weight=of_class,
-            sample_weight=None if weights is None else weights.float(),
+            sample_weight=None if fitted.weights is None else fitted.weights.float(),
             prepare=prepare,
             augment=_augmentation(task, recipe),
             device=device,
@@ -276,8 +265,8 @@ def _network_model(
         )
     calibration = None
     if method != "none":
-        logits = network_logits(network, held_out_inputs, prepare=prepare)
-        calibration = fit_calibration(logits, held_out_targets, method=method, sample_weight=held_out_weights)
+        logits = network_logits(network, held_out.inputs, prepare=prepare)
+        calibration = fit_calibration(logits, held_out.targets, method=method, sample_weight=held_out.weights)
     network.to("cpu")
     return FittedModel(
         network=network,

@@ -16,6 +16,7 @@ from polylogit.data.pictures.stored import StoredPictures, blocks_of_rows
 from polylogit.data.split import Split, drawn_split
 from polylogit.errors import DataError, RecipeError, did_you_mean
 from polylogit.recipes.recipe import Recipe
+from polylogit.run.labelled_rows import LabelledRows
 from polylogit.run.task import Task
 
 __all__ = ["PICTURE_TARGET", "picture_task", "split_of_pictures", "targets_by_name"]
@@ -54,7 +55,7 @@ def picture_task(data: str, recipe: Recipe, data_root: Path | None) -> Task:
     split = split_of_pictures(source, targets, recipe)
     fitted, form = source.pixels[split.train], source.form
     unit = recipe.data.picture_values == "unit"
-    if isinstance(source.pixels, StoredPictures):  # a broken picture is named now, not after the fit
+    if isinstance(source.pixels, StoredPictures):  # so that a broken picture is named now, not after the fit
         source.pixels[slice(None) if unit else split.test].check()
     return Task(
         name=source.name,
@@ -63,8 +64,7 @@ def picture_task(data: str, recipe: Recipe, data_root: Path | None) -> Task:
         encoder=PictureEncoder.unit(torch.empty(0, *form, dtype=torch.uint8))
         if unit
         else PictureEncoder.fit_blocks(blocks_of_rows(fitted, ROWS_AT_ONCE), form),
-        inputs=source.pixels,
-        targets=targets,
+        rows=LabelledRows(source.pixels, targets),
         class_names=class_names,
         split=split,
     )

@@ -1,7 +1,6 @@
-"""From a classifier and the rows it was judged on to the report's contents.
+"""The contents of a report: metrics, scores, column importances, coefficients and facts of the run.
 
-Owns what is gathered for the page, and what would take too long for one. How the page looks is the business of
-`report`; which rows are judged, of `run`.
+See also: `polylogit.report`, which turns them into a page.
 """
 
 import os
@@ -14,64 +13,50 @@ from pathlib import Path
 
 import polars as pl
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from polylogit.calibration import CalibrationFit
 from polylogit.classifier import Classifier
-from polylogit.data.pictures.stored import StoredPictures
 from polylogit.data.tables.encoder import TableEncoder
-from polylogit.evaluation import ColumnImportance, Evaluation, Summary, permutation_importance
+from polylogit.evaluation import ColumnImportance, permutation_importance
 from polylogit.networks import LinearNetwork
 from polylogit.report import Coefficients, ReportData
+from polylogit.run.evaluated_rows import EvaluatedRows
 
 __all__ = ["MOST_COLUMNS", "MOST_ROWS", "column_importances", "report_data"]
 
 MOST_ROWS = 1000
 MOST_COLUMNS = 60
-"""Importances are worked out on so many rows at most, and not at all for tables with more columns than this."""
+"""Column importances are computed on at most `MOST_ROWS` rows, and not at all for more than `MOST_COLUMNS` columns."""
 
 
 def report_data(
     classifier: Classifier,
-    evaluation: Evaluation,
-    logits: Float[Tensor, "N K"],
-    targets: Int[Tensor, " N"],
+    evaluated: EvaluatedRows,
     *,
     data: str,
     model_path: Path,
-    rows: pl.DataFrame | UInt8[Tensor, "N C H W"] | StoredPictures,
-    sample_weight: Float[Tensor, " N"] | None = None,
-    logits_before: Float[Tensor, "N K"] | None = None,
-    uncalibrated: Summary | None = None,
     calibration: CalibrationFit | None = None,
-    row_numbers: Int[Tensor, " N"] | None = None,
     history: Sequence[Mapping[str, int | float | None]] = (),
     findings: Sequence[str] | None = None,
     foremost: str = "",
     notes: Sequence[str] = (),
     facts: Mapping[str, str] | None = None,
 ) -> ReportData:
-    """Everything that a report can tell of a classifier and the rows it was judged on.
+    """Collect the contents of a report on a classifier and the rows that it was evaluated on.
 
     Args:
-        classifier: The classifier judged.
-        evaluation: Its figures on the rows.
-        logits: Its calibrated logits of them.
-        targets: Their classes.
-        data: What stood for DATA on the command line.
-        model_path: The model file, which keeps the recipe that repeats the run.
-        rows: The rows as they came, a table without its target or pictures.
-        sample_weight: Weight of each row, where rows carry one.
-        logits_before: What the network itself gave of them.
-        uncalibrated: The first figures of the same rows without calibration.
-        calibration: What the calibration rests on, where that is known.
-        row_numbers: The number of each row in its file, counting from 1.
-        history: One record an epoch.
+        classifier: The classifier.
+        evaluated: The rows, its scores of them and its metrics.
+        data: DATA as given on the command line.
+        model_path: The model file, which contains the recipe that repeats the run.
+        calibration: The calibration and its evidence, where they are known.
+        history: One record an epoch or iteration.
         findings: What the audit found.
-        foremost: A sentence that tells more than these figures.
-        notes: What a reader must know to take the figures rightly.
-        facts: Other things worth keeping, by name.
+        foremost: The headline, where other figures are better estimates than those of these rows.
+        notes: What a reader must know to interpret the metrics.
+        facts: Further facts of the run, by name.
 
     Returns:
         The contents of the page.
@@ -82,30 +67,32 @@ def report_data(
         "Python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
     }
-    table = rows if isinstance(rows, pl.DataFrame) else None
+    table = evaluated.raw if isinstance(evaluated.raw, pl.DataFrame) else None
     return ReportData(
         data=data,
         model=classifier.network_spec.kind,
-        evaluation=evaluation,
-        logits=logits,
-        targets=targets,
-        sample_weight=sample_weight,
+        evaluation=evaluated.evaluation,
+        logits=evaluated.logits,
+        targets=evaluated.targets,
+        sample_weight=evaluated.weights,
         rows_trained_on=classifier.trained_on.rows_train,
-        uncalibrated=uncalibrated,
-        logits_before=logits_before if classifier.calibrated else None,
+        uncalibrated=evaluated.uncalibrated,
+        logits_before=evaluated.network_logits if classifier.calibrated else None,
         temperature=classifier.temperature,
         curve=classifier.curve,
         floor=classifier.floor,
         vector_scaling=classifier.vector_scaling,
         calibration=calibration,
         history=history,
-        pictures=None if isinstance(rows, pl.DataFrame) else rows,
+        pictures=None if isinstance(evaluated.raw, pl.DataFrame) else evaluated.raw,
         table=table,
-        row_numbers=row_numbers,
+        row_numbers=evaluated.numbers,
         coefficients=_coefficients(classifier),
         importances=[]
         if table is None
-        else column_importances(classifier, table, logits, targets, sample_weight=sample_weight),
+        else column_importances(
+            classifier, table, evaluated.logits, evaluated.targets, sample_weight=evaluated.weights
+        ),
         findings=findings,
         foremost=foremost,
         notes=notes,
@@ -133,17 +120,17 @@ def column_importances(
     *,
     sample_weight: Float[Tensor, " N"] | None = None,
 ) -> list[ColumnImportance]:
-    """How much the classifier rests on each column that it uses; nothing where there are too many columns.
+    """Permutation importance of each column that a classifier uses.
 
     Args:
         classifier: The classifier.
-        table: The judged rows.
-        logits: Its logits of them.
+        table: The rows that it is evaluated on, without the target.
+        logits: Its calibrated logits of them.
         targets: Their classes.
         sample_weight: Weight of each row, where rows carry one.
 
     Returns:
-        One entry for each column, in the encoder's order.
+        One entry for each column, in the encoder's order; none where there are more than `MOST_COLUMNS` columns.
     """
     if not isinstance(classifier.preprocessing, TableEncoder):
         return []
@@ -151,7 +138,7 @@ def column_importances(
     if len(encoder.columns) > MOST_COLUMNS or len(targets) < 2:
         return []
     chosen = torch.randperm(len(targets), generator=torch.Generator().manual_seed(0))[:MOST_ROWS]
-    # a row's features of a column depend on its cell alone, so that features can be shuffled in place of cells
+    # A row's features of a column depend on its cell alone, so features can be shuffled in place of cells.
     inputs = encoder.encode(table[chosen.numpy()])
     ends = list(accumulate(column.width for column in encoder.columns))
     features = {c.name: slice(end - c.width, end) for c, end in zip(encoder.columns, ends, strict=True)}

@@ -20,6 +20,7 @@ from polylogit.data.tables.sources import TableSource, open_source
 from polylogit.data.tables.type_inference import check_columns_exist
 from polylogit.errors import DataError, RecipeError, did_you_mean
 from polylogit.recipes.recipe import Recipe
+from polylogit.run.labelled_rows import LabelledRows
 from polylogit.run.task import Task
 
 __all__ = [
@@ -64,27 +65,21 @@ def table_task(data: str, recipe: Recipe) -> tuple[Recipe, Task]:
         _check_known_classes(source, str(recipe.data.target), targets, audited.class_names, split)
     if recipe.data.split is not None or recipe.data.time is not None or recipe.data.test is not None:
         audit = audit.and_also(audit_leakage(audited.features, split.train.numpy(), split.test.numpy(), source.locate))
-    encoder, inputs = TableEncoder.fit_encode(
-        audited.features,
-        source.name,
-        split.train,
-        audited.readings,
-        standardise=recipe.data.number_values == "standardised",
+    encoder, inputs = TableEncoder.fit_encode_read(  # the audit has read the cells
+        audited.features, audited.readings, split.train, standardise=recipe.data.number_values == "standardised"
     )
+    groups = None if recipe.data.group is None else _groups(source, recipe.data.group)
     task = Task(
         name=source.name,
         target=str(recipe.data.target),
         fingerprint=source.fingerprint,
         encoder=encoder,
-        inputs=inputs,
-        targets=targets,
+        rows=LabelledRows(inputs, targets, weights, groups),
         class_names=audited.class_names,
         split=split,
-        table=audited.features,
+        cells=audited.features,
         audit=audit,
         rows_before_test=0 if recipe.data.test is None else source.rows_to_train,
-        groups=None if recipe.data.group is None else _groups(source, recipe.data.group),
-        weights=weights,
     )
     return recipe, task
 

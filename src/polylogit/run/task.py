@@ -1,4 +1,4 @@
-"""A classification task: the rows and recipe of a training run, encoded and split, before anything is fitted.
+"""A classification task: the rows and the recipe of a training run, encoded and split, before anything is fitted.
 
 See also: `polylogit.run.table_task` and `polylogit.run.picture_task`, which make one.
 """
@@ -6,7 +6,7 @@ See also: `polylogit.run.table_task` and `polylogit.run.picture_task`, which mak
 from dataclasses import dataclass
 
 import polars as pl
-from jaxtyping import Float, Int, Num
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from polylogit.data.pictures.encoder import PictureEncoder
@@ -14,6 +14,7 @@ from polylogit.data.pictures.stored import StoredPictures
 from polylogit.data.split import Split
 from polylogit.data.tables.audit import Audit
 from polylogit.data.tables.encoder import TableEncoder
+from polylogit.run.labelled_rows import LabelledRows
 
 __all__ = ["Task"]
 
@@ -25,33 +26,33 @@ class Task:
     Args:
         name: What messages and results call the data.
         target: Where the classes come from.
-        fingerprint: Tells whether other data are the same.
+        fingerprint: SHA-256 of the data's files; differs where the data differ.
         encoder: From raw rows to inputs, fitted on the training rows.
-        inputs: Features of a table, or pixels of pictures, which may stay in their files.
-        targets: Class indices; -1 for rows of weight 0 and of classes that the recipe leaves out.
+        rows: All rows, encoded; their class is -1 where they have weight 0 or a class that the recipe leaves out.
         class_names: The classes in the order of their indices.
-        split: Training rows and test rows; rows that are left out stand in neither.
-        table: The feature columns before they were encoded; None for pictures.
+        split: Training rows and test rows; rows that are left out are in neither.
+        cells: The feature columns as read, before they were encoded; None for pictures.
         audit: What was found in the table; None for pictures.
-        groups: The group of each row, where the recipe holds whole groups out.
-        weights: How much each row counts, where the recipe names a column of weights.
-        rows_before_test: Rows of the table before those of a second file, whose rows are numbered anew.
+        rows_before_test: Rows of the table before those of a second file, whose rows are numbered from 1 again.
     """
 
     name: str
     target: str
     fingerprint: str
     encoder: TableEncoder | PictureEncoder
-    inputs: Num[Tensor, "N ..."] | StoredPictures
-    targets: Int[Tensor, " N"]
+    rows: LabelledRows
     class_names: tuple[str, ...]
     split: Split
-    table: pl.DataFrame | None = None
+    cells: pl.DataFrame | None = None
     audit: Audit | None = None
-    groups: Int[Tensor, " N"] | None = None
-    weights: Float[Tensor, " N"] | None = None
     rows_before_test: int = 0
 
-    def weights_of(self, rows: Int[Tensor, " A"]) -> Float[Tensor, " A"] | None:
-        """The weights of some rows; None where rows carry none."""
-        return None if self.weights is None else self.weights[rows]
+    def weights_of(self, index: Int[Tensor, " M"]) -> Float[Tensor, " M"] | None:
+        """The weights of some rows; None where all weigh the same."""
+        return None if self.rows.weights is None else self.rows.weights[index]
+
+    def raw(self, index: Int[Tensor, " M"]) -> pl.DataFrame | UInt8[Tensor, "M C H W"] | StoredPictures:
+        """Some rows as they came: the cells of a table, or the pixels of pictures."""
+        if self.cells is not None:
+            return self.cells[index.numpy()]
+        return self.rows.inputs[index]

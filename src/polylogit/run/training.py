@@ -1,6 +1,6 @@
-"""A training run: recipe -> data -> fit -> evaluate -> classifier, and the files that it leaves.
+"""A training run, from data and a recipe to an evaluated classifier and the files that it writes.
 
-Owns the order of the steps and what is written where. What a fit is stands in `polylogit.run.fit`.
+See also: `polylogit.run.fit`, the fit itself.
 """
 
 import time
@@ -13,7 +13,7 @@ from polylogit.calibration import CalibrationFit
 from polylogit.classifier import Classifier
 from polylogit.data.pictures.names import stands_for_pictures
 from polylogit.data.tables.audit import Audit
-from polylogit.evaluation import Evaluation, Summary, evaluate_logits, summarise_logits
+from polylogit.evaluation import Evaluation, Summary, summarise_logits
 from polylogit.fitting.callbacks import FitObserver
 from polylogit.fitting.devices import DeviceName
 from polylogit.model_header import TrainedOn, VectorScaling
@@ -21,34 +21,37 @@ from polylogit.networks.test_time_augmentation import takes_many_views, without_
 from polylogit.recipes.recipe import Recipe
 from polylogit.report import write_report
 from polylogit.run.cross_validation import CrossValidation, cross_validate, cross_validation_told
-from polylogit.run.fit import Progress, TrainingPlace, fit_model
+from polylogit.run.evaluated_rows import EvaluatedRows, evaluate_rows
+from polylogit.run.fit import FittedModel, Progress, TrainingPlace, fit_model
 from polylogit.run.picture_task import picture_task
 from polylogit.run.report_contents import report_data
 from polylogit.run.table_task import table_task
+from polylogit.run.task import Task
 
 __all__ = ["TrainingRun", "checkpoint_path", "default_model_path", "train"]
 
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """What a training run gives.
+    """The result of a training run.
 
     Args:
         data: The data's name.
         recipe: The recipe, complete.
         audit: What was found in a table; no errors, but perhaps warnings. None for pictures.
         classifier: The trained classifier.
-        train: The first figures on the rows trained on.
-        test: All figures on the rows held out; None where the recipe holds none out.
-        test_uncalibrated: The first of them without calibration.
-        cross_validation: Figures on every row, each from a model that has not seen it; None where they are not wanted.
-        calibration: What it is and what it rests on; None where the recipe wants none.
-        epochs: Iterations of the solver, or epochs of the loop.
-        whole: Whether the fit came to its own end; False after an interrupt or a divergence.
-        fit_message: How the fit ended, in words.
-        seconds: Wall time from reading the data to the written model.
+        train: The main metrics on the training rows, which are optimistic.
+        test: All metrics on the held-out rows; None where the recipe holds none out.
+        test_uncalibrated: The main metrics of the same rows without calibration.
+        cross_validation: Metrics on every row, each scored by a model that was fitted without it; None where the
+            recipe asks for none.
+        calibration: The calibration and its evidence; None where the recipe asks for none.
+        epochs: Iterations of the solver, or epochs of the training loop.
+        whole: Whether the fit ran to its end; False after an interrupt or a divergence.
+        fit_message: Why the fit ended, in words.
+        seconds: Wall time from reading the data to the written model file; evaluation and cross-validation come after.
         model_path: The model file.
-        history_path: One JSON object per epoch.
+        history_path: The file with one JSON object per epoch or iteration.
         report_path: The page; None where none was asked for, or no rows were held out.
     """
 
@@ -106,7 +109,7 @@ def default_model_path(data: str, kind: str) -> Path:
 
 
 def checkpoint_path(model_path: Path) -> Path:
-    """The file that keeps the state of a network's fit until it ends.
+    """The file that contains the state of a network's fit until it ends.
 
     Example:
         >>> checkpoint_path(Path("runs/zoo-mlp/model.safetensors")).as_posix()
@@ -127,23 +130,23 @@ def train(
     on_progress: Progress | None = None,
     observers: Sequence[FitObserver] = (),
 ) -> TrainingRun:
-    """Train a classifier, judge it on held-out rows, and keep it.
+    """Train a classifier, evaluate it on held-out rows, and write the model file.
 
     Args:
-        data: What stands for DATA on the command line.
+        data: DATA as given on the command line.
         recipe: Everything else that the run depends on. The same data, recipe, device and versions give the same
             model file.
         out: The model file; `history.jsonl` is written beside it, and while a network is fitted its checkpoint.
-        report: Where to write the report, an HTML page; nowhere when left out, or when no rows are held out to judge.
-        data_root: Where data sets with a name lie; see `polylogit.data.pictures.sources`.
+        report: The file of the report, an HTML page; none is written when left out, or when no rows are held out.
+        data_root: Directory for downloaded data sets; see `polylogit.data.pictures.sources`.
         device: Where a network is fitted; linear models are fitted on the CPU.
-        resume: Whether to go on from the checkpoint of a run of the same recipe on the same data that was cut.
+        resume: Whether to resume from the checkpoint of an interrupted run of the same recipe on the same data.
         on_progress: Called after each iteration of the solver, or each epoch.
-        observers: Are told how the fit of a network goes; see `polylogit.fitting.callbacks`.
+        observers: Training callbacks; see `polylogit.fitting.callbacks`.
 
     Returns:
-        The classifier and its figures. Files are written whole, after the fit, or not at all; only `history.jsonl`
-        grows by a row as each epoch ends.
+        The classifier and its metrics. Each file is written atomically after the fit; only `history.jsonl` grows by a
+        row as each epoch ends.
 
     Raises:
         DataError: The data are at fault.
@@ -164,8 +167,49 @@ def train(
         device=device, checkpoint=checkpoint, resume=resume, history=history_path, observers=tuple(observers)
     )
     fit = fit_model(task, recipe, place=place, on_progress=on_progress)
-    split, targets = task.split, task.targets
-    classifier = Classifier(
+    classifier = _classifier(task, recipe, fit)
+    classifier.save(model_path)
+    seconds = time.perf_counter() - start
+    if fit.whole:
+        checkpoint.unlink(missing_ok=True)
+    train_summary, test = _evaluated(classifier, task)
+    cross_validation = cross_validate(task, recipe)
+    report_path = None if test is None else report
+    if test is not None and report_path is not None:
+        page = report_data(
+            classifier,
+            test,
+            data=task.name,
+            model_path=model_path,
+            calibration=fit.calibration,
+            foremost="" if cross_validation is None else cross_validation_told(cross_validation, len(test.targets)),
+            history=fit.history,
+            findings=None if task.audit is None else [str(finding) for finding in task.audit.findings],
+            facts={"fit": fit.message, "seconds": f"{seconds:.1f}"},
+        )
+        write_report(page, report_path)
+    return TrainingRun(
+        data=task.name,
+        recipe=recipe,
+        audit=task.audit,
+        classifier=classifier,
+        train=train_summary,
+        test=None if test is None else test.evaluation,
+        test_uncalibrated=None if test is None else test.uncalibrated,
+        cross_validation=cross_validation,
+        calibration=fit.calibration,
+        epochs=fit.epochs,
+        whole=fit.whole,
+        fit_message=fit.message,
+        seconds=seconds,
+        model_path=model_path,
+        history_path=history_path,
+        report_path=report_path,
+    )
+
+
+def _classifier(task: Task, recipe: Recipe, fit: FittedModel) -> Classifier:
+    return Classifier(
         preprocessing=task.encoder,
         network=fit.network,
         network_spec=fit.spec,
@@ -178,67 +222,34 @@ def train(
             data=task.name,
             target=task.target,
             fingerprint=task.fingerprint,
-            rows_train=len(split.train),
-            rows_test=len(split.test),
+            rows_train=len(task.split.train),
+            rows_test=len(task.split.test),
         ),
         recipe=recipe.as_entries(),
     )
-    classifier.save(model_path)
-    if fit.whole:
-        checkpoint.unlink(missing_ok=True)
-    network_alone = classifier.uncalibrated
-    with without_test_time_augmentation(fit.network):  # the training rows are many
-        network_logits = network_alone.logits_of_inputs(task.inputs)
-    train_logits = classifier.calibrate(network_logits[split.train])
-    test_logits_before = network_logits[split.test]
-    if takes_many_views(fit.network):
-        test_logits_before = network_alone.logits_of_inputs(task.inputs[split.test])
-    test_logits = classifier.calibrate(test_logits_before)
-    cross_validation = cross_validate(task, recipe)
-    test_targets, test_weights = targets[split.test], task.weights_of(split.test)
-    test = uncalibrated = None
-    if len(split.test):
-        test = evaluate_logits(test_logits, test_targets, task.class_names, sample_weight=test_weights)
-        uncalibrated = summarise_logits(test_logits_before, test_targets, sample_weight=test_weights)
-    seconds = time.perf_counter() - start
-    report = None if test is None else report
-    if report is not None and test is not None:
-        page = report_data(
-            classifier,
-            test,
-            test_logits,
-            test_targets,
-            data=task.name,
-            model_path=model_path,
-            rows=task.inputs[split.test] if task.table is None else task.table[split.test.numpy()],
-            sample_weight=test_weights,
-            logits_before=test_logits_before,
-            uncalibrated=uncalibrated,
-            calibration=fit.calibration,
-            row_numbers=split.test + 1 - task.rows_before_test,
-            foremost="" if cross_validation is None else cross_validation_told(cross_validation, len(split.test)),
-            history=fit.history,
-            findings=None if task.audit is None else [str(finding) for finding in task.audit.findings],
-            facts={"fit": fit.message, "seconds": f"{seconds:.1f}"},
-        )
-        write_report(page, report)
-    return TrainingRun(
-        data=task.name,
-        recipe=recipe,
-        audit=task.audit,
-        classifier=classifier,
-        train=summarise_logits(train_logits, targets[split.train], sample_weight=task.weights_of(split.train)),
-        test=test,
-        test_uncalibrated=uncalibrated,
-        cross_validation=cross_validation,
-        calibration=fit.calibration,
-        epochs=fit.epochs,
-        whole=fit.whole,
-        fit_message=fit.message,
-        seconds=seconds,
-        model_path=model_path,
-        history_path=history_path,
-        report_path=report,
+
+
+def _evaluated(classifier: Classifier, task: Task) -> tuple[Summary, EvaluatedRows | None]:
+    """The main metrics on the training rows, and all metrics on the test rows where there are any."""
+    split, network_alone = task.split, classifier.uncalibrated
+    with without_test_time_augmentation(classifier.network):  # it multiplies the time, and the training rows are many
+        logits = network_alone.logits_of_inputs(task.rows.inputs)
+    train, test = task.rows.targets[split.train], task.rows.targets[split.test]
+    summary = summarise_logits(
+        classifier.calibrate(logits[split.train]), train, sample_weight=task.weights_of(split.train)
+    )
+    if not len(split.test):
+        return summary, None
+    test_logits = logits[split.test]
+    if takes_many_views(classifier.network):
+        test_logits = network_alone.logits_of_inputs(task.rows.inputs[split.test])
+    return summary, evaluate_rows(
+        classifier,
+        test_logits,
+        test,
+        raw=task.raw(split.test),
+        numbers=split.test + 1 - task.rows_before_test,
+        weights=task.weights_of(split.test),
     )
 
 

@@ -42,10 +42,11 @@ def fitted_and_validation_rows(task: Task, recipe: NetworkRecipe) -> tuple[Int[T
     if share == 0:
         return rows, rows[:0]
     shares = [share] if share is not None else [usual_validation_share(len(rows)), *GROUP_SHARES]
-    if task.groups is None:
-        parts = stratified_split(task.targets[rows], shares[0], recipe.seed)
+    targets, groups = task.rows.targets[rows], task.rows.groups
+    if groups is None:
+        parts = stratified_split(targets, shares[0], recipe.seed)
     else:
-        parts = _whole_groups(task.targets[rows], task.groups[rows], shares, recipe)
+        parts = _whole_groups(targets, groups[rows], shares, recipe)
     return rows[parts.train], rows[parts.test]
 
 

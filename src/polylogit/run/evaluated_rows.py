@@ -1,0 +1,72 @@
+"""A classifier's scores of labelled rows and the metrics that follow from them."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import polars as pl
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from polylogit.classifier import Classifier
+from polylogit.data.pictures.stored import StoredPictures
+from polylogit.evaluation import Evaluation, Summary, evaluate_logits, summarise_logits
+
+__all__ = ["EvaluatedRows", "evaluate_rows"]
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluatedRows:
+    """Labelled rows, a classifier's scores of them, and its metrics.
+
+    Args:
+        raw: The rows as they came: a table without its target, or pictures.
+        targets: Their classes.
+        weights: Weight of each row, where rows carry one.
+        numbers: The number of each row in its file, counted from 1.
+        network_logits: The network's logits, before calibration.
+        logits: The calibrated logits.
+        evaluation: All metrics of the calibrated logits.
+    """
+
+    raw: pl.DataFrame | UInt8[Tensor, "N C H W"] | StoredPictures
+    targets: Int[Tensor, " N"]
+    weights: Float[Tensor, " N"] | None
+    numbers: Int[Tensor, " N"]
+    network_logits: Float[Tensor, "N K"]
+    logits: Float[Tensor, "N K"]
+    evaluation: Evaluation
+
+    @cached_property
+    def uncalibrated(self) -> Summary:
+        """The main metrics of the network's logits, before calibration."""
+        return summarise_logits(self.network_logits, self.targets, sample_weight=self.weights)
+
+
+def evaluate_rows(
+    classifier: Classifier,
+    network_logits: Float[Tensor, "N K"],
+    targets: Int[Tensor, " N"],
+    *,
+    raw: pl.DataFrame | UInt8[Tensor, "N C H W"] | StoredPictures,
+    numbers: Int[Tensor, " N"],
+    weights: Float[Tensor, " N"] | None = None,
+) -> EvaluatedRows:
+    """Calibrate a network's logits of labelled rows and evaluate them.
+
+    Args:
+        classifier: The classifier whose network gave the logits.
+        network_logits: The logits before calibration.
+        targets: The class of each row.
+        raw: The rows as they came, for the report.
+        numbers: The number of each row in its file, counted from 1.
+        weights: Weight of each row; None: all weigh the same.
+
+    Returns:
+        The scores and the metrics.
+
+    Raises:
+        ScoreError: There is no row, or a logit is not finite.
+    """
+    logits = classifier.calibrate(network_logits)
+    evaluation = evaluate_logits(logits, targets, classifier.class_names, sample_weight=weights)
+    return EvaluatedRows(raw, targets, weights, numbers, network_logits, logits, evaluation)
