@@ -145,7 +145,7 @@ def test_what_is_no_weight_is_told_with_its_row(command, cells, words, polylogit
 def test_the_command_line_names_the_column(noisy, polylogit, tmp_path):
     noisy.write_csv(tmp_path / "t.csv")
     told = polylogit("train", "t.csv", "--target", "kind", "--weight", "counts")
-    assert 'classes, weighed by "counts"' in " ".join(told.stdout.split())
+    assert 'classes, weighted by "counts"' in " ".join(told.stdout.split())
     told = polylogit("train", "t.csv", "--target", "kind", "--weight", "count")
     assert told.exit_code == 1
     assert 'data.weight names the column "count", which is not there. Did you mean "counts"?' in told.stderr
