@@ -247,7 +247,7 @@ def test_a_run_that_was_killed_goes_on_with_resume(tmp_path):
     process.send_signal(signal.SIGINT)
     summary, noted = (stream.decode() for stream in process.communicate())
     assert process.returncode == 0
-    assert re.search(r"Interrupted in epoch \d+ of 1200; .* --resume goes on .* The model works as it is", noted)
+    assert re.search(r"Interrupted in epoch \d+ of 1200; .* --resume goes on .* The model can be used as it is", noted)
     assert "Interrupted" not in summary
     assert re.search(r"mlp: \d+ epochs, not the whole fit", summary)
     assert Classifier.load(out).predict("zoo")

@@ -16,6 +16,7 @@ from polylogit.model_header import FORMAT_VERSION, read_header
 from polylogit.recipes import read_recipe, recipe_from_entries
 from polylogit.run import train
 from polylogit.run.fit import fit_linear
+from polylogit.run.labelled_rows import LabelledRows
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "models_0_1"
 
@@ -27,7 +28,8 @@ def test_recipe_estimator_and_scikit_learn_have_the_same_optimum(load, C, class_
     X, y = load(return_X_y=True)
     X = StandardScaler().fit_transform(X)
     recipe = recipe_from_entries({"training": {"C": C, "class_weight": class_weight, "tolerance": 1e-13}})
-    fit = fit_linear(torch.from_numpy(X), torch.from_numpy(y), int(y.max()) + 1, recipe, on_iteration=None)
+    rows = LabelledRows(torch.from_numpy(X), torch.from_numpy(y))
+    fit = fit_linear(rows, int(y.max()) + 1, recipe, on_iteration=None)
     weight = fit.weight.numpy()
     if len(weight) == 2:
         weight = weight[1:] - weight[:1]
