@@ -136,6 +136,19 @@ def test_a_class_that_the_model_does_not_know_is_named(run, folder, tmp_path):
         evaluate(run.model_path, str(tmp_path))
 
 
+def test_pictures_have_no_columns_to_carry(run, folder):
+    with pytest.raises(RecipeError, match=r"--carry type: .*halves are pictures, which have no columns"):
+        predict(run.model_path, str(folder), carry=["type"])
+
+
+def test_pictures_are_predicted_frame_by_frame(run, folder, monkeypatch):
+    whole = predict(run.model_path, str(folder)).frame
+    monkeypatch.setattr("polylogit.run.prediction_frames.PICTURES_AT_ONCE", 50)
+    counted = []
+    assert predict(run.model_path, str(folder), on_progress=counted.append).frame.equals(whole)
+    assert counted == [50, 100, 120]
+
+
 def test_predictions_name_the_files(run, folder, tmp_path):
     out = tmp_path / "classes.csv"
     predict(run.model_path, str(folder), out)
@@ -249,7 +262,7 @@ def test_a_run_that_was_killed_goes_on_with_resume(tmp_path):
     assert process.returncode == 0
     assert re.search(r"Interrupted in epoch \d+ of 1200; .* --resume goes on .* The model can be used as it is", noted)
     assert "Interrupted" not in summary
-    assert re.search(r"mlp: \d+ epochs, not the whole fit", summary)
+    assert re.search(r"mlp: stopped after \d+ epochs", summary)
     assert Classifier.load(out).predict("zoo")
     subprocess.run([*words, out, "--resume"], env=environment, check=True, stdout=subprocess.DEVNULL)
     assert told_epochs(tmp_path) == list(range(1, 1201))

@@ -4,8 +4,6 @@ import typer
 
 from polylogit.cli.console import print_json, reported_errors
 from polylogit.cli.options import Data, Drop, Json, Settings, Target, dropped_columns, with_options
-from polylogit.data.pictures.names import stands_for_pictures
-from polylogit.errors import RecipeError
 from polylogit.recipes import read_recipe, recipe_from_entries
 from polylogit.report.terminal_text import TerminalConsole
 
@@ -20,11 +18,9 @@ def check(
         entries = read_recipe(None, settings or ())
         with_options(entries, {"data": {"target": target, "drop": dropped_columns(entries, drop)}})
         recipe = recipe_from_entries(entries)
-        if stands_for_pictures(data):
-            raise RecipeError(f"{data}: check audits tables; pictures are audited when train reads them.")
-        from polylogit.run.table_task import check_table
+        from polylogit import run
 
-        audit = check_table(data, recipe)
+        audit = run.check(data, recipe)
         if as_json:
             print_json(audit.as_json())
         else:

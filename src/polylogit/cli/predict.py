@@ -8,7 +8,6 @@ import typer
 
 from polylogit.cli.console import print_notes, reported_errors, row_counter
 from polylogit.cli.options import Data, DataRoot, Model, check_data_root
-from polylogit.errors import RecipeError
 
 __all__ = ["predict"]
 
@@ -35,8 +34,6 @@ def predict(
         check_data_root(data, data_root)
         from polylogit import run
 
-        if carry and out is None:
-            raise RecipeError("--carry needs --out, the file to write the columns to.")
         with row_counter() as on_progress:
             result = run.predict(
                 model,

@@ -1,9 +1,20 @@
-"""The runs: recipe -> data -> fit -> evaluate -> classifier, and a saved classifier on new data.
+"""Runs: training, evaluation, prediction and the audit of a table.
 
-The only place where the floors below are put together. `training.py` owns the order of a training run and what it
-writes, `judging.py` how a saved model is judged, `predicting.py` how it is used. They print nothing: results are
-returned, progress goes to a callback. The names are loaded when they are first used: whoever only predicts needs
-neither the solver nor the figures, and their libraries cost memory and time.
+    training.py            train: from data and a recipe to an evaluated classifier
+    evaluation.py          evaluate: a saved model on labelled data
+    prediction.py          predict: a saved model on new data
+    checking.py            check: the audit of a table
+    fit.py                 the fit of a model and its calibration
+    validation_split.py    the training rows that a network is not fitted on
+    cross_validation.py    repeated cross-validation of a table
+    task.py                data and recipe before a fit; table_task.py and picture_task.py make one
+    labelled_rows.py       inputs, targets, weights and groups of rows
+    evaluated_rows.py      scores and metrics of labelled rows
+    prediction_frames.py   predictions batch by batch; prediction_file.py writes them
+    report_contents.py     the contents of the report
+
+They print nothing: results are returned, and progress is reported to callbacks. The names are imported when they are
+first used, so that prediction imports neither the solver nor the metrics.
 """
 
 from typing import TYPE_CHECKING
@@ -11,11 +22,13 @@ from typing import TYPE_CHECKING
 from polylogit.system.lazy_names import lazy_names
 
 if TYPE_CHECKING:
+    from polylogit.run.checking import check
     from polylogit.run.evaluation import EvaluationRun, evaluate
     from polylogit.run.prediction import PREDICTION_ENDINGS, Predictions, predict
     from polylogit.run.training import TrainingRun, checkpoint_path, default_model_path, train
 
 _HOME = {
+    "check": "polylogit.run.checking",
     "EvaluationRun": "polylogit.run.evaluation",
     "evaluate": "polylogit.run.evaluation",
     "PREDICTION_ENDINGS": "polylogit.run.prediction",
@@ -32,6 +45,7 @@ __all__ = [
     "EvaluationRun",
     "Predictions",
     "TrainingRun",
+    "check",
     "checkpoint_path",
     "default_model_path",
     "evaluate",

@@ -24,7 +24,7 @@ from polylogit.evaluation.rows import ScoredRows
 from polylogit.evaluation.summary import summarise
 from polylogit.fitting.forward import network_logits
 from polylogit.fitting.out_of_fold import out_of_fold_logits
-from polylogit.recipes.recipe import LinearRecipe, MlpRecipe, Recipe
+from polylogit.recipes import LinearRecipe, MlpRecipe, Recipe
 from polylogit.run.fit import TrainingPlace, fit_model, linear_logits_held_out
 from polylogit.run.task import Task
 

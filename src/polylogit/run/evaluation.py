@@ -15,11 +15,11 @@ from polylogit.data.tables.encoder import TableEncoder
 from polylogit.data.tables.sources import open_source
 from polylogit.errors import DataError
 from polylogit.evaluation import Evaluation
-from polylogit.recipes.recipe import recipe_from_entries
+from polylogit.recipes import recipe_from_entries
 from polylogit.report import write_report
 from polylogit.run.evaluated_rows import EvaluatedRows, evaluate_rows
 from polylogit.run.picture_task import split_of_pictures, targets_by_name
-from polylogit.run.prediction_file import notes_on_table
+from polylogit.run.prediction_frames import notes_on_table
 from polylogit.run.report_contents import report_data
 from polylogit.run.table_task import dialect_of, known_targets, row_weights, split_of_table, without_weightless
 

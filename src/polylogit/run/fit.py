@@ -35,7 +35,7 @@ from polylogit.fitting.out_of_fold import out_of_fold_logits
 from polylogit.model_header import NetworkSpec
 from polylogit.networks import KINDS, LinearNetwork
 from polylogit.networks.test_time_augmentation import without_test_time_augmentation
-from polylogit.recipes.recipe import LinearRecipe, MlpRecipe, NetworkRecipe, Recipe
+from polylogit.recipes import LinearRecipe, MlpRecipe, NetworkRecipe, Recipe
 from polylogit.run.labelled_rows import LabelledRows
 from polylogit.run.task import Task
 from polylogit.run.validation_split import fitted_and_validation_rows

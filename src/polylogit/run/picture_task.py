@@ -15,7 +15,7 @@ from polylogit.data.pictures.sources import PictureSource, open_pictures
 from polylogit.data.pictures.stored import StoredPictures, blocks_of_rows
 from polylogit.data.split import Split, drawn_split
 from polylogit.errors import DataError, RecipeError, did_you_mean
-from polylogit.recipes.recipe import Recipe
+from polylogit.recipes import Recipe
 from polylogit.run.labelled_rows import LabelledRows
 from polylogit.run.task import Task
 

@@ -1,39 +1,29 @@
-"""A saved model on new rows: a class and probabilities for each.
-
-Owns which way the rows take: a table to a file batch by batch, everything else at once. The form of a prediction is
-the business of `prediction`.
-"""
+"""Prediction with a saved model: a class and probabilities for each row, to a file or in memory."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from polylogit.classifier import Classifier
-from polylogit.data.pictures.encoder import PictureEncoder
-from polylogit.data.pictures.sources import read_unlabelled
-from polylogit.data.tables.sources import open_source
-from polylogit.errors import PolylogitError, RecipeError
-from polylogit.recipes.recipe import recipe_from_entries
-from polylogit.run.prediction_file import PREDICTION_ENDINGS, notes_on_table, prediction_frame, write_predictions
-from polylogit.run.table_task import dialect_of
-from polylogit.system.atomic_file import atomic_write
+from polylogit.errors import RecipeError
+from polylogit.run.prediction_file import PREDICTION_ENDINGS, write_frames
+from polylogit.run.prediction_frames import prediction_frames
 
 __all__ = ["PREDICTION_ENDINGS", "Predictions", "predict"]
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What `predict` gives.
+    """The result of `predict`.
 
     Args:
-        frame: For picture files the column `file`; the column `class`, missing where the classifier abstains; then one
-            column `probability_NAME` per class. Rows in the order of the data. None where they were written to a file
-            batch by batch.
+        frame: The columns carried, or for picture files the column `file`; the column `class`, null where the
+            classifier abstains; then one column `probability_NAME` per class. Rows in the order of the data. None
+            where they were written to a file.
         rows: N.
-        notes: Columns left aside, values never seen in training, and how many rows were answered.
+        notes: Columns that were not used, unseen categories, and how many rows were answered.
     """
 
     frame: pl.DataFrame | None
@@ -55,68 +45,37 @@ def predict(
 
     Args:
         model_path: A model file.
-        data: What stands for DATA on the command line; columns in any order, the target need not be there.
-        out: Where to write the predictions: .csv, .parquet or .jsonl; nowhere when left out.
-        carry: Columns of a table that are written before the prediction, where a table's predictions are written.
+        data: DATA as given on the command line; columns in any order, the target need not be there.
+        out: The file to write: .csv, .parquet or .jsonl. Left out: the predictions are returned.
+        carry: Columns of a table that precede the prediction.
         abstain_below: Give no class to a row whose top probability is below this, 0 to 1.
-        data_root: Where data sets with a name lie.
-        on_progress: Called with the rows written so far, where a table's predictions are written.
+        data_root: Directory for downloaded data sets.
+        on_progress: Called with the rows predicted so far.
 
     Returns:
         The predictions.
 
     Raises:
         ModelFileError: The model file is at fault.
-        DataError: The data are at fault.
-        RecipeError: The ending of `out` is not known, or `abstain_below` is no probability.
+        DataError: The data are at fault. Nothing is written then.
+        RecipeError: The ending of `out` is not known, `abstain_below` is no probability, or a column cannot be carried.
         PolylogitError: The predictions cannot be written.
     """
     if abstain_below is not None and not 0 <= abstain_below <= 1:
         raise RecipeError(f"--abstain-below {abstain_below:g}: expected a probability, 0 to 1.")
     if out is not None and out.suffix.lower() not in PREDICTION_ENDINGS:
         raise RecipeError(f"--out {out}: the ending is not known. Expected one of {', '.join(PREDICTION_ENDINGS)}.")
-    classifier = Classifier.load(model_path)
-    columns: dict[str, Any] = {}
-    notes: tuple[str, ...] = ()
-    if isinstance(classifier.preprocessing, PictureEncoder):
-        pictures = read_unlabelled(data, classifier.preprocessing.input_shape, data_root)
-        columns |= {} if pictures.files is None else {"file": pictures.files}
-        logits = classifier.predict_logits(pictures, data)
-    elif out is not None:
-        dialect = dialect_of(recipe_from_entries(classifier.recipe))
-        written = write_predictions(
-            classifier, data, out, dialect=dialect, carry=carry, abstain_below=abstain_below, on_progress=on_progress
-        )
-        told = _abstained(written.answered, written.rows, abstain_below)
-        return Predictions(frame=None, rows=written.rows, notes=(*written.notes, *told))
-    else:
-        source = open_source(data, dialect_of(recipe_from_entries(classifier.recipe)))
-        logits, unseen = classifier.logits_counting(source.frame, source.name)
-        notes = notes_on_table(classifier, source.frame, unseen)
-    frame = prediction_frame(logits, classifier.class_names, abstain_below)
-    answered = frame.height - frame["class"].null_count()
-    frame = pl.DataFrame(columns).hstack(frame.get_columns()) if columns else frame
-    if out is not None:
-        _write_frame(out, frame)
-    return Predictions(
-        frame=frame, rows=frame.height, notes=(*notes, *_abstained(answered, frame.height, abstain_below))
+    frames = prediction_frames(
+        Classifier.load(model_path),
+        data,
+        carry=carry,
+        abstain_below=abstain_below,
+        data_root=data_root,
+        on_progress=on_progress,
     )
-
-
-def _abstained(answered: int, rows: int, abstain_below: float | None) -> tuple[str, ...]:
-    if abstain_below is None:
-        return ()
-    return (f"{answered} of {rows} rows answered; the others are below {abstain_below:g}.",)
-
-
-def _write_frame(path: Path, frame: pl.DataFrame) -> None:
-    with atomic_write(path) as temporary:
-        match path.suffix.lower():
-            case ".csv":
-                frame.write_csv(temporary)
-            case ".parquet":
-                frame.write_parquet(temporary)
-            case ".jsonl":
-                frame.write_ndjson(temporary)
-            case ending:
-                raise PolylogitError(f"{path}: the ending {ending!r} is not known.")
+    if out is None:
+        frame = pl.concat(frames, how="vertical_relaxed")
+    else:
+        frame = None
+        write_frames(frames, out)
+    return Predictions(frame=frame, rows=frames.rows, notes=frames.notes)

@@ -1,7 +1,8 @@
-"""A table as a classification task: read, audited, split and encoded as a recipe asks.
+"""The classification task of a table: read, audited, split and with a fitted encoder, as a recipe says.
 
-Owns what the data section of a recipe means for a table, so that training and judging take the same columns and hold
-out the same rows. It fits nothing but the encoder.
+Training, evaluation and the audit share these functions, so that they use the same columns and hold out the same rows.
+
+See also: `polylogit.run.picture_task`, the same for pictures.
 """
 
 import polars as pl
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from polylogit.classes import class_indices
 from polylogit.data.split import Split, drawn_split, given_split, grouped_split, time_split
-from polylogit.data.tables.audit import Audit, AuditedTable, audit_leakage, audit_table
+from polylogit.data.tables.audit import AuditedTable, audit_leakage, audit_table
 from polylogit.data.tables.column_types import Reading, asked_reading
 from polylogit.data.tables.columns import read_columns
 from polylogit.data.tables.delimited import Dialect
@@ -19,43 +20,45 @@ from polylogit.data.tables.encoder import TableEncoder
 from polylogit.data.tables.sources import TableSource, open_source
 from polylogit.data.tables.type_inference import check_columns_exist
 from polylogit.errors import DataError, RecipeError, did_you_mean
-from polylogit.recipes.recipe import Recipe
+from polylogit.recipes import Recipe
 from polylogit.run.labelled_rows import LabelledRows
 from polylogit.run.task import Task
 
 __all__ = [
-    "check_table",
+    "audited_table",
     "dialect_of",
     "known_targets",
+    "opened_table",
     "row_weights",
     "split_of_table",
     "table_task",
+    "with_target",
     "without_weightless",
 ]
 
 
 def dialect_of(recipe: Recipe) -> Dialect:
-    """How text tables are written, by the recipe."""
+    """The dialect of text tables that the recipe names."""
     return Dialect(separator=recipe.data.separator, encoding=recipe.data.encoding)
 
 
 def table_task(data: str, recipe: Recipe) -> tuple[Recipe, Task]:
-    """The task that a table poses, and the recipe with the target that the table itself knows.
+    """The task of a table, and the recipe with the target that the table itself knows.
 
     Args:
-        data: What stands for DATA on the command line.
+        data: DATA as given on the command line.
         recipe: Its data section says what the columns are and how the rows are split.
 
     Returns:
         The recipe with its target named, and the task.
 
     Raises:
-        DataError: The table is at fault; every error that the audit finds is told.
+        DataError: The table is at fault; the message lists every error that the audit finds.
         RecipeError: The recipe names no target, and the table has none of its own.
     """
-    source = _opened(data, recipe)
-    recipe = _with_target(recipe, source)
-    audited = _audited(source, recipe)
+    source = opened_table(data, recipe)
+    recipe = with_target(recipe, source)
+    audited = audited_table(source, recipe)
     audit = audited.audit.located(source.locate)
     audit.raise_on_errors()
     targets, weights = torch.tensor(audited.targets), row_weights(source, recipe)
@@ -84,42 +87,84 @@ def table_task(data: str, recipe: Recipe) -> tuple[Recipe, Task]:
     return recipe, task
 
 
-def check_table(data: str, recipe: Recipe) -> Audit:
-    """Find everything that is wrong with a table, and train nothing.
+def opened_table(data: str, recipe: Recipe) -> TableSource:
+    """Read the table that DATA names; below it the test table, where the recipe names one.
 
     Args:
-        data: What stands for DATA on the command line.
-        recipe: Its data section says what the columns are. Without a target only the features are audited.
+        data: DATA as given on the command line.
+        recipe: Says how text tables are written, and names the test table.
 
     Returns:
-        The audit.
+        The table.
 
     Raises:
-        DataError: The table cannot be read, or a column that is named is not there.
+        DataError: A table is not there or cannot be read, or the two do not have the same columns.
     """
-    source = _opened(data, recipe)
-    if recipe.data.target is None and source.target is not None:
-        recipe = _with_target(recipe, source)
-    row_weights(source, recipe)
-    audited = _audited(source, recipe)
-    audit = audited.audit.located(source.locate)
-    given = recipe.data.split is not None or recipe.data.test is not None
-    if audited.targets is not None and given and not audit.of("error"):
-        split = split_of_table(source, torch.tensor(audited.targets), recipe)
-        audit = audit.and_also(audit_leakage(audited.features, split.train.numpy(), split.test.numpy(), source.locate))
-    return audit
+    source = open_source(data, dialect_of(recipe))
+    if recipe.data.test is None:
+        return source
+    return source.with_test(open_source(recipe.data.test, dialect_of(recipe)))
+
+
+def with_target(recipe: Recipe, source: TableSource) -> Recipe:
+    """The recipe with the target that the table itself knows, where the recipe names none.
+
+    Args:
+        recipe: The recipe.
+        source: The table.
+
+    Returns:
+        A recipe that names its target.
+
+    Raises:
+        RecipeError: Neither names a target.
+    """
+    if recipe.data.target is not None:
+        return recipe
+    if source.target is None:
+        listed = ", ".join(source.frame.columns[-8:])
+        raise RecipeError(
+            f"{source.name}: which column holds the classes? Name it with --target; the last columns are: {listed}."
+        )
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"target": source.target})})
+
+
+def audited_table(source: TableSource, recipe: Recipe) -> AuditedTable:
+    """Audit a table as the recipe's data section says.
+
+    Args:
+        source: The table.
+        recipe: Names target, classes, types, and columns that are no features.
+
+    Returns:
+        The audit and the cells as read; rows are numbered from 1 within the whole table.
+
+    Raises:
+        DataError: A column or class that is named is not there.
+    """
+    wanted = recipe.data
+    no_features = [name for name in (wanted.group, wanted.split, wanted.weight) if name in source.frame.columns]
+    return audit_table(
+        source.frame,
+        target=wanted.target,
+        classes=wanted.classes,
+        leave_out=[*wanted.drop, *filter(None, no_features)],
+        asked={name: asked_reading(words) for name, words in wanted.columns.items()},
+        drop_unusable=wanted.free_text == "drop",
+        place=source.name,
+    )
 
 
 def known_targets(
     source: TableSource, target: str, class_names: tuple[str, ...], *, leave_out_others: bool = False
 ) -> Int[Tensor, " N"]:
-    """The class indices of a table's rows, for a model that knows these classes.
+    """The class indices of a table's rows among a model's classes.
 
     Args:
         source: The table.
         target: The column of the classes.
         class_names: The model's classes.
-        leave_out_others: Whether rows of other classes get -1 instead of being a fault.
+        leave_out_others: Whether rows of other classes get -1 instead of raising an error.
 
     Returns:
         Class indices.
@@ -145,12 +190,12 @@ def known_targets(
 
 
 def without_weightless(targets: Int[Tensor, " N"], weights: Float[Tensor, " N"] | None) -> Int[Tensor, " N"]:
-    """The targets with -1, as for rows that are left out, where a row weighs nothing."""
+    """The targets with -1, as for rows that are left out, where the weight of a row is 0."""
     return targets if weights is None else targets.masked_fill(weights == 0, -1)
 
 
 def row_weights(source: TableSource, recipe: Recipe) -> Float[Tensor, " N"] | None:
-    """How much each row of a table counts.
+    """The weight of each row of a table.
 
     Args:
         source: The table.
@@ -185,11 +230,11 @@ def split_of_table(source: TableSource, targets: Int[Tensor, " N"], recipe: Reci
 
     Args:
         source: The table.
-        targets: Class indices of its rows; -1 for rows that are left out, be it for their class or their weight of 0.
-        recipe: Names the column to split by, if any, and else the share of rows to draw.
+        targets: Class indices of its rows; -1 for rows that are left out, for their class or their weight of 0.
+        recipe: Names the column to split by, or else the share of rows to draw.
 
     Returns:
-        The split; the same for the same table and recipe. Rows that are left out stand in neither part.
+        The split; the same for the same table and recipe. Rows that are left out are in neither part.
 
     Raises:
         DataError: A column is not there or cannot be split by, or too few rows or classes are left to train on.
@@ -217,14 +262,6 @@ def split_of_table(source: TableSource, targets: Int[Tensor, " N"], recipe: Reci
     if len(torch.unique(targets[split.train])) < 2:
         raise DataError(f"{source.name}: the rows to train on are all of one class. Split the rows in another way.")
     return split
-
-
-def _opened(data: str, recipe: Recipe) -> TableSource:
-    """The table, and below it that of the rows to judge by, where the recipe names one."""
-    source = open_source(data, dialect_of(recipe))
-    if recipe.data.test is None:
-        return source
-    return source.with_test(open_source(recipe.data.test, dialect_of(recipe)))
 
 
 def _check_known_classes(
@@ -269,29 +306,3 @@ def _time(source: TableSource, name: str) -> pl.Series:
             "Write it in, or drop the row."
         )
     return moments
-
-
-def _with_target(recipe: Recipe, source: TableSource) -> Recipe:
-    """The recipe with the target that the source itself knows, where the recipe names none."""
-    if recipe.data.target is not None:
-        return recipe
-    if source.target is None:
-        listed = ", ".join(source.frame.columns[-8:])
-        raise RecipeError(
-            f"{source.name}: which column holds the classes? Name it with --target; the last columns are: {listed}."
-        )
-    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"target": source.target})})
-
-
-def _audited(source: TableSource, recipe: Recipe) -> AuditedTable:
-    wanted = recipe.data
-    no_features = [name for name in (wanted.group, wanted.split, wanted.weight) if name in source.frame.columns]
-    return audit_table(
-        source.frame,
-        target=wanted.target,
-        classes=wanted.classes,
-        leave_out=[*wanted.drop, *filter(None, no_features)],
-        asked={name: asked_reading(words) for name, words in wanted.columns.items()},
-        drop_unusable=wanted.free_text == "drop",
-        place=source.name,
-    )

@@ -18,7 +18,7 @@ from polylogit.fitting.callbacks import FitObserver
 from polylogit.fitting.devices import DeviceName
 from polylogit.model_header import TrainedOn, VectorScaling
 from polylogit.networks.test_time_augmentation import takes_many_views, without_test_time_augmentation
-from polylogit.recipes.recipe import Recipe
+from polylogit.recipes import Recipe
 from polylogit.report import write_report
 from polylogit.run.cross_validation import CrossValidation, cross_validate, cross_validation_told
 from polylogit.run.evaluated_rows import EvaluatedRows, evaluate_rows

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from polylogit.data.split import Split, grouped_split, stratified_split
 from polylogit.errors import DataError, RecipeError
-from polylogit.recipes.recipe import NetworkRecipe
+from polylogit.recipes import NetworkRecipe
 from polylogit.run.task import Task
 
 __all__ = ["fitted_and_validation_rows", "usual_validation_share"]

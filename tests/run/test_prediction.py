@@ -77,6 +77,29 @@ def test_an_interrupt_leaves_nothing(ending, zoo_run, tmp_path, small_batches):
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
 
 
+def test_in_memory_as_in_a_file(zoo_run, tmp_path, small_batches):
+    zoo = open_source("zoo").frame
+    (tmp_path / "parts").mkdir()
+    zoo[:70].write_csv(tmp_path / "parts" / "1.csv")
+    zoo[70:].write_csv(tmp_path / "parts" / "2.csv")
+    options = {"carry": ["type", "legs"], "abstain_below": 0.6}
+    written = predict(zoo_run.model_path, str(tmp_path / "parts"), tmp_path / "out.parquet", **options)
+    returned = predict(zoo_run.model_path, str(tmp_path / "parts"), **options)
+    assert (written.frame, written.rows, written.notes) == (None, returned.rows, returned.notes)
+    assert returned.frame.equals(pl.read_parquet(tmp_path / "out.parquet"))
+    assert returned.frame.columns[:3] == ["type", "legs", "class"]
+
+
+def test_a_fault_in_a_part_is_named_by_the_part_in_memory_too(zoo_run, tmp_path):
+    zoo = open_source("zoo").frame
+    (tmp_path / "parts").mkdir()
+    zoo[:70].write_csv(tmp_path / "parts" / "1.csv")
+    wrong = pl.when(pl.int_range(31) == 4).then(pl.lit("x")).otherwise("legs")
+    zoo[70:].with_columns(legs=wrong).write_csv(tmp_path / "parts" / "2.csv")
+    with pytest.raises(DataError, match=r'2\.csv, column "legs", row 5: expected a number, got "x"'):
+        predict(zoo_run.model_path, str(tmp_path / "parts"))
+
+
 def test_columns_to_carry_must_be_there_and_free(zoo_run, tmp_path):
     with pytest.raises(DataError, match='--carry names the column "typ", which is not there'):
         predict(zoo_run.model_path, "zoo", tmp_path / "out.csv", carry=["typ"])

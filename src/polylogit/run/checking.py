@@ -1,0 +1,40 @@
+"""The audit of a table on its own, without training."""
+
+import torch
+
+from polylogit.data.pictures.names import stands_for_pictures
+from polylogit.data.tables.audit import Audit, audit_leakage
+from polylogit.errors import RecipeError
+from polylogit.recipes import Recipe
+from polylogit.run.table_task import audited_table, opened_table, row_weights, split_of_table, with_target
+
+__all__ = ["check"]
+
+
+def check(data: str, recipe: Recipe) -> Audit:
+    """Audit a table without training.
+
+    Args:
+        data: DATA as given on the command line.
+        recipe: Its data section says what the columns are. Without a target only the features are audited.
+
+    Returns:
+        The audit.
+
+    Raises:
+        DataError: The table cannot be read, or a column that is named is not there.
+        RecipeError: The data are pictures.
+    """
+    if stands_for_pictures(data):
+        raise RecipeError(f"{data}: check audits tables; pictures are audited when train reads them.")
+    source = opened_table(data, recipe)
+    if recipe.data.target is None and source.target is not None:
+        recipe = with_target(recipe, source)
+    row_weights(source, recipe)
+    audited = audited_table(source, recipe)
+    audit = audited.audit.located(source.locate)
+    given = recipe.data.split is not None or recipe.data.test is not None
+    if audited.targets is not None and given and not audit.of("error"):
+        split = split_of_table(source, torch.tensor(audited.targets), recipe)
+        audit = audit.and_also(audit_leakage(audited.features, split.train.numpy(), split.test.numpy(), source.locate))
+    return audit

@@ -1,0 +1,239 @@
+"""Predictions as frames: a class and probabilities for each row, batch by batch."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import polars as pl
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from polylogit.classifier import Classifier
+from polylogit.data.pictures.encoder import PictureEncoder, Pictures
+from polylogit.data.pictures.sources import read_unlabelled
+from polylogit.data.pictures.stored import StoredPictures
+from polylogit.data.tables.encoder import TableEncoder
+from polylogit.data.tables.parts import scan_parts
+from polylogit.data.tables.sources import source_paths
+from polylogit.data.tables.type_inference import check_columns_exist
+from polylogit.data.tables.unseen import UnseenCounts
+from polylogit.errors import RecipeError
+from polylogit.recipes import recipe_from_entries
+from polylogit.run.table_task import dialect_of
+
+__all__ = ["PredictionFrames", "notes_on_table", "prediction_frame", "prediction_frames"]
+
+PICTURES_AT_ONCE = 8192
+"""Pictures in a frame of predictions."""
+
+
+def prediction_frame(
+    logits: Float[Tensor, "N K"], class_names: Sequence[str], abstain_below: float | None = None
+) -> pl.DataFrame:
+    """The column `class`, then one column `probability_NAME` per class.
+
+    Args:
+        logits: Calibrated logits.
+        class_names: The classes in their order.
+        abstain_below: Give no class to a row whose top probability is below this.
+
+    Returns:
+        One row per row.
+
+    Example:
+        >>> prediction_frame(torch.tensor([[0.0, 0.0], [0.0, 9.0]]), ("bird", "fish"), abstain_below=0.9).rows()
+        [(None, 0.5, 0.5), ('fish', 0.00012339..., 0.99987...)]
+    """
+    probabilities = torch.softmax(logits, dim=1)
+    top = probabilities.max(dim=1)
+    index = pl.Series("class", top.indices.numpy())
+    names = pl.Series(list(class_names), dtype=pl.String).gather(index).alias("class").to_frame()
+    if abstain_below is not None:
+        sure = pl.Series(top.values.numpy()) >= abstain_below
+        names = names.select(pl.when(sure).then(pl.col("class")))
+    columns = [
+        pl.Series(f"probability_{name}", probabilities[:, place].contiguous().numpy())
+        for place, name in enumerate(class_names)
+    ]
+    return names.with_columns(columns)
+
+
+def prediction_frames(
+    classifier: Classifier,
+    data: str,
+    *,
+    carry: Sequence[str] = (),
+    abstain_below: float | None = None,
+    data_root: Path | None = None,
+    on_progress: Callable[[int], None] | None = None,
+) -> "PredictionFrames":
+    """The predictions of every row that DATA names.
+
+    Args:
+        classifier: The classifier.
+        data: DATA as given on the command line; columns in any order, the target need not be there.
+        carry: Columns of a table that precede the prediction.
+        abstain_below: Give no class to a row whose top probability is below this.
+        data_root: Directory for downloaded data sets.
+        on_progress: Called after each frame with the rows predicted so far.
+
+    Returns:
+        The frames, in the order of the rows; they can be iterated over once.
+
+    Raises:
+        DataError: The data are at fault; a fault far down in a table is raised when it is reached.
+        RecipeError: A column to carry has the name of a column of the prediction, or the data are pictures.
+    """
+    encoder = classifier.preprocessing
+    if isinstance(encoder, PictureEncoder):
+        if carry:
+            raise RecipeError(f"--carry {carry[0]}: {data} are pictures, which have no columns. Leave the option out.")
+        pictures = read_unlabelled(data, encoder.input_shape, data_root)
+        return _PictureFrames(classifier, data, pictures, abstain_below=abstain_below, on_progress=on_progress)
+    clash = sorted(set(carry) & {"class", *(f"probability_{name}" for name in classifier.class_names)})
+    if clash:
+        raise RecipeError(f"--carry {clash[0]}: the prediction has a column of that name. Rename it in the table.")
+    return _TableFrames(classifier, data, encoder, tuple(carry), abstain_below=abstain_below, on_progress=on_progress)
+
+
+class PredictionFrames(ABC):
+    """Predictions, frame by frame, and counts that grow as they are iterated over.
+
+    Attributes:
+        rows: Rows predicted so far.
+        answered: Those that were given a class.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        data: str,
+        *,
+        abstain_below: float | None,
+        on_progress: Callable[[int], None] | None,
+    ) -> None:
+        self.rows = 0
+        self.answered = 0
+        self._classifier = classifier
+        self._data = data
+        self._abstain_below = abstain_below
+        self._on_progress = on_progress
+
+    def __iter__(self) -> Iterator[pl.DataFrame]:
+        for logits, before in self._batches():
+            frame = prediction_frame(logits, self._classifier.class_names, self._abstain_below)
+            self.rows += frame.height
+            self.answered += frame.height - frame["class"].null_count()
+            yield frame if before is None else before.hstack(frame.get_columns())
+            if self._on_progress is not None:
+                self._on_progress(self.rows)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the predictions must know; complete after the last frame."""
+        if self._abstain_below is None:
+            return self._notes_on_data()
+        answered = f"{self.answered} of {self.rows} rows answered; the others are below {self._abstain_below:g}."
+        return (*self._notes_on_data(), answered)
+
+    @abstractmethod
+    def _batches(self) -> Iterator[tuple[Float[Tensor, "N K"], pl.DataFrame | None]]:
+        """The calibrated logits of each batch, and the columns that precede its prediction."""
+
+    def _notes_on_data(self) -> tuple[str, ...]:
+        return ()
+
+
+class _PictureFrames(PredictionFrames):
+    """The predictions of pictures; those in files follow the column `file`."""
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        data: str,
+        pictures: Pictures | StoredPictures,
+        *,
+        abstain_below: float | None,
+        on_progress: Callable[[int], None] | None,
+    ) -> None:
+        super().__init__(classifier, data, abstain_below=abstain_below, on_progress=on_progress)
+        self._pictures = pictures
+
+    def _batches(self) -> Iterator[tuple[Float[Tensor, "N K"], pl.DataFrame | None]]:
+        files = self._pictures.files
+        pixels = self._pictures.pixels if isinstance(self._pictures, Pictures) else self._pictures
+        for start in range(0, len(pixels), PICTURES_AT_ONCE):
+            batch = slice(start, start + PICTURES_AT_ONCE)
+            logits = self._classifier.predict_logits(pixels[batch], self._data)
+            yield logits, None if files is None else pl.DataFrame({"file": files[batch]})
+
+
+class _TableFrames(PredictionFrames):
+    """The predictions of a table file, or of a folder of parts, which are never in memory as a whole."""
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        data: str,
+        encoder: TableEncoder,
+        carry: tuple[str, ...],
+        *,
+        abstain_below: float | None,
+        on_progress: Callable[[int], None] | None,
+    ) -> None:
+        super().__init__(classifier, data, abstain_below=abstain_below, on_progress=on_progress)
+        self._encoder = encoder
+        self._carry = carry
+        self._unseen = UnseenCounts()
+        self._on_columns: tuple[str, ...] = ()
+
+    def _batches(self) -> Iterator[tuple[Float[Tensor, "N K"], pl.DataFrame | None]]:
+        parts = source_paths(self._data)
+        part, first_row = parts[0], 0
+        for path, batch in scan_parts(parts, dialect_of(recipe_from_entries(self._classifier.recipe))):
+            if path != part:
+                part, first_row = path, 0
+            place = self._data if len(parts) == 1 else str(path)
+            if not self.rows:
+                self._check_columns(batch)
+            logits, unseen = self._classifier.logits_counting(batch, place, first_row)
+            self._unseen += unseen
+            first_row += batch.height
+            yield logits, batch.select(self._carry) if self._carry else None
+
+    def _check_columns(self, batch: pl.DataFrame) -> None:
+        check_columns_exist(batch, self._carry, '--carry names the column "{}", which is not there', self._data)
+        self._on_columns = _notes_on_columns(self._classifier, batch.select(pl.exclude(self._carry)))
+
+    def _notes_on_data(self) -> tuple[str, ...]:
+        return (*self._on_columns, *self._encoder.notes(self._unseen))
+
+
+def notes_on_table(classifier: Classifier, frame: pl.DataFrame, unseen: UnseenCounts) -> tuple[str, ...]:
+    """What a reader of predictions must know of the table that they were made from.
+
+    Args:
+        classifier: A classifier of tables.
+        frame: The table.
+        unseen: The unseen categories and unexpected missing values counted while it was encoded.
+
+    Returns:
+        A sentence each.
+    """
+    encoder = classifier.preprocessing
+    on_cells = encoder.notes(unseen) if isinstance(encoder, TableEncoder) else ()
+    return (*_notes_on_columns(classifier, frame), *on_cells)
+
+
+def _notes_on_columns(classifier: Classifier, frame: pl.DataFrame) -> tuple[str, ...]:
+    """Which columns of a table the classifier does not use."""
+    encoder = classifier.preprocessing
+    if not isinstance(encoder, TableEncoder):
+        return ()
+    known = (classifier.trained_on.target, classifier.recipe.get("data", {}).get("weight"))
+    others = tuple(name for name in encoder.other_columns(frame) if name not in known)
+    if not others:
+        return ()
+    listed = ", ".join(others[:10]) + (", …" if len(others) > 10 else "")
+    return (f"columns that the model does not use: {listed}.",)
