@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from polylogit import Classifier
-from polylogit.calibration import Curve
+from polylogit.calibration import Calibration, QuadraticMap, VectorScaling
 from polylogit.data.tables.sources import open_source
-from polylogit.model_header import VectorScaling, read_header
+from polylogit.model_header import read_header
 
 ZOO = open_source("zoo").frame
 
@@ -42,8 +42,8 @@ def test_data_may_be_a_name_a_path_or_a_frame(zoo_run, tmp_path):
 def test_the_temperature_divides_the_logits(zoo_run):
     from dataclasses import replace
 
-    cooler = replace(zoo_run.classifier, temperature=2.0)
-    plain = replace(zoo_run.classifier, temperature=1.0)
+    cooler = replace(zoo_run.classifier, calibration=Calibration(temperature=2.0))
+    plain = replace(zoo_run.classifier, calibration=Calibration())
     torch.testing.assert_close(cooler.predict_logits(ZOO), plain.predict_logits(ZOO) / 2)
     assert cooler.predict(ZOO) == plain.predict(ZOO)
 
@@ -51,17 +51,19 @@ def test_the_temperature_divides_the_logits(zoo_run):
 def test_the_temperature_survives_the_file(zoo_run, tmp_path):
     from dataclasses import replace
 
-    replace(zoo_run.classifier, temperature=1.75).save(tmp_path / "m.safetensors")
+    replace(zoo_run.classifier, calibration=Calibration(temperature=1.75)).save(tmp_path / "m.safetensors")
     assert Classifier.load(tmp_path / "m.safetensors").temperature == 1.75
 
 
-def test_floor_and_vector_scaling_survive_the_file_and_follow_the_temperature(zoo_run, tmp_path):
+def test_vector_scaling_and_mixing_survive_the_file_and_follow_the_temperature(zoo_run, tmp_path):
     from dataclasses import replace
 
     plain = zoo_run.classifier.uncalibrated
-    scaling = VectorScaling(scale=[1.0 + 0.1 * k for k in range(7)], bias=[0.2 * k for k in range(7)])
-    replace(plain, temperature=2.0, floor=0.07, vector_scaling=scaling).save(tmp_path / "m.safetensors")
+    scaling = VectorScaling(tuple(1.0 + 0.1 * k for k in range(7)), tuple(0.2 * k for k in range(7)))
+    calibration = Calibration(temperature=2.0, uniform_share=0.07, vector_scaling=scaling)
+    replace(plain, calibration=calibration).save(tmp_path / "m.safetensors")
     loaded = Classifier.load(tmp_path / "m.safetensors")
+    assert loaded.calibration == calibration
     assert loaded.calibrated
     assert not plain.calibrated
     scaled = plain.predict_logits(ZOO) / 2 * torch.tensor(scaling.scale) + torch.tensor(scaling.bias)
@@ -69,11 +71,12 @@ def test_floor_and_vector_scaling_survive_the_file_and_follow_the_temperature(zo
     torch.testing.assert_close(loaded.uncalibrated.predict_logits(ZOO), plain.predict_logits(ZOO))
 
 
-def test_a_curve_survives_the_file_and_comes_before_the_temperature(zoo_run, tmp_path):
+def test_a_quadratic_map_survives_the_file_and_comes_before_the_temperature(zoo_run, tmp_path):
     from dataclasses import replace
 
     plain = zoo_run.classifier.uncalibrated
-    replace(plain, temperature=0.5, curve=Curve(slope=0.4, curvature=0.3)).save(tmp_path / "m.safetensors")
+    calibration = Calibration(temperature=0.5, quadratic=QuadraticMap(slope=0.4, curvature=0.3))
+    replace(plain, calibration=calibration).save(tmp_path / "m.safetensors")
     loaded = Classifier.load(tmp_path / "m.safetensors")
     assert loaded.calibrated
     scores = plain.predict_logits(ZOO).log_softmax(1)

@@ -6,7 +6,7 @@ and never code. How a classifier comes to be is the business of `run`; what it i
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-from polylogit.calibration.quadratic import Curve
-from polylogit.calibration.selection import calibrated_logits
+from polylogit.calibration.calibration import Calibration
 from polylogit.data.pictures.encoder import PictureEncoder, Pictures, pictures_from_array
 from polylogit.data.pictures.sources import read_unlabelled
 from polylogit.data.pictures.stored import StoredPictures, blocks_of_rows
@@ -35,11 +34,9 @@ from polylogit.fitting.forward import prepare_batch
 from polylogit.model_header import (
     FORMAT_VERSION,
     PREPROCESSING,
-    CurveEntry,
     ModelHeader,
     NetworkSpec,
     TrainedOn,
-    VectorScaling,
     read_header,
 )
 from polylogit.networks import build_network
@@ -67,21 +64,15 @@ _ENCODERS: Mapping[str, type[TableEncoder | PictureEncoder]] = {
 class Classifier:
     """A trained softmax classifier.
 
-    probabilities[n] = (1 - floor) softmax(scale * curve(logits[n]) / temperature + bias) + floor / K,
-    logits = network(preprocessing.encode(data))
+    probabilities = softmax(calibration.apply(network(preprocessing.encode(data))))
 
     Args:
         preprocessing: From raw rows to the network's inputs.
         network: From inputs to logits, in evaluation mode.
         network_spec: Kind and options that build the network again.
         class_names: The classes in the order of the logits.
-        temperature: Positive; above 1 the probabilities are drawn towards 1/K. Leaves the predicted class as it is.
-        curve: What the log-probabilities go through before the temperature; None: nothing. Leaves the predicted class
-            as it is.
-        floor: The share of the probability that is spread over all classes. Leaves the predicted class as it is.
-        vector_scaling: A scale and a bias for each class, applied after these; may change the predicted
-            class. None: ones and zeros.
         trained_on: Where the training rows came from.
+        calibration: Map from the network's logits to calibrated ones; the identity by default.
         recipe: The recipe of the training run, as plain data.
 
     Example:
@@ -106,10 +97,7 @@ class Classifier:
     network_spec: NetworkSpec
     class_names: tuple[str, ...]
     trained_on: TrainedOn
-    temperature: float = 1.0
-    curve: Curve | None = None
-    floor: float = 0.0
-    vector_scaling: VectorScaling | None = None
+    calibration: Calibration = field(default_factory=Calibration)
     recipe: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -179,35 +167,23 @@ class Classifier:
         return self.calibrate(torch.cat(parts).float())
 
     def calibrate(self, logits: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
-        """Logits of the network as they are answered: through curve, temperature, vector scaling and floor."""
-        scaling = self.vector_scaling
-        return calibrated_logits(
-            logits,
-            temperature=self.temperature,
-            curve=self.curve,
-            floor=self.floor,
-            scale=None if scaling is None else scaling.scale,
-            bias=None if scaling is None else scaling.bias,
-        )
+        """Calibrated logits of the network's own logits."""
+        return self.calibration.apply(logits)
 
     @property
     def uncalibrated(self) -> "Classifier":
         """The same classifier with the network's own probabilities."""
-        return replace(self, temperature=1.0, curve=None, floor=0.0, vector_scaling=None)
+        return replace(self, calibration=Calibration())
 
     @property
     def calibrated(self) -> bool:
-        """Whether its probabilities are other than the network's own."""
-        beyond = self.curve is not None or self.floor != 0 or self.vector_scaling is not None
-        return self.temperature != 1 or beyond
+        """Whether its probabilities differ from the network's own."""
+        return not self.calibration.is_identity
 
-    def calibration_as_json(self) -> dict[str, Any]:
-        """What every row's logits go through alike, for `--json`; the scales of single classes stand in the file."""
-        return {
-            "temperature": self.temperature,
-            "curve": None if self.curve is None else asdict(self.curve),
-            "floor": self.floor,
-        }
+    @property
+    def temperature(self) -> float:
+        """The temperature of the calibration, by which logits are divided; 1 where there is none."""
+        return self.calibration.temperature
 
     def _whole_block(self, rows: Num[Tensor, "N ..."]) -> Float[Tensor, "N K"]:
         """Logits of at most `ROWS_AT_ONCE` rows, which go through the network as that many."""
@@ -243,12 +219,9 @@ class Classifier:
             class_names=list(self.class_names),
             network=self.network_spec,
             preprocessing=PREPROCESSING[self.preprocessing.kind].model_validate(self.preprocessing.as_json()),
-            temperature=self.temperature,
-            curve=None if self.curve is None else CurveEntry(**asdict(self.curve)),
-            floor=self.floor or None,
-            vector_scaling=self.vector_scaling,
             trained_on=self.trained_on,
             recipe=dict(self.recipe),
+            **self.calibration.as_header(),
         )
         tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
         tensors |= {f"preprocessing.{name}": tensor for name, tensor in self.preprocessing.tensors().items()}
@@ -300,11 +273,8 @@ class Classifier:
             network=network,
             network_spec=header.network,
             class_names=tuple(header.class_names),
-            temperature=header.temperature,
-            curve=None if header.curve is None else Curve(**header.curve.model_dump()),
-            floor=header.floor or 0.0,
-            vector_scaling=header.vector_scaling,
             trained_on=header.trained_on,
+            calibration=Calibration.from_header(header.calibration),
             recipe=header.recipe,
         )
 

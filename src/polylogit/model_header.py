@@ -19,13 +19,13 @@ __all__ = [
     "FORMAT_VERSION",
     "MOST_HEADER_BYTES",
     "PREPROCESSING",
+    "CalibrationEntries",
     "ModelHeader",
     "NetworkSpec",
     "PicturePreprocessing",
     "TableColumn",
     "TablePreprocessing",
     "TrainedOn",
-    "VectorScaling",
     "read_header",
 ]
 
@@ -103,20 +103,29 @@ class TrainedOn(_Closed):
 
 
 class CurveEntry(_Closed):
-    """What log-probabilities go through before the temperature: slope * s - curvature * s^2."""
+    """The quadratic map of log-probabilities that precedes the temperature: slope * s - curvature * s^2."""
 
     slope: Annotated[float, Field(gt=0)]
     curvature: Annotated[float, Field(gt=0)]
 
 
-class VectorScaling(_Closed):
-    """What follows the temperature, class by class: logits * scale + bias."""
+class VectorScalingEntry(_Closed):
+    """The map that follows the temperature, class by class: logits * scale + bias."""
 
     scale: list[Annotated[float, Field(gt=0)]]
     bias: list[float]
 
 
-class ModelHeader(_Closed):
+class CalibrationEntries(_Closed):
+    """The parts of the calibration: see `polylogit.calibration.Calibration`."""
+
+    temperature: Annotated[float, Field(gt=0)]
+    curve: CurveEntry | None = None
+    floor: Annotated[float, Field(gt=0, lt=1)] | None = None
+    vector_scaling: VectorScalingEntry | None = None
+
+
+class ModelHeader(CalibrationEntries):
     """Everything in a model file that is not a tensor."""
 
     format: Literal["polylogit"]
@@ -125,12 +134,13 @@ class ModelHeader(_Closed):
     class_names: Annotated[list[str], Field(min_length=2)]
     network: NetworkSpec
     preprocessing: Annotated[TablePreprocessing | PicturePreprocessing, Field(discriminator="kind")]
-    temperature: Annotated[float, Field(gt=0)]
-    curve: CurveEntry | None = None
-    floor: Annotated[float, Field(gt=0, lt=1)] | None = None
-    vector_scaling: VectorScaling | None = None
     trained_on: TrainedOn
     recipe: dict[str, Any]
+
+    @property
+    def calibration(self) -> dict[str, Any]:
+        """The entries of the calibration that are there."""
+        return self.model_dump(include=set(CalibrationEntries.model_fields), exclude_none=True)
 
     @model_validator(mode="after")
     def _class_names_differ(self) -> "ModelHeader":

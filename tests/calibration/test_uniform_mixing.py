@@ -3,12 +3,12 @@ import torch
 from scipy.optimize import minimize
 
 from polylogit.calibration import fit_temperature
-from polylogit.calibration.uniform_mixing import fit_floor, with_floor
+from polylogit.calibration.uniform_mixing import fit_uniform_share, mix_with_uniform
 from polylogit.evaluation import ScoredRows
 
 
-def now_and_then_wrong(rows, classes, share, seed=0):
-    """Honest logits, but for a share of rows whose class has nothing to do with them."""
+def sometimes_wrong(rows, classes, share, seed=0):
+    """Calibrated logits, except for a share of rows whose class is independent of them."""
     generator = torch.Generator().manual_seed(seed)
     logits = 4 * torch.randn(rows, classes, generator=generator, dtype=torch.float64)
     targets = torch.multinomial(logits.softmax(1), 1, generator=generator)[:, 0]
@@ -18,40 +18,42 @@ def now_and_then_wrong(rows, classes, share, seed=0):
 
 def test_probabilities_are_mixed_with_equal_ones_and_keep_their_order():
     logits = torch.randn(50, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    mixed = with_floor(logits, 0.1)
+    mixed = mix_with_uniform(logits, 0.1)
     torch.testing.assert_close(mixed.softmax(1), 0.9 * logits.softmax(1) + 0.1 / 6)
     assert torch.equal(mixed.argsort(1), logits.argsort(1))
-    assert with_floor(logits, 0.0) is logits
+    assert mix_with_uniform(logits, 0.0) is logits
 
 
-def test_floor_and_temperature_are_scipys_minimum():
-    logits, targets = now_and_then_wrong(1500, 4, 0.05)
-    fit = fit_floor(ScoredRows.check(1.5 * logits, targets), fit_temperature(1.5 * logits, targets).temperature)
+def test_uniform_share_and_temperature_are_scipys_minimum():
+    logits, targets = sometimes_wrong(1500, 4, 0.05)
+    fit = fit_uniform_share(ScoredRows.check(1.5 * logits, targets), fit_temperature(1.5 * logits, targets).temperature)
 
     def loss(parameters):
-        sharpness, floor = parameters
-        probabilities = (1 - floor) * (1.5 * logits * sharpness).softmax(1) + floor / 4
+        sharpness, share = parameters
+        probabilities = (1 - share) * (1.5 * logits * sharpness).softmax(1) + share / 4
         return float(-probabilities.gather(1, targets[:, None]).log().mean())
 
     best = minimize(loss, (0.6, 0.03), method="Nelder-Mead", options={"xatol": 1e-7, "fatol": 1e-12})
-    assert loss((1 / fit.temperature, fit.floor)) == pytest.approx(best.fun, abs=1e-7)
-    assert fit.floor == pytest.approx(best.x[1], abs=5e-4)
-    assert fit.floor == pytest.approx(0.05, abs=0.02)
+    assert loss((1 / fit.temperature, fit.uniform_share)) == pytest.approx(best.fun, abs=1e-7)
+    assert fit.uniform_share == pytest.approx(best.x[1], abs=5e-4)
+    assert fit.uniform_share == pytest.approx(0.05, abs=0.02)
     assert fit.gain > 2 * fit.gain_error
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_honest_logits_get_no_floor(draw, seed):
+def test_calibrated_logits_get_no_uniform_share(draw, seed):
     logits, targets = draw(1000, 5, seed=seed, sharpness=1.0)
-    fit = fit_floor(ScoredRows.check(logits, targets), 1.0)
-    assert (fit.temperature, fit.floor) == (1.0, 0.0)
+    fit = fit_uniform_share(ScoredRows.check(logits, targets), 1.0)
+    assert (fit.temperature, fit.uniform_share) == (1.0, 0.0)
 
 
 def test_weights_count_as_repetition(whole_weights):
-    logits, targets = now_and_then_wrong(800, 3, 0.1)
+    logits, targets = sometimes_wrong(800, 3, 0.1)
     weights = whole_weights(800)
-    weighted = fit_floor(ScoredRows.check(logits, targets, weights.double()), 1.2)
-    repeated = fit_floor(
+    weighted = fit_uniform_share(ScoredRows.check(logits, targets, weights.double()), 1.2)
+    repeated = fit_uniform_share(
         ScoredRows.check(logits.repeat_interleave(weights, 0), targets.repeat_interleave(weights)), 1.2
     )
-    assert (weighted.temperature, weighted.floor) == pytest.approx((repeated.temperature, repeated.floor), rel=1e-6)
+    assert (weighted.temperature, weighted.uniform_share) == pytest.approx(
+        (repeated.temperature, repeated.uniform_share), rel=1e-6
+    )

@@ -24,7 +24,7 @@ def test_the_scaling_is_scipys_minimum():
 
     best = minimize(objective, [1.0] * 4 + [0.0] * 4, method="BFGS", options={"gtol": 1e-6})
     assert fit.reason is None
-    assert [*fit.scale, *fit.bias] == pytest.approx(best.x.tolist(), abs=1e-4)
+    assert [*fit.scaling.scale, *fit.scaling.bias] == pytest.approx(best.x.tolist(), abs=1e-4)
     assert fit.gain > 3 * fit.gain_error
 
 
@@ -32,7 +32,9 @@ def test_the_unit_of_weights_does_not_matter_and_rows_of_weight_zero_are_not_the
     logits, targets = biased(2000, 3)
     whole = fit_vector_scaling(ScoredRows.check(logits, targets))
     heavy = fit_vector_scaling(ScoredRows.check(logits, targets, torch.full((2000,), 5.0)))
-    assert [*heavy.scale, *heavy.bias] == pytest.approx([*whole.scale, *whole.bias], rel=1e-9)
+    assert [*heavy.scaling.scale, *heavy.scaling.bias] == pytest.approx(
+        [*whole.scaling.scale, *whole.scaling.bias], rel=1e-9
+    )
     half = (torch.arange(2000) % 2).double()
     assert fit_vector_scaling(ScoredRows.check(logits, targets, half)) == fit_vector_scaling(
         ScoredRows.check(logits[1::2], targets[1::2])
@@ -41,18 +43,18 @@ def test_the_unit_of_weights_does_not_matter_and_rows_of_weight_zero_are_not_the
 
 def test_heavier_rows_count_more():
     logits, targets = biased(2000, 3)
-    favoured = fit_vector_scaling(ScoredRows.check(logits, targets, 1.0 + 3.0 * (targets == 0)))
-    whole = fit_vector_scaling(ScoredRows.check(logits, targets))
+    favoured = fit_vector_scaling(ScoredRows.check(logits, targets, 1.0 + 3.0 * (targets == 0))).scaling
+    whole = fit_vector_scaling(ScoredRows.check(logits, targets)).scaling
     assert favoured.bias[0] - favoured.bias[1] > whole.bias[0] - whole.bias[1] + 0.5
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_honest_logits_are_left_as_they_are(draw, seed):
+def test_calibrated_logits_are_left_as_they_are(draw, seed):
     fit = fit_vector_scaling(ScoredRows.check(*draw(1000, 5, seed=seed, sharpness=1.0)))
-    assert "beyond chance" in fit.reason
-    assert (fit.scale, fit.bias) == ((1.0,) * 5, (0.0,) * 5)
+    assert "more than one standard error" in fit.reason
+    assert fit.scaling is None
 
 
-def test_few_rows_are_refused():
+def test_few_rows_are_not_enough():
     logits, targets = biased(39, 4)
     assert "39 rows were held out" in fit_vector_scaling(ScoredRows.check(logits, targets)).reason

@@ -39,7 +39,7 @@ def draw(rows, classes, sharpness=2.0, seed=0):
 def judged(data, model, names, rows, sample_weight=None, **parts):
     logits, targets = draw(rows, len(names))
     fit = fit_calibration(*draw(400, len(names), seed=1), method="temperature")
-    calibrated = fit.apply(logits)
+    calibrated = fit.calibration.apply(logits)
     return ReportData(
         data=data,
         model=model,
@@ -49,10 +49,8 @@ def judged(data, model, names, rows, sample_weight=None, **parts):
         uncalibrated=summarise_logits(logits, targets, sample_weight=sample_weight),
         sample_weight=sample_weight,
         logits_before=logits,
-        temperature=fit.temperature,
-        curve=fit.curve,
-        floor=fit.floor,
-        calibration=fit,
+        calibration=fit.calibration,
+        calibration_fit=fit,
         recipe={"seed": 0, "training": {"C": 1.0}},
         facts={"torch": torch.__version__},
         command="polylogit train animals.csv --target type",

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from polylogit.calibration import CalibrationFit, Curve
+from polylogit.calibration import Calibration, CalibrationFit, QuadraticMap
 from polylogit.evaluation import evaluate_logits
 from polylogit.report import words
 
@@ -47,15 +47,17 @@ def test_advice_is_the_threshold_that_helps_most():
     )
 
 
-def test_the_temperature_is_told_with_what_it_rests_on():
-    fitted = CalibrationFit(1.5, 600, 0.5, 0.4, 0.03, None)
-    assert "too sure" in words.calibration_told(fitted)
-    assert "600 rows" in words.calibration_told(fitted)
-    stayed = CalibrationFit(1.0, 20, 0.5, 0.5, None, "20 rows were held out; 50 are needed")
-    assert words.calibration_told(stayed) == "The temperature stays at 1: 20 rows were held out; 50 are needed."
-    assert "not calibrated" in words.calibration_told(None)
-    assert "temperature 1.500" in words.calibration_told(None, 1.5)
-    assert "become 0.25 s - 0.20 s²" in words.calibration_told(None, 0.6, Curve(0.25, 0.2))
+def test_the_calibration_is_described_with_its_evidence():
+    fitted = CalibrationFit(Calibration(temperature=1.5), 600, 0.5, 0.4, 0.03)
+    described = words.calibration_in_full(fitted.calibration, fitted)
+    assert "overconfident" in described
+    assert "600 rows" in described
+    stayed = CalibrationFit(Calibration(), 20, 0.5, 0.5, reason="20 rows were held out; 50 are needed")
+    assert "not calibrated: 20 rows were held out; 50 are needed." in words.calibration_in_full(Calibration(), stayed)
+    assert "not calibrated" in words.calibration_in_full(Calibration(), None)
+    assert "temperature 1.500" in words.calibration_in_full(Calibration(temperature=1.5), None)
+    curved = Calibration(QuadraticMap(0.25, 0.2), 0.6)
+    assert "become 0.25 s - 0.20 s²" in words.calibration_in_full(curved, None)
 
 
 def test_confusions_come_by_size():

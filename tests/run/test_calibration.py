@@ -15,9 +15,9 @@ def zoo(tmp_path_factory):
 
 
 def test_the_temperature_is_in_the_file_and_in_the_probabilities(zoo):
-    assert zoo.calibration.fitted
+    assert zoo.calibration.reason is None
     loaded = Classifier.load(zoo.model_path)
-    assert loaded.temperature == zoo.calibration.temperature != 1
+    assert loaded.temperature == zoo.calibration.calibration.temperature != 1
     frame = open_source("zoo").frame
     inputs = loaded.preprocessing.encode(frame)
     with torch.inference_mode():
@@ -59,13 +59,15 @@ def test_vector_scaling_is_kept_in_the_file_and_in_the_one_path(tmp_path):
         "calibration": {"method": "vector"},
     }
     run = train(str(table), recipe_from_entries(entries), out=tmp_path / "model.safetensors")
-    assert run.calibration.vector.reason is None
+    assert run.calibration.vector.scaling is not None
     assert run.test.log_loss < 0.8 * run.test_uncalibrated.log_loss
     loaded = Classifier.load(run.model_path)
-    assert loaded.vector_scaling == run.classifier.vector_scaling
+    assert loaded.calibration == run.classifier.calibration == run.calibration.calibration
+    scaling = loaded.calibration.vector_scaling
+    assert run.as_json()["vector_scaling"] == {"scale": list(scaling.scale), "bias": list(scaling.bias)}
     judged = evaluate(run.model_path, str(table), report=tmp_path / "report.html")
     assert judged.test == run.test
-    assert "each class has a scale and a bias" in judged.report_path.read_text(encoding="utf-8")
+    assert "Each class has a scale and a bias" in judged.report_path.read_text(encoding="utf-8")
     frame = predict(run.model_path, str(table)).frame
     expected = loaded.predict_probabilities(table)
     torch.testing.assert_close(torch.tensor(frame["probability_b"].to_list()), expected[:, 1])

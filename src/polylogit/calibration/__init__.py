@@ -1,5 +1,6 @@
 """Calibration: maps from a network's logits to logits whose probabilities can be trusted, fitted on held-out rows.
 
+    calibration.py     the Calibration object: the parts below in one value
     temperature.py     one temperature for all logits
     quadratic.py       a quadratic map of the log-probabilities
     uniform_mixing.py  mixing with the uniform distribution
@@ -9,9 +10,18 @@
 See also: `polylogit.evaluation.reliability`, which measures calibration.
 """
 
-from polylogit.calibration.quadratic import Curve
+from polylogit.calibration.calibration import Calibration
+from polylogit.calibration.quadratic import QuadraticMap
 from polylogit.calibration.selection import CalibrationFit, fit_calibration
 from polylogit.calibration.temperature import TemperatureFit, fit_temperature
-from polylogit.calibration.vector_scaling import VectorFit
+from polylogit.calibration.vector_scaling import VectorScaling
 
-__all__ = ["CalibrationFit", "Curve", "TemperatureFit", "VectorFit", "fit_calibration", "fit_temperature"]
+__all__ = [
+    "Calibration",
+    "CalibrationFit",
+    "QuadraticMap",
+    "TemperatureFit",
+    "VectorScaling",
+    "fit_calibration",
+    "fit_temperature",
+]

@@ -1,9 +1,8 @@
-"""A bend in the log-probabilities, for a network that leaves too much, or too little, to the improbable classes.
+"""A quadratic map of the log-probabilities, and its fit on held-out rows.
 
-Owns its fit, and the judgement whether it is worth having. One temperature stretches all log-probabilities alike. A
-network that was fitted to smoothed labels was taught that no class is less probable than a share of the smoothing: its
-small probabilities are too large, by more the smaller they are, and no temperature mends that without making the
-large ones too large.
+One temperature stretches all log-probabilities alike. A network that was fitted to smoothed labels has learnt that no
+class is less probable than a share of the smoothing: its small probabilities are too large, the more so the smaller
+they are. No temperature corrects that without making the large probabilities too large.
 """
 
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from torch import Tensor
 from polylogit.evaluation.metrics import row_losses
 from polylogit.evaluation.rows import ScoredRows
 
-__all__ = ["Curve", "CurveFit", "fit_curve", "with_curve"]
+__all__ = ["QuadraticFit", "QuadraticMap", "fit_quadratic"]
 
 TOLERANCE = 1e-12
 MOST_STEPS = 50
@@ -23,73 +22,77 @@ ERRORS_OF_GAIN = 2  # docs/log.md tells how it was chosen
 
 
 @dataclass(frozen=True)
-class Curve:
-    """What log-probabilities become: slope * s - curvature * s^2. It rises wherever s <= 0, so no answer changes.
+class QuadraticMap:
+    """The map s -> slope * s - curvature * s^2 of log-probabilities s. It rises wherever s <= 0: the order stays.
 
     Attributes:
-        slope: Positive; 1 together with a curvature of 0 changes nothing.
+        slope: Positive.
         curvature: Positive: small probabilities become smaller still.
+
+    Example:
+        >>> QuadraticMap(slope=1.0, curvature=0.2).apply(torch.tensor([[0.9, 0.1]]).log()).softmax(dim=1)
+        tensor([[0.9629, 0.0371]])
     """
 
     slope: float
     curvature: float
 
+    def apply(self, logits: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
+        """Logits whose log-probabilities have gone through the map, up to a constant for each row."""
+        scores = logits.log_softmax(dim=1)
+        return scores * (self.slope - self.curvature * scores)
+
+    def formula(self) -> str:
+        """The map with its numbers, as in "0.25 s - 0.20 s²"."""
+        return f"{self.slope:.2f} s - {self.curvature:.2f} s²"
+
+    def in_words(self) -> str:
+        """One sentence for a reader of the report."""
+        return (
+            f"The log-probabilities s become {self.formula()}, because the network leaves too much probability to "
+            "unlikely classes."
+        )
+
 
 @dataclass(frozen=True)
-class CurveFit:
-    """A curve, and what it rests on.
+class QuadraticFit:
+    """A fitted quadratic map and its evidence.
 
     Attributes:
-        curve: None where it is not worth having.
+        quadratic: None where it is not accepted.
         gain: Fall of the log loss of the held-out rows, beyond what the best temperature alone gives, in nats.
         gain_error: Standard error of the gain.
     """
 
-    curve: Curve | None
+    quadratic: QuadraticMap | None
     gain: float
     gain_error: float
 
 
-def with_curve(logits: Float[Tensor, "N K"], curve: Curve | None) -> Float[Tensor, "N K"]:
-    """Logits whose log-probabilities went through the curve, up to a constant for each row; their order stays.
-
-    z'[k] = slope * s[k] - curvature * s[k]^2, s = log softmax(z)
-
-    Example:
-        >>> with_curve(torch.tensor([[0.9, 0.1]]).log(), Curve(slope=1.0, curvature=0.2)).softmax(dim=1)
-        tensor([[0.9629, 0.0371]])
-    """
-    if curve is None:
-        return logits
-    scores = logits.log_softmax(dim=1)
-    return scores * (curve.slope - curve.curvature * scores)
-
-
-def fit_curve(rows: ScoredRows, temperature: float) -> CurveFit:
-    """The curve that gives held-out rows the smallest log loss.
+def fit_quadratic(rows: ScoredRows, temperature: float) -> QuadraticFit:
+    """The quadratic map that gives held-out rows the smallest log loss.
 
     min over a, b of mean -log softmax((a s - b s^2) / T)[target], s = log softmax(z)
 
-    The temperature stays, so that the two numbers tell what the curve does beyond it. The scores are linear in them:
-    this is softmax regression on two features of each class with shared weights, convex, and solved by Newton's
-    method. The curve is taken where both numbers are positive and the log loss falls by more than two standard errors
-    of that.
+    The temperature is kept, so that the two parameters measure the gain beyond it. The scores are linear in them: this
+    is softmax regression on two features of each class with shared weights, convex, and solved by Newton's method. The
+    map is accepted if both parameters are positive and the gain exceeds two standard errors.
 
     Args:
         rows: Rows that the network was not fitted to.
-        temperature: The best temperature without a curve.
+        temperature: The best temperature without a quadratic map.
 
     Returns:
-        The curve, or None in its place, and the gain.
+        The map, or None in its place, and the gain.
 
     Example:
         >>> generator = torch.Generator().manual_seed(0)
         >>> truth = 3 * torch.randn(20000, 10, generator=generator, dtype=torch.float64)
         >>> targets = torch.multinomial(truth.softmax(1), 1, generator=generator)[:, 0]
         >>> smoothed = (0.9 * truth.softmax(1) + 0.1 / 10).log()  # what a network learns from smoothed labels
-        >>> fit_curve(ScoredRows.check(truth, targets), 1.0).curve is None
+        >>> fit_quadratic(ScoredRows.check(truth, targets), 1.0).quadratic is None
         True
-        >>> fit_curve(ScoredRows.check(smoothed, targets), 0.7).curve.curvature > 0.1
+        >>> fit_quadratic(ScoredRows.check(smoothed, targets), 0.7).quadratic.curvature > 0.1
         True
 
     Source: Rahimi et al. (2020), Intra Order-Preserving Functions for Calibration of Multi-Class Neural Networks,
@@ -113,11 +116,11 @@ def fit_curve(rows: ScoredRows, temperature: float) -> CurveFit:
             break
         numbers, least = numbers - length * step, shorter
     slope, curvature = numbers.tolist()
-    curve = Curve(slope, curvature)
-    alone, curved = (rows.with_logits(logits / temperature) for logits in (rows.logits, with_curve(rows.logits, curve)))
-    gain, gain_error = rows.mean_and_error(row_losses(alone) - row_losses(curved))
-    worth_having = slope > 0 and curvature > 0 and gain > ERRORS_OF_GAIN * gain_error
-    return CurveFit(curve if worth_having else None, gain, gain_error)
+    quadratic = QuadraticMap(slope, curvature)
+    alone, mapped = (rows.with_logits(logits / temperature) for logits in (rows.logits, quadratic.apply(rows.logits)))
+    gain, gain_error = rows.mean_and_error(row_losses(alone) - row_losses(mapped))
+    accepted = slope > 0 and curvature > 0 and gain > ERRORS_OF_GAIN * gain_error
+    return QuadraticFit(quadratic if accepted else None, gain, gain_error)
 
 
 def _newton_step(

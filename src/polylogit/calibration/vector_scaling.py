@@ -1,10 +1,10 @@
-"""A scale and a bias for each class, where one temperature is not enough.
+"""Vector scaling: a scale and a bias for each class, and their fit on held-out rows.
 
-Owns the fit on held-out rows, and the judgement whether it is worth having. The temperature, which it starts from,
-stands in `calibration.py`.
+See also: `polylogit.calibration.temperature`, which is fitted first.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -13,34 +13,73 @@ from torch import Tensor
 from polylogit.evaluation.metrics import row_losses
 from polylogit.evaluation.rows import ScoredRows
 
-__all__ = ["VectorFit", "fit_vector_scaling"]
+__all__ = ["VectorFit", "VectorScaling", "fit_vector_scaling"]
 
 ROWS_A_CLASS = 10
 PRIOR_ROWS = 10.0
 FOLDS = 5
 STANDARD_ERRORS = 1.0
-"""docs/log.md tells how these were chosen."""
+"""How these were chosen: docs/log.md, "When is a scale and a bias for each class better than a temperature?"."""
 MOST_STEPS = 50
 
 
 @dataclass(frozen=True)
-class VectorFit:
-    """A scale and a bias for each class, and what they rest on.
+class VectorScaling:
+    """The map z[k] -> scale[k] z[k] + bias[k] of logits.
 
     Attributes:
-        scale: What the logits of each class are multiplied by, after the temperature; positive, 1 where not fitted.
-        bias: What is added to them then, in nats; 0 where not fitted.
-        gain: Cross-validated fall of the log loss of the held-out rows, beyond what the temperature gives, in nats;
-            None where nothing was tried.
-        gain_error: Standard error of the gain.
-        reason: Why the temperature was left alone; None where the scaling was taken.
+        scale: A positive factor for each class.
+        bias: What is added for each class then, in nats.
+
+    Example:
+        >>> VectorScaling(scale=(1.0, 2.0), bias=(0.0, 1.0)).apply(torch.tensor([[4.0, 0.5]]))
+        tensor([[4., 2.]])
     """
 
     scale: tuple[float, ...]
     bias: tuple[float, ...]
+
+    def apply(self, logits: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
+        """Logits with each class scaled and shifted."""
+        return logits * logits.new_tensor(self.scale) + logits.new_tensor(self.bias)
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as lists of numbers."""
+        return {"scale": list(self.scale), "bias": list(self.bias)}
+
+    def ranges(self) -> str:
+        """The ranges of the scales and biases."""
+        return (
+            f"scales from {min(self.scale):.2f} to {max(self.scale):.2f}, "
+            f"biases from {min(self.bias):+.2f} to {max(self.bias):+.2f}"
+        )
+
+    def in_words(self) -> str:
+        """One sentence for a reader of the report."""
+        return f"Each class has a scale and a bias of its own: {self.ranges()}."
+
+
+@dataclass(frozen=True)
+class VectorFit:
+    """A vector scaling, if one is accepted, and its evidence.
+
+    Attributes:
+        scaling: None where it is not accepted.
+        gain: Cross-validated fall of the log loss of the held-out rows, beyond what the temperature gives, in nats;
+            None where nothing was tried.
+        gain_error: Standard error of the gain.
+        reason: Why the scaling was not accepted; None where it was.
+    """
+
+    scaling: VectorScaling | None
     gain: float | None
     gain_error: float | None
     reason: str | None
+
+    def as_json(self) -> dict[str, Any]:
+        """The scale and the bias of each class, None where not accepted, and the evidence."""
+        scaling = {"scale": None, "bias": None} if self.scaling is None else self.scaling.as_json()
+        return scaling | {"gain": self.gain, "gain_error": self.gain_error, "reason": self.reason}
 
 
 def fit_vector_scaling(rows: ScoredRows, *, seed: int = 0) -> VectorFit:
@@ -48,16 +87,16 @@ def fit_vector_scaling(rows: ScoredRows, *, seed: int = 0) -> VectorFit:
 
     min over a, b of sum_n -log softmax(a * z + b)[target] + (r/2) sum_k ((a_k - 1)^2 + b_k^2),   r = 10
 
-    The problem is convex. The penalty counts as much as ten rows would, so that a class with few rows keeps a scale
-    near 1 and a bias near 0. The scaling is taken only where there are 10 rows for each class, and where in five-fold
-    cross-validation among them it lowers the log loss by more than one standard error.
+    The problem is convex. The penalty has the weight of ten rows, so that a class with few rows keeps a scale near 1
+    and a bias near 0. The scaling is accepted only with at least 10 rows for each class, and if its gain in log loss in
+    five-fold cross-validation among these rows exceeds one standard error.
 
     Args:
         rows: Rows that the network was not fitted to, their logits divided by the temperature.
-        seed: Of the draw of the folds.
+        seed: Random seed of the folds.
 
     Returns:
-        The scales and biases, or ones and zeros with the reason.
+        The scaling, or None with the reason, and the gain.
 
     Example:
         >>> generator = torch.Generator().manual_seed(0)
@@ -65,7 +104,7 @@ def fit_vector_scaling(rows: ScoredRows, *, seed: int = 0) -> VectorFit:
         >>> truth = (logits + torch.tensor([0.0, 0.0, 1.0])).softmax(1)
         >>> targets = torch.multinomial(truth, 1, generator=generator)[:, 0]
         >>> fit = fit_vector_scaling(ScoredRows.check(logits, targets))
-        >>> [round(bias - fit.bias[0], 1) for bias in fit.bias]
+        >>> [round(bias - fit.scaling.bias[0], 1) for bias in fit.scaling.bias]
         [0.0, 0.1, 1.1]
 
     Source: Guo, Pleiss, Sun and Weinberger (2017), section 4.2 (matrix and vector scaling); a penalty as Kull et al.
@@ -74,7 +113,7 @@ def fit_vector_scaling(rows: ScoredRows, *, seed: int = 0) -> VectorFit:
     classes = rows.logits.shape[1]
 
     def stay(reason: str, gain: float | None = None, gain_error: float | None = None) -> VectorFit:
-        return VectorFit((1.0,) * classes, (0.0,) * classes, gain, gain_error, reason)
+        return VectorFit(None, gain, gain_error, reason)
 
     if rows.effective_rows < ROWS_A_CLASS * classes:
         return stay(
@@ -90,11 +129,15 @@ def fit_vector_scaling(rows: ScoredRows, *, seed: int = 0) -> VectorFit:
         falls[fold == index] = row_losses(left_out) - row_losses(scaled)
     gain, gain_error = rows.mean_and_error(falls)
     if gain <= STANDARD_ERRORS * gain_error:
-        return stay("scaling each class does not lower the log loss of held-out rows beyond chance", gain, gain_error)
+        return stay(
+            "scaling each class does not lower the log loss of held-out rows by more than one standard error",
+            gain,
+            gain_error,
+        )
     scale, bias = _fitted(rows)
     if (scale <= 0).any():
-        return stay("the best scale of a class is not positive, so that its logits say the opposite", gain, gain_error)
-    return VectorFit(tuple(scale.tolist()), tuple(bias.tolist()), gain, gain_error, None)
+        return stay("the best scale of a class is not positive", gain, gain_error)
+    return VectorFit(VectorScaling(tuple(scale.tolist()), tuple(bias.tolist())), gain, gain_error, None)
 
 
 def _part(rows: ScoredRows, chosen: Tensor) -> ScoredRows:

@@ -10,10 +10,9 @@ import polars as pl
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from polylogit.calibration import CalibrationFit, Curve
+from polylogit.calibration import Calibration, CalibrationFit
 from polylogit.data.pictures.stored import StoredPictures
 from polylogit.evaluation import ColumnImportance, Evaluation, Summary
-from polylogit.model_header import VectorScaling
 
 __all__ = ["Coefficients", "ReportData"]
 
@@ -47,11 +46,8 @@ class ReportData:
         rows_trained_on: How many rows the model was fitted to.
         uncalibrated: The first figures of the same rows without calibration.
         logits_before: Their logits without calibration, where there was one.
-        temperature: What the logits were divided by.
-        curve: What the log-probabilities went through before that.
-        floor: The share of the probability that is spread over all classes.
-        vector_scaling: The scale and bias of each class that followed.
-        calibration: What the calibration rests on.
+        calibration: The map from the network's logits to the calibrated ones.
+        calibration_fit: The evidence for it, where it is known.
         history: One record an epoch, as `history.jsonl` has them.
         pictures: The judged rows as pictures, in the order of `logits`.
         table: The judged rows as a table, in the same order.
@@ -75,11 +71,8 @@ class ReportData:
     rows_trained_on: int | None = None
     uncalibrated: Summary | None = None
     logits_before: Float[Tensor, "N K"] | None = None
-    temperature: float = 1.0
-    curve: Curve | None = None
-    floor: float = 0.0
-    vector_scaling: VectorScaling | None = None
-    calibration: CalibrationFit | None = None
+    calibration: Calibration = field(default_factory=Calibration)
+    calibration_fit: CalibrationFit | None = None
     history: Sequence[Mapping[str, int | float | None]] = ()
     pictures: UInt8[Tensor, "N C H W"] | StoredPictures | None = None
     table: pl.DataFrame | None = None

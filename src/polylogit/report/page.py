@@ -89,9 +89,7 @@ def _contents(report: ReportData) -> dict[str, Any]:
             "belief": words.belief(evaluation, report.uncalibrated),
             "weakness": words.weakness(evaluation),
             "threshold": words.threshold_advice(evaluation, report.noun),
-            "calibration": words.calibration_told(
-                report.calibration, report.temperature, report.curve, report.floor, report.vector_scaling
-            ),
+            "calibration": words.calibration_in_full(report.calibration, report.calibration_fit),
         },
         "figures": _figures(report),
         "curve_names": [f"curve-{name}" for name in ("log-loss", "accuracy", "objective", "optimality-gap")],

@@ -3,14 +3,14 @@
 Owns the words alone: every number comes from `Evaluation` as it is.
 """
 
-from polylogit.calibration import CalibrationFit, Curve, VectorFit
+from polylogit.calibration import Calibration, CalibrationFit
+from polylogit.calibration.vector_scaling import VectorFit
 from polylogit.evaluation import Evaluation, Summary
-from polylogit.model_header import VectorScaling
 
 __all__ = [
     "belief",
+    "calibration_in_full",
     "calibration_in_short",
-    "calibration_told",
     "headline",
     "most_confused",
     "percent",
@@ -102,78 +102,48 @@ def threshold_advice(evaluation: Evaluation, noun: str = "rows") -> str:
     )
 
 
-def calibration_told(
-    fit: CalibrationFit | None,
-    temperature: float = 1.0,
-    curve: Curve | None = None,
-    floor: float = 0.0,
-    scaling: VectorScaling | None = None,
-) -> str:
-    """What the calibration is and what it rests on, as far as that is known."""
-    if fit is None and (temperature != 1 or curve is not None or floor != 0 or scaling is not None):
-        told = f"The network's logits are divided by the temperature {temperature:.3f} that was fitted in training."
-        return " ".join([told, *_beyond(curve, floor, scaling)])
+def calibration_in_full(calibration: Calibration, fit: CalibrationFit | None) -> str:
+    """The calibration in words, with its evidence where that is known."""
+    parts = calibration.in_words()
     if fit is None:
-        return "The probabilities are not calibrated: the recipe asks for none, or no row could be held out."
-    if fit.reason is not None:
-        return " ".join([f"The temperature stays at 1: {fit.reason}.", *_on_the_classes(fit.vector)])
-    character = "too sure" if fit.temperature > 1 else "not sure enough"
-    told = (
-        f"The network alone is {character}: its logits are divided by a temperature of {fit.temperature:.3f}, give or "
-        f"take {fit.relative_error or 0:.0%}. It was fitted on {fit.rows:,} rows that the model behind it had not "
-        "seen, and never on those judged here."
+        if not parts:
+            return "The probabilities are not calibrated: the recipe asks for none, or no row could be held out."
+        return " ".join([*parts, "The calibration was fitted in training."])
+    vector = [] if fit.vector is None else [_vector_evidence(fit.vector)]
+    if not parts:
+        return " ".join([f"The probabilities are not calibrated: {fit.reason}.", *vector])
+    character = "overconfident" if calibration.temperature > 1 else "underconfident"
+    evidence = (
+        f"Without calibration the network is {character}. The calibration was fitted on {fit.rows:,} rows that the "
+        "model behind it had not seen, and never on the rows evaluated here"
     )
-    return " ".join([told, *_beyond(fit.curve, fit.floor, None), *_on_the_classes(fit.vector)])
+    if fit.relative_error is not None:
+        evidence += f"; the relative standard error of the temperature is {fit.relative_error:.0%}"
+    return " ".join([*parts, f"{evidence}.", *vector])
 
 
-def _beyond(curve: Curve | None, floor: float, scaling: VectorScaling | VectorFit | None) -> list[str]:
-    told = []
-    if curve is not None:
-        told.append(
-            f"Before that its log-probabilities s become {curve.slope:.2f} s - {curve.curvature:.2f} s², for it leaves "
-            "too much to improbable classes."
-        )
-    if floor:
-        told.append(
-            f"Then {floor:.2%} of the probability is spread over all classes, for the times when it is sure and wrong."
-        )
-    if scaling is not None:
-        told.append(
-            f"Then each class has a scale and a bias: scales from {min(scaling.scale):.2f} to "
-            f"{max(scaling.scale):.2f}, biases from {min(scaling.bias):+.2f} to {max(scaling.bias):+.2f}."
-        )
-    return told
-
-
-def _on_the_classes(vector: VectorFit | None) -> list[str]:
-    if vector is None:
-        return []
-    if vector.reason is not None:
-        return [f"The classes are not scaled: {vector.reason}."]
-    gained = (
-        f"In cross-validation among these rows that lowers the log loss by {vector.gain:.4f} nats, give or take "
-        f"{vector.gain_error:.4f}."
+def _vector_evidence(vector: VectorFit) -> str:
+    if vector.scaling is None:
+        return f"The classes are not scaled: {vector.reason}."
+    return (
+        f"In cross-validation among these rows the scales and biases lower the log loss by {vector.gain:.4f} nats "
+        f"(standard error {vector.gain_error:.4f})."
     )
-    return [*_beyond(None, 0.0, vector), gained]
 
 
 def calibration_in_short(fit: CalibrationFit | None, test: Summary | None, uncalibrated: Summary | None) -> str:
-    """For the terminal: the calibration, and what it did to the test rows."""
-    scaled = fit is not None and fit.vector_taken is not None
-    if fit is None or (fit.reason is not None and not scaled):
-        return calibration_told(fit)
-    parts = f"{' and a scale and a bias for each class' if scaled else ''}"
-    parts += " and a curve" if fit.curve is not None else ""
-    parts += f" and a floor of {fit.floor:.2%}" if fit.floor else ""
-    told = f"Temperature {fit.temperature:.3f}{parts}, fitted on {fit.rows:,} rows of the training part"
-    if test is None or uncalibrated is None:
-        return " ".join([f"{told}.", *([] if scaled else _on_the_classes(fit.vector))])
-    told = (
-        f"{told}: calibration error "
-        f"{uncalibrated.calibration_error:.4f} before and {test.calibration_error:.4f} after, "
-        f"log loss {uncalibrated.log_loss:.4f} before and {test.log_loss:.4f} after."
-    )
-    return " ".join([told, *([] if scaled else _on_the_classes(fit.vector))])
+    """For the terminal: the calibration, and its effect on the test rows."""
+    if fit is None or fit.calibration.is_identity:
+        return calibration_in_full(Calibration(), fit)
+    parts = ", ".join(f"{name} {value}" for name, value in fit.calibration.values().items())
+    sentence = f"Calibration ({parts}), fitted on {fit.rows:,} training rows"
+    if test is not None and uncalibrated is not None:
+        sentence += (
+            f": calibration error {uncalibrated.calibration_error:.4f} before and {test.calibration_error:.4f} after, "
+            f"log loss {uncalibrated.log_loss:.4f} before and {test.log_loss:.4f} after"
+        )
+    rejected = [] if fit.vector is None or fit.vector.scaling is not None else [_vector_evidence(fit.vector)]
+    return " ".join([f"{sentence}.", *rejected])
 
 
 def most_confused(evaluation: Evaluation, most: int = 12) -> list[tuple[str, str, int | float, float]]:

@@ -215,7 +215,7 @@ def _network_fold(task: Task, recipe: MlpRecipe, encode: Encode) -> FitAndScore:
         fold = replace(task, encoder=encoder, rows=rows, split=Split(train=fitted, test=held_out))
         fit = fit_model(fold, recipe, place=TrainingPlace(), on_progress=None)
         logits = network_logits(fit.network, inputs[held_out], prepare=None)
-        return logits if fit.calibration is None else fit.calibration.apply(logits)
+        return logits if fit.calibration is None else fit.calibration.calibration.apply(logits)
 
     return fit_and_score
 
@@ -234,7 +234,7 @@ def _calibrated(
         own[start : start + size] = True
         weights = None if sample_weight is None else sample_weight[~own]
         others = fit_calibration(logits[~own], targets[~own], method=method, sample_weight=weights)
-        calibrated.append(others.apply(logits[own]))
+        calibrated.append(others.calibration.apply(logits[own]))
         start += size
     return torch.cat(calibrated)
 

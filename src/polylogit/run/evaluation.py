@@ -54,7 +54,7 @@ class EvaluationRun:
             "classes": list(self.classifier.class_names),
             "rows_test": self.test.rows,
             "test": self.test.as_json(),
-            **self.classifier.calibration_as_json(),
+            **self.classifier.calibration.as_json(),
             "model_path": str(self.model_path),
             "report_path": None if self.report_path is None else str(self.report_path),
             "notes": list(self.notes),

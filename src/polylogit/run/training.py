@@ -5,18 +5,18 @@ See also: `polylogit.run.fit`, the fit itself.
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from polylogit.calibration import CalibrationFit
+from polylogit.calibration import Calibration, CalibrationFit
 from polylogit.classifier import Classifier
 from polylogit.data.pictures.names import stands_for_pictures
 from polylogit.data.tables.audit import Audit
 from polylogit.evaluation import Evaluation, Summary, summarise_logits
 from polylogit.fitting.callbacks import FitObserver
 from polylogit.fitting.devices import DeviceName
-from polylogit.model_header import TrainedOn, VectorScaling
+from polylogit.model_header import TrainedOn
 from polylogit.networks.test_time_augmentation import takes_many_views, without_test_time_augmentation
 from polylogit.recipes import Recipe
 from polylogit.report import write_report
@@ -84,8 +84,8 @@ class TrainingRun:
             "test": None if self.test is None else self.test.as_json(),
             "test_uncalibrated": None if self.test_uncalibrated is None else self.test_uncalibrated.as_json(),
             "cross_validation": None if self.cross_validation is None else self.cross_validation.as_json(),
-            **self.classifier.calibration_as_json(),
-            "calibration": None if self.calibration is None else asdict(self.calibration),
+            **self.classifier.calibration.as_json(),
+            "calibration": None if self.calibration is None else self.calibration.as_json(),
             "seconds": round(self.seconds, 3),
             "epochs": self.epochs,
             "whole": self.whole,
@@ -214,10 +214,7 @@ def _classifier(task: Task, recipe: Recipe, fit: FittedModel) -> Classifier:
         network=fit.network,
         network_spec=fit.spec,
         class_names=task.class_names,
-        temperature=1.0 if fit.calibration is None else fit.calibration.temperature,
-        curve=None if fit.calibration is None else fit.calibration.curve,
-        floor=0.0 if fit.calibration is None else fit.calibration.floor,
-        vector_scaling=_vector_scaling(fit.calibration),
+        calibration=Calibration() if fit.calibration is None else fit.calibration.calibration,
         trained_on=TrainedOn(
             data=task.name,
             target=task.target,
@@ -251,8 +248,3 @@ def _evaluated(classifier: Classifier, task: Task) -> tuple[Summary, EvaluatedRo
         numbers=split.test + 1 - task.rows_before_test,
         weights=task.weights_of(split.test),
     )
-
-
-def _vector_scaling(calibration: CalibrationFit | None) -> VectorScaling | None:
-    taken = None if calibration is None else calibration.vector_taken
-    return None if taken is None else VectorScaling(scale=list(taken.scale), bias=list(taken.bias))
