@@ -123,7 +123,7 @@ class Classifier:
                 or a picture is at fault.
         """
         if isinstance(self.preprocessing, PictureEncoder):
-            pictures = _pictures(data, self.preprocessing.input_shape, place)
+            pictures = _pictures(data, self.preprocessing, place)
             if isinstance(pictures, StoredPictures):
                 self.preprocessing.encode(torch.empty(0, *pictures.form, dtype=torch.uint8), place)
                 return self.logits_of_inputs(pictures)
@@ -279,9 +279,9 @@ class Classifier:
         )
 
 
-def _pictures(data: object, form: tuple[int, int, int], place: str) -> Pictures | StoredPictures | Tensor:
+def _pictures(data: object, encoder: PictureEncoder, place: str) -> Pictures | StoredPictures | Tensor:
     if isinstance(data, str | Path):
-        return read_unlabelled(str(data), form)
+        return read_unlabelled(str(data), encoder.input_shape, background=encoder.background)
     if isinstance(data, Pictures | StoredPictures):
         return data
     if isinstance(data, Tensor | np.ndarray):

@@ -83,6 +83,7 @@ class PicturePreprocessing(_Closed):
     channels: Literal[1, 3]
     height: Annotated[int, Field(gt=0, le=MOST_PIXELS)]
     width: Annotated[int, Field(gt=0, le=MOST_PIXELS)]
+    background: Literal["white", "black"] | None = None
 
 
 PREPROCESSING: Mapping[str, type[TablePreprocessing | PicturePreprocessing]] = {

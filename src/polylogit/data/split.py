@@ -15,7 +15,15 @@ from torch import Tensor
 
 from polylogit.errors import DataError
 
-__all__ = ["Split", "drawn_split", "given_split", "grouped_split", "stratified_split", "time_split"]
+__all__ = [
+    "Split",
+    "drawn_split",
+    "given_split",
+    "group_numbers",
+    "grouped_split",
+    "stratified_split",
+    "time_split",
+]
 
 Rows = npt.NDArray[np.int64]
 
@@ -114,6 +122,16 @@ def _apportion(seats: int, counts: Rows, most: Rows) -> Rows:
     return shares
 
 
+def group_numbers(names: pl.Series) -> Int[Tensor, " N"]:
+    """A number for each group by its name; the rows without a name form one group together, numbered 0.
+
+    Example:
+        >>> group_numbers(pl.Series(["ann", None, "bob", "ann", None])).tolist()
+        [1, 0, 2, 1, 0]
+    """
+    return torch.tensor(names.rank("dense").fill_null(0).cast(pl.Int64).to_numpy())
+
+
 def grouped_split(targets: Int[Tensor, " N"], groups: Int[Tensor, " N"], test_fraction: float, seed: int) -> Split:
     """Hold out whole groups: no group has rows in both parts.
 
@@ -209,7 +227,7 @@ def given_split(parts: pl.Series, place: str) -> Split:
         row = int(other.arg_max() or 0)
         raise DataError(
             f'{place}, column "{parts.name}", row {row + 1}: expected train or test, got "{parts[row] or ""}". '
-            "Mend the column that data.split names."
+            "Correct the column that data.split names."
         )
     test = (words == "test").to_numpy()
     if test.all() or not test.any():

@@ -90,6 +90,15 @@ class DataRecipe(Section):
         description="Whether a folder's pictures are read once and kept, or again for every batch. auto: kept where "
         "they fit into memory twice. The same model comes out.",
     )
+    path: str | None = Field(
+        default=None, description="Column of picture file names, where DATA is a table of pictures and their classes."
+    )
+    broken: Literal["error", "skip"] = Field(
+        default="error", description="What to do with picture files that cannot be read. skip: leave them out, counted."
+    )
+    picture_background: Literal["white", "black"] = Field(
+        default="white", description="Colour behind the transparent pixels of picture files."
+    )
     picture_values: Literal["standardised", "unit"] = Field(
         default="standardised",
         description="standardised: mean 0 and deviation 1 in each channel of the training pictures. unit: from 0 to 1.",

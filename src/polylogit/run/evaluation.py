@@ -1,6 +1,6 @@
 """Evaluation of a saved model on labelled data; of the data that it was trained on, only on the held-out rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from polylogit.evaluation import Evaluation
 from polylogit.recipes import recipe_from_entries
 from polylogit.report import write_report
 from polylogit.run.evaluated_rows import EvaluatedRows, evaluate_rows
-from polylogit.run.picture_task import split_of_pictures, targets_by_name
+from polylogit.run.picture_task import picture_reading, split_of_pictures, targets_by_name
 from polylogit.run.prediction_frames import notes_on_table
 from polylogit.run.report_contents import report_data
 from polylogit.run.table_task import dialect_of, known_targets, row_weights, split_of_table, without_weightless
@@ -149,7 +149,8 @@ def _evaluated_pictures(
 ) -> tuple[str, EvaluatedRows, tuple[str, ...]]:
     """The name of the pictures, those evaluated, and notes."""
     recipe = recipe_from_entries(classifier.recipe)
-    source = open_pictures(data, root=data_root, form=encoder.input_shape)
+    reading = replace(picture_reading(recipe), form=encoder.input_shape, background=encoder.background)
+    source = open_pictures(data, root=data_root, reading=reading)
     targets = targets_by_name(source, classifier.class_names, leave_out_others=recipe.data.classes is not None)
     notes = _notes_on_others(targets if source.own_split is None else targets[source.own_split.test])
     rows = torch.nonzero(targets >= 0).flatten()

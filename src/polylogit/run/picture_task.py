@@ -5,21 +5,23 @@ See also: `polylogit.run.table_task`, the same for tables.
 
 from pathlib import Path
 
+import polars as pl
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from polylogit.classes import chosen_classes
 from polylogit.data.pictures.encoder import ROWS_AT_ONCE, PictureEncoder
-from polylogit.data.pictures.sources import PictureSource, open_pictures
+from polylogit.data.pictures.sources import PictureFiles, PictureSource, open_pictures
 from polylogit.data.pictures.stored import StoredPictures, blocks_of_rows
-from polylogit.data.split import Split, drawn_split
+from polylogit.data.split import Split, drawn_split, given_split, group_numbers, grouped_split
 from polylogit.errors import DataError, RecipeError, did_you_mean
 from polylogit.recipes import Recipe
 from polylogit.run.labelled_rows import LabelledRows
+from polylogit.run.table_task import dialect_of
 from polylogit.run.task import Task
 
-__all__ = ["PICTURE_TARGET", "picture_task", "split_of_pictures", "targets_by_name"]
+__all__ = ["PICTURE_TARGET", "picture_reading", "picture_task", "split_of_pictures", "targets_by_name"]
 
 PICTURE_TARGET = "class"
 """The name of the target where the classes are folders or a data set's own."""
@@ -29,25 +31,19 @@ def picture_task(data: str, recipe: Recipe, data_root: Path | None) -> Task:
     """The task that labelled pictures pose.
 
     Args:
-        data: What stands for DATA on the command line.
-        recipe: Says which classes are told apart, how pictures in files are sized, and how they are split where the
-            data set has no split of its own.
-        data_root: Where data sets lie.
+        data: DATA as given on the command line.
+        recipe: Its data section says which classes are distinguished, how picture files are found and read, and how
+            the rows are split where the data have no split of their own.
+        data_root: Directory for downloaded data sets.
 
     Returns:
         The task.
 
     Raises:
         DataError: The pictures are at fault, or a class that the recipe names is not among them.
-        RecipeError: The recipe asks for what only tables can do.
+        RecipeError: The recipe asks for what these pictures do not have.
     """
-    if recipe.data.test is not None:
-        raise RecipeError(f"data.test: {data} are pictures; a second file of test rows is for tables. Leave it out.")
-    if recipe.data.weight is not None:
-        raise RecipeError(f"data.weight: {data} are pictures, which carry no weights. Leave it out.")
-    source = open_pictures(
-        data, root=data_root, side=recipe.data.picture_size, in_memory=recipe.data.pictures_in_memory
-    )
+    source = open_pictures(data, root=data_root, reading=picture_reading(recipe))
     class_names = source.class_names
     if recipe.data.classes is not None:
         class_names = chosen_classes(recipe.data.classes, class_names, source.name)
@@ -57,33 +53,87 @@ def picture_task(data: str, recipe: Recipe, data_root: Path | None) -> Task:
     unit = recipe.data.picture_values == "unit"
     if isinstance(source.pixels, StoredPictures):  # so that a broken picture is named now, not after the fit
         source.pixels[slice(None) if unit else split.test].check()
+    background = recipe.data.picture_background
     return Task(
         name=source.name,
         target=PICTURE_TARGET,
         fingerprint=source.fingerprint,
-        encoder=PictureEncoder.unit(torch.empty(0, *form, dtype=torch.uint8))
+        encoder=PictureEncoder.unit(torch.empty(0, *form, dtype=torch.uint8), background)
         if unit
-        else PictureEncoder.fit_blocks(blocks_of_rows(fitted, ROWS_AT_ONCE), form),
-        rows=LabelledRows(source.pixels, targets),
+        else PictureEncoder.fit_blocks(blocks_of_rows(fitted, ROWS_AT_ONCE), form, background),
+        rows=LabelledRows(source.pixels, targets, groups=_groups(source, recipe)),
         class_names=class_names,
         split=split,
+        validation=None if source.validation is None else source.validation[targets[source.validation] >= 0],
+        notes=() if source.listing is None else source.listing.notes,
     )
 
 
+def picture_reading(recipe: Recipe) -> PictureFiles:
+    """How the recipe reads picture files."""
+    wanted = recipe.data
+    return PictureFiles(
+        side=wanted.picture_size,
+        in_memory=wanted.pictures_in_memory,
+        background=wanted.picture_background,
+        broken=wanted.broken,
+        path_column=wanted.path,
+        label_column=wanted.target,
+        dialect=dialect_of(recipe),
+    )
+
+
+def _groups(source: PictureSource, recipe: Recipe) -> Int[Tensor, " N"] | None:
+    """A number for each group of pictures; a picture without a group is in a group of its own."""
+    if recipe.data.group is None:
+        return None
+    return group_numbers(_values(source, "data.group", recipe.data.group))
+
+
+def _values(source: PictureSource, option: str, wanted: str) -> pl.Series:
+    if source.listing is None:
+        raise RecipeError(
+            f"{option}: {source.name} is a data set with a split of its own, whose pictures have no file names. "
+            "Leave the option out."
+        )
+    return source.listing.values_of(option, wanted)
+
+
 def split_of_pictures(source: PictureSource, targets: Int[Tensor, " N"], recipe: Recipe) -> Split:
-    """The data set's own split; where it has none, the one that the recipe draws.
+    """The split that the recipe asks for; else the data's own; else one that is drawn.
 
     Args:
         source: The pictures.
         targets: Class indices; -1 for pictures that are left out.
-        recipe: Says how large a share is held out.
+        recipe: Names groups or parts, and says how large a share is held out.
 
     Returns:
-        The split; pictures that are left out stand in neither part.
+        The split; pictures that are left out are in neither part.
+
+    Raises:
+        RecipeError: The recipe splits pictures that have a split of their own, or names what these pictures lack.
+        DataError: The pictures cannot be split so.
     """
+    wanted, rows = recipe.data, torch.nonzero(targets >= 0).flatten()
+    asked = next((name for name in ("group", "split") if getattr(wanted, name) is not None), None)
     if source.own_split is not None:
-        return source.own_split.within(torch.nonzero(targets >= 0).flatten())
-    return drawn_split(targets, recipe.data.test_fraction, recipe.seed)
+        if asked is not None:
+            raise RecipeError(
+                f"data.{asked}: {source.name} has training and test parts of its own. Leave the option out."
+            )
+        return source.own_split.within(rows)
+    if wanted.split is not None:
+        split = given_split(_values(source, "data.split", wanted.split), source.name).within(rows)
+    elif wanted.group is not None and wanted.test_fraction:
+        groups = group_numbers(_values(source, "data.group", wanted.group))[rows]
+        split = grouped_split(targets[rows], groups, wanted.test_fraction, recipe.seed).of(rows)
+    else:
+        return drawn_split(targets, wanted.test_fraction, recipe.seed)
+    if len(torch.unique(targets[split.train])) < 2:
+        raise DataError(
+            f"{source.name}: the training pictures are all of one class. Split the pictures in another way."
+        )
+    return split
 
 
 def targets_by_name(

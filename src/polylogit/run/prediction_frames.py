@@ -89,7 +89,7 @@ def prediction_frames(
     if isinstance(encoder, PictureEncoder):
         if carry:
             raise RecipeError(f"--carry {carry[0]}: {data} are pictures, which have no columns. Leave the option out.")
-        pictures = read_unlabelled(data, encoder.input_shape, data_root)
+        pictures = read_unlabelled(data, encoder.input_shape, data_root, encoder.background)
         return _PictureFrames(classifier, data, pictures, abstain_below=abstain_below, on_progress=on_progress)
     clash = sorted(set(carry) & {"class", *(f"probability_{name}" for name in classifier.class_names)})
     if clash:

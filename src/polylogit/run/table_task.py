@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from polylogit.classes import class_indices
-from polylogit.data.split import Split, drawn_split, given_split, grouped_split, time_split
+from polylogit.data.split import Split, drawn_split, given_split, group_numbers, grouped_split, time_split
 from polylogit.data.tables.audit import AuditedTable, audit_leakage, audit_table
 from polylogit.data.tables.column_types import Reading, asked_reading
 from polylogit.data.tables.columns import read_columns
@@ -278,9 +278,7 @@ def _check_known_classes(
 
 
 def _groups(source: TableSource, name: str) -> Int[Tensor, " N"]:
-    """A number for each value of a column; rows without one are a group of their own."""
-    values = _read(source, name, "category").rank("dense").fill_null(0).cast(pl.Int64)
-    return torch.tensor(values.to_numpy())
+    return group_numbers(_read(source, name, "category"))
 
 
 def _read(source: TableSource, name: str, kind: str) -> pl.Series:

@@ -33,6 +33,8 @@ class Task:
         split: Training rows and test rows; rows that are left out are in neither.
         cells: The feature columns as read, before they were encoded; None for pictures.
         audit: What was found in the table; None for pictures.
+        validation: The data's own validation rows, which are among the training rows; None where a recipe draws them.
+        notes: What was left aside while the data were read, in sentences.
         rows_before_test: Rows of the table before those of a second file, whose rows are numbered from 1 again.
     """
 
@@ -45,6 +47,8 @@ class Task:
     split: Split
     cells: pl.DataFrame | None = None
     audit: Audit | None = None
+    validation: Int[Tensor, " V"] | None = None
+    notes: tuple[str, ...] = ()
     rows_before_test: int = 0
 
     def weights_of(self, index: Int[Tensor, " M"]) -> Float[Tensor, " M"] | None:

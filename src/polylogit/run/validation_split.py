@@ -6,6 +6,7 @@ Owns how many they are, and that they share no group with the others. What becom
 
 from contextlib import suppress
 
+import torch
 from jaxtyping import Int
 from torch import Tensor
 
@@ -28,8 +29,9 @@ def fitted_and_validation_rows(task: Task, recipe: NetworkRecipe) -> tuple[Int[T
     """The training rows that the network is fitted on, and those kept for validation and calibration.
 
     Args:
-        task: Its training rows are dealt, by class; or by group, where it has groups.
-        recipe: Says the share, or leaves it to `usual_validation_share`.
+        task: Its own validation rows are used where it has some; else its training rows are split by class, or by
+            group where it has groups.
+        recipe: Its `training.validation_fraction` overrides both; left out, the share is `usual_validation_share`.
 
     Returns:
         Both, as numbers of rows of the task; the second is empty where the recipe's share is 0.
@@ -41,6 +43,8 @@ def fitted_and_validation_rows(task: Task, recipe: NetworkRecipe) -> tuple[Int[T
     share = recipe.training.validation_fraction
     if share == 0:
         return rows, rows[:0]
+    if task.validation is not None and share is None:
+        return rows[~torch.isin(rows, task.validation)], task.validation
     shares = [share] if share is not None else [usual_validation_share(len(rows)), *GROUP_SHARES]
     targets, groups = task.rows.targets[rows], task.rows.groups
     if groups is None:

@@ -8,7 +8,7 @@ from polylogit.data.pictures import sources as picture_sources
 from polylogit.data.pictures.augmentation import Augmentation
 from polylogit.data.pictures.encoder import PictureEncoder, Pictures
 from polylogit.data.pictures.files import read_pictures
-from polylogit.data.pictures.sources import open_picture_folder, read_unlabelled
+from polylogit.data.pictures.sources import PictureFiles, open_pictures, read_unlabelled
 from polylogit.data.pictures.stored import StoredPictures, blocks_of_rows
 from polylogit.errors import DataError
 from polylogit.fitting.loop import fit_network
@@ -87,13 +87,13 @@ def test_a_broken_picture_is_named_also_by_another_process(files, tmp_path, work
 
 def test_a_folder_too_big_for_memory_stays_in_its_files(files, monkeypatch):
     folder = files[0].parents[1]
-    assert isinstance(open_picture_folder(folder).pictures, Pictures)
-    assert isinstance(open_picture_folder(folder, in_memory="never").pictures, StoredPictures)
+    assert isinstance(open_pictures(str(folder)).pictures, Pictures)
+    assert isinstance(open_pictures(str(folder), reading=PictureFiles(in_memory="never")).pictures, StoredPictures)
     needed = 2 * 40 * 3 * 64 * 64
     monkeypatch.setattr(picture_sources, "available_memory", lambda device: needed)
-    assert isinstance(open_picture_folder(folder).pictures, Pictures)
+    assert isinstance(open_pictures(str(folder)).pictures, Pictures)
     monkeypatch.setattr(picture_sources, "available_memory", lambda device: needed - 1)
-    assert isinstance(open_picture_folder(folder).pictures, StoredPictures)
+    assert isinstance(open_pictures(str(folder)).pictures, StoredPictures)
     assert isinstance(read_unlabelled(str(folder), (3, 64, 64)), StoredPictures)
     with pytest.raises(DataError, match=r"40 pictures need 960\.0 KiB in memory .* and 960\.0 KiB are free"):
-        open_picture_folder(folder, in_memory="always")
+        open_pictures(str(folder), reading=PictureFiles(in_memory="always"))

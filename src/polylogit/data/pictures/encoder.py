@@ -1,12 +1,11 @@
-"""Pictures as numbers: uint8 pixels in memory, and the encoder that normalises them a batch at a time.
+"""Pictures as uint8 pixels in memory (N x C x H x W), and the encoder that normalises them a batch at a time.
 
-Owns the form in which pictures lie in memory (N x C x H x W, one byte a value, as they came) and the fitted
-normalisation. Reading files is the business of `picture_files`, named data sets of `picture_sources`.
+See also: `polylogit.data.pictures.files` (files) and `polylogit.data.pictures.named` (data sets).
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +15,10 @@ from torch import Tensor
 
 from polylogit.errors import DataError, ModelFileError
 
-__all__ = ["PictureEncoder", "Pictures", "pictures_from_array"]
+__all__ = ["Background", "PictureEncoder", "Pictures", "pictures_from_array"]
+
+Background = Literal["white", "black"]
+"""The colour behind the transparent pixels of a picture file."""
 
 ROWS_AT_ONCE = 4096
 """Rows that statistics are taken of together."""
@@ -84,6 +86,8 @@ class PictureEncoder:
         width: W, in pixels.
         mean: Mean of each channel of the training pictures, float64, between 0 and 1.
         scale: Their positive standard deviation, float64; 1 for a channel that is constant.
+        background: The colour behind transparent pixels of picture files; None: their transparency is ignored, as
+            models of version 0.1 do.
 
     Example:
         >>> pixels = torch.tensor([0, 255], dtype=torch.uint8).reshape(2, 1, 1, 1)
@@ -94,7 +98,15 @@ class PictureEncoder:
 
     kind = "picture"
 
-    def __init__(self, height: int, width: int, mean: Float[Tensor, " C"], scale: Float[Tensor, " C"]) -> None:
+    def __init__(
+        self,
+        height: int,
+        width: int,
+        mean: Float[Tensor, " C"],
+        scale: Float[Tensor, " C"],
+        background: Background | None = "white",
+    ) -> None:
+        self.background = background
         self.height = height
         self.width = width
         self.mean = mean
@@ -119,25 +131,32 @@ class PictureEncoder:
         return self.channels, self.height, self.width
 
     @classmethod
-    def fit(cls, pixels: UInt8[Tensor, "N C H W"]) -> "PictureEncoder":
+    def fit(cls, pixels: UInt8[Tensor, "N C H W"], background: Background | None = "white") -> "PictureEncoder":
         """Learn the means and scales, exactly, from how often each value stands in each channel.
 
         Args:
             pixels: Of the training pictures.
+            background: The colour behind transparent pixels.
 
         Returns:
             The fitted encoder.
         """
         channels, height, width = pixels.shape[1:]
-        return cls.fit_blocks(torch.split(pixels, ROWS_AT_ONCE), (channels, height, width))
+        return cls.fit_blocks(torch.split(pixels, ROWS_AT_ONCE), (channels, height, width), background)
 
     @classmethod
-    def fit_blocks(cls, blocks: Iterable[UInt8[Tensor, "_ C H W"]], form: tuple[int, int, int]) -> "PictureEncoder":
+    def fit_blocks(
+        cls,
+        blocks: Iterable[UInt8[Tensor, "_ C H W"]],
+        form: tuple[int, int, int],
+        background: Background | None = "white",
+    ) -> "PictureEncoder":
         """The same from pictures that come block by block.
 
         Args:
             blocks: Pixels of the training pictures.
             form: Their channels, height and width.
+            background: The colour behind transparent pixels.
 
         Returns:
             The fitted encoder.
@@ -151,21 +170,23 @@ class PictureEncoder:
         values = torch.arange(256, dtype=torch.float64) / 255
         mean = share @ values
         variance = (share * (values - mean[:, None]).square()).sum(1)
-        return cls(height, width, mean, torch.where(variance > 0, variance.sqrt(), torch.ones_like(variance)))
+        scale = torch.where(variance > 0, variance.sqrt(), torch.ones_like(variance))
+        return cls(height, width, mean, scale, background)
 
     @classmethod
-    def unit(cls, pixels: UInt8[Tensor, "N C H W"]) -> "PictureEncoder":
+    def unit(cls, pixels: UInt8[Tensor, "N C H W"], background: Background | None = "white") -> "PictureEncoder":
         """The encoder that only divides by 255, for pictures like these.
 
         Args:
             pixels: Their size and channels count, their values do not.
+            background: The colour behind transparent pixels.
 
         Returns:
             The encoder: mean 0 and scale 1 in each channel.
         """
         channels, height, width = pixels.shape[1:]
         mean = torch.zeros(channels, dtype=torch.float64)
-        return cls(height, width, mean, torch.ones_like(mean))
+        return cls(height, width, mean, torch.ones_like(mean), background)
 
     def encode(
         self, pictures: Pictures | UInt8[Tensor, "N C H W"], place: str = "the pictures"
@@ -197,7 +218,8 @@ class PictureEncoder:
 
     def as_json(self) -> dict[str, Any]:
         """The state that is not a tensor, as plain data for a model file."""
-        return {"kind": self.kind, "channels": self.channels, "height": self.height, "width": self.width}
+        state = {"kind": self.kind, "channels": self.channels, "height": self.height, "width": self.width}
+        return state if self.background is None else state | {"background": self.background}
 
     def tensors(self) -> dict[str, Tensor]:
         """The state that is tensors, by name."""
@@ -217,7 +239,7 @@ class PictureEncoder:
                 raise ModelFileError(f"preprocessing.{name}: expected torch.float64 [{channels}], found {found}")
         if not bool((tensors["scale"] > 0).all()):
             raise ModelFileError("preprocessing.scale: every scale must be positive")
-        return cls(state["height"], state["width"], tensors["mean"], tensors["scale"])
+        return cls(state["height"], state["width"], tensors["mean"], tensors["scale"], state.get("background"))
 
 
 def _described(shape: tuple[int, ...]) -> str:

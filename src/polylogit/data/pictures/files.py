@@ -1,8 +1,6 @@
-"""Picture files in: a folder of pictures becomes pixels of one size, or an error that names the file.
+"""Picture files: pixels of one size from files of many formats, or an error that names every file at fault.
 
-A folder with one folder of pictures per class gives labels too: the names of those folders. The rule for sizes: a
-picture is scaled until it covers the wanted size, and what stands out is cut off evenly on both sides. Owns the files;
-what the pixels become is the business of `pictures`.
+See also: `polylogit.data.pictures.listing`, which finds the files and their labels.
 """
 
 from collections.abc import Sequence
@@ -12,72 +10,18 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from polylogit.data.pictures.encoder import Pictures
-from polylogit.data.pictures.names import PICTURE_ENDINGS
+from polylogit.data.pictures.encoder import Background, Pictures
 from polylogit.errors import DataError
 
-__all__ = [
-    "class_folders",
-    "common_form",
-    "labelled_pictures",
-    "picture_files",
-    "read_pictures",
-]
+__all__ = ["common_form", "read_pictures", "readable_files"]
 
 _LONGEST_KEPT = 96
 _USUAL_SIDE = 64
-_GREY = ("1", "L", "LA")
-_COLOUR = ("P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
-
-
-def picture_files(folder: Path) -> list[Path]:
-    """The picture files that lie in the folder itself, by name."""
-    return sorted(
-        file
-        for file in folder.iterdir()
-        if file.is_file() and file.suffix.lower() in PICTURE_ENDINGS and not file.name.startswith(".")
-    )
-
-
-def class_folders(folder: Path) -> list[Path]:
-    """The folders in a folder, by name, those that start with a dot left out."""
-    return sorted(inner for inner in folder.iterdir() if inner.is_dir() and not inner.name.startswith("."))
-
-
-def labelled_pictures(folder: Path) -> tuple[list[Path], list[str]]:
-    """The pictures of a folder with one folder per class, and the name of each one's class.
-
-    Args:
-        folder: Holds at least two folders, each with at least one picture.
-
-    Returns:
-        The files and their labels, class by class.
-
-    Raises:
-        DataError: There are fewer than two classes, a class without pictures, or pictures beside the class folders.
-    """
-    folders = class_folders(folder)
-    endings = ", ".join(PICTURE_ENDINGS)
-    if len(folders) < 2:
-        found = f"only {folders[0].name}" if folders else "no folder"
-        raise DataError(
-            f"{folder}: expected at least two folders, one per class with its pictures in it; found {found}."
-        )
-    strays = picture_files(folder)
-    if strays:
-        raise DataError(
-            f"{folder}: {len(strays)} pictures lie beside the class folders, the first is {strays[0].name}. "
-            "Move each into the folder of its class."
-        )
-    files: list[Path] = []
-    labels: list[str] = []
-    for inner in folders:
-        inside = picture_files(inner)
-        if not inside:
-            raise DataError(f"{inner}: no picture in this class folder. Expected files that end in {endings}.")
-        files += inside
-        labels += [inner.name] * len(inside)
-    return files, labels
+_SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I")
+_GREY = ("1", "L", "LA", "La", *_SIXTEEN_BIT)
+_COLOUR = ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
+_FAULTS = (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
+_MOST_NAMED = 10
 
 
 def common_form(files: Sequence[Path], side: int | None = None) -> tuple[int, int, int]:
@@ -94,13 +38,18 @@ def common_form(files: Sequence[Path], side: int | None = None) -> tuple[int, in
         (C, H, W).
 
     Raises:
-        DataError: A file is no picture.
+        DataError: Files are no pictures; all of them are counted, the first ten are named.
     """
     sizes, modes = set(), set()
+    faults = []
     for file in files:
-        with _opened(file) as image:
-            sizes.add((image.height, image.width))
-            modes.add(image.mode)
+        try:
+            with _open(file) as image:
+                sizes.add((image.height, image.width))
+                modes.add(image.mode)
+        except DataError as fault:
+            faults.append(str(fault))
+    _raise_all(faults)
     channels = 1 if modes <= set(_GREY) else 3
     if side is not None:
         return channels, side, side
@@ -110,47 +59,108 @@ def common_form(files: Sequence[Path], side: int | None = None) -> tuple[int, in
     return channels, _USUAL_SIDE, _USUAL_SIDE
 
 
-def read_pictures(files: Sequence[Path], form: tuple[int, int, int]) -> Pictures:
+def read_pictures(
+    files: Sequence[Path], form: tuple[int, int, int], background: Background | None = "white"
+) -> Pictures:
     """Read picture files into pixels of one form.
+
+    A picture is scaled until it covers the form, and what exceeds it is cut off evenly on both sides. Of an animation
+    the first frame is read, the orientation in EXIF data is followed, 16-bit values are scaled to 8 bits.
 
     Args:
         files: Picture files.
         form: Channels (1 or 3), height and width.
+        background: The colour behind transparent pixels; None: their own colour counts, whatever it is.
 
     Returns:
         The pictures, in the order of the files.
 
     Raises:
-        DataError: A file is no picture, is damaged, or holds more than 8 bits a value.
+        DataError: Files are no pictures or damaged; all of them are counted, the first ten are named.
     """
     channels, height, width = form
     pixels = np.empty((len(files), channels, height, width), dtype=np.uint8)
+    faults = []
     for index, file in enumerate(files):
-        with _opened(file) as image:
-            try:
-                upright = ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
-            except (OSError, SyntaxError, ValueError, EOFError) as fault:
-                raise _damaged(file, fault) from fault
-        if upright.size != (width, height):
-            upright = ImageOps.fit(upright, (width, height), method=Image.Resampling.BILINEAR)
-        values = np.asarray(upright)
+        try:
+            values = _read(file, channels, (width, height), background)
+        except DataError as fault:
+            faults.append(str(fault))
+            continue
         pixels[index] = values[None] if channels == 1 else values.transpose(2, 0, 1)
+    _raise_all(faults)
     return Pictures(torch.from_numpy(pixels), tuple(str(file) for file in files))
 
 
-def _opened(file: Path) -> Image.Image:
+def readable_files(files: Sequence[Path]) -> list[bool]:
+    """For each file whether it can be read to its last pixel."""
+    found = []
+    for file in files:
+        try:
+            _read(file, 3, (1, 1), background=None)
+        except DataError:
+            found.append(False)
+        else:
+            found.append(True)
+    return found
+
+
+def _read(
+    file: Path, channels: int, size: tuple[int, int], background: Background | None
+) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    with _open(file) as image:
+        try:
+            upright = _flat(ImageOps.exif_transpose(image), background).convert("L" if channels == 1 else "RGB")
+        except _FAULTS as fault:
+            raise _damaged(file, fault) from fault
+    if upright.size != size:
+        upright = ImageOps.fit(upright, size, method=Image.Resampling.BILINEAR)
+    return np.asarray(upright)
+
+
+def _flat(image: Image.Image, background: Background | None) -> Image.Image:
+    """The picture with 8 bits a value, and without transparency where a background is given."""
+    if image.mode in _SIXTEEN_BIT:
+        values = np.asarray(image).astype(np.int64)
+        shift = 8 if image.mode != "I" or values.max(initial=0) > 255 else 0
+        return Image.fromarray(np.clip(values >> shift, 0, 255).astype(np.uint8))
+    if background is None or not image.has_transparency_data:
+        return image
+    over = image.convert("RGBA")
+    ground = Image.new("RGBA", over.size, background)
+    return Image.alpha_composite(ground, over)
+
+
+def _open(file: Path) -> Image.Image:
     try:
         image = Image.open(file)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as fault:
+    except _FAULTS as fault:
         raise _damaged(file, fault) from fault
     if image.mode not in _GREY + _COLOUR:
         mode = image.mode
         image.close()
-        raise DataError(f"{file}: expected 8 bits a value, got a picture of mode {mode}. Save it as an 8-bit picture.")
+        raise DataError(
+            f"{file}: expected 8 or 16 bits a value, got a picture of mode {mode}. Save it as an 8-bit picture."
+        )
     return image
 
 
 def _damaged(file: Path, fault: Exception) -> DataError:
-    size = file.stat().st_size if file.exists() else None
-    what = "the file is empty" if size == 0 else f"no picture can be read from it ({fault})"
+    try:
+        empty = file.stat().st_size == 0
+    except OSError:
+        return DataError(f"{file}: there is no such file, or a link leads nowhere. Correct or remove the entry.")
+    what = "the file is empty" if empty else f"no picture can be read from it ({fault})"
     return DataError(f"{file}: {what}. Replace the file, or remove it.")
+
+
+def _raise_all(faults: Sequence[str]) -> None:
+    if len(faults) == 1:
+        raise DataError(faults[0])
+    if faults:
+        more = f"\n  … and {len(faults) - _MOST_NAMED} more" if len(faults) > _MOST_NAMED else ""
+        lines = "".join(f"\n  {fault}" for fault in faults[:_MOST_NAMED])
+        raise DataError(
+            f"{len(faults)} pictures cannot be read. Replace or remove them, or skip them with "
+            f"--set data.broken=skip:{lines}{more}"
+        )

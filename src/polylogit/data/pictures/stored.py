@@ -1,8 +1,9 @@
-"""Pictures that stay in their files until a batch of them is wanted, for folders that are too big for memory.
+"""Pictures that stay in their files until a batch needs them, for folders that are too big for memory.
 
-A batch is read by a `torch.utils.data.DataLoader` in processes of its own, some batches ahead of the one that is worked
-on. Nothing is drawn at random here, and a picture read late has the pixels of one read at the start; so a fit goes
-exactly as if all lay in memory. Owns when pictures are read; how one is read is the business of `picture_files`.
+A `torch.utils.data.DataLoader` reads batches in processes of its own, some batches ahead of the current one. Nothing is
+drawn at random here, so a fit gives exactly the result that it gives with all pictures in memory.
+
+See also: `polylogit.data.pictures.files`, which reads a picture.
 """
 
 import os
@@ -16,6 +17,7 @@ from jaxtyping import Int, UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from polylogit.data.pictures.encoder import Background
 from polylogit.data.pictures.files import read_pictures
 from polylogit.errors import DataError
 
@@ -32,6 +34,7 @@ class StoredPictures:
         files: Picture files.
         form: Channels (1 or 3), height and width that each is brought to.
         workers: Processes that read; None: one per core, and none where the pictures are few.
+        background: The colour behind transparent pixels; None: the transparency is ignored.
 
     Example:
         >>> pictures = StoredPictures([Path("a.png"), Path("b.png"), Path("c.png")], (1, 28, 28))
@@ -42,9 +45,17 @@ class StoredPictures:
     ndim = 4
     dtype = torch.uint8
 
-    def __init__(self, files: Sequence[Path], form: tuple[int, int, int], *, workers: int | None = None) -> None:
+    def __init__(
+        self,
+        files: Sequence[Path],
+        form: tuple[int, int, int],
+        *,
+        workers: int | None = None,
+        background: Background | None = "white",
+    ) -> None:
         self._paths = tuple(files)
         self.form = form
+        self.background = background
         self.workers = workers
 
     @property
@@ -70,9 +81,9 @@ class StoredPictures:
     def __getitem__(self, rows: int | Int[Tensor, " M"] | slice) -> "UInt8[Tensor, 'C H W'] | StoredPictures":
         """Some of the pictures, of which none is read; or the pixels of one."""
         if isinstance(rows, int):
-            return read_pictures([self._paths[rows]], self.form).pixels[0]
+            return read_pictures([self._paths[rows]], self.form, self.background).pixels[0]
         chosen = self._paths[rows] if isinstance(rows, slice) else [self._paths[row] for row in rows.tolist()]
-        return StoredPictures(chosen, self.form, workers=self.workers)
+        return StoredPictures(chosen, self.form, workers=self.workers, background=self.background)
 
     def read(self) -> UInt8[Tensor, "N C H W"]:
         """All of them at once.
@@ -80,7 +91,7 @@ class StoredPictures:
         Raises:
             DataError: A file is no picture, or is damaged; it is named.
         """
-        return read_pictures(self._paths, self.form).pixels
+        return read_pictures(self._paths, self.form, self.background).pixels
 
     def batches(self, rows: Sequence[Int[Tensor, " _"] | slice]) -> Iterator[UInt8[Tensor, "_ C H W"]]:
         """The pixels of one choice of rows after another.

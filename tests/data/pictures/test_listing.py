@@ -1,0 +1,194 @@
+"""Labelled picture files: the layouts, and what is ignored, refused or counted."""
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+
+from polylogit.data.pictures.listing import list_picture_folder, list_picture_table, pictures_below
+from polylogit.data.pictures.sources import PictureFiles, open_pictures, read_unlabelled
+from polylogit.errors import DataError, RecipeError
+
+
+def save(path, shade=100):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", (8, 8), shade).save(path)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name, shade in (("dark", 10), ("light", 240)):
+        for number in range(4):
+            save(tmp_path / name / f"{number}.png", shade)
+    return tmp_path
+
+
+def names(listing):
+    return [file.relative_to(listing.root).as_posix() for file in listing.files]
+
+
+def test_folders_inside_a_class_folder_belong_to_the_class(folder):
+    save(folder / "dark" / "ann" / "deep" / "1.png")
+    save(folder / "light" / "bob" / "1.png")
+    listing = list_picture_folder(folder)
+    assert names(listing)[4] == "dark/ann/deep/1.png"
+    assert listing.labels == ("dark",) * 5 + ("light",) * 5
+    assert listing.parts is None
+
+
+def test_files_that_are_no_pictures_are_counted_and_named(folder):
+    for name in ("notes.txt", "Thumbs.db", ".DS_Store", "desktop.ini"):
+        (folder / "dark" / name).write_text("no picture")
+    save(folder / "__MACOSX" / "dark" / "0.png")
+    listing = list_picture_folder(folder)
+    assert len(listing.files) == 8
+    assert listing.notes == ("1 file is no picture and was ignored: dark/notes.txt.",)
+
+
+@pytest.mark.parametrize("ending", [".heic", ".SVG", ".cr2"])
+def test_a_picture_that_cannot_be_read_is_an_error(folder, ending):
+    (folder / "light" / f"9{ending}").write_bytes(b"x")
+    with pytest.raises(DataError, match=rf"9\{ending}: pictures in the format \{ending.lower()} cannot be read"):
+        list_picture_folder(folder)
+
+
+def test_parts_are_recognised_in_any_of_their_names(tmp_path):
+    for part in ("Training", "valid", "test"):
+        for name in ("dark", "light"):
+            save(tmp_path / part / name / "0.png")
+    listing = list_picture_folder(tmp_path)
+    assert listing.parts == ("train", "train", "val", "val", "test", "test")
+    source = open_pictures(str(tmp_path))
+    assert source.class_names == ("dark", "light")
+    assert source.own_split.train.tolist() == [0, 1, 2, 3]
+    assert source.own_split.test.tolist() == [4, 5]
+    assert source.validation.tolist() == [2, 3]
+
+
+def test_without_a_test_folder_the_validation_folder_is_tested_on(tmp_path):
+    for part in ("train", "val"):
+        for name in ("dark", "light"):
+            save(tmp_path / part / name / "0.png")
+    source = open_pictures(str(tmp_path))
+    assert source.own_split.train.tolist() == [0, 1]
+    assert source.own_split.test.tolist() == [2, 3]
+    assert source.validation is None
+
+
+def test_classes_that_are_called_train_and_test_are_classes(tmp_path):
+    for name in ("train", "test"):
+        save(tmp_path / name / "0.png")
+    listing = list_picture_folder(tmp_path)
+    assert listing.parts is None
+    assert listing.labels == ("test", "train")
+
+
+def test_groups_from_folders_and_from_file_names(tmp_path):
+    for name, person in (("dark", "ann"), ("dark", "bob"), ("light", "ann")):
+        save(tmp_path / name / person / f"{person}-1.png")
+    listing = list_picture_folder(tmp_path)
+    assert listing.values_of("data.group", "folder").to_list() == ["ann", "bob", "ann"]
+    assert listing.values_of("data.group", r"/([a-z]+)-\d").to_list() == ["ann", "bob", "ann"]
+    assert listing.values_of("data.group", r"[a-z]+-").to_list() == ["ann-", "bob-", "ann-"]
+
+
+def test_groups_that_cannot_be_found_are_errors(folder):
+    listing = list_picture_folder(folder)
+    with pytest.raises(DataError, match=r'data\.group = "folder", but dark/0\.png is directly in its class folder'):
+        listing.values_of("data.group", "folder")
+    with pytest.raises(DataError, match=r"data\.group = 'patient' does not match the file dark/0\.png"):
+        listing.values_of("data.group", "patient")
+    with pytest.raises(RecipeError, match=r"data\.group: '\(' is no regular expression"):
+        listing.values_of("data.group", "(")
+
+
+def test_a_table_of_file_names_and_labels(folder):
+    table = pl.DataFrame(
+        {"file": ["dark/1.png", "light/0.png"], "label": ["night", " day "], "who": ["ann", None], "n": [1, 2]}
+    )
+    listing = list_picture_table(table, "t.csv", folder, path_column="file", label_column="label")
+    assert names(listing) == ["dark/1.png", "light/0.png"]
+    assert listing.labels == ("night", "day")
+    assert listing.values_of("data.group", "who").to_list() == ["ann", None]
+    with pytest.raises(RecipeError, match=r'data\.group: t\.csv has no column "whoo"\. Did you mean "who"'):
+        listing.values_of("data.group", "whoo")
+
+
+@pytest.mark.parametrize(
+    ("file", "label", "message"),
+    [
+        ("dark/9.png", "night", r't\.csv, column "file", row 2: there is no file .*9\.png'),
+        (None, "night", r't\.csv, column "file", row 2: the file name is missing'),
+        ("dark/1.png", " ", r't\.csv, column "label", row 2: the class is missing'),
+    ],
+)
+def test_a_wrong_row_of_the_table_is_named(folder, file, label, message):
+    table = pl.DataFrame({"file": ["dark/0.png", file], "label": ["night", label]})
+    with pytest.raises(DataError, match=message):
+        list_picture_table(table, "t.csv", folder, path_column="file", label_column="label")
+
+
+def test_a_table_is_read_from_its_file_and_its_labels_are_in_the_fingerprint(folder):
+    table = folder / "labels.csv"
+    reading = PictureFiles(path_column="file", label_column="label")
+    table.write_text("file,label\ndark/0.png,a\nlight/0.png,b\n")
+    source = open_pictures(str(table), reading=reading)
+    assert source.class_names == ("a", "b")
+    table.write_text("file,label\ndark/0.png,b\nlight/0.png,a\n")
+    assert open_pictures(str(table), reading=reading).fingerprint != source.fingerprint
+
+
+def test_broken_pictures_are_all_named_or_skipped(folder):
+    for number in (0, 2):
+        (folder / "dark" / f"{number}.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"(?s)2 pictures cannot be read.*data\.broken=skip.*0\.png.*2\.png"):
+        open_pictures(str(folder))
+    source = open_pictures(str(folder), reading=PictureFiles(broken="skip"))
+    assert source.targets.tolist() == [0, 0, 1, 1, 1, 1]
+    assert source.listing.notes[0].startswith("2 pictures cannot be read and were skipped: ")
+
+
+def test_a_broken_link_is_an_error(folder):
+    (folder / "dark" / "8.png").symlink_to(folder / "nowhere.png")
+    with pytest.raises(DataError, match=r"8\.png: there is no such file, or a link leads nowhere"):
+        open_pictures(str(folder))
+
+
+def test_pictures_to_predict_are_found_at_any_depth_in_natural_order(tmp_path):
+    for name in ("10.png", "9.png", "deep/deeper/1.png"):
+        save(tmp_path / name)
+    found = [name.removeprefix(f"{tmp_path}/") for name in read_unlabelled(str(tmp_path), (1, 8, 8)).files]
+    assert found == ["9.png", "10.png", "deep/deeper/1.png"]
+    assert len(list(pictures_below(tmp_path))) == 3
+
+
+def test_transparent_pixels_take_the_background(folder):
+    ink = np.zeros((8, 8, 4), dtype=np.uint8)
+    ink[2:4, 2:4, 3] = 255
+    Image.fromarray(ink).save(folder / "dark" / "0.png")
+    white = open_pictures(str(folder)).pixels[0]
+    assert white[:, 0, 0].tolist() == [255, 255, 255]
+    assert white[:, 2, 2].tolist() == [0, 0, 0]
+    plain = open_pictures(str(folder), reading=PictureFiles(background=None)).pixels[0]
+    assert plain[:, 0, 0].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(("kind", "ending"), [(np.uint16, "png"), (np.uint16, "tif"), (np.int32, "tif")])
+def test_sixteen_bits_are_scaled_and_not_clipped(folder, kind, ending):
+    Image.fromarray(np.full((8, 8), 40_000, dtype=kind)).save(folder / "dark" / f"9.{ending}")
+    assert open_pictures(str(folder)).pixels[4].unique().tolist() == [40_000 >> 8]
+
+
+@pytest.mark.parametrize("ending", ["tif", "gif", "avif", "jfif"])
+def test_further_formats_are_read(folder, ending):
+    Image.new("L", (8, 8), 128).save(folder / "dark" / f"x.{ending}", format="JPEG" if ending == "jfif" else None)
+    source = open_pictures(str(folder))
+    assert len(source.targets) == 9
+    assert abs(int(source.pixels[4].float().mean()) - 128) <= 2
+
+
+def test_the_first_frame_of_an_animation_is_read(folder):
+    frames = [Image.new("L", (8, 8), shade) for shade in (30, 200)]
+    frames[0].save(folder / "dark" / "x.gif", save_all=True, append_images=frames[1:])
+    assert abs(int(open_pictures(str(folder)).pixels[4].float().mean()) - 30) <= 2
