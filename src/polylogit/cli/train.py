@@ -102,8 +102,9 @@ def train(
         with_options(entries, {"data": own, "model": {"kind": model}})
         if seed is not None:
             entries["seed"] = seed
+        pictures = stands_for_pictures(data) or entries.get("data", {}).get("path") is not None
         if recipe is None:
-            entries = starting_entries(data, entries, pictures=stands_for_pictures(data))
+            entries = starting_entries(data, entries, pictures=pictures)
         checked = recipe_from_entries(entries)
         _check_options_of_networks(checked, device=device, resume=resume, tensorboard=tensorboard)
         if out is not None and out.suffix != ".safetensors":
@@ -111,7 +112,7 @@ def train(
         from polylogit import run
 
         observers = [] if tensorboard is None else [_tensorboard(tensorboard)]
-        with live_fit("pictures" if stands_for_pictures(data) else "rows") as live:
+        with live_fit("pictures" if pictures else "rows") as live:
             out = out or run.default_model_path(data, checked.model.kind)
             if resume and not run.checkpoint_path(out).exists():
                 print_notes([f"--resume: there is no checkpoint {run.checkpoint_path(out)}, so training starts anew."])
@@ -151,6 +152,7 @@ def _tensorboard(folder: Path) -> "FitObserver":
 def _print_result(data: str, result: "TrainingRun", *, as_json: bool) -> None:
     if not result.whole:
         print_notes([f"{result.fit_message} The model can be used as it is."])
+    print_notes(result.notes)
     print_warnings(() if result.audit is None else result.audit.of("warning"))
     if as_json:
         print_json(result.as_json())

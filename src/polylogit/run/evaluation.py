@@ -155,6 +155,9 @@ def _evaluated_pictures(
     notes = _notes_on_others(targets if source.own_split is None else targets[source.own_split.test])
     rows = torch.nonzero(targets >= 0).flatten()
     seen = source.fingerprint == classifier.trained_on.fingerprint
+    notes += [] if source.listing is None else source.listing.notes
+    if source.own_split is not None and source.listing is not None:
+        notes.append(f"{data} has training and test folders: only the pictures of its test part are evaluated.")
     if source.own_split is not None or seen:
         rows = split_of_pictures(source, targets, recipe).test
     if source.own_split is None and seen:

@@ -39,6 +39,7 @@ class TrainingRun:
         data: The data's name.
         recipe: The recipe, complete.
         audit: What was found in a table; no errors, but perhaps warnings. None for pictures.
+        notes: What was left aside while the data were read, in sentences.
         classifier: The trained classifier.
         train: The main metrics on the training rows, which are optimistic.
         test: All metrics on the held-out rows; None where the recipe holds none out.
@@ -58,6 +59,7 @@ class TrainingRun:
     data: str
     recipe: Recipe
     audit: Audit | None
+    notes: tuple[str, ...]
     classifier: Classifier
     train: Summary
     test: Evaluation | None
@@ -91,6 +93,7 @@ class TrainingRun:
             "whole": self.whole,
             "fit_message": self.fit_message,
             "seed": self.recipe.seed,
+            "notes": list(self.notes),
             "warnings": [] if self.audit is None else [str(finding) for finding in self.audit.of("warning")],
             "model_path": str(self.model_path),
             "history_path": str(self.history_path),
@@ -157,7 +160,7 @@ def train(
     """
     start = time.perf_counter()
     model_path = out or default_model_path(data, recipe.model.kind)
-    if stands_for_pictures(data):
+    if stands_for_pictures(data) or recipe.data.path is not None:
         task = picture_task(data, recipe, data_root)
     else:
         recipe, task = table_task(data, recipe)
@@ -192,6 +195,7 @@ def train(
         data=task.name,
         recipe=recipe,
         audit=task.audit,
+        notes=task.notes,
         classifier=classifier,
         train=train_summary,
         test=None if test is None else test.evaluation,

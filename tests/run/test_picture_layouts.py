@@ -1,0 +1,164 @@
+"""Folders and tables of pictures as people have them, through train, evaluate and predict."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from PIL import Image
+
+from polylogit import Classifier
+from polylogit.errors import DataError, RecipeError
+from polylogit.recipes import recipe_from_entries
+from polylogit.run import evaluate, predict, train
+from polylogit.run.picture_task import picture_task
+
+
+def save(path, brightness, draw):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = draw.integers(0, 60, (8, 8)) + brightness
+    Image.fromarray(values.astype(np.uint8)).save(path)
+
+
+@pytest.fixture
+def patients(tmp_path):
+    """Eighty patients, five near copies of one random picture each; the class has nothing to do with the pictures."""
+    draw, folder = np.random.default_rng(0), tmp_path / "patients"
+    for patient in range(80):
+        own = draw.integers(0, 200, (8, 8))
+        for number in range(5):
+            path = folder / ("ill" if patient % 2 else "well") / f"p{patient:02}" / f"p{patient:02}-{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray((own + draw.integers(0, 9, (8, 8))).astype(np.uint8)).save(path)
+    return folder
+
+
+def linear(**data):
+    return recipe_from_entries({"model": {"kind": "linear"}, "calibration": {"method": "none"}, "data": data})
+
+
+@pytest.mark.parametrize("group", ["folder", r"(p\d+)-"])
+def test_pictures_of_one_group_stay_on_one_side(patients, group):
+    task = picture_task(str(patients), linear(group=group), None)
+    groups = task.rows.groups
+    assert set(groups[task.split.train].tolist()).isdisjoint(groups[task.split.test].tolist())
+    assert len(task.split.test) == 80
+
+
+def test_groups_take_the_optimism_away(patients, tmp_path):
+    """Near copies of a training picture are recognised; pictures of other patients are not."""
+    copies = train(str(patients), linear(test_fraction=0.4), out=tmp_path / "a.safetensors")
+    honest = train(str(patients), linear(group="folder", test_fraction=0.4), out=tmp_path / "b.safetensors")
+    assert copies.test.accuracy > 0.95
+    assert honest.test.accuracy < 0.7
+
+
+def test_a_network_keeps_whole_groups_for_validation(patients, tmp_path):
+    entries = {
+        "model": {"kind": "cnn", "widths": [4], "kernel_sizes": 3, "strides": 1, "pools": 2},
+        "training": {"epochs": 1},
+        "data": {"group": "folder"},
+    }
+    run = train(str(patients), recipe_from_entries(entries), out=tmp_path / "m.safetensors")
+    again = evaluate(tmp_path / "m.safetensors", str(patients))
+    assert again.test.as_json() == run.test.as_json()
+    assert "only the 80 held-out ones are evaluated" in " ".join(again.notes)
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Pictures in one folder and a table of their names, classes, parts and people."""
+    draw, rows = np.random.default_rng(0), []
+    for number in range(60):
+        name = f"scan{number}.png"
+        save(tmp_path / "scans" / name, 120 if number % 2 else 0, draw)
+        part = "test" if number >= 48 else "train"
+        rows.append(
+            {"file": f"scans/{name}", "finding": ["dark", "light"][number % 2], "part": part, "who": number // 4}
+        )
+    pl.DataFrame(rows).write_csv(tmp_path / "labels.csv")
+    return tmp_path / "labels.csv"
+
+
+def test_a_table_of_file_names_is_trained_on_and_evaluated(table, tmp_path):
+    run = train(str(table), linear(path="file", target="finding"), out=tmp_path / "m.safetensors")
+    assert run.classifier.class_names == ("dark", "light")
+    assert run.test.accuracy == 1
+    again = evaluate(tmp_path / "m.safetensors", str(table))
+    assert again.test.as_json() == run.test.as_json()
+    found = predict(tmp_path / "m.safetensors", str(table.parent / "scans")).frame
+    assert found["class"].to_list()[:4] == ["dark", "light", "dark", "light"]
+
+
+def test_columns_of_the_table_split_it(table):
+    task = picture_task(str(table), linear(path="file", target="finding", split="part"), None)
+    assert task.split.test.tolist() == list(range(48, 60))
+    task = picture_task(str(table), linear(path="file", target="finding", group="who"), None)
+    assert set((task.split.train // 4).tolist()).isdisjoint((task.split.test // 4).tolist())
+
+
+def test_the_command_line_takes_the_table(table, polylogit, tmp_path):
+    words = ("train", table, "--target", "finding", "--set", "data.path=file", "--model", "linear", "--json")
+    done = polylogit(*words, "--out", tmp_path / "m.safetensors")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["classes"] == ["dark", "light"]
+
+
+def parts(folder, names):
+    draw = np.random.default_rng(0)
+    for part, count in names.items():
+        for name, brightness in (("dark", 0), ("light", 120)):
+            for number in range(count):
+                save(folder / part / name / f"{number}.png", brightness, draw)
+    return folder
+
+
+def test_folders_of_parts_are_used_as_such(tmp_path):
+    data = parts(tmp_path / "data", {"train": 20, "valid": 6, "test": 5})
+    run = train(str(data), linear(), out=tmp_path / "m.safetensors")
+    assert (run.as_json()["rows_train"], run.as_json()["rows_test"]) == (52, 10)
+    task = picture_task(str(data), linear(), None)
+    assert len(task.validation) == 12
+    assert torch.isin(task.validation, task.split.train).all()
+
+
+def test_parts_cannot_be_split_again(tmp_path):
+    data = parts(tmp_path / "data", {"train": 4, "test": 4})
+    with pytest.raises(RecipeError, match=r"data\.group: .* has training and test parts of its own"):
+        picture_task(str(data), linear(group="folder"), None)
+
+
+def test_what_is_left_aside_is_noted(tmp_path):
+    draw, data = np.random.default_rng(0), tmp_path / "data"
+    for number in range(20):
+        save(data / "dark" / f"{number}.png", 0, draw)
+        save(data / "light" / "more" / f"{number}.png", 120, draw)
+    (data / "light" / "read me.txt").write_text("no picture")
+    (data / "dark" / "broken.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"broken\.png: no picture can be read"):
+        train(str(data), linear(), out=tmp_path / "m.safetensors")
+    run = train(str(data), linear(broken="skip"), out=tmp_path / "m.safetensors")
+    assert len(run.notes) == 2
+    assert "light/read me.txt" in run.notes[0]
+    assert "1 picture cannot be read and was skipped" in run.notes[1]
+    assert run.as_json()["notes"] == list(run.notes)
+    assert run.as_json()["rows_train"] + run.as_json()["rows_test"] == 40
+
+
+@pytest.mark.parametrize("background", ["white", "black"])
+def test_the_background_is_kept_in_the_model_file(tmp_path, background):
+    """Ink without colour on a transparent ground: the classes differ in the ink's shape alone."""
+    for name, rows in (("bar", slice(3, 5)), ("block", slice(1, 7))):
+        for number in range(20):
+            ink = np.zeros((8, 8, 4), dtype=np.uint8)
+            ink[rows, 1 + number % 3 : 5 + number % 3, 3] = 255
+            if background == "black":
+                ink[..., :3] = 255
+            (tmp_path / "data" / name).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(ink).save(tmp_path / "data" / name / f"{number}.png")
+    run = train(str(tmp_path / "data"), linear(picture_background=background), out=tmp_path / "m.safetensors")
+    assert run.test.accuracy == 1
+    loaded = Classifier.load(tmp_path / "m.safetensors")
+    assert loaded.preprocessing.background == background
+    assert loaded.predict(tmp_path / "data" / "bar") == ["bar"] * 20
