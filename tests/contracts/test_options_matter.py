@@ -15,7 +15,7 @@ ALL = {
 }
 PROVED_IN_TESTS_OF_TABLES = {
     "data.columns", "data.free_text", "data.separator", "data.encoding", "data.group", "data.time", "data.split",
-    "data.test", "data.weight",
+    "data.test", "data.weight", "data.path", "data.broken", "data.picture_background",
 }  # fmt: skip
 OF_TABLES = {
     "data.target": {"data": {"target": "legs"}},
