@@ -183,9 +183,9 @@ class TableEncoder:
             is_seen[rows.numpy()] = True
             seen = read.filter(pl.Series(is_seen))  # several times faster than gathering the rows by number
         columns = [Column.fit(seen[name], reading) for name, reading in readings.items()]
-        scaled = seen.select(expression for column in columns for expression in column.scaled_expressions())
-        mean = torch.tensor([_mean(values) for values in scaled], dtype=torch.float64)
-        spread = torch.tensor([_spread(values) for values in scaled], dtype=torch.float64)
+        there = [values[~np.isnan(values)] for values in _numbers(seen, columns)]
+        mean = torch.tensor([float(values.mean()) if len(values) else 0.0 for values in there], dtype=torch.float64)
+        spread = torch.tensor([float(values.std()) if len(values) else 0.0 for values in there], dtype=torch.float64)
         # A constant column may show a spread of rounding errors only; dividing by it would blow the errors up.
         negligible = spread <= 1e-12 * mean.abs()
         scale = torch.where(negligible, torch.ones_like(spread), spread)
@@ -285,20 +285,16 @@ class TableEncoder:
             at += column.width
 
     def _fill_scaled(self, read: pl.DataFrame, features: npt.NDArray[np.float32]) -> None:
-        expressions: list[pl.Expr] = []
-        places: list[int] = []
-        for column, at in self._places():
-            expressions += column.scaled_expressions()
-            places += range(at, at + len(column.scaled_names))
-        if not expressions:
-            return
-        standardised = read.select(
-            ((expression - mean) / scale).fill_null(0.0).cast(pl.Float32)
-            for expression, mean, scale in zip(expressions, self.mean.tolist(), self.scale.tolist(), strict=True)
-        ).to_numpy()
+        places = [at + place for column, at in self._places() for place in range(len(column.scaled_names))]
+        numbers = list(zip(places, _numbers(read, self.columns), self.mean.tolist(), self.scale.tolist(), strict=True))
         # Block by block, so that the rows written to stay in the cache from column to column.
         for start in range(0, len(features), _ROWS_A_BLOCK):
-            features[start : start + _ROWS_A_BLOCK, places] = standardised[start : start + _ROWS_A_BLOCK]
+            block = slice(start, start + _ROWS_A_BLOCK)
+            for place, values, mean, scale in numbers:
+                standardised = values[block] - mean
+                standardised /= scale
+                standardised[np.isnan(standardised)] = 0.0
+                features[block, place] = standardised
 
     def _strangers(self, gaps: Mapping[str, int], flags: pl.DataFrame) -> UnseenCounts:
         unseen, filled = {}, {}
@@ -338,14 +334,15 @@ def _read(
     return read_columns(frame, readings, place), readings
 
 
-def _mean(values: pl.Series) -> float:
-    there = values.drop_nulls()
-    return float(there.to_numpy().mean()) if len(there) else 0.0
-
-
-def _spread(values: pl.Series) -> float:
-    there = values.drop_nulls()
-    return float(there.to_numpy().std()) if len(there) else 0.0
+def _numbers(read: pl.DataFrame, columns: Sequence[Column]) -> list[npt.NDArray[np.float64]]:
+    """The numbers of each scaled feature before they are standardised; NaN where a value is missing."""
+    numbers = []
+    for column in columns:
+        if column.type in ("number", "boolean"):  # tables may have thousands of these: polars' expressions take longer
+            numbers.append(read[column.name].cast(pl.Float64).to_numpy())
+        elif column.scaled_names:
+            numbers += [series.to_numpy() for series in read.select(column.scaled_expressions())]
+    return numbers
 
 
 def _raise_flags(flags: pl.DataFrame, features: npt.NDArray[np.float32]) -> None:
