@@ -32,6 +32,12 @@ def test_it_stops_when_enough_rows_are_held_out():
     assert len(held_out.rows) == 600
 
 
+def test_fits_are_counted_against_those_planned():
+    counted = []
+    spy(torch.arange(3).repeat(1000), rows_wanted=500, on_fit=lambda done, total: counted.append((done, total)))
+    assert counted == [(1, 2), (2, 2)]
+
+
 @pytest.mark.parametrize("folds", [2, 7])
 def test_every_class_is_dealt_out_evenly(folds):
     targets = torch.tensor([0] * 40 + [1] * 9 + [2] * 100)

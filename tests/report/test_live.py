@@ -7,12 +7,11 @@ from rich.console import Console
 from torch import nn
 
 from polylogit.fitting.callbacks import FitPlan
-from polylogit.fitting.history import EpochRecord
+from polylogit.fitting.history import EpochRecord, IterationRecord
 from polylogit.fitting.loop import fit_network
 from polylogit.fitting.options import TrainingOptions
 from polylogit.report import live
 from polylogit.report.live import LiveFit
-from polylogit.solver.softmax_regression import IterationRecord
 
 ROWS = torch.eye(3).repeat(8, 1), torch.arange(3).repeat(8)
 
@@ -73,8 +72,15 @@ def test_a_fit_that_goes_on_says_where():
     assert any(line.startswith("3/5") and line.endswith("1 min 15 s") for line in shown)
 
 
-def test_iterations_of_the_solver_are_told():
+def test_iterations_of_the_solver_are_shown():
     console = terminal()
     with LiveFit(console) as watching:
-        watching.iteration(IterationRecord(iteration=7, objective=0.25, optimality_gap=1e-3, seconds=0.1))
+        watching.iteration_done(IterationRecord(iteration=7, objective=0.25, optimality_gap=1e-3, seconds=0.1))
     assert any("iteration 7: objective 0.250000, at most 1.0e-03 above" in line for line in lines(console))
+
+
+def test_refits_are_counted():
+    console = terminal()
+    with LiveFit(console) as watching:
+        watching.refit_done("cross-validation", 3, 25)
+    assert any("cross-validation: 3 of 25 fits" in line for line in lines(console))

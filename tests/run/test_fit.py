@@ -23,7 +23,7 @@ def recipe(**sections):
 
 
 def fit(task, chosen):
-    return fit_model(task, chosen, place=TrainingPlace(device="cpu"), on_progress=None)
+    return fit_model(task, chosen, place=TrainingPlace(device="cpu"))
 
 
 def test_no_rows_are_kept_where_the_recipe_says_so(task):

@@ -22,6 +22,7 @@ from polylogit.data.pictures.encoder import Pictures
 from polylogit.data.pictures.sources import PictureSource
 from polylogit.data.split import Split
 from polylogit.errors import DataError, ModelFileError, RecipeError
+from polylogit.fitting.callbacks import FitObserver
 from polylogit.recipes.recipe import LinearRecipe, recipe_from_entries
 from polylogit.run import evaluate, predict, train
 
@@ -274,12 +275,13 @@ def test_a_run_that_was_killed_goes_on_with_resume(tmp_path):
 def test_a_checkpoint_of_another_recipe_is_refused(tmp_path):
     out = tmp_path / "model.safetensors"
 
-    def interrupt(record):
-        if record.epoch == 2:
-            signal.raise_signal(signal.SIGINT)
+    class Interrupt(FitObserver):
+        def epoch_done(self, record):
+            if record.epoch == 2:
+                signal.raise_signal(signal.SIGINT)
 
     entries = {"model": {"kind": "mlp"}, "training": {"epochs": 9}}
-    cut = train("zoo", recipe_from_entries(entries), out=out, on_progress=interrupt)
+    cut = train("zoo", recipe_from_entries(entries), out=out, observers=[Interrupt()])
     assert cut.whole is False
     assert "Interrupted in epoch 3 of 9" in cut.fit_message
     assert Classifier.load(out).predict("zoo")

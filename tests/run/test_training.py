@@ -14,6 +14,7 @@ from polylogit.classes import class_indices
 from polylogit.classifier import Classifier
 from polylogit.data.split import stratified_split
 from polylogit.data.tables.sources import open_source
+from polylogit.fitting.callbacks import FitObserver
 from polylogit.recipes.recipe import LinearRecipe, recipe_from_entries
 from polylogit.run import default_model_path, evaluate, predict, train, training
 
@@ -111,11 +112,12 @@ def test_the_default_place_of_a_model():
 
 
 def test_an_interrupted_solver_leaves_a_model_and_says_so(tmp_path):
-    def interrupt(record):
-        if record.iteration == 1:
-            raise KeyboardInterrupt
+    class Interrupt(FitObserver):
+        def iteration_done(self, record):
+            if record.iteration == 1:
+                raise KeyboardInterrupt
 
-    cut = train("zoo", LinearRecipe(), out=tmp_path / "model.safetensors", on_progress=interrupt)
+    cut = train("zoo", LinearRecipe(), out=tmp_path / "model.safetensors", observers=[Interrupt()])
     assert (cut.whole, cut.as_json()["whole"]) == (False, False)
     assert "stopped by an interrupt" in cut.fit_message
     assert predict(cut.model_path, "zoo").rows == 101
@@ -138,3 +140,22 @@ def test_the_seconds_end_with_the_written_model(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "cross_validate", taking(3000, training.cross_validate))
     assert train("zoo", LinearRecipe(), out=tmp_path / "model.safetensors").seconds == 10
     assert clock == [3210]
+
+
+@pytest.mark.cross_validated
+def test_iterations_and_refits_are_reported_through_one_channel(zoo_run, tmp_path):
+    calls = []
+
+    class Record(FitObserver):
+        def iteration_done(self, record):
+            calls.append(record.iteration)
+
+        def refit_done(self, purpose, done, total):
+            calls.append((purpose, done, total))
+
+    recipe = recipe_from_entries({"cross_validation": {"folds": 4, "repeats": 2}})
+    train("zoo", recipe, out=tmp_path / "model.safetensors", observers=[Record()])
+    iterations = list(range(zoo_run.epochs + 1))
+    calibration = [("calibration", done, 10) for done in range(1, 11)]
+    folds = [("cross-validation", done, 8) for done in range(1, 9)]
+    assert calls == [*iterations, *calibration, *folds]

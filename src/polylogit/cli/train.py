@@ -124,7 +124,6 @@ def train(
                 data_root=data_root,
                 device=device,
                 resume=resume,
-                on_progress=None if live is None else live.iteration,
                 observers=[*observers, *([] if live is None else [live])],
             )
         _print_result(data, result, as_json=as_json)

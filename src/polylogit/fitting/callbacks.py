@@ -1,14 +1,13 @@
-"""Who is told how a fit goes, and of what: its plan, its steps, its epochs, its end.
+"""Training callbacks: the plan of a fit, its steps, epochs or iterations, refits for calibration, and its end.
 
-Owns the moments and what is told at each. What is done with the news (a file, a bar in the terminal, TensorBoard) is
-the observers' business; the loop never waits for an answer.
+See also: `history_file.py`, `tensorboard.py` and `polylogit.report.live`, which are callbacks.
 """
 
 from dataclasses import dataclass
 
 import torch
 
-from polylogit.fitting.history import EpochRecord, FitResult
+from polylogit.fitting.history import EpochRecord, FitResult, IterationRecord
 
 __all__ = ["FitObserver", "FitPlan"]
 
@@ -35,7 +34,7 @@ class FitPlan:
 
 
 class FitObserver:
-    """Is told of a fit, and does nothing with it; a subclass takes what it wants.
+    """Callbacks that do nothing; a subclass overrides those that it needs.
 
     Example:
         >>> class Losses(FitObserver):
@@ -52,7 +51,19 @@ class FitObserver:
         """After each step: so many rows of the epoch are done."""
 
     def epoch_done(self, record: EpochRecord) -> None:
-        """After each epoch, once its validation rows are judged; the network stands as it then is."""
+        """After each epoch and the evaluation of its validation rows."""
+
+    def iteration_done(self, record: IterationRecord) -> None:
+        """After each iteration of the exact solver; iteration 0 is its start."""
+
+    def refit_done(self, purpose: str, done: int, total: int) -> None:
+        """After each fit to a part of the rows, whose held-out rows serve calibration or cross-validation.
+
+        Args:
+            purpose: "calibration" or "cross-validation".
+            done: Fits done so far.
+            total: Fits planned.
+        """
 
     def ended(self, result: FitResult) -> None:
         """After the last epoch, however the fit ended, unless it failed."""

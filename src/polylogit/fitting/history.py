@@ -1,12 +1,9 @@
-"""What a fit tells: a record per epoch, and how it ended.
-
-Owns plain data only; it is the loop that fills it.
-"""
+"""The history of a fit: a record per epoch of a network or iteration of the solver, and how the fit ended."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Ended", "EpochRecord", "FitResult"]
+__all__ = ["Ended", "EpochRecord", "FitResult", "IterationRecord"]
 
 Ended = Literal["finished", "early", "interrupted", "diverged"]
 
@@ -33,6 +30,32 @@ class EpochRecord:
     seconds: float
     validation_loss: float | None = None
     validation_accuracy: float | None = None
+
+
+@dataclass(frozen=True)
+class IterationRecord:
+    """What one outer iteration reached.
+
+    Args:
+        iteration: Count of Newton steps taken so far; 0 is the start.
+        objective: F(W, b), a mean: see `polylogit.solver.softmax_regression`.
+        optimality_gap: Certified bound on the relative distance to the optimum so far; inf while there is none.
+        seconds: Wall-clock time since the start of the fit.
+    """
+
+    iteration: int
+    objective: float
+    optimality_gap: float
+    seconds: float
+
+    def as_json(self) -> dict[str, int | float]:
+        """The row of `history.jsonl`."""
+        return {
+            "epoch": self.iteration,
+            "objective": self.objective,
+            "optimality_gap": self.optimality_gap,
+            "seconds": round(self.seconds, 6),
+        }
 
 
 @dataclass(frozen=True)

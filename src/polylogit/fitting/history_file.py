@@ -12,7 +12,7 @@ from typing import Any
 
 from polylogit.errors import PolylogitError
 from polylogit.fitting.callbacks import FitObserver, FitPlan
-from polylogit.fitting.history import EpochRecord
+from polylogit.fitting.history import EpochRecord, IterationRecord
 from polylogit.system.atomic_file import atomic_write
 
 __all__ = ["HistoryFile"]
@@ -66,6 +66,12 @@ class HistoryFile(FitObserver):
     def epoch_done(self, record: EpochRecord) -> None:
         """Add the epoch."""
         self.append(asdict(record))
+
+    def iteration_done(self, record: IterationRecord) -> None:
+        """Add the iteration; the first starts the file."""
+        if record.iteration == 0:
+            self.start()
+        self.append(record.as_json())
 
 
 def _line(row: Mapping[str, Any]) -> str:

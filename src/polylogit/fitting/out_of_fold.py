@@ -49,6 +49,7 @@ def out_of_fold_logits(
     groups: Int[Tensor, " N"] | None = None,
     folds: int = FOLDS,
     rows_wanted: int = ROWS_WANTED,
+    on_fit: Callable[[int, int], None] | None = None,
 ) -> HeldOutLogits | None:
     """Cross-fitted logits: fold by fold, until enough rows are held out or every row has been once.
 
@@ -63,6 +64,7 @@ def out_of_fold_logits(
             that lives in one group only is never held out.
         folds: How many parts the rows are dealt into, at least 2; every class is dealt out evenly.
         rows_wanted: Stop as soon as so many rows are held out.
+        on_fit: Called after each fit with the number of fits done and of fits planned.
 
     Returns:
         The logits; None where no class has two rows.
@@ -80,17 +82,19 @@ def out_of_fold_logits(
     """
     fold = _deal(targets, folds, seed) if groups is None else _deal_groups(targets, groups, folds, seed)
     rows: list[Tensor] = []
-    logits: list[Tensor] = []
     for index in range(folds):
         held_out = (fold == index).nonzero()[:, 0]
-        if not len(held_out):
-            continue
-        rows.append(held_out)
-        logits.append(fit_and_score((fold != index).nonzero()[:, 0], held_out))
+        if len(held_out):
+            rows.append(held_out)
         if sum(map(len, rows)) >= rows_wanted:
             break
     if not rows:
         return None
+    logits: list[Tensor] = []
+    for held_out in rows:
+        logits.append(fit_and_score((fold != fold[held_out[0]]).nonzero()[:, 0], held_out))
+        if on_fit is not None:
+            on_fit(len(logits), len(rows))
     return HeldOutLogits(torch.cat(rows), torch.cat(logits), sizes=tuple(map(len, rows)))
 
 

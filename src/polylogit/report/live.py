@@ -14,8 +14,7 @@ from rich.status import Status
 from rich.text import Text
 
 from polylogit.fitting.callbacks import FitObserver, FitPlan
-from polylogit.fitting.history import EpochRecord, FitResult
-from polylogit.solver.softmax_regression import IterationRecord
+from polylogit.fitting.history import EpochRecord, FitResult, IterationRecord
 
 __all__ = ["LiveFit", "duration", "epoch_row"]
 
@@ -112,15 +111,18 @@ class LiveFit(FitObserver):
         self._progress.stop()
         self._status.stop()
 
-    def iteration(self, record: IterationRecord | EpochRecord) -> None:
-        """An iteration of the exact solver, which has no end that could be foretold."""
-        if isinstance(record, IterationRecord):
-            self._status.update(
-                Text(
-                    f"iteration {record.iteration}: objective {record.objective:.6f}, "
-                    f"at most {record.optimality_gap:.1e} above its optimum"
-                )
+    def iteration_done(self, record: IterationRecord) -> None:
+        """Show an iteration of the exact solver; how many there will be is not known."""
+        self._status.update(
+            Text(
+                f"iteration {record.iteration}: objective {record.objective:.6f}, "
+                f"at most {record.optimality_gap:.1e} above its optimum"
             )
+        )
+
+    def refit_done(self, purpose: str, done: int, total: int) -> None:
+        """Show how many fits of calibration or cross-validation are done."""
+        self._status.update(Text(f"{purpose}: {done} of {total} fits"))
 
     def begun(self, plan: FitPlan) -> None:
         """The headings, and the epochs that a resumed fit has behind it in one line."""

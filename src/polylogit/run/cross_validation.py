@@ -22,6 +22,7 @@ from polylogit.evaluation import Summary
 from polylogit.evaluation.metrics import accuracy_interval
 from polylogit.evaluation.rows import ScoredRows
 from polylogit.evaluation.summary import summarise
+from polylogit.fitting.callbacks import FitObserver
 from polylogit.fitting.forward import network_logits
 from polylogit.fitting.out_of_fold import out_of_fold_logits
 from polylogit.recipes import LinearRecipe, MlpRecipe, Recipe
@@ -137,19 +138,20 @@ def folds_wanted(task: Task, recipe: Recipe) -> int:
     return asked
 
 
-def cross_validate(task: Task, recipe: Recipe) -> CrossValidation | None:
-    """Judge what the recipe makes of the task by repeated cross-validation, if it is wanted.
+def cross_validate(task: Task, recipe: Recipe, observers: Sequence[FitObserver] = ()) -> CrossValidation | None:
+    """Evaluate a recipe by repeated cross-validation, if it asks for it.
 
-    In each repeat the rows are dealt into folds class by class, or whole groups at a time. For each fold encoder and
-    model are fitted on the others; its logits are calibrated by what the other folds' logits teach.
-    Rows of weight 0, and of classes that the recipe leaves out, are in none.
+    In each repeat the rows are split into folds class by class, or whole groups at a time. For each fold encoder and
+    model are fitted on the other folds; its logits are calibrated on the logits of the other folds.
+    Rows of weight 0, and of classes that the recipe leaves out, are in no fold.
 
     Args:
         task: A table, with the rows of both parts of its split.
-        recipe: What to do with it.
+        recipe: Model, calibration, folds and repeats.
+        observers: Training callbacks; `refit_done` is called after each fold.
 
     Returns:
-        The figures; None where they are not wanted, or no class has two rows.
+        The metrics; None where the recipe asks for none, or no class has two rows.
 
     Raises:
         RecipeError: As for `folds_wanted`.
@@ -176,8 +178,14 @@ def cross_validate(task: Task, recipe: Recipe) -> CrossValidation | None:
         fit_and_score = _network_fold(task, recipe, encode)
     known = task.rows.known
     rows = task.rows.take(known)
+    repeats = recipe.cross_validation.repeats
     summaries = []
-    for repeat in range(recipe.cross_validation.repeats):
+    for repeat in range(repeats):
+
+        def report(done: int, total: int, before: int = repeat) -> None:
+            for observer in observers:
+                observer.refit_done("cross-validation", before * total + done, repeats * total)
+
         found = out_of_fold_logits(
             rows.targets,
             lambda fitted, held_out: fit_and_score(known[fitted], known[held_out]),
@@ -185,6 +193,7 @@ def cross_validate(task: Task, recipe: Recipe) -> CrossValidation | None:
             groups=rows.groups,
             folds=folds,
             rows_wanted=len(rows) + 1,
+            on_fit=report,
         )
         if found is None:
             return None
@@ -213,7 +222,7 @@ def _network_fold(task: Task, recipe: MlpRecipe, encode: Encode) -> FitAndScore:
         encoder, inputs = encode(fitted)
         rows = replace(task.rows, inputs=inputs)
         fold = replace(task, encoder=encoder, rows=rows, split=Split(train=fitted, test=held_out))
-        fit = fit_model(fold, recipe, place=TrainingPlace(), on_progress=None)
+        fit = fit_model(fold, recipe, place=TrainingPlace())
         logits = network_logits(fit.network, inputs[held_out], prepare=None)
         return logits if fit.calibration is None else fit.calibration.calibration.apply(logits)
 

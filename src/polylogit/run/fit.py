@@ -1,11 +1,10 @@
-"""From a task and a recipe to a fitted network and its calibration.
+"""The fit of a model and its calibration: the exact solver for linear models, the training loop for networks.
 
-Owns the choice between the exact solver and the training loop, and what calibration rests on; which rows a network
-leaves to it stands in `validation_rows`. Reading data, judging and writing files are the business of `run`.
+See also: `validation_split.py`, the training rows that a network is not fitted on.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
@@ -26,7 +25,7 @@ from polylogit.fitting.callbacks import FitObserver
 from polylogit.fitting.checkpoint import Checkpoint
 from polylogit.fitting.devices import DeviceName, choose_device
 from polylogit.fitting.forward import network_logits
-from polylogit.fitting.history import EpochRecord
+from polylogit.fitting.history import IterationRecord
 from polylogit.fitting.history_file import HistoryFile
 from polylogit.fitting.loop import fit_network
 from polylogit.fitting.memory import check_network_fits_memory
@@ -39,12 +38,11 @@ from polylogit.recipes import LinearRecipe, MlpRecipe, NetworkRecipe, Recipe
 from polylogit.run.labelled_rows import LabelledRows
 from polylogit.run.task import Task
 from polylogit.run.validation_split import fitted_and_validation_rows
-from polylogit.solver.softmax_regression import IterationRecord, LinearFit, fit_softmax_regression
+from polylogit.solver.softmax_regression import LinearFit, fit_softmax_regression
 from polylogit.solver.two_classes import inverse_penalty
 
 __all__ = [
     "FittedModel",
-    "Progress",
     "TrainingPlace",
     "fit_linear",
     "fit_model",
@@ -56,19 +54,18 @@ HELD_OUT_TOLERANCE = 1e-3
 """How exact the fits need to be that only serve the calibration; those of the classifier itself keep the recipe's."""
 
 USUAL_BATCH = 256
-Progress = Callable[[IterationRecord | EpochRecord], None]
 
 
 @dataclass(frozen=True)
 class TrainingPlace:
-    """Where a network is fitted, and where the fit tells of itself and can be taken up again.
+    """Where a model is fitted, and where its fit is reported and can be resumed.
 
     Args:
-        device: The device asked for.
-        checkpoint: The file that keeps the state of the fit; None: none is kept.
-        resume: Whether to go on from it.
-        history: The file that gets a row as each epoch ends; None: none is written.
-        observers: Are told how the fit of a network goes.
+        device: The device asked for; linear models are fitted on the CPU.
+        checkpoint: The file that contains the state of a network's fit; None: none is written.
+        resume: Whether to resume from it.
+        history: The file that gets a row as each epoch or iteration ends; None: none is written.
+        observers: Training callbacks.
     """
 
     device: DeviceName = "auto"
@@ -77,19 +74,24 @@ class TrainingPlace:
     history: Path | None = None
     observers: tuple[FitObserver, ...] = ()
 
+    @property
+    def callbacks(self) -> tuple[FitObserver, ...]:
+        """The history file, where one is written, and the observers."""
+        return self.observers if self.history is None else (HistoryFile(self.history), *self.observers)
+
 
 @dataclass(frozen=True)
 class FittedModel:
-    """What a fit gives.
+    """The result of a fit.
 
     Args:
         network: With its weights, on the CPU, in evaluation mode.
-        spec: What builds it again.
-        calibration: What it is and what it rests on; None where the recipe wants none, or rows were too few.
-        epochs: Iterations of the solver, or epochs of the loop.
-        message: How the fit ended, in words.
-        whole: Whether it came to its own end; False after an interrupt or a divergence.
-        history: One record per epoch, as plain data.
+        spec: Kind and options that build it again.
+        calibration: The calibration and its evidence; None where the recipe asks for none, or rows were too few.
+        epochs: Iterations of the solver, or epochs of the training loop.
+        message: Why the fit ended, in words.
+        whole: Whether it ran to its end; False after an interrupt or a divergence.
+        history: One record per epoch or iteration, as plain data.
     """
 
     network: nn.Module
@@ -101,14 +103,13 @@ class FittedModel:
     history: tuple[dict[str, Any], ...]
 
 
-def fit_model(task: Task, recipe: Recipe, *, place: TrainingPlace, on_progress: Progress | None) -> FittedModel:
-    """Fit the model that the recipe wants on the training rows of the task.
+def fit_model(task: Task, recipe: Recipe, *, place: TrainingPlace) -> FittedModel:
+    """Fit the model that the recipe asks for on the training rows of the task.
 
     Args:
-        task: Rows, encoded and split; the test rows are not looked at.
+        task: Rows, encoded and split; the test rows are not used.
         recipe: Which model, and how it is fitted.
-        place: Device and checkpoint.
-        on_progress: Called after every iteration or epoch.
+        place: Device, checkpoint, history and callbacks.
 
     Returns:
         The fitted model.
@@ -118,11 +119,11 @@ def fit_model(task: Task, recipe: Recipe, *, place: TrainingPlace, on_progress: 
         DivergenceError: A network's loss was NaN or infinite before one epoch was whole.
     """
     if isinstance(recipe, LinearRecipe):
-        return _linear_model(task, recipe, place, on_progress)
-    return _network_model(task, recipe, place, on_progress)
+        return _linear_model(task, recipe, place)
+    return _network_model(task, recipe, place)
 
 
-def _linear_model(task: Task, recipe: LinearRecipe, place: TrainingPlace, on_progress: Progress | None) -> FittedModel:
+def _linear_model(task: Task, recipe: LinearRecipe, place: TrainingPlace) -> FittedModel:
     rows = task.rows.take(task.split.train)
     if isinstance(rows.inputs, StoredPictures):
         raise RecipeError(
@@ -133,29 +134,18 @@ def _linear_model(task: Task, recipe: LinearRecipe, place: TrainingPlace, on_pro
         rows = replace(rows, inputs=task.encoder.prepare(rows.inputs).flatten(1))
     classes = len(task.class_names)
     history: list[dict[str, Any]] = []
-    file = None if place.history is None else HistoryFile(place.history)
-    if file is not None:
-        file.start()
+    callbacks = place.callbacks
 
     def record(iteration: IterationRecord) -> None:
-        history.append(
-            {
-                "epoch": iteration.iteration,
-                "objective": iteration.objective,
-                "optimality_gap": iteration.optimality_gap,
-                "seconds": round(iteration.seconds, 6),
-            }
-        )
-        if file is not None:
-            file.append(history[-1])
-        if on_progress is not None:
-            on_progress(iteration)
+        history.append(iteration.as_json())
+        for callback in callbacks:
+            callback.iteration_done(iteration)
 
     fit = fit_linear(rows, classes, recipe, record)
     return FittedModel(
         network=LinearNetwork.with_weights(fit.weight, fit.bias),
         spec=NetworkSpec(kind="linear", options={"features": rows.inputs.shape[1], "classes": classes}),
-        calibration=_cross_fitted_calibration(rows, classes, recipe),
+        calibration=_cross_fitted_calibration(rows, classes, recipe, place.observers),
         epochs=fit.iterations,
         message=f"{fit.iterations} iterations: {fit.message}",
         whole="interrupt" not in fit.message,
@@ -209,7 +199,9 @@ def linear_logits_held_out(
     return (inputs.double() @ fit.weight.T.double() + fit.bias.double()).float()
 
 
-def _cross_fitted_calibration(rows: LabelledRows, classes: int, recipe: LinearRecipe) -> CalibrationFit | None:
+def _cross_fitted_calibration(
+    rows: LabelledRows, classes: int, recipe: LinearRecipe, observers: Sequence[FitObserver]
+) -> CalibrationFit | None:
     """A calibration from training rows, each scored by a model that was fitted without it."""
     method = recipe.calibration.method
     if method == "none":
@@ -218,16 +210,18 @@ def _cross_fitted_calibration(rows: LabelledRows, classes: int, recipe: LinearRe
     def fit_and_score(fitted: Int[Tensor, " A"], scored: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
         return linear_logits_held_out(rows, classes, recipe, fitted=fitted, scored=scored)
 
-    held_out = out_of_fold_logits(rows.targets, fit_and_score, seed=recipe.seed, groups=rows.groups)
+    def report(done: int, total: int) -> None:
+        for observer in observers:
+            observer.refit_done("calibration", done, total)
+
+    held_out = out_of_fold_logits(rows.targets, fit_and_score, seed=recipe.seed, groups=rows.groups, on_fit=report)
     if held_out is None:
         return None
     scored = rows.take(held_out.rows)
     return fit_calibration(held_out.logits, scored.targets, method=method, sample_weight=scored.weights)
 
 
-def _network_model(
-    task: Task, recipe: NetworkRecipe, place: TrainingPlace, on_progress: Progress | None
-) -> FittedModel:
+def _network_model(task: Task, recipe: NetworkRecipe, place: TrainingPlace) -> FittedModel:
     training, classes = recipe.training, len(task.class_names)
     method = recipe.calibration.method
     fitted, held_out = map(task.rows.take, fitted_and_validation_rows(task, recipe))
@@ -257,8 +251,7 @@ def _network_model(
             prepare=prepare,
             augment=_augmentation(task, recipe),
             device=device,
-            on_epoch=on_progress,
-            observers=place.observers if place.history is None else (HistoryFile(place.history), *place.observers),
+            observers=place.callbacks,
             checkpoint=None
             if place.checkpoint is None
             else Checkpoint(place.checkpoint, _identity(task, recipe), resume=place.resume),

@@ -22,7 +22,7 @@ from polylogit.recipes import Recipe
 from polylogit.report import write_report
 from polylogit.run.cross_validation import CrossValidation, cross_validate, cross_validation_told
 from polylogit.run.evaluated_rows import EvaluatedRows, evaluate_rows
-from polylogit.run.fit import FittedModel, Progress, TrainingPlace, fit_model
+from polylogit.run.fit import FittedModel, TrainingPlace, fit_model
 from polylogit.run.picture_task import picture_task
 from polylogit.run.report_contents import report_data
 from polylogit.run.table_task import table_task
@@ -130,7 +130,6 @@ def train(
     data_root: Path | None = None,
     device: DeviceName = "auto",
     resume: bool = False,
-    on_progress: Progress | None = None,
     observers: Sequence[FitObserver] = (),
 ) -> TrainingRun:
     """Train a classifier, evaluate it on held-out rows, and write the model file.
@@ -144,8 +143,7 @@ def train(
         data_root: Directory for downloaded data sets; see `polylogit.data.pictures.sources`.
         device: Where a network is fitted; linear models are fitted on the CPU.
         resume: Whether to resume from the checkpoint of an interrupted run of the same recipe on the same data.
-        on_progress: Called after each iteration of the solver, or each epoch.
-        observers: Training callbacks; see `polylogit.fitting.callbacks`.
+        observers: Training callbacks, for networks and the solver alike; see `polylogit.fitting.callbacks`.
 
     Returns:
         The classifier and its metrics. Each file is written atomically after the fit; only `history.jsonl` grows by a
@@ -169,14 +167,14 @@ def train(
     place = TrainingPlace(
         device=device, checkpoint=checkpoint, resume=resume, history=history_path, observers=tuple(observers)
     )
-    fit = fit_model(task, recipe, place=place, on_progress=on_progress)
+    fit = fit_model(task, recipe, place=place)
     classifier = _classifier(task, recipe, fit)
     classifier.save(model_path)
     seconds = time.perf_counter() - start
     if fit.whole:
         checkpoint.unlink(missing_ok=True)
     train_summary, test = _evaluated(classifier, task)
-    cross_validation = cross_validate(task, recipe)
+    cross_validation = cross_validate(task, recipe, observers)
     report_path = None if test is None else report
     if test is not None and report_path is not None:
         page = report_data(

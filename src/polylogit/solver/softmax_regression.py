@@ -39,6 +39,7 @@ from jaxtyping import Float, Int, Num
 from torch import Tensor
 
 from polylogit.errors import DataError
+from polylogit.fitting.history import IterationRecord
 from polylogit.solver.design_matrix import DenseDesign, Design, SparseDesign
 from polylogit.solver.full_hessian import WholeDescent
 from polylogit.solver.newton import Descent
@@ -52,23 +53,6 @@ _SMALL = 2_000_000
 _SAMPLED_ROWS = 200
 _ROWS_TO_A_SAMPLED = 8
 _SAMPLE_TOLERANCE = 1e-3
-
-
-@dataclass(frozen=True)
-class IterationRecord:
-    """What one outer iteration reached.
-
-    Args:
-        iteration: Count of Newton steps taken so far; 0 is the start.
-        objective: F(W, b), a mean: see `LinearFit`.
-        optimality_gap: Certified bound on the relative distance to the optimum so far; inf while there is none.
-        seconds: Wall-clock time since the start of the fit.
-    """
-
-    iteration: int
-    objective: float
-    optimality_gap: float
-    seconds: float
 
 
 @dataclass(frozen=True)
