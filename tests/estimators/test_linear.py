@@ -1,5 +1,6 @@
 """scikit-learn's own tests of multinomial `LogisticRegression` that apply to L2, put to `SoftmaxRegression`."""
 
+import inspect
 import warnings
 
 import numpy as np
@@ -7,19 +8,21 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
+from joblib import effective_n_jobs
 from scipy import sparse
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_digits, load_iris, make_blobs, make_classification
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from polylogit import SoftmaxRegression
+from polylogit import SoftmaxClassifier, SoftmaxRegression, SoftmaxRegressionCV
 from polylogit.errors import DataError, RecipeError
 
 X_IRIS, Y_IRIS = load_iris(return_X_y=True)
@@ -272,7 +275,7 @@ def test_a_pipeline_may_hand_it_frames():
 
 
 def test_a_device_that_is_not_there_is_told():
-    with pytest.raises(RecipeError, match=r'device="warp": float64 cannot be computed there .* Take "cpu"'):
+    with pytest.raises(RecipeError, match=r'device="warp": float64 cannot be computed there .* Use "cpu"'):
         SoftmaxRegression(device="warp").fit(X_IRIS, Y_IRIS)
 
 
@@ -310,3 +313,147 @@ def test_labels_of_any_kind_become_classes_as_in_numpy(labels):
     assert model.classes_.dtype == expected.dtype
     np.testing.assert_array_equal(model.classes_, expected)
     np.testing.assert_array_equal(SoftmaxRegression(C=1e4).fit(np.eye(4), labels).predict(np.eye(4)), labels)
+
+
+@pytest.mark.parametrize("dtype", [">f8", ">f4", ">i2", ">i8"])
+def test_big_endian_numbers_give_the_same_model(dtype):
+    numbers = np.round(X_IRIS * 100) if "i" in dtype else X_IRIS
+    native = np.dtype(dtype).newbyteorder("=")
+    swapped = SoftmaxRegression().fit(numbers.astype(dtype), Y_IRIS.astype(">i4"), np.ones(150, dtype=">f4"))
+    plain = SoftmaxRegression().fit(numbers.astype(native), Y_IRIS.astype("i4"), np.ones(150, dtype="f4"))
+    np.testing.assert_array_equal(swapped.coef_, plain.coef_)
+    np.testing.assert_array_equal(swapped.predict(numbers.astype(dtype)), plain.predict(numbers.astype(native)))
+    assert swapped.classes_.dtype.isnative
+
+
+@pytest.mark.parametrize("device", ["cpu", "cpu:0", torch.device("cpu"), "auto"])
+@pytest.mark.parametrize(
+    "estimator",
+    [SoftmaxRegression(), SoftmaxRegressionCV(Cs=[1.0], cv=2), SoftmaxClassifier(epochs=1)],
+    ids=lambda estimator: type(estimator).__name__,
+)
+def test_a_device_is_named_alike_for_every_estimator(estimator, device):
+    assert clone(estimator).set_params(device=device).fit(X_IRIS, Y_IRIS).predict(X_IRIS).shape == (150,)
+    with pytest.raises(RecipeError, match=r'device="cuda:99": float.* cannot be computed there'):
+        clone(estimator).set_params(device="cuda:99").fit(X_IRIS, Y_IRIS)
+
+
+def test_coefficients_lie_in_column_major_order():
+    for chosen in (Y_IRIS < 2, Y_IRIS < 3):
+        model = SoftmaxRegression().fit(X_IRIS[chosen], Y_IRIS[chosen])
+        assert model.coef_.flags.f_contiguous
+        assert model.sparsify().densify().coef_.flags.f_contiguous
+    assert model.sparsify().predict(X_IRIS).shape == (150,)
+
+
+@pytest.mark.parametrize("n_jobs", [0, 1.5, "all"])
+@pytest.mark.parametrize("estimator", [SoftmaxRegression(), SoftmaxRegressionCV()])
+def test_n_jobs_is_validated(estimator, n_jobs):
+    with pytest.raises(ValueError, match=r"The 'n_jobs' parameter of .* must be"):
+        clone(estimator).set_params(n_jobs=n_jobs).fit(X_IRIS, Y_IRIS)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2, -1, -2])
+def test_n_jobs_is_a_number_of_threads(n_jobs, monkeypatch):
+    seen = []
+    monkeypatch.setattr(torch, "set_num_threads", seen.append)
+    SoftmaxRegression(n_jobs=n_jobs).fit(X_IRIS, Y_IRIS)
+    assert seen[0] == (n_jobs if n_jobs > 0 else effective_n_jobs(n_jobs))
+    assert seen[-1] == torch.get_num_threads()
+
+
+@pytest.mark.parametrize(
+    ("estimator", "options", "message"),
+    [
+        (SoftmaxRegression, {"penalty": "l2"}, "SoftmaxRegression has no parameter 'penalty': .*C=inf"),
+        (SoftmaxRegression, {"solver": "lbfgs"}, "'solver': leave it out"),
+        (SoftmaxRegression, {"multi_class": "multinomial"}, "'multi_class': .*OneVsRestClassifier"),
+        (SoftmaxRegression, {"dual": False}, "'dual'"),
+        (SoftmaxRegressionCV, {"use_legacy_attributes": False}, "SoftmaxRegressionCV has no .*'use_legacy_attributes'"),
+        (SoftmaxClassifier, {"hidden_layer_sizes": (10,)}, "SoftmaxClassifier .*'hidden_layer_sizes': use hidden"),
+        (SoftmaxClassifier, {"alpha": 1e-4}, "'alpha': use weight_decay"),
+    ],
+)
+def test_parameters_of_scikit_learn_get_a_hint(estimator, options, message):
+    with pytest.raises(TypeError, match=message):
+        estimator(**options)
+    with pytest.raises(ValueError, match=message):
+        estimator().set_params(**options)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'nonsense'"):
+        estimator(nonsense=1)
+    with pytest.raises(ValueError, match="Invalid parameter 'nonsense'"):
+        estimator().set_params(nonsense=1)
+
+
+def test_every_parameter_of_scikit_learns_estimators_is_ours_or_has_a_hint():
+    for ours, theirs in (
+        (SoftmaxRegression, LogisticRegression),
+        (SoftmaxRegressionCV, LogisticRegressionCV),
+        (SoftmaxClassifier, MLPClassifier),
+    ):
+        known = set(ours().get_params()) | set(ours._hints)
+        assert set(inspect.signature(theirs.__init__).parameters) - {"self"} <= known
+
+
+@pytest.mark.parametrize(
+    "fit",
+    [
+        lambda: SoftmaxRegression(max_iter=1, tol=1e-12).fit(X_IRIS, Y_IRIS),
+        lambda: make_pipeline(StandardScaler(), SoftmaxRegression(max_iter=1, tol=1e-12)).fit(X_IRIS, Y_IRIS),
+        lambda: SoftmaxRegressionCV(Cs=[1.0], cv=2, max_iter=1, tol=1e-12).fit(X_IRIS, Y_IRIS),
+        lambda: cross_val_score(SoftmaxRegression(max_iter=1, tol=1e-12), X_IRIS, Y_IRIS, cv=2),
+    ],
+)
+def test_warnings_point_at_the_line_of_the_caller(fit):
+    with pytest.warns(ConvergenceWarning) as caught:
+        fit()
+    assert {warning.filename for warning in caught} == {__file__}
+
+
+@pytest.mark.parametrize("name", ["coef_", "intercept_"])
+def test_a_warm_start_from_nan_is_an_error(name):
+    model = SoftmaxRegression(warm_start=True).fit(X_IRIS, Y_IRIS)
+    getattr(model, name)[0] = np.nan
+    with pytest.raises(DataError, match=f"warm_start: {name} of the last fit holds NaN or infinity"):
+        model.fit(X_IRIS, Y_IRIS)
+
+
+class Steps:
+    """A callback that notes what it is called with."""
+
+    def __init__(self):
+        self.calls = []
+
+    def setup(self, estimator, context):
+        self.calls.append("setup")
+
+    def on_fit_task_begin(self, estimator, context, *, X=None):
+        self.calls.append(f"begin {context.task_name}")
+
+    def on_fit_task_end(self, estimator, context, *, X=None, fitted_estimator=None):
+        able = fitted_estimator is not None and fitted_estimator.score(X_IRIS, Y_IRIS) > 0.5
+        self.calls.append(f"end {context.task_name} {able}")
+
+    def teardown(self, estimator, context):
+        self.calls.append("teardown")
+
+
+@pytest.mark.skipif(not hasattr(SoftmaxRegression, "set_callbacks"), reason="scikit-learn has callbacks from 1.9 on")
+def test_callbacks_of_scikit_learn_are_called_at_each_step():
+    steps = Steps()
+    model = SoftmaxRegression(tol=1e-10).set_callbacks(steps).fit(X_IRIS, Y_IRIS)
+    assert steps.calls[:3] == ["setup", "begin fit", "begin newton-step"]
+    assert steps.calls[-2:] == ["end fit True", "teardown"]
+    assert steps.calls.count("end newton-step False") == model.n_iter_[0] + 1
+    steps = Steps()
+    SoftmaxClassifier(epochs=3, learning_rate=0.05, random_state=0).set_callbacks(steps).fit(X_IRIS, Y_IRIS)
+    assert steps.calls.count("end epoch True") == 3
+    assert steps.calls[-2:] == ["end fit True", "teardown"]
+
+
+@pytest.mark.parametrize("layout", ["csr", "strided"])
+def test_tensors_of_any_layout_are_read(layout):
+    rows = torch.tensor(X_IRIS).to_sparse_csr() if layout == "csr" else torch.tensor(X_IRIS, requires_grad=True)
+    model = SoftmaxRegression().fit(rows, torch.tensor(Y_IRIS))
+    np.testing.assert_allclose(model.coef_, SoftmaxRegression().fit(X_IRIS, Y_IRIS).coef_, atol=1e-2)
+    assert isinstance(model.predict(rows), np.ndarray)

@@ -1,4 +1,4 @@
-"""scikit-learn's own suite for estimators, whole."""
+"""scikit-learn's checks of estimators, all of them."""
 
 import pytest
 from sklearn.base import clone
@@ -11,7 +11,7 @@ from polylogit import SoftmaxRegression, SoftmaxRegressionCV
 @pytest.mark.filterwarnings("ignore:The least populated class in y has only:UserWarning")
 def test_scikit_learn_checks(estimator, check):
     if "sample_weight_equivalence" in check.func.__name__:
-        # Two fits are compared to 1e-7 in their probabilities. Two that are each within a relative gap of tol may
-        # differ by about its square root, so only a far tighter tol than the default makes that a fair question.
+        # The check compares probabilities of two fits to 1e-7. Fits within a relative gap of tol may differ by about
+        # its square root, so the check needs a tighter tol than the default.
         estimator = clone(estimator).set_params(tol=1e-14)
     check(estimator)

@@ -1,9 +1,15 @@
+"""`SoftmaxRegressionCV`: the choice of C, its scores, its folds and metadata routing."""
+
+import copy
+
 import numpy as np
 import pytest
+import torch
 from sklearn import config_context
 from sklearn.datasets import load_iris
+from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import get_scorer
+from sklearn.metrics import f1_score, get_scorer, make_scorer
 from sklearn.model_selection import GroupKFold, StratifiedKFold, cross_val_score
 
 from polylogit import SoftmaxRegression, SoftmaxRegressionCV
@@ -64,3 +70,119 @@ def test_groups_without_routing_are_refused():
 def test_values_of_c_must_be_positive():
     with pytest.raises(DataError, match="positive numbers"):
         SoftmaxRegressionCV(Cs=[0.0, 1.0]).fit(X, Y)
+
+
+def one_row_of_the_last_class():
+    """Labels 0 and 1, and a single row of class 2, which all folds but one lack."""
+    return X[:101], np.r_[Y[:100], [2]]
+
+
+@pytest.mark.parametrize(
+    "scoring",
+    ["neg_log_loss", get_scorer("neg_log_loss"), "neg_brier_score", "d2_log_loss_score", "top_k_accuracy"],
+    ids=str,
+)
+@pytest.mark.filterwarnings("ignore:The least populated class:UserWarning", "ignore:'y_true' contains classes")
+def test_every_scorer_that_takes_labels_knows_the_classes_that_a_fold_lacks(scoring):
+    rows, labels = one_row_of_the_last_class()
+    model = SoftmaxRegressionCV(Cs=[1.0], scoring=scoring).fit(rows, labels)
+    folds = list(StratifiedKFold(5).split(rows, labels))
+    scorer = get_scorer(scoring) if isinstance(scoring, str) else scoring
+    for (fitted, scored), score in zip(folds, model.scores_[:, 0], strict=True):
+        if set(labels[scored]) == set(labels[fitted]) == {0, 1, 2}:
+            assert scorer(SoftmaxRegression().fit(rows[fitted], labels[fitted]), rows[scored], labels[scored]) == score
+    assert np.isfinite(model.scores_).all()
+
+
+def test_the_score_of_a_fold_that_lacks_a_class_is_right():
+    rows, labels = one_row_of_the_last_class()
+    folds = [(np.r_[0:30, 50:101], np.r_[30:50]), (np.r_[0:50, 70:101], np.r_[50:70])]
+    model = SoftmaxRegressionCV(Cs=[1.0], scoring="neg_brier_score", cv=folds, tol=1e-10).fit(rows, labels)
+    for (fitted, scored), score in zip(folds, model.scores_[:, 0], strict=True):
+        probabilities = SoftmaxRegression(tol=1e-10).fit(rows[fitted], labels[fitted]).predict_proba(rows[scored])
+        expected = -((probabilities - np.eye(3)[labels[scored]]) ** 2).sum(1).mean()
+        assert score == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("scoring", ["f1", "average_precision", "neg_log_loss", "roc_auc", "precision"])
+def test_scores_of_two_classes_with_text_labels(scoring):
+    kept = Y > 0
+    names = np.array(["", "no", "yes"])[Y[kept]]
+    by_name = SoftmaxRegressionCV(Cs=[1.0], scoring=scoring, tol=1e-10).fit(X[kept], names)
+    by_number = SoftmaxRegressionCV(Cs=[1.0], scoring=scoring, tol=1e-10).fit(X[kept], Y[kept] - 1)
+    np.testing.assert_allclose(by_name.scores_, by_number.scores_)
+
+
+def test_parameters_of_the_scorer_itself_are_kept():
+    scorer = make_scorer(f1_score, average="macro", labels=[0, 1])
+    model = SoftmaxRegressionCV(Cs=[1.0], cv=StratifiedKFold(3), scoring=scorer, tol=1e-8).fit(X, Y)
+    expected = cross_val_score(SoftmaxRegression(tol=1e-8), X, Y, cv=StratifiedKFold(3), scoring=scorer)
+    np.testing.assert_allclose(model.scores_[:, 0], expected)
+
+
+def test_weights_of_a_routed_score_count_or_are_an_error():
+    weights = np.r_[np.ones(75), np.full(75, 50.0)]
+    accuracy = get_scorer("accuracy")
+    with config_context(enable_metadata_routing=True):
+        unweighted = SoftmaxRegressionCV(
+            Cs=[1.0], cv=3, scoring=copy.deepcopy(accuracy).set_score_request(sample_weight=False)
+        ).fit(X, Y)
+        with pytest.raises(TypeError, match="score: got sample_weight, which the scorer does not request"):
+            unweighted.score(X, Y, sample_weight=weights)
+        weighted = SoftmaxRegressionCV(
+            Cs=[1.0], cv=3, scoring=copy.deepcopy(accuracy).set_score_request(sample_weight=True)
+        ).fit(X, Y)
+        score = weighted.score(X, Y, sample_weight=weights)
+    assert score == pytest.approx(np.average(weighted.predict(X) == Y, weights=weights))
+    assert score != pytest.approx(weighted.score(X, Y))
+
+
+def test_fits_of_folds_are_reported():
+    model = SoftmaxRegressionCV(Cs=CS, cv=4, tol=1e-6).fit(X, Y)
+    assert model.coefs_paths_.shape == (4, 3, 3, 5)
+    assert model.n_iter_.shape == model.optimality_gaps_.shape == (4, 3)
+    assert model.optimality_gaps_.max() <= 1e-6
+    fitted, _ = next(StratifiedKFold(4).split(X, Y))
+    alone = SoftmaxRegression(C=CS[1], tol=1e-12).fit(X[fitted], Y[fitted])
+    np.testing.assert_allclose(model.coefs_paths_[0, 1, :, :-1], alone.coef_, atol=1e-2)
+    without = SoftmaxRegressionCV(Cs=CS, cv=2, fit_intercept=False).fit(X, Y)
+    assert without.coefs_paths_.shape == (2, 3, 3, 4)
+
+
+def test_folds_that_do_not_converge_give_one_warning():
+    with pytest.warns(ConvergenceWarning) as caught:
+        SoftmaxRegressionCV(Cs=CS, cv=3, max_iter=1, tol=1e-12).fit(X, Y)
+    messages = [str(warning.message) for warning in caught]
+    assert len(messages) == 2
+    assert "9 of 9 fits of folds did not reach tol=1e-12; see optimality_gaps_" in messages[1]
+
+
+def test_folds_without_a_score_are_left_out_of_the_choice():
+    folds = [(np.arange(150), np.arange(50)), *StratifiedKFold(2).split(X, Y)]
+
+    def scorer(model, rows, labels):
+        return np.nan if len(set(labels)) == 1 else model.score(rows, labels)
+
+    with pytest.warns(UndefinedMetricWarning, match="is NaN in 1 of 3 folds"):
+        model = SoftmaxRegressionCV(Cs=CS, cv=folds, scoring=scorer).fit(X, Y)
+    assert CS[int(model.scores_[1:].mean(0).argmax())] == model.C_
+    with pytest.raises(DataError, match="is NaN in every fold"):
+        SoftmaxRegressionCV(Cs=CS, cv=3, scoring=lambda *_: np.nan).fit(X, Y)
+
+
+def test_without_refit_coefficients_are_the_mean_over_folds():
+    model = SoftmaxRegressionCV(Cs=CS, cv=3, refit=False).fit(X, Y)
+    best = model.scores_.argmax(axis=1)
+    mean = np.mean([model.coefs_paths_[fold, at] for fold, at in enumerate(best)], axis=0)
+    np.testing.assert_allclose(model.coef_, mean[:, :-1])
+    np.testing.assert_allclose(model.intercept_, mean[:, -1])
+    assert pytest.approx(np.exp(np.log(np.array(CS)[best]).mean())) == model.C_
+    assert model.score(X, Y) < 0
+
+
+@pytest.mark.parametrize("n_jobs", [2, -1])
+def test_folds_in_parallel_give_the_same_scores(n_jobs):
+    before = torch.get_num_threads()
+    apart = SoftmaxRegressionCV(Cs=CS, cv=3, n_jobs=n_jobs, tol=1e-10).fit(X, Y)
+    np.testing.assert_allclose(apart.scores_, SoftmaxRegressionCV(Cs=CS, cv=3, tol=1e-10).fit(X, Y).scores_, atol=1e-7)
+    assert torch.get_num_threads() == before

@@ -1,8 +1,13 @@
+"""`SoftmaxClassifier`: fits, predictions, weights and parameters."""
+
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from scipy import sparse
+from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.model_selection import GridSearchCV
@@ -11,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from polylogit import SoftmaxClassifier
-from polylogit.errors import DataError
+from polylogit.errors import DataError, RecipeError
 
 X, Y = load_iris(return_X_y=True)
 X = StandardScaler().fit_transform(X)
@@ -23,10 +28,12 @@ X = StandardScaler().fit_transform(X)
         # As for scikit-learn's own estimators that step from batch to batch (SGDClassifier, Perceptron): which rows
         # share a step depends on how many there are. The check also asks for 1e-7, and float32 has no more digits.
         # That a weight is a repetition where a step sees all rows is tested below.
-        "check_sample_weight_equivalence_on_dense_data": "rows that stand twice fall into other "
-        "batches than one row of weight 2"
+        f"check_sample_weight_equivalence_on_{kind}_data": "a row that appears twice is in other batches than one of "
+        "weight 2"
+        for kind in ("dense", "sparse")
     },
 )
+@pytest.mark.filterwarnings("ignore:X is not scaled:UserWarning")
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
 
@@ -155,3 +162,104 @@ def test_every_parameter_matters(change):
     before = SoftmaxClassifier(**options).fit(X, Y).predict_proba(X)
     after = SoftmaxClassifier(**{**options, **change}).fit(X, Y).predict_proba(X)
     assert not np.array_equal(before, after)
+
+
+@pytest.mark.parametrize("make", [sparse.csr_array, sparse.csc_matrix, sparse.coo_array])
+def test_sparse_rows_give_the_model_of_dense_ones(make):
+    options = {"random_state": 0, "epochs": 3, "early_stopping": True}
+    rows = np.where(np.abs(X) > 0.5, X, 0.0)
+    dense, of_sparse = SoftmaxClassifier(**options).fit(rows, Y), SoftmaxClassifier(**options).fit(make(rows), Y)
+    np.testing.assert_allclose(of_sparse.predict_proba(make(rows)), dense.predict_proba(rows), atol=1e-6)
+    np.testing.assert_allclose(of_sparse.loss_curve_, dense.loss_curve_, rtol=1e-5)
+
+
+def test_a_wide_sparse_matrix_is_never_dense_as_a_whole():
+    rows = sparse.random_array((2000, 200_000), density=1e-4, rng=np.random.default_rng(0), format="csr")
+    model = SoftmaxClassifier(hidden=(), epochs=1, batch_size=50, random_state=0).fit(rows, np.arange(2000) % 2)
+    assert model.predict_proba(rows[:3]).shape == (3, 2)  # as a whole it would be 1.6 GB
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_decision_function_is_the_logits(classes):
+    rows, labels = X[classes > Y], Y[classes > Y]
+    model = SoftmaxClassifier(epochs=2, random_state=0).fit(rows, labels)
+    logits, probabilities = model.decision_function(rows), model.predict_proba(rows)
+    if classes == 2:
+        assert logits.shape == (100,)
+        np.testing.assert_allclose(1 / (1 + np.exp(-logits)), probabilities[:, 1], rtol=1e-4)
+    else:
+        np.testing.assert_allclose(softmax(logits, axis=1), probabilities, rtol=1e-4)
+    np.testing.assert_array_equal(model.predict(rows), probabilities.argmax(1))
+
+
+def test_early_stopping_keeps_the_best_epoch():
+    rng = np.random.default_rng(0)
+    rows, labels = rng.normal(size=(200, 20)), rng.integers(0, 2, 200)
+    model = SoftmaxClassifier(early_stopping=True, n_iter_no_change=3, validation_fraction=0.25, random_state=0)
+    model.fit(rows, labels)
+    best = int(np.argmin(model.validation_loss_curve_))
+    assert model.n_iter_ == len(model.validation_loss_curve_) == best + 1 + 3
+    assert len(model.loss_curve_) == model.n_iter_
+    assert SoftmaxClassifier(epochs=2, random_state=0).fit(rows, labels).validation_loss_curve_ == []
+
+
+def test_early_stopping_with_too_few_rows_is_an_error():
+    with pytest.raises(DataError, match=r"validation_fraction=0.1 of 4 rows is 0. At least 1 row must be held out"):
+        SoftmaxClassifier(early_stopping=True).fit(X[48:52], Y[48:52])
+    with pytest.raises(DataError, match="early_stopping=True needs all rows at once"):
+        SoftmaxClassifier(early_stopping=True).partial_fit(X, Y, classes=[0, 1, 2])
+
+
+def test_weights_of_rows_that_are_held_out_count_in_the_validation_loss():
+    options = {"early_stopping": True, "validation_fraction": 0.5, "epochs": 2, "random_state": 0}
+    weights = np.linspace(0.1, 3, len(Y))
+    weighted = SoftmaxClassifier(**options).fit(X, Y, sample_weight=weights)
+    assert weighted.validation_loss_curve_[0] != SoftmaxClassifier(**options).fit(X, Y).validation_loss_curve_[0]
+
+
+def test_a_warm_start_continues_the_last_fit():
+    model = SoftmaxClassifier(epochs=5, warm_start=True, random_state=0).fit(X, Y)
+    after_one = model.loss_curve_[-1]
+    model.fit(X, Y)
+    assert (model.n_iter_, len(model.loss_curve_)) == (10, 10)
+    assert model.loss_curve_[5] < 2 * after_one
+    assert model.set_params(hidden=(8,)).fit(X, Y).n_iter_ == 5
+    assert model.set_params(warm_start=False).fit(X, Y).n_iter_ == 5
+
+
+def test_verbose_reports_each_epoch(capsys):
+    SoftmaxClassifier(epochs=2, verbose=1, early_stopping=True, random_state=0).fit(X, Y)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["epoch 1", "epoch 2"]
+    assert "validation loss" in lines[1]
+
+
+@pytest.mark.parametrize("hidden", [100, (100,), [100], np.array([100])])
+def test_hidden_layers_are_a_number_or_several(hidden):
+    model = SoftmaxClassifier(hidden=hidden, epochs=1, random_state=0).fit(X, Y)
+    assert [tuple(weight.shape) for weight in model.network_.parameters()] == [(100, 4), (100,), (3, 100), (3,)]
+
+
+@pytest.mark.parametrize("hidden", [(2.5,), (8, 0), (True,), ("8",), (-3,)])
+def test_widths_that_are_no_counts_are_an_error(hidden):
+    with pytest.raises(RecipeError, match="hidden: expected whole numbers of at least 1, got"):
+        SoftmaxClassifier(hidden=hidden).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("rows", "name"), [(X * [1, 1e3, 1, 1], "column 1"), (pd.DataFrame(X * 1e-3, columns=list("abcd")), 'column "a"')]
+)
+def test_columns_that_are_not_scaled_give_a_warning(rows, name):
+    with pytest.warns(UserWarning, match=f"X is not scaled: {name} has a root mean square of .* StandardScaler"):
+        SoftmaxClassifier(epochs=1).fit(rows, Y)
+
+
+def test_a_batch_larger_than_the_data_is_reduced():
+    with pytest.warns(UserWarning, match="batch_size=500 is reduced to the number of rows, 150"):
+        SoftmaxClassifier(epochs=1, batch_size=500).fit(X, Y)
+
+
+def test_big_endian_numbers_give_the_same_model():
+    swapped = SoftmaxClassifier(epochs=1, random_state=0).fit(X.astype(">f8"), Y.astype(">i8"), np.ones(150, ">f4"))
+    plain = SoftmaxClassifier(epochs=1, random_state=0).fit(X, Y, np.ones(150))
+    np.testing.assert_array_equal(swapped.predict_proba(X.astype(">f4")), plain.predict_proba(X.astype("f4")))

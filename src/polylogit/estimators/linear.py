@@ -1,101 +1,33 @@
-"""`SoftmaxRegression`: scikit-learn's multinomial logistic regression, fitted exactly and with a certificate.
+"""`SoftmaxRegression`: scikit-learn's multinomial logistic regression, solved to a certified distance from the optimum.
 
-This module owns the estimator: parameters, checked input, classes and weights, and the change between one vector of
-coefficients for two classes and one a class. The optimisation is `polylogit.solver.softmax_regression`'s.
+See also `polylogit.solver.softmax_regression`, the solver.
 """
 
-import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any, ClassVar, no_type_check
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy.special import expit, log_expit, log_softmax, softmax
-from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model._base import LinearClassifierMixin, SparseCoefMixin
-from sklearn.utils import check_random_state, compute_class_weight
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 from torch import Tensor
 
 from polylogit.errors import DataError
-from polylogit.estimators.tensors import as_features, chosen_device, readable
-from polylogit.solver.softmax_regression import IterationRecord, LinearFit, fit_softmax_regression
+from polylogit.estimators.array_conversion import as_numpy, in_namespace_of
+from polylogit.estimators.caller_warnings import warn_caller
+from polylogit.estimators.devices import find_device
+from polylogit.estimators.fit_callbacks import FitCallbacks
+from polylogit.estimators.labelled_rows import LabelledRows
+from polylogit.estimators.linear_model import LinearSoftmaxModel
+from polylogit.estimators.parameter_hints import LINEAR_HINTS, with_hints
+from polylogit.estimators.sklearn_compat import CallbackSupportMixin, Interval, StrOptions, fit_context
+from polylogit.estimators.threads import torch_threads
+from polylogit.solver.softmax_regression import LinearFit
 
-__all__ = ["LabelledRows", "LinearSoftmaxClassifier", "SoftmaxRegression", "advice"]
-
-_MOST_COUNTED = 1 << 16
-
-
-class LinearSoftmaxClassifier(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
-    """What fitted linear softmax models share: `classes_`, `coef_` and `intercept_`, and answers from them."""
-
-    def take(self, fit: LinearFit, dtype: np.dtype[Any]) -> None:
-        """A fit of one row a class as coefficients in scikit-learn's shape."""
-        weight, bias = fit.weight.cpu().numpy(), fit.bias.cpu().numpy()
-        if len(self.classes_) == 2:
-            weight, bias = weight[1:] - weight[:1], bias[1:] - bias[:1]
-        self.coef_ = weight.astype(dtype)
-        self.intercept_ = bias.astype(dtype)
-        self.n_iter_ = np.array([fit.iterations], dtype=np.int32)
-        self.optimality_gap_ = fit.optimality_gap
-        self.objective_ = fit.objective
-
-    def decision_function(self, X: Any) -> NDArray[np.floating[Any]]:  # noqa: ANN401
-        """The logits z_n = W x_n + b; with two classes, that of the second.
-
-        Args:
-            X: Rows, shape (N, D).
-
-        Returns:
-            Logits, shape (N, K), or (N,) for two classes.
-        """
-        return np.asarray(super().decision_function(readable(X)))
-
-    def predict_proba(self, X: Any) -> NDArray[np.floating[Any]]:  # noqa: ANN401
-        """Probability of each class, p_nk = softmax(W x_n + b)_k.
-
-        Args:
-            X: Rows, shape (N, D).
-
-        Returns:
-            Probabilities, shape (N, K), in the order of `classes_`.
-        """
-        check_is_fitted(self)
-        logits = self.decision_function(X)
-        if logits.ndim == 1:
-            return np.stack([expit(-logits), expit(logits)], axis=1)
-        return np.asarray(softmax(logits, axis=1))
-
-    def predict_log_proba(self, X: Any) -> NDArray[np.floating[Any]]:  # noqa: ANN401
-        """Logarithm of the probability of each class, in nats, finite also where the probability rounds to 0.
-
-        Args:
-            X: Rows, shape (N, D).
-
-        Returns:
-            Log-probabilities, shape (N, K), in the order of `classes_`.
-        """
-        check_is_fitted(self)
-        logits = self.decision_function(X)
-        if logits.ndim == 1:
-            return np.stack([log_expit(-logits), log_expit(logits)], axis=1)
-        return np.asarray(log_softmax(logits, axis=1))
-
-    def __sklearn_tags__(self) -> Any:  # noqa: ANN401
-        """Sparse rows are read as they are."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
+__all__ = ["SoftmaxRegression", "convergence_advice"]
 
 
-class SoftmaxRegression(LinearSoftmaxClassifier):
+class SoftmaxRegression(CallbackSupportMixin, LinearSoftmaxModel):
     """Softmax (multinomial logistic) regression with an L2 penalty, solved to a certified gap.
 
     min over W, b of  C sum_n w_n loss_n + ||W||^2 / 2,  loss_n = logsumexp_k(z_nk) - z_n,y_n,  z_n = W x_n + b
@@ -103,44 +35,77 @@ class SoftmaxRegression(LinearSoftmaxClassifier):
     This is the objective of scikit-learn's `LogisticRegression`; with two classes, as there, of one vector of
     coefficients. Columns need no scaling for the fit to converge.
 
-    Args:
-        C: Inverse strength of the penalty; `inf` is no penalty.
-        fit_intercept: Whether each class has a free, unpenalised intercept.
-        class_weight: A weight for each class label, or "balanced" for N / (K count), times `sample_weight`.
-        tol: Certified relative gap of the objective at which to stop: `optimality_gap_` is then at most this.
-        max_iter: Most Newton steps.
-        warm_start: Whether a new `fit` starts from the last one's coefficients.
-        random_state: Seed of the rows that the preconditioner is drawn from; changes the path, not the optimum. None
-            is a fixed seed, so that the same input gives the same bits.
-        n_jobs: Threads to use; None or -1 for torch's own number.
-        device: "auto", or a torch device that has float64.
-        verbose: Whether each step's objective and gap are written to standard error.
+    Parameters
+    ----------
+    C : float, default=1.0
+        Inverse strength of the penalty; `inf` means no penalty.
+    fit_intercept : bool, default=True
+        Whether each class has an unpenalised intercept.
+    class_weight : dict or "balanced", default=None
+        A weight for each class label; a label that is left out has weight 1. "balanced" is the sum of the sample
+        weights over K times their sum in the class. Class weights multiply `sample_weight`.
+    tol : float, default=1e-4
+        Certified relative gap of the objective at which to stop: `optimality_gap_` is then at most this.
+    max_iter : int, default=200
+        Maximum number of Newton steps.
+    warm_start : bool, default=False
+        Whether `fit` starts from the coefficients of the last fit.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the rows that the preconditioner is sampled from. It changes the path, not the optimum. None is a fixed
+        seed, so that the same input gives the same bits.
+    n_jobs : int or None, default=None
+        Number of threads; None leaves torch's own number, -1 is one thread per processor, -2 one fewer, and so on.
+    device : str or torch.device, default="auto"
+        "auto", or a device of torch that has float64, such as "cpu" or "cuda:0".
+    verbose : int, default=0
+        Whether to write the objective and the gap after each step to standard error.
 
     Attributes:
-        classes_: Class labels, sorted, shape (K,).
-        coef_: Coefficients, shape (K, D), or (1, D) for two classes.
-        intercept_: Intercepts, shape (K,), or (1,).
-        n_iter_: Newton steps taken, shape (1,).
-        optimality_gap_: Upper bound on (objective - optimum) / optimum.
-        objective_: The objective divided by C sum_n w_n: mean loss plus penalty, in nats.
-        n_features_in_: D.
-        feature_names_in_: Column names, where X had them.
+    ----------
+    classes_ : array of shape (n_classes,)
+        Class labels, sorted.
+    coef_ : array of shape (n_classes, n_features), or (1, n_features) for two classes
+        Coefficients. With three or more classes each column sums to zero.
+    intercept_ : array of shape (n_classes,), or (1,) for two classes
+        Intercepts.
+    n_iter_ : array of shape (1,)
+        Newton steps taken.
+    optimality_gap_ : float
+        Upper bound on (objective - optimum) / optimum.
+    objective_ : float
+        The objective divided by C sum_n w_n: mean loss plus penalty, in nats.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : array of shape (n_features_in_,)
+        Column names, where X had text names.
 
-    Example:
-        >>> from sklearn.datasets import load_iris
-        >>> X, y = load_iris(return_X_y=True)
-        >>> model = SoftmaxRegression().fit(X, y)
-        >>> model.score(X, y) > 0.96, model.optimality_gap_ <= 1e-4
-        (True, True)
+    See Also:
+    --------
+    SoftmaxRegressionCV : The same model with C chosen by cross-validation.
+    sklearn.linear_model.LogisticRegression : The same objective.
 
-    Source: the objective: Bishop (2006), section 4.3.4; the solver and its bound:
-        `polylogit.solver.softmax_regression`.
+    References:
+    ----------
+    The objective: Bishop (2006), "Pattern Recognition and Machine Learning", section 4.3.4. The solver and its bound:
+    `polylogit.solver.softmax_regression`.
+
+    Examples:
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = SoftmaxRegression().fit(X, y)
+    >>> model.score(X, y) > 0.96, model.optimality_gap_ <= 1e-4
+    (True, True)
     """
 
     C: float
+    fit_intercept: bool
+    tol: float
     warm_start: bool
-    device: str
+    n_jobs: int | None
+    device: Any
 
+    _hints: ClassVar[Mapping[str, str]] = LINEAR_HINTS
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "C": [Interval(Real, 0, None, closed="right")],
         "fit_intercept": ["boolean"],
@@ -149,12 +114,13 @@ class SoftmaxRegression(LinearSoftmaxClassifier):
         "max_iter": [Interval(Integral, 0, None, closed="left")],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
-        "n_jobs": [None, Integral],
-        "device": [str],
+        "n_jobs": [None, Interval(Integral, 1, None, closed="left"), Interval(Integral, None, -1, closed="right")],
+        "device": [str, torch.device],
         "verbose": ["verbose"],
     }
 
-    @no_type_check  # scikit-learn judges parameters in `fit`, by `_parameter_constraints`, never here
+    @no_type_check  # scikit-learn validates parameters in `fit`, by `_parameter_constraints`, never here
+    @with_hints(LINEAR_HINTS)
     def __init__(
         self,
         C: float = 1.0,
@@ -166,7 +132,7 @@ class SoftmaxRegression(LinearSoftmaxClassifier):
         warm_start: bool = False,
         random_state: Any = None,  # noqa: ANN401 - scikit-learn's: None, int or RandomState
         n_jobs: int | None = None,
-        device: str = "auto",
+        device: str | torch.device = "auto",
         verbose: int = 0,
     ) -> None:
         self.C = C
@@ -180,163 +146,75 @@ class SoftmaxRegression(LinearSoftmaxClassifier):
         self.device = device
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]  # scikit-learn has no types
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "SoftmaxRegression":  # noqa: ANN401
         """Fit the coefficients.
 
-        Args:
-            X: Rows, shape (N, D): array, frame, CSR or CSC matrix, or torch tensor; any real dtype.
-            y: Class labels, shape (N,): numbers or strings.
-            sample_weight: Weight of each row, 0 or more, shape (N,).
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, tensor} of shape (n_samples, n_features)
+            Rows of any real dtype: an array, a frame, a CSR or CSC matrix, a tensor or a memory map.
+        y : array-like of shape (n_samples,)
+            Class labels: numbers or text.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row, 0 or more.
 
         Returns:
-            The estimator.
+        -------
+        self : SoftmaxRegression
 
         Raises:
-            DataError: Fewer than two classes, or weights out of range.
+        ------
+        DataError
+            There are fewer than two classes, or a weight is out of range. Ctrl-C ends the fit with the best
+            coefficients so far, and warns.
         """
-        problem = LabelledRows(self, X, y, sample_weight)
-        self.classes_ = problem.classes
-        initial = self._last_coefficients(problem) if self.warm_start else None
-        fit = problem.fit(self, float(self.C), initial)
-        self.take(fit, problem.dtype)
+        rows = LabelledRows(self, X, y, sample_weight)
+        callbacks = FitCallbacks(self, X, y, sample_weight, step="newton-step", steps=None)
+        with torch_threads(self.n_jobs):
+            fit = rows.fit(
+                self,
+                float(self.C),
+                initial=self._last_coefficients(rows) if self.warm_start else None,
+                on_iteration=lambda record: callbacks.step_done() if record.iteration else None,
+            )
+        self._take(fit, rows, X, y)
+        self.n_iter_ = in_namespace_of(X, np.array([fit.iterations], dtype=np.int32))
+        callbacks.end(lambda: {name: getattr(self, name) for name in ("classes_", "coef_", "intercept_")})
         if not fit.converged:
-            warnings.warn(advice(fit, self), ConvergenceWarning, stacklevel=2)
+            warn_caller(convergence_advice(fit, self), ConvergenceWarning)
         return self
 
-    def _last_coefficients(self, problem: "LabelledRows") -> tuple[Tensor, Tensor] | None:
-        """The last fit's coefficients with one row a class, where there are any of the right shape."""
-        rows = 1 if len(problem.classes) == 2 else len(problem.classes)
-        if not hasattr(self, "coef_") or self.coef_.shape != (rows, problem.columns):
+    def _last_coefficients(self, rows: LabelledRows) -> tuple[Tensor, Tensor] | None:
+        """The coefficients of the last fit with one row per class; None where there are none of the right shape."""
+        expected = (1 if len(rows.classes) == 2 else len(rows.classes), rows.columns)
+        if not hasattr(self, "coef_") or tuple(self.coef_.shape) != expected:
             return None
-        coef = self.coef_.toarray() if hasattr(self.coef_, "toarray") else self.coef_
-        weight, bias = torch.tensor(coef, dtype=torch.float64), torch.tensor(self.intercept_, dtype=torch.float64)
-        if rows == 1:
+        coef = self.coef_.toarray() if hasattr(self.coef_, "toarray") else as_numpy(self.coef_)
+        weight = torch.tensor(np.asarray(coef), dtype=torch.float64)
+        bias = torch.tensor(np.asarray(as_numpy(self.intercept_)), dtype=torch.float64)
+        for name, values in (("coef_", weight), ("intercept_", bias)):
+            if not bool(values.isfinite().all()):
+                raise DataError(
+                    f"warm_start: {name} of the last fit holds NaN or infinity. Set finite values, or fit with "
+                    "warm_start=False."
+                )
+        if len(weight) == 1:
             weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
-        device = chosen_device(self.device)
+        device = find_device(self.device)
         return weight.to(device), bias.to(device)
 
 
-class LabelledRows:
-    """Checked rows, class indices and weights of one call to `fit`.
+def convergence_advice(fit: LinearFit, estimator: Any) -> str:  # noqa: ANN401 - either linear estimator
+    """What was reached, what stopped the fit, and what to do.
 
     Args:
-        estimator: Whose parameters say how to check and weigh; learns its number and names of features.
-        X: Rows as they came.
-        y: Labels as they came.
-        sample_weight: Weights as they came.
+        fit: A fit that did not reach the tolerance.
+        estimator: Its parameters are named.
 
-    Raises:
-        DataError: Fewer than two classes, or weights out of range.
+    Returns:
+        One message.
     """
-
-    def __init__(
-        self,
-        estimator: Any,  # noqa: ANN401 - either estimator of this package
-        X: Any,  # noqa: ANN401
-        y: Any,  # noqa: ANN401
-        sample_weight: Any,  # noqa: ANN401
-    ) -> None:
-        X, labels = validate_data(estimator, readable(X), readable(y), accept_sparse=["csr", "csc"], dtype="numeric")
-        self.rows = X
-        self.columns = X.shape[1]
-        self.dtype = np.dtype(np.float32 if X.dtype.name in {"float32", "float16"} else np.float64)
-        self.labels = labels
-        self.classes, self.targets = _classes_and_targets(labels)
-        if len(self.classes) < 2:
-            raise DataError(
-                f"y: expected at least 2 classes, got 1 class: {self.classes[0]} in all {len(labels)} rows. "
-                "A classifier needs samples of at least 2 classes in the data."
-            )
-        self.weights = None
-        if sample_weight is not None:
-            self.weights = _check_sample_weight(readable(sample_weight), X, dtype=np.float64, ensure_non_negative=True)
-
-    def row_weights(self, class_weight: Any) -> NDArray[np.float64] | None:  # noqa: ANN401 - checked in `fit`
-        """Sample weights times class weights; None where all are 1."""
-        if class_weight is None:
-            return self.weights
-        of_class = compute_class_weight(class_weight, classes=self.classes, y=self.labels, sample_weight=self.weights)
-        weights: NDArray[np.float64] = of_class[self.targets] * (1.0 if self.weights is None else self.weights)
-        return weights
-
-    def fit(
-        self,
-        estimator: Any,  # noqa: ANN401
-        C: float,
-        initial: tuple[Tensor, Tensor] | None,
-        chosen: NDArray[np.intp] | None = None,
-    ) -> LinearFit:
-        """The solver's answer on all rows, or on those chosen.
-
-        Two classes have one vector u in scikit-learn, and the penalty ||u||^2 / 2. Here each has its own, -u/2 and u/2,
-        whose squares sum to ||u||^2 / 2: half of that, so the same optimum is at C / 2.
-        """
-        device = chosen_device(estimator.device)
-        rows, targets = self.rows, self.targets
-        weights = self.row_weights(estimator.class_weight)
-        if chosen is not None:
-            rows, targets = rows[chosen], targets[chosen]
-            weights = None if weights is None else weights[chosen]
-        seed = 0
-        if estimator.random_state is not None:
-            seed = int(check_random_state(estimator.random_state).randint(2**31 - 1))
-        with _threads(estimator.n_jobs):
-            return fit_softmax_regression(
-                as_features(rows, device),
-                torch.from_numpy(targets).to(device),
-                classes=len(self.classes),
-                C=C / 2 if len(self.classes) == 2 else C,
-                fit_intercept=estimator.fit_intercept,
-                sample_weight=None if weights is None else torch.from_numpy(np.array(weights)).to(device),
-                tolerance=estimator.tol,
-                max_iterations=estimator.max_iter,
-                initial=initial,
-                on_iteration=_report if estimator.verbose else None,
-                seed=seed,
-            )
-
-
-def _classes_and_targets(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
-    """The labels there are, sorted, and the place of each row's among them.
-
-    Whole numbers of a small range are counted, which takes a fifth of the time that finding their kind and sorting do.
-    """
-    whole = labels.dtype.kind in "biu" and labels.dtype != np.uint64
-    if not whole or int(labels.max()) - int(labels.min()) >= _MOST_COUNTED:
-        check_classification_targets(labels)
-        classes, targets = np.unique(labels, return_inverse=True)
-        return classes, targets
-    lowest = labels.min()
-    places = labels.astype(np.intp) - int(lowest)
-    there = np.bincount(places) > 0
-    return np.flatnonzero(there).astype(labels.dtype) + lowest, (there.cumsum() - 1)[places]
-
-
-@contextmanager
-def _threads(n_jobs: int | None) -> Iterator[None]:
-    """Torch's threads at a number, and back."""
-    if n_jobs is None or n_jobs <= 0:
-        yield
-        return
-    before = torch.get_num_threads()
-    torch.set_num_threads(n_jobs)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _report(record: IterationRecord) -> None:
-    """One line a step."""
-    sys.stderr.write(
-        f"step {record.iteration}: objective {record.objective:.7f}, certified gap {record.optimality_gap:.1e}, "
-        f"{record.seconds:.1f} s\n"
-    )
-
-
-def advice(fit: LinearFit, estimator: Any) -> str:  # noqa: ANN401
-    """What was reached, why no further, and what to do."""
     if "separable" in fit.message:
         return (
             "the classes are separable, so without a penalty no finite coefficients are best: they would grow forever. "

@@ -1,28 +1,46 @@
-"""`SoftmaxClassifier`: a multilayer perceptron with scikit-learn's face.
+"""`SoftmaxClassifier`: a multilayer perceptron as a scikit-learn compatible estimator.
 
-This module owns the estimator: parameters, checked input, classes and weights. The network is that of
-`polylogit.networks.mlp`, the fit that of `polylogit.fitting.loop`. Columns are taken as they are: put a
-`StandardScaler` before it where their scales differ.
+See also `polylogit.networks.mlp`, the network, and `polylogit.fitting.loop`, the training loop.
 """
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from numbers import Integral, Real
-from typing import Any, ClassVar, no_type_check
+from typing import Any, ClassVar, Literal, no_type_check
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
-from sklearn.utils import check_random_state, compute_class_weight
-from sklearn.utils._param_validation import Interval, StrOptions
+from scipy import sparse
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor
 
-from polylogit.errors import DataError
-from polylogit.estimators.tensors import readable
-from polylogit.fitting.devices import choose_device
+from polylogit.data.split import stratified_split
+from polylogit.errors import DataError, RecipeError
+from polylogit.estimators.array_conversion import as_features, as_numpy, in_namespace_of
+from polylogit.estimators.caller_warnings import warn_caller
+from polylogit.estimators.class_weights import row_weights
+from polylogit.estimators.column_scales import warn_of_scales
+from polylogit.estimators.devices import find_device
+from polylogit.estimators.fit_callbacks import FitCallbacks
+from polylogit.estimators.labelled_rows import at_least_two
+from polylogit.estimators.parameter_hints import NETWORK_HINTS, ParameterHintsMixin, with_hints
+from polylogit.estimators.sklearn_compat import (
+    CallbackSupportMixin,
+    Interval,
+    StrOptions,
+    check_sample_weight,
+    fit_context,
+)
+from polylogit.estimators.sparse_rows import SparseRows
 from polylogit.fitting.forward import network_logits
+from polylogit.fitting.history import EpochRecord
 from polylogit.fitting.loop import fit_network
 from polylogit.fitting.memory import check_network_fits_memory
 from polylogit.fitting.options import TrainingOptions
@@ -33,45 +51,87 @@ __all__ = ["SoftmaxClassifier"]
 USUAL_BATCH = 256
 
 
-class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
-    """A multilayer perceptron that gives a probability per class.
+class SoftmaxClassifier(ParameterHintsMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+    """A multilayer perceptron with softmax probabilities.
 
-    p_n = softmax(network(x_n)), fitted by AdamW on the mean cross-entropy, weighted where weights are given
+    p_n = softmax(network(x_n)), fitted by AdamW to the mean cross-entropy, weighted where weights are given.
+    Columns are taken as they are: put a `StandardScaler` before it where their scales differ.
 
-    Args:
-        hidden: Widths of the hidden layers; with none the model is linear.
-        activation: "relu", "gelu", "silu" or "tanh".
-        dropout: The share of hidden values set to zero in training, in [0, 1).
-        epochs: Times that `fit` sees every row.
-        batch_size: Rows in a step; None takes 256, or an eighth of the rows if that is fewer.
-        learning_rate: At its height; `fit` raises it to there and takes it down again, `partial_fit` keeps it.
-        weight_decay: Pull of the weights towards zero.
-        label_smoothing: The share of each target that is spread evenly over the classes, in [0, 1).
-        class_weight: A weight for each class label, or "balanced" for N / (K count), times `sample_weight`.
-        random_state: Of the first weights, the order of the rows and dropout. None draws a new one each time.
-        device: "auto", "cpu", "cuda" or "mps".
+    Parameters
+    ----------
+    hidden : int or sequence of int, default=(256,)
+        Widths of the hidden layers; an empty sequence makes the model linear, and a number is one layer.
+    activation : {"relu", "gelu", "silu", "tanh"}, default="relu"
+        Activation between the layers.
+    dropout : float, default=0.0
+        Share of the hidden values set to zero in training, in [0, 1).
+    epochs : int, default=30
+        Number of passes over the rows in `fit`.
+    batch_size : int, "all" or None, default=None
+        Rows in a step; None means 256, or an eighth of the rows if that is fewer.
+    learning_rate : float, default=0.005
+        Peak learning rate. `fit` warms up to it and decays (one-cycle schedule); `partial_fit` keeps it constant.
+    weight_decay : float, default=0.01
+        Decoupled weight decay of AdamW.
+    label_smoothing : float, default=0.0
+        Share of each target that is spread evenly over the classes, in [0, 1).
+    class_weight : dict or "balanced", default=None
+        A weight for each class label; a label that is left out has weight 1. "balanced" is the sum of the sample
+        weights over K times their sum in the class. Class weights multiply `sample_weight`.
+    early_stopping : bool, default=False
+        Whether to hold out `validation_fraction` of the rows, by class, and to stop once the validation loss has not
+        improved for `n_iter_no_change` epochs. The weights of the best epoch are kept.
+    validation_fraction : float, default=0.1
+        Share of the rows to hold out with `early_stopping`, in (0, 1).
+    n_iter_no_change : int, default=10
+        Number of epochs without improvement to wait for with `early_stopping`.
+    warm_start : bool, default=False
+        Whether `fit` continues from the weights of the last fit, if classes, columns and layers are the same.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the initial weights, the order of the rows, dropout and the validation split. None draws a new one.
+    device : str or torch.device, default="auto"
+        "auto", or a device of torch, such as "cpu", "cuda:0" or "mps".
+    verbose : int, default=0
+        Whether to write the losses of each epoch to standard error.
 
     Attributes:
-        classes_: Class labels, sorted, shape (K,).
-        network_: The fitted network, on the CPU.
-        loss_curve_: Mean training loss of each epoch, in nats.
-        n_iter_: Epochs done.
-        n_features_in_: D.
-        feature_names_in_: Column names, where X had them.
+    ----------
+    classes_ : array of shape (n_classes,)
+        Class labels, sorted.
+    network_ : torch.nn.Module
+        The fitted network, on the CPU.
+    loss_curve_ : list of float
+        Mean training loss of each epoch, in nats.
+    validation_loss_curve_ : list of float
+        Validation loss after each epoch, in nats; empty without `early_stopping`.
+    n_iter_ : int
+        Number of epochs done.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : array of shape (n_features_in_,)
+        Column names, where X had text names.
 
-    Example:
-        >>> from sklearn.datasets import load_iris
-        >>> from sklearn.pipeline import make_pipeline
-        >>> from sklearn.preprocessing import StandardScaler
-        >>> X, y = load_iris(return_X_y=True)
-        >>> model = make_pipeline(StandardScaler(), SoftmaxClassifier(hidden=(32,), random_state=0)).fit(X, y)
-        >>> model.score(X, y) > 0.95
-        True
+    See Also:
+    --------
+    SoftmaxRegression : The linear model, solved to a certified gap.
+    sklearn.neural_network.MLPClassifier : scikit-learn's multilayer perceptron.
 
-    Source: `polylogit.networks.mlp` and `polylogit.fitting.loop` name theirs.
+    References:
+    ----------
+    `polylogit.networks.mlp` and `polylogit.fitting.loop` name theirs.
+
+    Examples:
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = make_pipeline(StandardScaler(), SoftmaxClassifier(hidden=(32,), random_state=0)).fit(X, y)
+    >>> model.score(X, y) > 0.95
+    True
     """
 
-    hidden: Sequence[int]
+    hidden: int | Sequence[int]
     activation: str
     dropout: float
     epochs: int
@@ -80,11 +140,17 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     weight_decay: float
     label_smoothing: float
     class_weight: Any
+    early_stopping: bool
+    validation_fraction: float
+    n_iter_no_change: int
+    warm_start: bool
     random_state: Any
     device: Any
+    verbose: int
 
+    _hints: ClassVar[Mapping[str, str]] = NETWORK_HINTS
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "hidden": ["array-like"],
+        "hidden": [Interval(Integral, 1, None, closed="left"), "array-like"],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "epochs": [Interval(Integral, 1, None, closed="left")],
@@ -93,14 +159,20 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "warm_start": ["boolean"],
         "random_state": ["random_state"],
-        "device": [StrOptions({"auto", "cpu", "cuda", "mps"})],
+        "device": [str, torch.device],
+        "verbose": ["verbose"],
     }
 
-    @no_type_check  # scikit-learn judges parameters in `fit`, by `_parameter_constraints`, never here
+    @no_type_check  # scikit-learn validates parameters in `fit`, by `_parameter_constraints`, never here
+    @with_hints(NETWORK_HINTS)
     def __init__(
         self,
-        hidden: Sequence[int] = (256,),
+        hidden: int | Sequence[int] = (256,),
         *,
         activation: str = "relu",
         dropout: float = 0.0,
@@ -110,8 +182,13 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         weight_decay: float = 0.01,
         label_smoothing: float = 0.0,
         class_weight: dict[Any, float] | str | None = None,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        warm_start: bool = False,
         random_state: Any = None,  # noqa: ANN401 - scikit-learn's: None, int or RandomState
-        device: str = "auto",
+        device: str | torch.device = "auto",
+        verbose: int = 0,
     ) -> None:
         self.hidden = hidden
         self.activation = activation
@@ -122,150 +199,334 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         self.weight_decay = weight_decay
         self.label_smoothing = label_smoothing
         self.class_weight = class_weight
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
         self.random_state = random_state
         self.device = device
+        self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]  # scikit-learn has no types
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "SoftmaxClassifier":  # noqa: ANN401
-        """Fit a new network.
+        """Fit a new network; with `warm_start`, continue with the last one.
 
-        Args:
-            X: Rows, shape (N, D), any real dtype.
-            y: Class labels, shape (N,): numbers or strings.
-            sample_weight: Weight of each row, 0 or more, shape (N,).
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, tensor} of shape (n_samples, n_features)
+            Rows of any real dtype.
+        y : array-like of shape (n_samples,)
+            Class labels: numbers or text.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row, 0 or more.
 
         Returns:
-            The estimator.
+        -------
+        self : SoftmaxClassifier
 
         Raises:
-            DataError: Fewer than two classes, or weights that sum to 0.
+        ------
+        DataError
+            There are fewer than two classes, the weights sum to 0, or too few rows are left to hold any out. Ctrl-C
+            ends the fit with the weights so far, and warns.
         """
-        X, y = validate_data(self, readable(X), readable(y), dtype=np.float32)
-        check_classification_targets(y)
-        classes = np.unique(y)
-        self._start(classes)
-        return self._go_on(X, y, sample_weight, epochs=self.epochs, schedule="one-cycle")
+        rows, labels = self._validated(X, y, reset=True)
+        classes = np.unique(labels)
+        if not (self.warm_start and self._can_continue(classes)):
+            self._start(classes)
+        self.classes_ = in_namespace_of(y, classes)
+        warn_of_scales(rows, getattr(self, "feature_names_in_", None))
+        callbacks = FitCallbacks(self, X, y, sample_weight, step="epoch", steps=int(self.epochs))
+        return self._train(
+            rows, labels, sample_weight, epochs=int(self.epochs), schedule="one-cycle", callbacks=callbacks
+        )
 
-    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]  # scikit-learn has no types
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> "SoftmaxClassifier":  # noqa: ANN401
-        """One epoch over these rows, from the weights as they are; the optimiser starts anew each time.
+        """Train one epoch on these rows, from the current weights. The optimizer starts afresh in each call.
 
-        Args:
-            X: Rows, shape (N, D).
-            y: Class labels, shape (N,).
-            classes: All labels that will ever come; needed in the first call.
-            sample_weight: Weight of each row, 0 or more, shape (N,).
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, tensor} of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,)
+            Class labels.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that will ever come; required in the first call.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row, 0 or more.
 
         Returns:
-            The estimator.
+        -------
+        self : SoftmaxClassifier
 
         Raises:
-            DataError: The first call names no classes, a label is none of them, or class_weight is "balanced", which
-                would be another weight in each call.
+        ------
+        DataError
+            The first call names no classes, a label is not among them, or class_weight is "balanced", which would be
+            another weight in each call.
         """
         if isinstance(self.class_weight, str):
             raise DataError(
                 'partial_fit: class_weight="balanced" needs all labels at once. Count them over all rows to '
                 "come, and give N / (K count) of each class as class_weight={label: weight}."
             )
+        if self.early_stopping:
+            raise DataError(
+                "partial_fit: early_stopping=True needs all rows at once. Use fit, or early_stopping=False."
+            )
         first = not hasattr(self, "classes_")
-        X, y = validate_data(self, readable(X), readable(y), dtype=np.float32, reset=first)
-        check_classification_targets(y)
+        rows, labels = self._validated(X, y, reset=first)
         if first:
             if classes is None:
                 raise DataError("partial_fit: the first call must name all classes, as in classes=[0, 1, 2].")
-            self._start(np.unique(classes))
-        elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
-            raise DataError(f"partial_fit: the classes are {self.classes_}, and cannot become {np.unique(classes)}.")
-        return self._go_on(X, y, sample_weight, epochs=1, schedule="constant")
+            self._start(np.unique(as_numpy(classes)))
+            self.classes_ = in_namespace_of(y, np.unique(as_numpy(classes)))
+        elif classes is not None and not np.array_equal(np.unique(as_numpy(classes)), as_numpy(self.classes_)):
+            raise DataError(
+                f"partial_fit: the classes are {self.classes_}, and cannot become {np.unique(as_numpy(classes))}."
+            )
+        callbacks = FitCallbacks(self, X, y, sample_weight, step="epoch", steps=1)
+        return self._train(rows, labels, sample_weight, epochs=1, schedule="constant", callbacks=callbacks)
 
-    def predict_proba(self, X: Any) -> NDArray[np.float32]:  # noqa: ANN401
-        """Probability of each class, p_nk = softmax(network(x_n))_k.
+    def decision_function(self, X: Any) -> Any:  # noqa: ANN401
+        """Logits of each row; with two classes, that of the second minus that of the first.
 
-        Args:
-            X: Rows, shape (N, D).
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, tensor} of shape (n_samples, n_features)
+            Rows.
 
         Returns:
-            Probabilities, shape (N, K), in the order of `classes_`.
+        -------
+        logits : array of shape (n_samples, n_classes), or (n_samples,) for two classes
+            Unnormalised log-probabilities, in the order of `classes_`.
         """
-        return np.asarray(torch.softmax(self._logits(X), dim=1))
+        logits = self._logits(X)
+        if logits.shape[1] == 2:
+            return in_namespace_of(X, (logits[:, 1] - logits[:, 0]).numpy())
+        return in_namespace_of(X, logits.numpy())
 
-    def predict_log_proba(self, X: Any) -> NDArray[np.float32]:  # noqa: ANN401
-        """Logarithm of the probability of each class, in nats. Arguments as for `predict_proba`."""
-        return np.asarray(torch.log_softmax(self._logits(X), dim=1))
+    def predict_proba(self, X: Any) -> Any:  # noqa: ANN401
+        """Probability of each class.
 
-    def predict(self, X: Any) -> NDArray[Any]:  # noqa: ANN401
-        """The most probable class of each row. Arguments as for `predict_proba`."""
+        The probabilities are p_nk = softmax(network(x_n))_k.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, tensor} of shape (n_samples, n_features)
+            Rows.
+
+        Returns:
+        -------
+        probabilities : array of shape (n_samples, n_classes)
+            In the order of `classes_`; each row sums to 1.
+        """
+        return in_namespace_of(X, torch.softmax(self._logits(X), dim=1).numpy())
+
+    def predict_log_proba(self, X: Any) -> Any:  # noqa: ANN401
+        """Logarithm of the probability of each class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, tensor} of shape (n_samples, n_features)
+            Rows.
+
+        Returns:
+        -------
+        log_probabilities : array of shape (n_samples, n_classes)
+            In nats, in the order of `classes_`.
+        """
+        return in_namespace_of(X, torch.log_softmax(self._logits(X), dim=1).numpy())
+
+    def predict(self, X: Any) -> Any:  # noqa: ANN401
+        """Most probable class of each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, tensor} of shape (n_samples, n_features)
+            Rows.
+
+        Returns:
+        -------
+        labels : array of shape (n_samples,)
+            Class labels.
+        """
         most_probable = self._logits(X).argmax(dim=1).numpy()
-        labels: NDArray[Any] = self.classes_[most_probable]
-        return labels
+        return in_namespace_of(X, as_numpy(self.classes_)[most_probable])
 
-    def _logits(self, X: Any) -> torch.Tensor:  # noqa: ANN401
+    def _validated(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, NDArray[Any]]:  # noqa: ANN401
+        rows, labels = validate_data(self, as_numpy(X), as_numpy(y), dtype=np.float32, accept_sparse="csr", reset=reset)
+        check_classification_targets(labels)
+        return rows, labels
+
+    def _logits(self, X: Any) -> Float[Tensor, "N K"]:  # noqa: ANN401
         check_is_fitted(self)
-        X = validate_data(self, readable(X), dtype=np.float32, reset=False)
-        return network_logits(self.network_, torch.from_numpy(np.array(X)))
+        rows = validate_data(self, as_numpy(X), dtype=np.float32, accept_sparse="csr", reset=False)
+        inputs, prepare = _as_inputs(rows)
+        return network_logits(self.network_, inputs, prepare=prepare)
+
+    def _widths(self) -> tuple[int, ...]:
+        """Widths of the hidden layers."""
+        widths = (self.hidden,) if isinstance(self.hidden, Integral) else tuple(as_numpy(self.hidden))
+        for width in widths:
+            if isinstance(width, bool) or not isinstance(width, Integral) or width < 1:
+                raise RecipeError(f"hidden: expected whole numbers of at least 1, got {width!r} in {self.hidden!r}.")
+        return tuple(int(width) for width in widths)
+
+    def _options(self, classes: int) -> dict[str, Any]:
+        """What builds the network."""
+        return {
+            "features": self.n_features_in_,
+            "classes": classes,
+            "hidden": self._widths(),
+            "activation": self.activation,
+            "dropout": float(self.dropout),
+        }
+
+    def _can_continue(self, classes: NDArray[Any]) -> bool:
+        """Whether the last network has these classes, columns and layers."""
+        if not hasattr(self, "network_"):
+            return False
+        same_classes = np.array_equal(as_numpy(self.classes_), classes)
+        return same_classes and self._network_options == self._options(len(classes))
 
     def _start(self, classes: NDArray[Any]) -> None:
-        """A new network, and the seeds of its epochs."""
-        if len(classes) < 2:
-            raise DataError(
-                f"y: expected at least 2 classes, got 1 class: {classes[0]}. "
-                "A classifier needs samples of at least 2 classes in the data."
-            )
-        self.classes_ = classes
+        """A new network, and the seed of its epochs."""
+        at_least_two(classes)
+        options = self._options(len(classes))
+        build = partial(MlpNetwork, **options)
+        device = find_device(self.device, torch.float32)
+        check_network_fits_memory(build, TrainingOptions(), device, f"hidden = {self._widths()}")
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        build = partial(
-            MlpNetwork,
-            self.n_features_in_,
-            len(classes),
-            hidden=tuple(int(width) for width in self.hidden),
-            activation=self.activation,
-            dropout=float(self.dropout),
-        )
-        check_network_fits_memory(build, TrainingOptions(), choose_device(self.device), f"hidden = {self.hidden}")
+        self._network_options = options
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self._seed)
             self.network_ = build()
         self.loss_curve_: list[float] = []
+        self.validation_loss_curve_: list[float] = []
         self.n_iter_ = 0
 
-    def _go_on(
+    def _train(
         self,
-        X: NDArray[np.float32],
-        y: NDArray[Any],
+        rows: Any,  # noqa: ANN401 - a numpy array or a scipy matrix
+        labels: NDArray[Any],
         sample_weight: Any,  # noqa: ANN401
         *,
         epochs: int,
-        schedule: Any,  # noqa: ANN401
+        schedule: Literal["one-cycle", "constant"],
+        callbacks: FitCallbacks,
     ) -> "SoftmaxClassifier":
-        unseen = np.setdiff1d(y, self.classes_)
+        classes = as_numpy(self.classes_)
+        unseen = np.setdiff1d(labels, classes)
         if len(unseen):
-            raise DataError(f"y: the label {unseen[0]} is none of the classes {self.classes_}.")
-        weights = None
-        if sample_weight is not None:
-            weights = _check_sample_weight(readable(sample_weight), X, dtype=np.float64, ensure_non_negative=True)
-        if self.class_weight is not None:
-            present = np.unique(y)
-            of_class = compute_class_weight(self.class_weight, classes=present, y=y)
-            rows = of_class[np.searchsorted(present, y)]
-            weights = rows if weights is None else weights * rows
-        fit = fit_network(
+            raise DataError(f"y: the label {unseen[0]} is none of the classes {classes}.")
+        targets = np.searchsorted(classes, labels)
+        weights = None if sample_weight is None else check_sample_weight(as_numpy(sample_weight), rows)
+        weights = row_weights(self.class_weight, classes, targets, weights)
+        inputs, prepare = _as_inputs(rows)
+        fitted, held_out = self._split(torch.from_numpy(targets))
+        weight = None if weights is None else torch.from_numpy(weights).float()
+        result = fit_network(
             self.network_,
-            torch.from_numpy(np.array(X)),
-            torch.from_numpy(np.searchsorted(self.classes_, y)),
+            inputs if fitted is None else inputs[fitted],
+            torch.from_numpy(targets) if fitted is None else torch.from_numpy(targets)[fitted],
             options=TrainingOptions(
-                epochs=int(epochs),
-                batch_size=self.batch_size or min(USUAL_BATCH, max(1, len(y) // 8)),
+                epochs=epochs,
+                batch_size=self._rows_in_a_batch(len(inputs) if fitted is None else len(fitted)),
                 learning_rate=float(self.learning_rate),
                 weight_decay=float(self.weight_decay),
                 label_smoothing=float(self.label_smoothing),
                 schedule=schedule,
+                patience=None if held_out is None else int(self.n_iter_no_change),
                 seed=self._seed + self.n_iter_,
             ),
-            sample_weight=None if weights is None else torch.from_numpy(weights).float(),
-            device=choose_device(self.device),
+            validation=None if held_out is None else (inputs[held_out], torch.from_numpy(targets)[held_out]),
+            validation_weight=None if held_out is None or weight is None else weight[held_out],
+            sample_weight=weight if fitted is None or weight is None else weight[fitted],
+            prepare=prepare,
+            device=find_device(self.device, torch.float32),
+            on_epoch=partial(self._epoch_done, callbacks),
         )
         self.network_.to("cpu")
-        self.loss_curve_ += [record.train_loss for record in fit.history]
-        self.n_iter_ += fit.epochs
+        self.loss_curve_ += [record.train_loss for record in result.history]
+        losses = [record.validation_loss for record in result.history]
+        self.validation_loss_curve_ += [loss for loss in losses if loss is not None]
+        self.n_iter_ += result.epochs
+        callbacks.end(lambda: {"classes_": self.classes_, "network_": self.network_})
+        if result.ended in {"interrupted", "diverged"}:
+            warn_caller(result.message, ConvergenceWarning)
         return self
+
+    def _split(self, targets: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """Rows to fit and rows to hold out; None where all are fitted."""
+        if not self.early_stopping:
+            return None, None
+        wanted = round(self.validation_fraction * len(targets))
+        present = len(np.unique(targets.numpy()))
+        if not 1 <= wanted <= len(targets) - present:
+            raise DataError(
+                f"early_stopping: validation_fraction={self.validation_fraction} of {len(targets)} rows is {wanted}. "
+                f"At least 1 row must be held out, and 1 of each of {present} classes left to fit. Change "
+                "validation_fraction, or use early_stopping=False."
+            )
+        split = stratified_split(targets, float(self.validation_fraction), self._seed)
+        return split.train, split.test
+
+    def _rows_in_a_batch(self, rows: int) -> int | Literal["all"]:
+        """The batch size of these rows."""
+        if self.batch_size is None:
+            return min(USUAL_BATCH, max(1, rows // 8))
+        if self.batch_size == "all":
+            return "all"
+        if self.batch_size > rows:
+            warn_caller(f"batch_size={self.batch_size} is reduced to the number of rows, {rows}.", UserWarning)
+        return min(int(self.batch_size), rows)
+
+    def _epoch_done(self, callbacks: FitCallbacks, record: EpochRecord) -> None:
+        """Report one epoch."""
+        if self.verbose:
+            line = f"epoch {self.n_iter_ + record.epoch}: training loss {record.train_loss:.4f}"
+            if record.validation_loss is not None:
+                line += f", validation loss {record.validation_loss:.4f}, accuracy {record.validation_accuracy:.4f}"
+            sys.stderr.write(f"{line}, {record.seconds:.1f} s\n")
+        callbacks.step_done(self._as_it_is)
+
+    def _as_it_is(self) -> dict[str, Any]:
+        """The fitted attributes after an epoch, apart from the network that is being trained."""
+        network = MlpNetwork(**self._network_options)
+        network.load_state_dict({name: value.detach().cpu() for name, value in self.network_.state_dict().items()})
+        return {"classes_": self.classes_, "network_": network}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Plain data and arrays, so that formats that run no code (skops) keep a fitted network too."""
+        state = dict(super().__getstate__())
+        network = state.pop("network_", None)
+        if network is not None:
+            state["_network_state"] = {name: value.numpy() for name, value in network.state_dict().items()}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Build the network from the options and arrays of `__getstate__`."""
+        state = dict(state)
+        arrays = state.pop("_network_state", None)
+        super().__setstate__(state)
+        if arrays is not None:
+            self.network_ = MlpNetwork(**self._network_options)
+            self.network_.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in arrays.items()})
+            self.network_.eval()
+
+    def __sklearn_tags__(self) -> Any:  # noqa: ANN401
+        """Sparse rows are accepted, and arrays that follow the array API standard."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.array_api_support = True
+        return tags
+
+
+def _as_inputs(rows: Any) -> tuple[Tensor, Callable[[Tensor], Tensor] | None]:  # noqa: ANN401 - scipy has no types
+    """Rows as the inputs of a network, and what makes a batch of them dense."""
+    if sparse.issparse(rows):
+        lookup = SparseRows(rows)
+        return lookup.indices, lookup.prepare
+    return as_features(rows, torch.device("cpu")), None
