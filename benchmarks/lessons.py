@@ -20,7 +20,7 @@ from timing import RESULTS, arguments, machine, table
 from polylogit.lessons.catalogue import all_lessons, choose_lessons
 from polylogit.lessons.comparison import LessonResult
 from polylogit.lessons.running import run_lesson
-from polylogit.lessons.terminal import closing_words, result_table
+from polylogit.lessons.terminal import result_table, summary_line
 
 KEPT = RESULTS / "lessons.json"
 PAGE = Path(__file__).parents[1] / "docs" / "lessons" / "results.md"
@@ -42,7 +42,7 @@ def main() -> int:
         console.print(result_table(results[-1]), highlight=False)
         if not options.quick:
             keep(results[-1])
-    console.print(closing_words(results), highlight=False)
+    console.print(summary_line(results), highlight=False)
     return 0 if all(result.ok for result in results) else 1
 
 

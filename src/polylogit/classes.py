@@ -1,8 +1,4 @@
-"""Class names and class indices, and the two ways to write a class as numbers.
-
-Owns the order of the classes: the index of a class is its place in `class_names`, everywhere. It knows nothing of
-where labels come from.
-"""
+"""Class names, class indices and one-hot rows. The index of a class is its position in `class_names`, everywhere."""
 
 from collections.abc import Iterable, Sequence
 
@@ -103,7 +99,7 @@ def one_hot(targets: Int[Tensor, " N"], classes: int) -> Float[Tensor, "N K"]:
         Float32 rows that sum to one.
 
     Raises:
-        DataError: An index lies outside [0, K).
+        DataError: An index is outside [0, K).
 
     Example:
         >>> one_hot(torch.tensor([2, 0]), 3)
@@ -114,7 +110,7 @@ def one_hot(targets: Int[Tensor, " N"], classes: int) -> Float[Tensor, "N K"]:
     if bool(outside.any()):
         row = int(outside.nonzero()[0])
         raise DataError(
-            f"row {row + 1}: the class index {int(targets[row])} lies outside 0..{classes - 1}. "
+            f"row {row}: the class index {int(targets[row])} is outside 0..{classes - 1}. "
             "Indices count from 0; check the number of classes."
         )
     return torch.nn.functional.one_hot(targets.long(), classes).float()
@@ -123,7 +119,7 @@ def one_hot(targets: Int[Tensor, " N"], classes: int) -> Float[Tensor, "N K"]:
 def balanced_class_weight(
     targets: Int[Tensor, " N"], classes: int, sample_weight: Float[Tensor, " N"] | None = None
 ) -> Float[Tensor, " K"]:
-    """Class weights under which every class counts alike: sum of weights / (K * sum of weights of the class).
+    """Class weights that give every class the same total weight: sum of weights / (K * sum of weights of the class).
 
     Args:
         targets: Class indices in [0, K).

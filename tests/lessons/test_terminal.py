@@ -4,7 +4,7 @@ from rich.console import Console
 
 from polylogit.lessons.catalogue import Number, all_lessons
 from polylogit.lessons.comparison import LessonResult, compare
-from polylogit.lessons.terminal import closing_words, result_table
+from polylogit.lessons.terminal import result_table, summary_line
 
 
 def told(renderable):
@@ -41,7 +41,7 @@ def test_a_reason_is_told_once():
     assert table.count(why) == 1
 
 
-def test_the_closing_words_count_and_name():
+def test_the_summary_line_count_and_name():
     good, bad = result_of((Number("a", 1, 0.0), 1)), result_of((Number("a", 1, 0.0), 2), (Number("b", 1, 0.0), 1))
-    assert closing_words([good]) == "1 lesson, 1 numbers, 1 as printed"
-    assert closing_words([good, bad]) == "2 lessons, 3 numbers, 2 as printed; off: softmax-of-a-vector"
+    assert summary_line([good]) == "1 lesson, 1 numbers, 1 as printed"
+    assert summary_line([good, bad]) == "2 lessons, 3 numbers, 2 as printed; off: softmax-of-a-vector"

@@ -31,7 +31,7 @@ def lessons(
         if listed and as_json:
             print_json([lesson.as_json() for lesson in chosen])
             return
-        from polylogit.lessons.terminal import closing_words, lesson_list, result_table
+        from polylogit.lessons.terminal import lesson_list, result_table, summary_line
 
         if listed:
             console.print(lesson_list(chosen))
@@ -43,7 +43,7 @@ def lessons(
             with TerminalConsole(stderr=True).status(Text(f"{lesson.id}, about {lesson.seconds:g} s")):
                 results.append(run_lesson(lesson))
             console.print(result_table(results[-1]))
-        console.print(closing_words(results))
+        console.print(summary_line(results))
         if as_json:
             print_json([row.as_json() for result in results for row in result.rows])
         if not all(result.ok for result in results):

@@ -1,7 +1,4 @@
-"""The bytes of a published file, once it is known to be the file that was published.
-
-Owns the comparison with its MD5 checksum. What the bytes mean is the reader's business.
-"""
+"""The bytes of a published file, verified by its MD5 checksum."""
 
 import hashlib
 from pathlib import Path
@@ -12,7 +9,7 @@ __all__ = ["published_bytes"]
 
 
 def published_bytes(path: Path, md5: str | None = None) -> bytes:
-    """Read a file whole.
+    """Read a whole file and compare its checksum.
 
     Args:
         path: The file.

@@ -1,8 +1,4 @@
-"""The hold-out split: which rows are trained on and which are kept unseen.
-
-Owns the choice of rows alone: by class, by group, by time, or as a column says; the same for the same seed on every
-machine.
-"""
+"""Train-test splits: by class, by group, by time, or by a column; the same for the same seed on every machine."""
 
 from dataclasses import dataclass
 
@@ -48,7 +44,7 @@ def drawn_split(targets: Int[Tensor, " N"], test_fraction: float, seed: int) -> 
     """Hold out a fraction of every class, among the rows that are of one; with the fraction 0, none.
 
     Args:
-        targets: Class indices; rows of index -1 stand in neither part.
+        targets: Class indices; rows of index -1 are in neither part.
         test_fraction: The share of rows to hold out, from 0 to less than 1.
         seed: Of the draw.
 
@@ -81,7 +77,7 @@ def stratified_split(targets: Int[Tensor, " N"], test_fraction: float, seed: int
         seed: Of the draw.
 
     Returns:
-        The two parts. A class with one row stands in the training part only.
+        The two parts. The row of a class with a single row is in the training part.
 
     Raises:
         DataError: The rows are too few for one held-out row.

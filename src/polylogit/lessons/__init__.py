@@ -1,6 +1,5 @@
-"""The lessons: the systems of five documents on softmax classification, run again, number by number.
+"""Lessons: the systems of five documents on softmax classification, with each printed number measured again.
 
-Owns what the documents printed (`numbers/`, as data), how each of their systems is built from polylogit's own parts
-(`scores`, `draws`, ...), and the comparison. It holds no mathematics of its own: what a lesson shows, a user can
-write. `catalogue` and `comparison` answer without torch; `running` measures.
+`numbers/` holds what the documents print, `scores`, `draws` and so on build their systems from public
+parts of polylogit, `running` measures and `comparison` compares. `catalogue` and `comparison` do not import torch.
 """

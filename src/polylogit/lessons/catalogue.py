@@ -1,9 +1,7 @@
-"""The catalogue: which lessons there are, and what the documents printed.
+"""The catalogue of the lessons and of the numbers that the documents print, read from `numbers/` without torch.
 
-Owns the files in `numbers/` and their form. It measures nothing, and stays free of torch.
-
-A number in the files has a tolerance, absolute: half a unit of the last digit printed, where the same start can be
-had again. Where it cannot, the tolerance is wider and `why` says for what reason.
+A number in these files has an absolute tolerance: half a unit of the last digit printed where the same start can be
+reproduced. Where it cannot, the tolerance is wider and `why` gives the reason.
 """
 
 import tomllib
@@ -33,8 +31,8 @@ class Number:
     Args:
         quantity: What it is, in words.
         expected: As printed.
-        tolerance: How far the measured value may be away, absolute, in each number of it.
-        why: Why that is wider than the digits printed; empty where it is not.
+        tolerance: Largest absolute difference between a measured and a printed value.
+        why: Why the tolerance is wider than the printed digits; empty where it is not.
     """
 
     quantity: str
@@ -48,7 +46,7 @@ class Lesson:
     """One system of the documents.
 
     Args:
-        id: Its name on the command line.
+        id: Name on the command line.
         title: What it shows, in one line.
         pages: The pages under docs/lessons/ that explain it, one for each document that has it.
         seconds: How long it takes on two CPU cores, roughly.
@@ -71,7 +69,7 @@ class Lesson:
         return f"polylogit train {self.data} --recipe {self.id}" if self.data else ""
 
     def as_json(self) -> dict[str, Any]:
-        """The object that `polylogit lessons --list --json` lists."""
+        """The entry of this lesson in the output of `polylogit lessons --list --json`."""
         return {
             "id": self.id,
             "title": self.title,
@@ -84,7 +82,7 @@ class Lesson:
 
 @cache
 def all_lessons() -> tuple[Lesson, ...]:
-    """Every lesson, in the order in which a student meets them.
+    """All lessons, in the order in which a student takes them.
 
     Example:
         >>> all_lessons()[0]
@@ -108,24 +106,24 @@ def all_lessons() -> tuple[Lesson, ...]:
 
 
 def choose_lessons(ids: Sequence[str] = (), *, every: bool = False) -> tuple[Lesson, ...]:
-    """The lessons of these ids; without any, the quick ones.
+    """The lessons with these ids, or the quick ones if none is given.
 
     Args:
         ids: In any order; the lessons come in the order of the catalogue.
-        every: Take all lessons, the long ones too.
+        every: Choose all lessons, including the long ones.
 
     Returns:
         The lessons.
 
     Raises:
-        RecipeError: An id is none of the lessons', or both ids and all lessons are asked for.
+        RecipeError: An id is unknown, or ids are given together with `every`.
 
     Example:
         >>> [lesson.id for lesson in choose_lessons(["seeded-draws", "softmax-of-a-vector"])]
         ['softmax-of-a-vector', 'seeded-draws']
     """
     if every and ids:
-        raise RecipeError(f"all lessons are asked for, and {ids[0]} by name. Expected one or the other.")
+        raise RecipeError(f"--all chooses all lessons, but {ids[0]} is named too. Give one or the other.")
     known = {lesson.id for lesson in all_lessons()}
     for name in ids:
         if name not in known:

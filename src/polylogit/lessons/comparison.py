@@ -1,7 +1,4 @@
-"""What was measured, held against what was printed.
-
-Owns the row that a comparison gives and the rule of agreement. It measures nothing, and stays free of torch.
-"""
+"""Comparison of measured numbers with printed ones; does not import torch."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,15 +10,15 @@ __all__ = ["LessonResult", "Row", "agrees", "compare"]
 
 @dataclass(frozen=True)
 class Row:
-    """One number of a document, and ours.
+    """One printed number and the measured one.
 
     Args:
         lesson: The lesson's id.
         quantity: What was measured.
         expected: As printed.
-        measured: As it came out; None where the lesson could not be run.
-        tolerance: How far the two may be apart, absolute.
-        ok: Whether they are no further apart.
+        measured: The measured value; None where the lesson could not be run.
+        tolerance: Largest absolute difference.
+        ok: Whether the difference is within the tolerance.
     """
 
     lesson: str
@@ -32,7 +29,7 @@ class Row:
     ok: bool
 
     def as_json(self) -> dict[str, Any]:
-        """The object that `polylogit lessons --json` lists."""
+        """The entry of this row in the output of `polylogit lessons --json`."""
         return asdict(self)
 
 
@@ -64,7 +61,7 @@ def compare(lesson: str, number: Number, measured: Value | None) -> Row:
     Args:
         lesson: The lesson's id.
         number: What was printed.
-        measured: What came out; None where the lesson could not be run.
+        measured: The measured value; None where the lesson could not be run.
 
     Returns:
         The row.
@@ -84,7 +81,7 @@ def agrees(expected: Value, measured: Value, tolerance: float) -> bool:
 
     Args:
         expected: As printed.
-        measured: As it came out.
+        measured: The measured value.
         tolerance: Absolute.
 
     Returns:

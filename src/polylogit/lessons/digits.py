@@ -1,8 +1,7 @@
 """Lessons on handwritten digits: zero or one, by probability and by logit; zero, one or two.
 
-Owns the lecture's own loop for zero and one; which pictures are taken, and by which network, is in the lessons'
-recipes. The numbers stand in `numbers/digits.toml`. MNIST itself is read, or fetched, by
-`polylogit.data.pictures.sources`.
+The pictures and networks are defined by the lessons' recipes, the printed numbers are in `numbers/digits.toml`. MNIST
+is read or downloaded by `polylogit.data.pictures.sources`.
 """
 
 from collections.abc import Callable
@@ -21,8 +20,8 @@ __all__ = ["MEASURES", "fit_zero_or_one"]
 def zero_or_one_by_probability() -> Measurements:
     """The network's number goes through a sigmoid, and the loss takes probabilities.
 
-    In a recipe the scores of a network are always logits, so this is shown from Python; it is the run that
-    `zero_or_one_by_logit` has a recipe for.
+    In a recipe the scores of a network are always logits, so this lesson is written in Python; otherwise it is the run
+    of the recipe of `zero_or_one_by_logit`.
     """
     return {
         "accuracy on the rows trained on": fit_zero_or_one(
@@ -43,7 +42,7 @@ def zero_or_one_by_logit() -> Measurements:
 
 
 def three_classes() -> Measurements:
-    """Three numbers for each picture; the accuracy is that of the last look before the last step."""
+    """Three numbers for each picture; the accuracy is the one measured before the last step."""
     lesson = TrainingLesson.named("mnist-three-classes")
     network = lesson.new_network()
     lesson.fit(network)
@@ -55,13 +54,13 @@ def three_classes() -> Measurements:
 
 
 def fit_zero_or_one(loss: Callable[[Tensor, Tensor], Tensor]) -> float:
-    """The lecture's own loop, with a loss of polylogit's: five lines for whoever brings a loop along.
+    """The lecture's own loop, with a loss of polylogit: five lines for users with a loop of their own.
 
     Args:
         loss: Takes the logit of "it is a one" for each picture, and whether it is.
 
     Returns:
-        The accuracy on the rows trained on.
+        The training accuracy.
     """
     lesson = TrainingLesson.named("mnist-zero-or-one-logit")
     network, inputs, ones = lesson.new_network(), lesson.inputs, lesson.targets

@@ -1,6 +1,6 @@
 """Lessons on drawn probabilities: seeds, rows that sum to one, one-hot rows, and the loss of probabilities.
 
-Owns the systems of the document that starts from drawn predictions; its numbers stand in `numbers/draws.toml`.
+The systems of the document that starts from drawn predictions; its numbers are in `numbers/draws.toml`.
 """
 
 import torch
@@ -83,7 +83,7 @@ def cross_entropy_of_probabilities() -> Measurements:
 
 
 def probabilities_taken_for_logits() -> Measurements:
-    """The loss of logits takes any numbers, so it takes probabilities too, and gives a wrong value without a word."""
+    """A loss of logits accepts any numbers, so it accepts probabilities and gives a wrong value without a warning."""
     probabilities, targets = _drawn_probabilities()
     return {
         "wrong loss, of probabilities taken for logits": cross_entropy_with_logits(probabilities, targets).item(),

@@ -1,7 +1,7 @@
 """Lessons on eight rows: the right loss, the classic mistake of softmax twice, and the same as a module.
 
-Owns the mistake, and the start that one document draws after other numbers; all else is in the lessons' recipes. The
-numbers stand in `numbers/eight_rows.toml`, the rows come with the package.
+The recipes of the lessons define all but the mistake and the start that one document draws after other numbers. The
+printed numbers are in `numbers/eight_rows.toml`; the rows are part of the package.
 """
 
 import torch
@@ -13,7 +13,7 @@ from polylogit.losses import cross_entropy_with_probabilities
 from polylogit.misuse import diagnose
 from polylogit.networks import MlpNetwork
 
-__all__ = ["MEASURES", "fit_softmax_twice", "losses_by_epoch", "told_by_detector"]
+__all__ = ["MEASURES", "codes_of_detector", "fit_softmax_twice", "losses_by_epoch"]
 
 PRINTED = sorted({*range(0, 1000, 100), *range(1000, 5001, 500)})
 """The epochs whose loss one document or the other prints."""
@@ -23,8 +23,8 @@ def cross_entropy() -> Measurements:
     """The loss that takes logits, given logits."""
     lesson = TrainingLesson.named("eight-rows-cross-entropy")
     network = lesson.new_network()
-    told = told_by_detector(network, lesson)
-    return {"what the detector says": told, **losses_by_epoch(lesson.fit(network), PRINTED)}
+    codes = codes_of_detector(network, lesson)
+    return {"what the detector says": codes, **losses_by_epoch(lesson.fit(network), PRINTED)}
 
 
 def softmax_twice() -> Measurements:
@@ -33,10 +33,10 @@ def softmax_twice() -> Measurements:
     No recipe can ask for this: in a recipe the scores of a network are always logits.
     """
     lesson = TrainingLesson.named("eight-rows-cross-entropy")
-    told = told_by_detector(nn.Sequential(lesson.new_network(), nn.Softmax(dim=1)), lesson)
+    codes = codes_of_detector(nn.Sequential(lesson.new_network(), nn.Softmax(dim=1)), lesson)
     seen, real = fit_softmax_twice(every=1001)
     return {
-        "what the detector says": told,
+        "what the detector says": codes,
         "real cross-entropy after epoch 1000": real[1],
         **losses_by_epoch(seen, PRINTED),
     }
@@ -55,7 +55,7 @@ def fit_softmax_twice(every: int) -> tuple[list[float], list[float]]:
     """The eight rows, by a network that ends with a softmax and a loss that begins with one.
 
     Args:
-        every: How many steps there are from one look at the real cross-entropy to the next.
+        every: Number of steps between two evaluations of the real cross-entropy.
 
     Returns:
         The loss before each step, and the real cross-entropy, of the probabilities taken as such: before the first
@@ -75,12 +75,12 @@ def fit_softmax_twice(every: int) -> tuple[list[float], list[float]]:
     return lesson.fit(network, on_epoch=lambda record: look(record.epoch)), real
 
 
-def told_by_detector(network: nn.Module, lesson: TrainingLesson) -> str:
-    """The codes of what is wrong with a network under PyTorch's cross-entropy, or "nothing".
+def codes_of_detector(network: nn.Module, lesson: TrainingLesson) -> str:
+    """The codes of the misuse findings for a network with PyTorch's cross-entropy, or "nothing".
 
     Example:
         >>> lesson = TrainingLesson.named("eight-rows-cross-entropy")
-        >>> told_by_detector(nn.Sequential(lesson.new_network(), nn.Softmax(dim=1)), lesson)
+        >>> codes_of_detector(nn.Sequential(lesson.new_network(), nn.Softmax(dim=1)), lesson)
         'softmax-twice'
     """
     return ", ".join(diagnose(network, nn.CrossEntropyLoss(), lesson.inputs, lesson.targets).codes) or "nothing"

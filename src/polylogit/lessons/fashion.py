@@ -1,8 +1,8 @@
-"""Lessons on Fashion-MNIST: a picture and its class, and five networks that tell clothes apart.
+"""Lessons on Fashion-MNIST: a picture and its class, and five networks that classify clothes.
 
-Each network is a recipe that comes with the package, so that `polylogit train fashion-mnist --recipe ID` trains the
-very same one; here it is also looked at on the way. The numbers stand in `numbers/fashion.toml`. The pictures are read,
-or fetched, by `polylogit.data.pictures.sources`.
+Each network is a shipped recipe, so `polylogit train fashion-mnist --recipe ID` trains the same network; the lesson
+also measures its accuracy during training. The printed numbers are in `numbers/fashion.toml`. The pictures are read or
+downloaded by `polylogit.data.pictures.sources`.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ PICTURE = 301
 """The training picture that the lecture draws."""
 
 EPOCHS_BETWEEN = 5
-"""The lecture looks at the rows trained on every so many epochs."""
+"""Epochs between two measurements of the training accuracy."""
 
 
 @cache
@@ -29,20 +29,20 @@ def clothes() -> PictureSource:
 
 
 def a_picture() -> Measurements:
-    """What the lecture writes over picture 301."""
+    """The title that the lecture gives to picture 301."""
     index = int(clothes().targets[PICTURE])
     return {"class index": index, "class name": clothes().class_names[index]}
 
 
 def network_of(name: str, epochs: int | None = None) -> Measurements:
-    """Train a network by its recipe, and count how often it is right.
+    """Train a network by its recipe, and measure its accuracy.
 
     Args:
         name: The lesson, and its recipe.
         epochs: Fewer than the recipe says; all of them when left out.
 
     Returns:
-        The accuracy on the rows trained on every five epochs, and at the end that on the test rows.
+        The training accuracy every five epochs, and the test accuracy at the end.
     """
     lesson = TrainingLesson.named(name, epochs)
     network, split = lesson.new_network(), lesson.task.split

@@ -1,8 +1,4 @@
-"""Running lessons: what measures each of them, and what came out.
-
-Owns the registry and the run of one lesson. What a lesson measures is the business of the modules beside this one, the
-comparison that of `comparison`.
-"""
+"""Running lessons: the function that measures each of them, and the run of one lesson."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -22,17 +18,17 @@ MEASURES: Mapping[str, Callable[[], Measurements]] = {
     **digits.MEASURES,
     **fashion.MEASURES,
 }
-"""What measures each lesson, by its id."""
+"""The function that measures each lesson, by its id."""
 
 
 def run_lesson(lesson: Lesson) -> LessonResult:
-    """Measure a lesson, and hold it against what was printed.
+    """Measure a lesson and compare the results with the printed numbers.
 
     Args:
-        lesson: One of the catalogue's.
+        lesson: A lesson of the catalogue.
 
     Returns:
-        A row for each number; what the user can mend, such as data that are not there, is told in `fault`.
+        A row for each number; `fault` holds the message of an error that the user can fix, such as missing data.
 
     Example:
         >>> from polylogit.lessons.catalogue import choose_lessons

@@ -1,6 +1,6 @@
 """Lessons on scores: softmax, cross-entropy in all its spellings, and which loss belongs to which score.
 
-Owns the first five systems of the documents; the numbers that they print stand in `numbers/scores.toml`.
+The first five systems of the documents; the numbers that they print are in `numbers/scores.toml`.
 """
 
 import torch
@@ -19,7 +19,7 @@ LOSS_FOR = {
     ("many classes", "probabilities"): "cross_entropy_with_probabilities",
     ("many classes", "logits"): "cross_entropy_with_logits",
 }
-"""The lecture's table: how many classes, what the network gives, and the loss that takes it."""
+"""The lecture's table: number of classes, kind of score, and the loss that takes it."""
 
 
 def softmax_of_a_vector() -> Measurements:

@@ -1,7 +1,4 @@
-"""Lessons as tables for a terminal.
-
-Owns wording and layout; the rows come from `comparison` as they are.
-"""
+"""Tables of lessons and their results for a terminal."""
 
 from collections.abc import Iterable, Sequence
 
@@ -12,11 +9,11 @@ from rich.text import Text
 from polylogit.lessons.catalogue import Lesson, Value
 from polylogit.lessons.comparison import LessonResult, Row
 
-__all__ = ["closing_words", "lesson_list", "result_table"]
+__all__ = ["lesson_list", "result_table", "summary_line"]
 
 
 def lesson_list(lessons: Iterable[Lesson]) -> RenderableType:
-    """Every lesson with its title and how long it takes."""
+    """A table of lessons with title and duration."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("lesson", no_wrap=True)
     table.add_column("what it shows")
@@ -27,7 +24,7 @@ def lesson_list(lessons: Iterable[Lesson]) -> RenderableType:
 
 
 def result_table(result: LessonResult) -> RenderableType:
-    """What a document printed, what came out, and how far apart the two are."""
+    """A table of printed and measured values and their differences."""
     heading = Text.assemble(
         (result.lesson.id, "bold"), f"  {result.lesson.title}  ", (f"{result.seconds:.1f} s", "dim")
     )
@@ -35,7 +32,7 @@ def result_table(result: LessonResult) -> RenderableType:
         return Group(heading, Text(f"  could not be run: {result.fault}", style="red"), Text())
     table = Table(box=None, padding=(0, 0, 0, 2), header_style="dim")
     table.add_column("")
-    for name in ("printed", "measured", "apart", "allowed"):
+    for name in ("printed", "measured", "difference", "tolerance"):
         table.add_column(name, justify="right")
     table.add_column("")
     for row in result.rows:
@@ -51,13 +48,13 @@ def result_table(result: LessonResult) -> RenderableType:
     return Group(heading, table, *(Text(f"  not exact: {reason}", style="dim") for reason in reasons), Text())
 
 
-def closing_words(results: Sequence[LessonResult]) -> str:
-    """How many lessons and numbers were run, and which are off."""
+def summary_line(results: Sequence[LessonResult]) -> str:
+    """The number of lessons and of numbers within tolerance, and the lessons that are off."""
     rows = [row for result in results for row in result.rows]
     off = [result.lesson.id for result in results if not result.ok]
     lessons = "1 lesson" if len(results) == 1 else f"{len(results)} lessons"
-    told = f"{lessons}, {len(rows)} numbers, {sum(row.ok for row in rows)} as printed"
-    return f"{told}; off: {', '.join(off)}" if off else told
+    summary = f"{lessons}, {len(rows)} numbers, {sum(row.ok for row in rows)} as printed"
+    return f"{summary}; off: {', '.join(off)}" if off else summary
 
 
 def shown(value: Value) -> str:

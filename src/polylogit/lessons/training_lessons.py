@@ -1,8 +1,6 @@
-"""Training lessons: each is a recipe that comes with the package, and the data it is for.
+"""Training lessons: a shipped recipe and its data become a task, a network and its losses.
 
-`polylogit train DATA --recipe ID` trains the very same network on the very same rows. Owns how a lesson comes from its
-recipe to a task, a network and its losses. What is measured on the way, and beside it, is the business of the
-lessons' own modules.
+`polylogit train DATA --recipe ID` trains the same network on the same rows.
 """
 
 from collections.abc import Callable
@@ -36,7 +34,7 @@ class TrainingLesson:
 
     Args:
         recipe: Everything that the run depends on, besides the data.
-        task: The data as the recipe takes them.
+        task: The data, encoded and split by the recipe.
 
     Example:
         >>> lesson = TrainingLesson.named("eight-rows-cross-entropy", epochs=3)
@@ -52,11 +50,11 @@ class TrainingLesson:
         """The training lesson of this id.
 
         Args:
-            name: The id, which is the name of its recipe too.
-            epochs: Other than the recipe says; as it says when left out.
+            name: The id, which is also the name of its recipe.
+            epochs: Overrides the number in the recipe.
 
         Raises:
-            DataError: The data are not there and cannot be fetched.
+            DataError: The data are missing and cannot be downloaded.
             RecipeError: There is no such lesson, or it is no training run.
         """
         (lesson,) = choose_lessons([name])
@@ -74,7 +72,7 @@ class TrainingLesson:
 
     @property
     def inputs(self) -> Num[Tensor, "A ..."]:
-        """What is trained on, as the network takes it."""
+        """The training rows, prepared for the network."""
         train = self.task.split.train
         return torch.cat(
             [prepare_batch(block, self._prepare) for block in blocks_of_rows(self.task.rows.inputs[train], len(train))]
@@ -82,7 +80,7 @@ class TrainingLesson:
 
     @property
     def targets(self) -> Int[Tensor, " A"]:
-        """The classes of what is trained on."""
+        """The classes of the training rows."""
         return self.task.rows.targets[self.task.split.train]
 
     def new_network(self) -> nn.Module:
@@ -93,7 +91,7 @@ class TrainingLesson:
         """Fit a network as the recipe says.
 
         Args:
-            network: The recipe's own, or another that takes the same rows; its weights are changed in place.
+            network: The recipe's network, or another for the same inputs; its weights are changed in place.
             on_epoch: Called after each epoch.
 
         Returns:
@@ -111,11 +109,11 @@ class TrainingLesson:
         return [record.train_loss for record in fit.history]
 
     def accuracy(self, network: nn.Module, rows: Int[Tensor, " N"]) -> float:
-        """The share of these rows of the task for which a network is right."""
+        """The accuracy of a network on these rows of the task."""
         return float((self.logits(network, rows).argmax(dim=1) == self.task.rows.targets[rows]).double().mean())
 
     def logits(self, network: nn.Module, rows: Int[Tensor, " N"]) -> Float[Tensor, "N K"]:
-        """What a network gives for these rows of the task, in evaluation mode."""
+        """The logits of a network for these rows of the task, in evaluation mode."""
         return network_logits(network, self.task.rows.inputs[rows], prepare=self._prepare)
 
     @property

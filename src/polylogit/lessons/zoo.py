@@ -1,7 +1,7 @@
 """Lessons on the zoo: 101 animals, 16 features, 7 types.
 
-Owns what is read off the two training runs; the runs are the lessons' recipes, and the table comes with the package.
-The numbers stand in `numbers/zoo.toml`.
+The two training runs are shipped recipes, and the table is part of the package. The printed numbers are in
+`numbers/zoo.toml`.
 """
 
 from itertools import pairwise

@@ -1,7 +1,4 @@
-"""Files that are written whole or not at all.
-
-Owns the temporary file beside the target, its flush to the disk and the rename. It knows nothing of what is written.
-"""
+"""Atomic writes: a file is replaced as a whole, or keeps its old content."""
 
 import os
 import tempfile
@@ -16,11 +13,11 @@ __all__ = ["atomic_write"]
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; put it in the place of `path` when the block ends well.
+    """Yield a temporary path beside `path`, and rename it to `path` if the block succeeds.
 
-    The bytes are flushed to the disk before the rename, so that after a crash `path` holds either what it held before
-    or all that was written. When the block raises, also by Ctrl-C, the temporary file is removed and `path` stays
-    as it was. Missing folders are made.
+    The bytes are flushed to disk before the rename, so that after a crash `path` has either its old content or all of
+    the new. If the block raises, also by Ctrl-C, the temporary file is removed and `path` is unchanged. Missing folders
+    are created.
 
     Args:
         path: The file to write.
@@ -29,7 +26,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
         The path to write to.
 
     Raises:
-        PolylogitError: The folder cannot be made or written to.
+        PolylogitError: The folder cannot be created or written to.
 
     Example:
         >>> import tempfile

@@ -1,7 +1,4 @@
-"""How much memory this process can still take.
-
-Owns the reading of it, also inside a container. What needs how much is the business of those who need it.
-"""
+"""The memory that this process can still allocate, also inside a container."""
 
 import os
 from collections.abc import Iterator
@@ -17,15 +14,15 @@ _UNLIMITED = 2**60
 def available_memory(
     device: torch.device, *, proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")
 ) -> int | None:
-    """Bytes that this process can still take on a device; None where the system does not tell.
+    """Bytes that this process can still allocate on a device; None where the system does not report them.
 
-    On Linux's CPU the least of: what the kernel calls available, and what the limit of each control group above the
-    process leaves, as in a container. Memory that only caches files counts as free.
+    On Linux's CPU, the minimum of what the kernel reports as available and of what the limit of each control group of
+    the process leaves, as in a container. Memory that only caches files counts as free.
 
     Args:
         device: The CPU or a GPU.
-        proc: Where the kernel tells of processes.
-        cgroups: Where the kernel tells of control groups.
+        proc: The kernel's file system of processes.
+        cgroups: The kernel's file system of control groups.
 
     Returns:
         The bytes.
@@ -65,7 +62,7 @@ def _of_control_groups(proc: Path, cgroups: Path) -> Iterator[int]:
         else:
             continue
         inner = root / group.strip("/")
-        # In a container the path may be that of the host; the container's own limit then stands at the root.
+        # In a container the path may be that of the host; the container's own limit is then at the root.
         for folder in dict.fromkeys([inner, *inner.parents, root]):
             most, taken = _read(folder / limit).strip(), _read(folder / usage).strip()
             if most.isdigit() and taken.isdigit() and int(most) < _UNLIMITED:

@@ -65,7 +65,10 @@ def test_a_file_with_another_checksum_is_named(small_mnist):
 
 @pytest.mark.parametrize(
     ("labels", "message"),
-    [([0, 1, 2, 3, 4], "6 training pictures, but 5 labels"), ([0, 1, 2, 3, 4, 17], "picture 6: the label 17 lies")],
+    [
+        ([0, 1, 2, 3, 4], "6 training pictures, but 5 labels"),
+        ([0, 1, 2, 3, 4, 17], "picture 6: the label 17 is outside"),
+    ],
 )
 def test_labels_that_do_not_belong_are_refused(small_mnist, labels, message):
     raw = small_mnist / "MNIST" / "raw"

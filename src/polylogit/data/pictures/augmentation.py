@@ -1,7 +1,7 @@
-"""Augmentation: changes to pictures that leave their class as it is, drawn anew for every picture of a batch.
+"""Data augmentation: random changes to training pictures that keep their class, drawn for each picture of a batch.
 
-Works on a whole batch of pixels at once, as they lie in memory. Owns the changes; when they are made is the loop's
-business. What is drawn comes from torch's global generator, which the loop seeds.
+A whole batch of pixels is changed at once. The random numbers come from torch's global generator, which the training
+loop seeds.
 """
 
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ class Augmentation:
         flip: Whether every second picture, by chance, is mirrored left to right.
         shift: The most pixels by which a picture is moved, up or down and left or right; black comes in at the edge.
             The same as a random crop after padding by as many pixels.
-        cutout: Side of a square hole, in pixels, filled with black; its centre lies anywhere in the picture, so that a
-            part of it may lie outside. 0: no hole.
+        cutout: Side of a square hole, in pixels, filled with black; its centre is anywhere in the picture, so that a
+            part of it may be outside. 0: no hole.
 
     Example:
         >>> _ = torch.manual_seed(0)

@@ -1,8 +1,7 @@
-"""CIFAR's batches in: pickled dictionaries of bytes, read without trusting the pickle.
+"""CIFAR's batches: pickled dictionaries of bytes, read without trusting the pickle.
 
-Owns the format: rows of 3072 bytes, the red, the green and the blue plane of 32 x 32, and a list of labels. A pickle
-can name any function to be called; here nothing but numpy's arrays is let through. Which files make a data set is the
-business of `named_pictures`.
+The format: rows of 3072 bytes, the red, green and blue planes of 32 x 32, and a list of labels. A pickle can name any
+function to be called; this reader accepts numpy arrays and nothing else.
 """
 
 import io

@@ -1,7 +1,6 @@
-"""IDX files in: the format of MNIST and its kin, checked byte by byte.
+"""IDX files, the format of MNIST and its variants: read with every byte of the header checked.
 
-Owns the format: two zero bytes, the type, the number of axes, each axis as four big-endian bytes, then the values.
-Which files make a data set is the business of `picture_sources`.
+The format: two zero bytes, the type, the number of axes, each axis as four big-endian bytes, then the values.
 """
 
 import gzip
@@ -33,7 +32,7 @@ def read_idx(
     Args:
         path: The file; one that ends in .gz is unpacked in memory.
         axes: Axes that are expected: 1 for labels, 3 for pictures.
-        md5: Checksum of the file as it lies there; not checked when left out.
+        md5: Checksum of the file on disk; not checked when left out.
         values: The type of values that is expected.
 
     Returns:

@@ -1,7 +1,7 @@
-"""Picture data sets by name: which files each has, where they lie, and torchvision's road to them.
+"""Picture data sets by name: their files, where they are stored, and their download through torchvision.
 
-The files are read as they lie, packed or not, so that a folder that cannot be written to will do; torchvision is asked
-only to fetch what is not there. Owns the files of the sets. The formats are the business of `idx` and `cifar`.
+The files are read as they are, compressed or not, so a read-only folder is enough; torchvision only downloads those
+that are missing. See also: `polylogit.data.pictures.idx` and `polylogit.data.pictures.cifar`, the formats.
 """
 
 import contextlib
@@ -114,7 +114,7 @@ def _read(path: Path, file: _File, *, labels: bool) -> Tensor:
     md5 = file.md5 if path.suffix == ".gz" else None
     if not labels:
         return read_idx(path, 3, md5)
-    if "idx2-int" in file.name:  # QMNIST tells of each digit who wrote it, too; the first number is the digit
+    if "idx2-int" in file.name:  # QMNIST also says who wrote each digit; the first number is the digit
         return read_idx(path, 2, md5, values="int32")[:, 0].long()
     return read_idx(path, 1, md5).long()
 

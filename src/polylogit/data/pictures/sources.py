@@ -75,7 +75,7 @@ class PictureSource:
             their files.
         targets: The class index of each.
         class_names: The classes.
-        fingerprint: SHA-256 of the files; tells whether a model saw these very pictures in training.
+        fingerprint: SHA-256 of the files; shows whether a model was trained on the same pictures.
         own_split: The data's own training and test rows; None where they have no such split.
         validation: The data's own validation rows, which are among the training rows; None where they have none.
         listing: The files that the pictures are read from; None for a data set with a name.
@@ -241,7 +241,7 @@ def open_named_pictures(name: str, root: Path | None = None) -> PictureSource:
     if len(outside):
         row = int(outside[0])
         raise DataError(
-            f"{name}, picture {row + 1}: the label {int(targets[row])} lies outside 0..{classes - 1}. "
+            f"{name}, picture {row + 1}: the label {int(targets[row])} is outside 0..{classes - 1}. "
             "The file of labels is not that of this data set."
         )
     digest = hashlib.sha256()
