@@ -1,113 +1,125 @@
-"""Every option of every kind of recipe changes something that can be measured."""
+"""Every option of every recipe changes something that can be measured, or is refused, for each kind of data.
+
+Each option that applies to a kind of model and a kind of data has a line below: what is set to change the outcome,
+where needed what is set before, and the data if they are not the usual ones. No option is exempt. A picture data set
+takes the way of a picture folder once it is read; here it is shown which options it refuses.
+"""
+
+from dataclasses import dataclass, field
 
 import numpy as np
+import polars as pl
 import pytest
 from PIL import Image
 
-from polylogit.recipes.recipe import CnnRecipe, LinearRecipe, MlpRecipe, ResidualRecipe, recipe_from_entries
+from polylogit.data.tables.sources import open_source
+from polylogit.errors import PolylogitError, RecipeError
+from polylogit.recipes import recipe_from_entries
+from polylogit.recipes.data_kinds import data_kind, options_of
+from polylogit.recipes.recipe import RECIPES
 from polylogit.run import train
+from polylogit.run.picture_task import picture_task
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is set to see an option act.
+
+    Args:
+        after: Entries with the option.
+        before: Entries without it that the outcome is compared with; both go over those of the kind of model.
+        data: A name of `DATA`; the usual data where left out.
+        fails: Whether the option is seen to act by an error.
+    """
+
+    after: dict
+    before: dict = field(default_factory=dict)
+    data: str = ""
+    fails: bool = False
+
+
+def of(section, **values):
+    """One change an option of a section, for options that need nothing before them."""
+    return {f"{section}.{name}": Change({section: {name: value}}) for name, value in values.items()}
+
 
 ALL = {
-    "seed": {"seed": 1},
-    "data.test_fraction": {"data": {"test_fraction": 0.4}},
-    "training.class_weight": {"training": {"class_weight": "balanced"}},
-    "training.epochs": {"training": {"epochs": 1}},
+    "seed": Change({"seed": 1}),
+    **of("data", test_fraction=0.4),
+    **of("training", class_weight="balanced", epochs=1),
 }
-PROVED_IN_TESTS_OF_TABLES = {
-    "data.columns", "data.free_text", "data.separator", "data.encoding", "data.group", "data.time", "data.split",
-    "data.test", "data.weight", "data.path", "data.broken", "data.picture_background",
-}  # fmt: skip
-OF_TABLES = {
-    "data.target": {"data": {"target": "legs"}},
-    "data.classes": {"data": {"classes": ["mammal", "bird", "fish"]}},
-    "data.drop": {"data": {"drop": ["milk"]}},
-    "data.number_values": {"data": {"number_values": "raw"}},
+TABLE = {
+    **of("data", target="legs", classes=["mammal", "bird", "fish"], drop=["milk"], columns={"legs": "category"}),
+    **of("data", number_values="raw", weight="legs", time="legs"),
+    "data.group": Change({"data": {"target": "type", "group": "herd"}}, {"data": {"target": "type"}}, "parts"),
+    "data.split": Change({"data": {"target": "type", "split": "part"}}, {"data": {"target": "type"}}, "parts"),
+    "data.test": Change({"data": {"test": "other.csv"}}),
+    "data.free_text": Change({"data": {"target": "type", "free_text": "drop"}}, {"data": {"target": "type"}}, "texts"),
+    "data.separator": Change({"data": {"target": "c", "separator": "|"}}, {"data": {"target": "c"}}, "separated"),
+    "data.encoding": Change({"data": {"target": "c", "encoding": "latin-1"}}, {"data": {"target": "c"}}, "latin"),
+    "cross_validation.folds": Change({"cross_validation": {"folds": 2, "repeats": 1}}),
+    "cross_validation.repeats": Change(
+        {"cross_validation": {"folds": 2, "repeats": 2}}, {"cross_validation": {"folds": 2, "repeats": 1}}
+    ),
 }
-OF_THE_SOLVER = {
-    "calibration.method": {"calibration": {"method": "none"}},
-    "training.C": {"training": {"C": 0.01}},
-    "training.tolerance": {"training": {"tolerance": 0.5}},
+PICTURES = {
+    **of("data", classes=["light", "dark"], picture_size=12, picture_values="unit", pictures_in_memory="never"),
+    "data.broken": Change({"data": {"broken": "skip"}}, data="broken"),
+    "data.picture_background": Change({"data": {"picture_background": "black"}}, data="clear"),
+    "data.group": Change({"data": {"group": "([0-9])[.]png"}}),
+    "data.split": Change({"data": {"split": "(train|test)-"}}),
 }
-OF_CROSS_VALIDATION = {
-    "cross_validation.folds": {"cross_validation": {"folds": 2, "repeats": 1}},
-    "cross_validation.repeats": {"cross_validation": {"folds": 2, "repeats": 2}},
+PICTURE_TABLE = PICTURES | {
+    **of("data", path="other_file", target="other_kind", group="herd", split="part"),
+    "data.separator": Change({"data": {"separator": "|"}}, fails=True),
+    "data.encoding": Change({"data": {"encoding": "latin-1"}}, data="latin"),
 }
-OF_THE_LOOP = {
-    f"training.{name}": {"training": {name: value}}
-    for name, value in {
-        "start": "zeros",
-        "batch_size": "all",
-        "optimizer": "sgd",
-        "learning_rate": 0.02,
-        "momentum": 0.5,
-        "weight_decay": 0.5,
-        "schedule": "cosine",
-        "warmup_fraction": 0.6,
-        "label_smoothing": 0.3,
-        "gradient_clip": 0.01,
-        "accumulation": 3,
-        "averaging": 0.9,
-        "patience": 1,
-        "validation_fraction": 0.3,
-        "precision": "bfloat16",
-    }.items()
+AUGMENTATION = of("augmentation", flip=True, shift=2, cutout=3)
+SOLVER = {
+    "calibration.method": Change({"calibration": {"method": "none"}}, data="many"),
+    **of("training", C=0.01, tolerance=0.5),
 }
-OF_THE_MLP = {
-    "model.hidden": {"model": {"hidden": [8]}},
-    "model.activation": {"model": {"activation": "tanh"}},
-    "model.dropout": {"model": {"dropout": 0.5}},
-    "model.bias": {"model": {"bias": False}},
-    "model.reference_class": {"model": {"reference_class": True}},
+LOOP = {
+    **of("training", start="zeros", batch_size="all", optimizer="sgd", learning_rate=0.02, momentum=0.5),
+    **of("training", weight_decay=0.5, schedule="cosine", warmup_fraction=0.6, label_smoothing=0.3),
+    **of("training", gradient_clip=0.01, accumulation=3, averaging=0.9, validation_fraction=0.3),
+    "training.patience": Change({"training": {"epochs": 30, "patience": 1}}, {"training": {"epochs": 30}}),
+    "training.precision": Change({"training": {"precision": "bfloat16"}}, {"training": {"precision": "float32"}}),
+    "calibration.method": Change(
+        {"training": {"validation_fraction": 0.7}, "calibration": {"method": "none"}},
+        {"training": {"validation_fraction": 0.7}},
+        data="many",
+    ),
 }
-OF_PICTURES = {
-    "data.classes": {"data": {"classes": ["light", "dark"]}},
-    "data.picture_size": {"data": {"picture_size": 12}},
-    "data.picture_values": {"data": {"picture_values": "unit"}},
-    "augmentation.flip": {"augmentation": {"flip": True}},
-    "augmentation.shift": {"augmentation": {"shift": 2}},
-    "augmentation.cutout": {"augmentation": {"cutout": 3}},
-    "model.dropout": {"model": {"dropout": 0.5}},
-    "model.views": {"model": {"views": "cross"}},
+MLP = of("model", hidden=[8], activation="tanh", dropout=0.5, bias=False, reference_class=True)
+CNN = {
+    **of("model", widths=[4], kernel_sizes=5, strides=2, pools=1, blocks=1, padding="valid", batch_norm=False),
+    **of("model", hidden=[8], orientations=4, dropout=0.5, views="cross"),
+    "model.cell": Change({"model": {"orientations": 4, "cell": 2}}, {"model": {"orientations": 4}}),
 }
-OF_THE_CNN = {
-    "model.widths": {"model": {"widths": [4]}},
-    "model.kernel_sizes": {"model": {"kernel_sizes": 5}},
-    "model.strides": {"model": {"strides": 2}},
-    "model.pools": {"model": {"pools": 1}},
-    "model.blocks": {"model": {"blocks": 1}},
-    "model.padding": {"model": {"padding": "valid"}},
-    "model.batch_norm": {"model": {"batch_norm": False}},
-    "model.hidden": {"model": {"hidden": [8]}},
-    "model.orientations": {"model": {"orientations": 4}},
-    "model.cell": {"model": {"cell": 2}},
-}
-OF_THE_RESIDUAL = {
-    "model.stem": {"model": {"stem": 6}},
-    "model.stem_kernel": {"model": {"stem_kernel": 3}},
-    "model.widths": {"model": {"widths": [4]}},
-    "model.blocks": {"model": {"blocks": 0}},
-}
+RESIDUAL = of("model", stem=6, stem_kernel=3, widths=[4], blocks=0, dropout=0.5, views="cross")
+
 START = {
     "linear": {},
-    "mlp": {"training": {"epochs": 2}},
+    "mlp": {"training": {"epochs": 2, "batch_size": 16}},
     "cnn": {
         "model": {"widths": [8], "kernel_sizes": 3, "strides": 1, "pools": 2},
         "training": {"epochs": 2, "batch_size": 16},
     },
     "residual": {"model": {"stem": 4, "widths": [8]}, "training": {"epochs": 2, "batch_size": 16}},
+    "picture table": {"data": {"path": "file", "target": "kind"}},
 }
 CHANGES = {
-    "linear": ALL | OF_TABLES | OF_THE_SOLVER | OF_CROSS_VALIDATION,
-    "mlp": ALL | OF_TABLES | OF_CROSS_VALIDATION | OF_THE_LOOP | OF_THE_MLP,
-    "cnn": ALL | OF_THE_LOOP | OF_PICTURES | OF_THE_CNN,
-    "residual": ALL | OF_THE_LOOP | OF_PICTURES | OF_THE_RESIDUAL,
+    ("linear", "table"): ALL | TABLE | SOLVER,
+    ("linear", "picture folder"): ALL | PICTURES | SOLVER,
+    ("linear", "picture table"): ALL | PICTURE_TABLE | SOLVER,
+    ("mlp", "table"): ALL | TABLE | LOOP | MLP,
+    ("mlp", "picture folder"): ALL | PICTURES | AUGMENTATION | LOOP | MLP,
+    ("cnn", "picture folder"): ALL | PICTURES | AUGMENTATION | LOOP | CNN,
+    ("residual", "picture folder"): ALL | PICTURES | AUGMENTATION | LOOP | RESIDUAL,
 }
-CASES = [(kind, option) for kind, changes in CHANGES.items() for option in changes]
-
-
-def options(entries, prefix=""):
-    for name, value in entries.items():
-        yield from options(value, f"{prefix}{name}.") if isinstance(value, dict) and value else [f"{prefix}{name}"]
+CASES = [(*kinds, option) for kinds, changes in CHANGES.items() for option in changes]
+IDS = ["-".join(case) for case in CASES]
 
 
 def merged(under, over):
@@ -117,59 +129,119 @@ def merged(under, over):
     }
 
 
-@pytest.mark.parametrize("recipe", [LinearRecipe, MlpRecipe, CnnRecipe, ResidualRecipe])
-def test_every_option_is_tried(recipe):
-    kind = recipe().model.kind
-    # "model.kind" is what tells the recipes apart; the calibration of networks is tried in test_run_pictures,
-    # as is where pictures stand, which must change nothing.
-    elsewhere = {"model.kind", "data.pictures_in_memory", *PROVED_IN_TESTS_OF_TABLES} | (
-        {"calibration.method"} if kind != "linear" else set()
-    )
-    if kind in ("linear", "mlp"):  # the options of pictures are tried with the networks for pictures
-        elsewhere |= {"data.picture_size", "data.picture_values"}
-        elsewhere |= {option for option in OF_PICTURES if option.startswith("augmentation.") and kind == "mlp"}
-    else:
-        elsewhere |= set(OF_TABLES)
-    assert set(CHANGES[kind]) | elsewhere == set(options(recipe().model_dump()))
+@pytest.mark.parametrize(("kind", "data_kind"), CHANGES)
+def test_every_option_that_applies_is_tried(kind, data_kind):
+    # the kind of model is what tells the recipes apart
+    assert {*CHANGES[kind, data_kind], "model.kind"} == set(options_of(RECIPES[kind], data_kind))
+
+
+def pictures(folder, count, light, mode="L"):
+    """Small noisy pictures of two brightnesses, the harder the less they differ, and a table of them."""
+    draw, lines = np.random.default_rng(0), ["file,other_file,kind,other_kind,part,herd"]
+    for name, share, brightness in (("dark", 1, 0), ("light", 2, light)):
+        (folder / name).mkdir(parents=True)
+        for number in range(share * count // 3):
+            values = draw.integers(0, 200, size=(8, 8) if mode == "L" else (8, 8, 4), dtype=np.uint8) + brightness
+            part, other = "test" if number % 5 == 0 else "train", "even" if number % 2 else "odd"
+            file = f"{folder.name}/{name}/{part}-{number}.png"
+            Image.fromarray(values.astype(np.uint8), mode).save(folder.parent / file)
+            lines.append(f"{file},{folder.name}/dark/test-0.png,{name},{other},{part},{number % 7}")
+    table = folder.parent / f"{folder.name}.csv"
+    table.write_text("\n".join(lines) + "\n")
+    return str(folder), str(table)
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Sixty small pictures for the networks that need them; the bundled table for the others."""
-    folder = tmp_path_factory.mktemp("pictures")
-    draw = np.random.default_rng(0)
-    for name, count in (("dark", 20), ("light", 40)):
-        (folder / name).mkdir()
-        for number in range(count):
-            values = draw.integers(0, 200, size=(8, 8), dtype=np.uint8) + (50 if name == "light" else 0)
-            Image.fromarray(values.astype(np.uint8)).save(folder / name / f"{number}.png")
-    return {"linear": "zoo", "mlp": "zoo", "cnn": str(folder), "residual": str(folder)}
+    """DATA by name and kind of data."""
+    folder = tmp_path_factory.mktemp("data")
+    zoo = open_source("zoo").frame
+    rows = range(zoo.height)
+    part = pl.when(pl.int_range(pl.len()) % 3 == 2).then(pl.lit("test")).otherwise(pl.lit("train"))
+    herd = pl.int_range(pl.len()) % 9
+    zoo.with_columns(part.alias("part"), herd.alias("herd")).write_csv(folder / "parts.csv")
+    notes = "".join(f"{n},{n % 7},a text that stands in row {n} alone,{'ab'[n % 2]}\n" for n in rows)
+    (folder / "texts.csv").write_text("n,m,note,type\n" + notes)
+    (folder / "separated.csv").write_text("a,b|c\n" + "".join(f"{n % 3},{n % 5}|{'xy'[n % 2]}\n" for n in rows))
+    latin = "n,c\n" + "".join(f"{n},{'éa'[n % 2]}\n" for n in rows)
+    (folder / "latin.csv").write_bytes(latin.encode("latin-1"))
+    zoo.sample(40, seed=0).write_csv(folder / "other.csv")
+    named = {name: str(folder / f"{name}.csv") for name in ("parts", "texts", "separated", "latin", "other")}
+    few = pictures(folder / "few", 60, light=12)
+    many = pictures(folder / "many", 600, light=25)
+    clear = pictures(folder / "clear", 60, light=12, mode="RGBA")
+    broken = pictures(folder / "broken", 60, light=12)
+    (folder / "broken" / "dark" / "test-0.png").write_bytes(b"no picture")
+    listed = (folder / "few.csv").read_text().replace(",dark,", ",d\u00e9,")
+    (folder / "few_latin.csv").write_bytes(listed.encode("latin-1"))
+    kinds = zip(few, many, clear, broken, strict=True)
+    folders, listings = (dict(zip(("", "many", "clear", "broken"), places, strict=True)) for places in kinds)
+    return {
+        "table": {**named, "": "zoo", "many": "zoo", "other.csv": named["other"]},
+        "picture folder": folders,
+        "picture table": {**listings, "latin": str(folder / "few_latin.csv")},
+    }
 
 
 @pytest.fixture(scope="module")
-def figures(data, tmp_path_factory):
-    """What a recipe comes to, each recipe fitted once."""
+def outcome(data, tmp_path_factory):
+    """What a recipe comes to on some data, an error included; each pair is tried once."""
     out = tmp_path_factory.mktemp("models") / "model.safetensors"
     known = {}
 
-    def of(kind, change):
-        entries = merged({"model": {"kind": kind}}, merged(START[kind], change))
-        if repr(entries) not in known:
-            run = train(data[kind], recipe_from_entries(entries), out=out)
-            state = {name: value.tolist() for name, value in run.classifier.network.state_dict().items()}
-            known[repr(entries)] = {"weights": state, "test": run.test.as_json(), "epochs": run.epochs}
-            known[repr(entries)]["folds"] = run.cross_validation and run.cross_validation.as_json()
-        return known[repr(entries)]
+    def tried(kind, data_kind, place, entries):
+        usual = merged(START[kind], START.get(data_kind, {}))
+        entries = merged({"model": {"kind": kind}}, merged(usual, entries))
+        key = repr((place, entries))
+        if key not in known:
+            known[key] = _come_to(place, entries, out)
+        return known[key]
 
-    return of
+    return tried
 
 
-@pytest.mark.parametrize(("kind", "option"), CASES, ids=[f"{kind}-{option}" for kind, option in CASES])
-def test_it_matters(kind, option, figures):
-    before = {
-        "training.patience": {"training": {"epochs": 30}},
-        "training.precision": {"training": {"precision": "float32"}},
-        "model.cell": {"model": {"orientations": 4}},
-        "cross_validation.repeats": {"cross_validation": {"folds": 2, "repeats": 1}},
-    }.get(option, {})
-    assert figures(kind, before) != figures(kind, merged(before, CHANGES[kind][option]))
+def _come_to(place, entries, out):
+    try:
+        recipe = recipe_from_entries(entries)
+        if entries.get("data", {}).get("pictures_in_memory") == "never":  # the model is the same, its reading is not
+            return type(picture_task(place, recipe, None).rows.inputs).__name__
+        run = train(place, recipe, out=out)
+    except PolylogitError as error:
+        return f"{type(error).__name__}: {error}"
+    weights = {name: value.tolist() for name, value in run.classifier.network.state_dict().items()}
+    folds = run.cross_validation and run.cross_validation.as_json()
+    return {"weights": weights, "test": run.test.as_json(), "epochs": run.epochs, "folds": folds}
+
+
+@pytest.mark.parametrize(("kind", "data_kind", "option"), CASES, ids=IDS)
+def test_it_matters(kind, data_kind, option, data, outcome):
+    change = CHANGES[kind, data_kind][option]
+    place = data[data_kind][change.data]
+    after = change.after
+    if option == "data.test":
+        after = {"data": {"test": data["table"]["other.csv"]}}
+    before, after = outcome(kind, data_kind, place, change.before), outcome(kind, data_kind, place, after)
+    assert before != after
+    assert isinstance(after, str) == (change.fails or option == "data.pictures_in_memory"), after
+
+
+KINDS = [*CHANGES, ("linear", "picture data set"), ("mlp", "picture data set"), ("cnn", "picture data set")]
+REFUSED = [
+    (kind, data_kind, option)
+    for kind, data_kind in KINDS
+    for option in options_of(RECIPES[kind])
+    if option not in {*options_of(RECIPES[kind], data_kind), "data.path"}  # the path makes a table one of pictures
+]
+
+
+@pytest.mark.parametrize(("kind", "kind_of_data", "option"), REFUSED, ids=["-".join(case) for case in REFUSED])
+def test_what_does_not_apply_is_refused(kind, kind_of_data, option, data, tmp_path):
+    change = next(changes[option] for kinds, changes in CHANGES.items() if option in changes)
+    place = "mnist" if kind_of_data == "picture data set" else data[kind_of_data][""]
+    section, _, name = option.partition(".")
+    entries = merged(START.get(kind_of_data, {}), {section: {name: change.after[section][name]}})
+    recipe = recipe_from_entries(merged({"model": {"kind": kind}}, entries))
+    assert data_kind(place, recipe.data.path) == kind_of_data
+    with pytest.raises(RecipeError, match=rf"^{option}: does not apply to a {kind_of_data}"):
+        train(place, recipe, out=tmp_path / "model.safetensors")
+    assert list(tmp_path.iterdir()) == []

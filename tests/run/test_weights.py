@@ -153,7 +153,7 @@ def test_the_command_line_names_the_column(noisy, polylogit, tmp_path):
 
 def test_pictures_carry_no_weights(tmp_path):
     (tmp_path / "a").mkdir()
-    with pytest.raises(RecipeError, match=r"data\.weight: .* are pictures"):
+    with pytest.raises(RecipeError, match=r"data\.weight: does not apply to a picture folder"):
         train(str(tmp_path), recipe_from_entries({"data": {"weight": "w"}}), out=tmp_path / "m.safetensors")
 
 

@@ -5,9 +5,17 @@ See also: `polylogit.run.table_task` and `polylogit.run.task`, which act on it. 
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from polylogit.data.tables.column_types import asked_reading
+from polylogit.recipes.data_kinds import (
+    OF_COLUMNS,
+    OF_PICTURE_FILES,
+    OF_PICTURE_TABLES,
+    OF_PICTURES,
+    OF_ROWS_TO_SPLIT,
+    OF_TABLES,
+)
 from polylogit.recipes.sections import Section
 
 __all__ = ["DataRecipe"]
@@ -21,7 +29,7 @@ def _column_words(words: str) -> str:
 def _no_name_twice(names: tuple[str, ...]) -> tuple[str, ...]:
     twice = next((name for index, name in enumerate(names) if name in names[:index]), None)
     if twice is not None:
-        raise ValueError(f'"{twice}" stands there twice')
+        raise ValueError(f'"{twice}" is named twice')
     return names
 
 
@@ -33,80 +41,93 @@ def _encoding_name(name: str) -> str:
     return name
 
 
+def _one_name(names: object) -> object:
+    return (names,) if isinstance(names, str) else names
+
+
 ClassName = Annotated[str, Field(min_length=1, coerce_numbers_to_str=True)]
 
 
 class DataRecipe(Section):
-    """What to take from the data, and what to hold out."""
+    """What is read from the data, and which rows are held out."""
 
-    target: Annotated[str, Field(min_length=1)] | None = Field(
-        default=None, description="The column of the classes. The bundled data know theirs."
+    target: Annotated[Annotated[str, Field(min_length=1)] | None, OF_COLUMNS] = Field(
+        default=None, description="Column that holds the classes. The bundled tables have a default."
     )
     classes: Annotated[tuple[ClassName, ...], Field(min_length=2), AfterValidator(_no_name_twice)] | None = Field(
         default=None,
-        description="The classes to tell apart, in the order they are counted in; rows of others are left out. Left "
-        "out: all, in order.",
+        description="Classes to distinguish, in the order of their indices; rows of other classes are left out. "
+        "Default: all classes, sorted.",
     )
-    drop: tuple[str, ...] = Field(default=(), description="Columns to leave out.")
-    columns: dict[str, Annotated[str, AfterValidator(_column_words)]] = Field(
+    drop: Annotated[tuple[str, ...], BeforeValidator(_one_name), OF_TABLES] = Field(
+        default=(), description="Columns to leave out; one name needs no brackets."
+    )
+    columns: Annotated[dict[str, Annotated[str, AfterValidator(_column_words)]], OF_TABLES] = Field(
         default_factory=dict,
-        description="The types of columns by name: number, boolean, category, date, date:FORMAT; found if not given.",
+        description="Types of columns by name: number, boolean, category, date, date:FORMAT. Default: inferred.",
     )
-    number_values: Literal["standardised", "raw"] = Field(
+    number_values: Annotated[Literal["standardised", "raw"], OF_TABLES] = Field(
         default="standardised",
-        description="standardised: mean 0 and deviation 1 in each column of numbers or booleans. raw: as they stand.",
+        description="standardised: mean 0 and standard deviation 1 in each column of numbers or booleans. raw: "
+        "unchanged.",
     )
-    free_text: Literal["refuse", "drop"] = Field(
-        default="refuse", description="What to do with columns that cannot be used: free text, empty or nested ones."
+    free_text: Annotated[Literal["refuse", "drop"], OF_TABLES] = Field(
+        default="refuse", description="What to do with columns that cannot be used: free text, empty or nested columns."
     )
-    separator: Annotated[str, Field(min_length=1, max_length=1)] | None = Field(
-        default=None, description="What stands between the cells of a text table. Found in the header if not given."
+    separator: Annotated[Annotated[str, Field(min_length=1, max_length=1)] | None, OF_COLUMNS] = Field(
+        default=None, description="Separator of the cells of a text table. Default: found in the header."
     )
-    encoding: Annotated[str, AfterValidator(_encoding_name)] = Field(
-        default="utf-8", description="Of text tables, where they are neither UTF-8 nor UTF-16."
+    encoding: Annotated[Annotated[str, AfterValidator(_encoding_name)], OF_COLUMNS] = Field(
+        default="utf-8", description="Encoding of a text table that is neither UTF-8 nor UTF-16."
     )
-    weight: str | None = Field(
+    weight: Annotated[str | None, OF_TABLES] = Field(
         default=None,
-        description="A column that says how much each row counts in the fit and in every figure; 0: not at all.",
+        description="Column that holds the weight of each row in the fit and in every metric; 0 leaves the row out.",
     )
-    group: str | None = Field(
-        default=None, description="A column whose rows of one value stay together when rows are held out."
+    group: Annotated[str | None, OF_ROWS_TO_SPLIT] = Field(
+        default=None, description="Column of groups (of pictures: \"folder\", or a regular expression for the path): the rows of a group "
+        "stay on one side of every split."
     )
-    time: str | None = Field(default=None, description="A column by which the newest rows are held out.")
-    split: str | None = Field(default=None, description="A column that says train or test for every row.")
-    test: Annotated[str, Field(min_length=1)] | None = Field(
-        default=None, description="A second table whose rows judge what is trained on all rows of the first."
+    time: Annotated[str | None, OF_TABLES] = Field(
+        default=None, description="Column of times: the newest rows are held out."
     )
-    test_fraction: float = Field(
-        default=0.2, ge=0, lt=1, description="The share of rows held out for the judgement; 0: none, and none is made."
+    split: Annotated[str | None, OF_ROWS_TO_SPLIT] = Field(
+        default=None, description="Column (of pictures: as for data.group) that says train or test for each row."
     )
-    picture_size: Annotated[int, Field(ge=1)] | None = Field(
+    test: Annotated[Annotated[str, Field(min_length=1)] | None, OF_TABLES] = Field(
+        default=None, description="Second table that is the test set; all rows of the first are trained on."
+    )
+    test_fraction: Annotated[float, OF_ROWS_TO_SPLIT] = Field(
+        default=0.2, ge=0, lt=1, description="Fraction of the rows held out as the test set; 0: no test set."
+    )
+    picture_size: Annotated[Annotated[int, Field(ge=1)] | None, OF_PICTURE_FILES] = Field(
         default=None,
-        description="Height and width that picture files are brought to. Left out: as they are where all are alike and "
-        "small, else 64.",
+        description="Height and width that pictures are scaled to. Default: unchanged if all are small and of one "
+        "size, else 64.",
     )
-    pictures_in_memory: Literal["auto", "always", "never"] = Field(
+    pictures_in_memory: Annotated[Literal["auto", "always", "never"], OF_PICTURE_FILES] = Field(
         default="auto",
-        description="Whether a folder's pictures are read once and kept, or again for every batch. auto: kept where "
-        "they fit into memory twice. The same model comes out.",
+        description="Whether the pictures of a folder are kept in memory or read again for every batch. auto: kept if "
+        "they fit into memory twice. The model is the same.",
     )
-    path: str | None = Field(
+    path: Annotated[str | None, OF_PICTURE_TABLES] = Field(
         default=None, description="Column of picture file names, where DATA is a table of pictures and their classes."
     )
-    broken: Literal["error", "skip"] = Field(
+    broken: Annotated[Literal["error", "skip"], OF_PICTURE_FILES] = Field(
         default="error", description="What to do with picture files that cannot be read. skip: leave them out, counted."
     )
-    picture_background: Literal["white", "black"] = Field(
+    picture_background: Annotated[Literal["white", "black"], OF_PICTURE_FILES] = Field(
         default="white", description="Colour behind the transparent pixels of picture files."
     )
-    picture_values: Literal["standardised", "unit"] = Field(
+    picture_values: Annotated[Literal["standardised", "unit"], OF_PICTURES] = Field(
         default="standardised",
-        description="standardised: mean 0 and deviation 1 in each channel of the training pictures. unit: from 0 to 1.",
+        description="standardised: mean 0 and standard deviation 1 in each channel of the training pictures. unit: 0 "
+        "to 1.",
     )
 
     @model_validator(mode="after")
     def _one_way_to_split(self) -> "DataRecipe":
         named = [name for name in ("group", "time", "split", "test") if getattr(self, name) is not None]
         if len(named) > 1:
-            raise ValueError(f"rows are split in one way only, but {' and '.join(named)} are given")
+            raise ValueError(f"rows can be split in one way only, but {' and '.join(named)} are given")
         return self

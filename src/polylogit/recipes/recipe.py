@@ -4,11 +4,12 @@ See also: `polylogit.recipes.reading` for the files and settings that a recipe i
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError
 
 from polylogit.errors import RecipeError, did_you_mean
+from polylogit.recipes.data_kinds import OF_PICTURES, OF_TABLES, options_of
 from polylogit.recipes.data_section import DataRecipe
 from polylogit.recipes.sections import (
     AugmentationRecipe,
@@ -25,6 +26,7 @@ from polylogit.recipes.sections import (
 )
 
 __all__ = [
+    "RECIPES",
     "CnnRecipe",
     "LinearRecipe",
     "MlpRecipe",
@@ -38,7 +40,7 @@ __all__ = [
 class RecipeBase(Section):
     """What the recipes of all kinds of model have in common."""
 
-    seed: int = Field(default=0, ge=0, lt=2**63, description="Of every random draw.")
+    seed: int = Field(default=0, ge=0, lt=2**63, description="Random seed.")
     data: DataRecipe = DataRecipe()
     calibration: CalibrationRecipe = CalibrationRecipe()
 
@@ -52,7 +54,7 @@ class LinearRecipe(RecipeBase):
 
     model: LinearModel = LinearModel()
     training: TrainingRecipe = TrainingRecipe()
-    cross_validation: CrossValidationRecipe = CrossValidationRecipe()
+    cross_validation: Annotated[CrossValidationRecipe, OF_TABLES] = CrossValidationRecipe()
 
 
 class MlpRecipe(RecipeBase):
@@ -60,8 +62,8 @@ class MlpRecipe(RecipeBase):
 
     model: MlpModel = MlpModel()
     training: MlpTraining = MlpTraining()
-    cross_validation: CrossValidationRecipe = CrossValidationRecipe()
-    augmentation: AugmentationRecipe = AugmentationRecipe()
+    cross_validation: Annotated[CrossValidationRecipe, OF_TABLES] = CrossValidationRecipe()
+    augmentation: Annotated[AugmentationRecipe, OF_PICTURES] = AugmentationRecipe()
 
 
 class CnnRecipe(RecipeBase):
@@ -69,7 +71,7 @@ class CnnRecipe(RecipeBase):
 
     model: CnnModel = CnnModel()
     training: PictureTraining = PictureTraining()
-    augmentation: AugmentationRecipe = AugmentationRecipe()
+    augmentation: Annotated[AugmentationRecipe, OF_PICTURES] = AugmentationRecipe()
 
 
 class ResidualRecipe(RecipeBase):
@@ -77,7 +79,7 @@ class ResidualRecipe(RecipeBase):
 
     model: ResidualModel = ResidualModel()
     training: PictureTraining = PictureTraining()
-    augmentation: AugmentationRecipe = AugmentationRecipe()
+    augmentation: Annotated[AugmentationRecipe, OF_PICTURES] = AugmentationRecipe()
 
 
 NetworkRecipe = MlpRecipe | CnnRecipe | ResidualRecipe
@@ -86,16 +88,17 @@ NetworkRecipe = MlpRecipe | CnnRecipe | ResidualRecipe
 Recipe = LinearRecipe | NetworkRecipe
 """The recipe of any model."""
 
-_OF_KIND: Mapping[str, type[Recipe]] = {
+RECIPES: Mapping[str, type[Recipe]] = {
     "linear": LinearRecipe,
     "mlp": MlpRecipe,
     "cnn": CnnRecipe,
     "residual": ResidualRecipe,
 }
+"""The class of the recipe for each kind of model."""
 
 
 def recipe_from_entries(entries: Mapping[str, Any]) -> Recipe:
-    """The recipe that nested options describe, of the kind that `model.kind` names; all faults are reported at once.
+    """The recipe that nested options describe, of the kind that `model.kind` names.
 
     Args:
         entries: As a TOML file gives them; what is left out takes its default.
@@ -104,7 +107,7 @@ def recipe_from_entries(entries: Mapping[str, Any]) -> Recipe:
         The recipe.
 
     Raises:
-        RecipeError: Options are unknown or out of range: one line for each.
+        RecipeError: Options are unknown or out of range; the message names all of them, one a line.
 
     Example:
         >>> recipe = recipe_from_entries({"training": {"C": 10.0}})
@@ -112,35 +115,51 @@ def recipe_from_entries(entries: Mapping[str, Any]) -> Recipe:
         (10.0, 0.2)
         >>> recipe_from_entries({"model": {"kind": "mlp"}}).model.hidden
         (256,)
-        >>> recipe_from_entries({"trianing": {}})
+        >>> recipe_from_entries({"C": 10.0})
         Traceback (most recent call last):
         ...
         polylogit.errors.RecipeError: the recipe has 1 fault:
-          trianing: there is no such option. Did you mean "training"?
+          C: there is no such option. Did you mean "training.C"?
     """
-    kind = _class_of(entries)
+    kind, faults = _kind(entries)
+    recipe = RECIPES[kind]
+    if faults:  # the other options are checked as those of the default kind
+        section = {name: value for name, value in entries["model"].items() if name != "kind"}
+        entries = {**entries, "model": section}
     try:
-        return kind.model_validate(entries)
-    except ValidationError as fault:
-        lines = [_told(kind, error["type"], error["loc"], error["msg"], error["input"]) for error in fault.errors()]
-        count = "1 fault" if len(lines) == 1 else f"{len(lines)} faults"
-        raise RecipeError(f"the recipe has {count}:\n" + "\n".join(f"  {line}" for line in lines)) from None
+        valid = recipe.model_validate(entries)
+    except ValidationError as error:
+        faults += [_fault(recipe, each["type"], each["loc"], each["msg"], each["input"]) for each in error.errors()]
+    if faults:
+        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        raise RecipeError(f"the recipe has {count}:\n" + "\n".join(f"  {fault}" for fault in faults)) from None
+    return valid
 
 
-def _class_of(entries: Mapping[str, Any]) -> type[Recipe]:
-    """The class for the kind that the entries name; what is wrong with them is told later."""
+def _kind(entries: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """The kind of model that the entries name, else the default kind; and what is wrong with the name."""
     section = entries.get("model")
-    kind = section.get("kind", "linear") if isinstance(section, Mapping) else "linear"
-    return _OF_KIND.get(kind, LinearRecipe) if isinstance(kind, str) else LinearRecipe
+    if not isinstance(section, Mapping) or "kind" not in section:
+        return "linear", []
+    kind = section["kind"]
+    if isinstance(kind, str) and kind in RECIPES:
+        return kind, []
+    expected = ", ".join(RECIPES)
+    hint = did_you_mean(kind, RECIPES) if isinstance(kind, str) else ""
+    return "linear", [f"model.kind: expected one of {expected}, got {kind!r}.{hint if 'mean' in hint else ''}"]
 
 
-def _told(recipe: type[BaseModel], kind: str, place: Sequence[int | str], message: str, came: object) -> str:
+def _fault(recipe: type[BaseModel], kind: str, place: Sequence[int | str], message: str, came: object) -> str:
+    """One fault of a recipe as a sentence that names the option."""
     name = ".".join(str(part) for part in place)
     if kind == "extra_forbidden":
         section: type[BaseModel] = recipe
         for part in place[:-1]:
             annotation = section.model_fields[str(part)].annotation
             section = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else section
-        return f"{name}: there is no such option.{did_you_mean(str(place[-1]), section.model_fields)}"
+        option = str(place[-1])
+        elsewhere = [known for known in options_of(recipe) if known.rpartition(".")[2] == option]
+        known_here = elsewhere or list(section.model_fields)
+        return f"{name}: there is no such option.{did_you_mean(elsewhere[0] if elsewhere else option, known_here)}"
     message = message.removeprefix("Value error, ")
     return f"{name}: {message[0].lower()}{message[1:]}, got {came!r}."

@@ -1,7 +1,7 @@
-"""The sections of a recipe that are about networks: which one, how it is fitted, how pictures are varied.
+"""The sections of a recipe on model, training, calibration, cross-validation and augmentation.
 
-Owns their options, ranges and defaults, one class a kind of network. What an option does stands with the code that does
-it: `polylogit.networks`, `polylogit.fitting` and `polylogit.data.pictures.augmentation`. Stays free of torch.
+See also: `polylogit.networks`, `polylogit.fitting` and `polylogit.data.pictures.augmentation`, which use them. Imports
+no torch.
 """
 
 from typing import Annotated, Literal
@@ -38,62 +38,71 @@ class Section(BaseModel):
 
 
 class LinearModel(Section):
-    """A linear model."""
+    """A linear model: softmax regression."""
 
-    kind: Literal["linear", "mlp", "cnn", "residual"] = Field(
-        default="linear",
-        description="linear: softmax regression. mlp: hidden layers. cnn, residual: convolutions, for pictures.",
-    )
+    kind: Literal["linear"] = Field(default="linear", description="Kind of model.")
 
 
 class MlpModel(Section):
     """A multilayer perceptron: see `polylogit.networks.mlp`."""
 
-    kind: Literal["mlp"] = Field(default="mlp", description="Which network.")
+    kind: Literal["mlp"] = Field(default="mlp", description="Kind of model.")
     hidden: tuple[Count, ...] = Field(default=(256,), description="Widths of the hidden layers.")
-    activation: Literal["relu", "gelu", "silu", "tanh"] = Field(default="relu", description="Between the layers.")
-    dropout: Share = Field(default=0.0, description="The share of hidden values set to zero in training.")
-    bias: bool = Field(default=True, description="Whether each layer adds a free constant to its sums.")
+    activation: Literal["relu", "gelu", "silu", "tanh"] = Field(
+        default="relu", description="Activation function between the layers."
+    )
+    dropout: Share = Field(default=0.0, description="Dropout rate of the hidden layers.")
+    bias: bool = Field(default=True, description="Whether the layers have bias terms.")
     reference_class: bool = Field(
-        default=False, description="Whether the first class's logit is 0, so that K - 1 are learned, as in statistics."
+        default=False,
+        description="Whether the logit of the first class is fixed at 0, so that K - 1 logits are learned.",
     )
 
 
 class CnnModel(Section):
     """A plain convolutional network: see `polylogit.networks.cnn`."""
 
-    kind: Literal["cnn"] = Field(default="cnn", description="Which network.")
-    widths: tuple[Count, ...] = Field(default=(32, 64, 128), min_length=1, description="Channels after each stage.")
-    kernel_sizes: Each = Field(default=(5, 3, 3), description="Side of the kernels, for all stages or one each.")
-    strides: Each = Field(default=(2, 1, 1), description="Stride of the convolutions, for all stages or one each.")
-    pools: Each = Field(default=(1, 2, 2), description="Side of the pooling windows, for all stages or one each.")
-    blocks: EachOrNone = Field(default=0, description="Residual blocks after the stages, for all or one each.")
-    padding: Literal["same", "valid"] = Field(default="same", description="same: convolutions keep the sides.")
-    batch_norm: bool = Field(default=True, description="Whether each stage normalises its channels.")
-    hidden: tuple[Count, ...] = Field(default=(), description="Widths of the layers between stages and last layer.")
-    dropout: Share = Field(default=0.0, description="The share of the last layer's inputs set to zero in training.")
-    orientations: NoneOrMore = Field(
-        default=0, description="Directions of the gradients that the first stage sees; 0: it sees the pictures."
+    kind: Literal["cnn"] = Field(default="cnn", description="Kind of model.")
+    widths: tuple[Count, ...] = Field(default=(32, 64, 128), min_length=1, description="Channels of each stage.")
+    kernel_sizes: Each = Field(default=(5, 3, 3), description="Kernel size, one for all stages or one each.")
+    strides: Each = Field(default=(2, 1, 1), description="Stride of the convolutions, one for all stages or one each.")
+    pools: Each = Field(default=(1, 2, 2), description="Size of the pooling windows, one for all stages or one each.")
+    blocks: EachOrNone = Field(
+        default=0, description="Residual blocks after each stage, one number for all stages or one each."
     )
-    cell: Count = Field(default=4, description="Side of the cells that gradients are gathered in, in pixels.")
+    padding: Literal["same", "valid"] = Field(
+        default="same", description="same: convolutions keep height and width. valid: no padding."
+    )
+    batch_norm: bool = Field(default=True, description="Whether each stage has batch normalisation.")
+    hidden: tuple[Count, ...] = Field(
+        default=(), description="Widths of the dense layers between the stages and the last layer."
+    )
+    dropout: Share = Field(default=0.0, description="Dropout rate before the last layer.")
+    orientations: NoneOrMore = Field(
+        default=0,
+        description="Bins of the histograms of oriented gradients that replace the pixels as input; 0: pixels.",
+    )
+    cell: Count = Field(default=4, description="Side of the cells of these histograms, in pixels.")
     views: PictureViews = Field(
         default="one",
-        description="What is judged and averaged: the picture; its mirror image too; itself and moved by a pixel.",
+        description="Test-time augmentation: average the logits of the picture, its mirror image, its shifts by a "
+        "pixel.",
     )
 
 
 class ResidualModel(Section):
     """A residual convolutional network: see `polylogit.networks.residual`."""
 
-    kind: Literal["residual"] = Field(default="residual", description="Which network.")
-    stem: Count = Field(default=32, description="Channels after the stem.")
-    stem_kernel: Count = Field(default=5, description="Side of the stem's kernels, odd.")
+    kind: Literal["residual"] = Field(default="residual", description="Kind of model.")
+    stem: Count = Field(default=32, description="Channels of the stem.")
+    stem_kernel: Count = Field(default=5, description="Kernel size of the stem, odd.")
     widths: tuple[Count, ...] = Field(default=(64, 128), min_length=1, description="Channels of each stage.")
     blocks: Annotated[int, Field(ge=0)] = Field(default=1, description="Residual blocks in each stage.")
-    dropout: Share = Field(default=0.0, description="The share of the last layer's inputs set to zero in training.")
+    dropout: Share = Field(default=0.0, description="Dropout rate before the last layer.")
     views: PictureViews = Field(
         default="one",
-        description="What is judged and averaged: the picture; its mirror image too; itself and moved by a pixel.",
+        description="Test-time augmentation: average the logits of the picture, its mirror image, its shifts by a "
+        "pixel.",
     )
 
 
@@ -102,39 +111,45 @@ class NetworkTraining(Section):
 
     start: Literal["drawn", "zeros"] = Field(
         default="drawn",
-        description="The last layer's first weights. zeros: all classes are alike at first, so the loss is log K.",
+        description="Initial weights of the last layer. drawn: random. zeros: the initial loss is log K.",
     )
-    epochs: Count = Field(default=30, description="Times that every training row is seen.")
+    epochs: Count = Field(default=30, description="Number of passes over the training rows.")
     batch_size: Count | Literal["all"] | None = Field(
-        default=None, description='Rows in a step, or "all". Left out: 256, or an eighth of the rows if that is fewer.'
+        default=None, description='Rows in a step, or "all". Default: 256, or an eighth of the rows if that is fewer.'
     )
-    optimizer: Literal["sgd", "adam", "adamw", "muon"] = Field(
-        default="adamw", description="What turns gradients into steps."
+    optimizer: Literal["sgd", "adam", "adamw", "muon"] = Field(default="adamw", description="Optimizer.")
+    learning_rate: float = Field(default=0.005, gt=0, description="Peak learning rate.")
+    momentum: Share = Field(default=0.9, description="Momentum of SGD, or beta1 of Adam and AdamW.")
+    weight_decay: float = Field(
+        default=0.01, ge=0, description="Weight decay of matrices and kernels; biases have none."
     )
-    learning_rate: float = Field(default=0.005, gt=0, description="At its height.")
-    momentum: Share = Field(default=0.9, description="Of SGD, or the first beta of Adam and AdamW.")
-    weight_decay: float = Field(default=0.01, ge=0, description="Pull of matrices and kernels towards zero.")
     schedule: Literal["constant", "one-cycle", "cosine"] = Field(
-        default="one-cycle", description="How the learning rate moves."
+        default="one-cycle", description="Learning rate schedule."
     )
-    warmup_fraction: Share = Field(default=0.3, description="The share of the steps in which the rate rises.")
+    warmup_fraction: Share = Field(default=0.3, description="Fraction of the steps in which the learning rate rises.")
     class_weight: Literal["none", "balanced"] = Field(
-        default="none", description="balanced: every class counts alike, however many rows it has."
+        default="none", description="balanced: rows are weighted so that every class has the same total weight."
     )
-    label_smoothing: Share = Field(default=0.0, description="The share of each target that is spread over all classes.")
-    gradient_clip: float = Field(default=0.0, ge=0, description="The greatest norm of a gradient; 0: no limit.")
-    accumulation: Count = Field(default=1, description="Parts that a batch is worked through in, to save memory.")
-    averaging: Share = Field(default=0.0, description="Decay of the averaged weights that are kept; 0: the last ones.")
+    label_smoothing: Share = Field(default=0.0, description="Share of each target spread over all classes.")
+    gradient_clip: float = Field(default=0.0, ge=0, description="Largest norm of the gradient; 0: no clipping.")
+    accumulation: Count = Field(
+        default=1, description="Gradient accumulation steps: parts of a batch computed in turn, to save memory."
+    )
+    averaging: Share = Field(
+        default=0.0, description="Decay of the exponential moving average of the weights; 0: none."
+    )
     patience: Annotated[int, Field(ge=0)] = Field(
-        default=0, description="Epochs without a better validation loss before the fit stops; 0: all epochs are run."
+        default=0, description="Early stopping: epochs without a lower validation loss before training stops; 0: never."
     )
     validation_fraction: Share | None = Field(
         default=None,
-        description="The share of the training rows kept for validation and calibration; 0: none. Left out: a tenth, "
-        "at least 2,000 rows (but no more than a fifth) and at most 10,000.",
+        description="Fraction of the training rows kept for validation and calibration; 0: none. Default: a tenth, at "
+        "least 2,000 rows (but no more than a fifth) and at most 10,000.",
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        default="auto", description="auto: bfloat16 for pictures where the hardware has it and the network gains."
+        default="auto",
+        description="auto: bfloat16 mixed precision where the hardware supports it and the network is large enough "
+        "to gain.",
     )
 
 
@@ -145,27 +160,29 @@ class MlpTraining(NetworkTraining):
 class PictureTraining(NetworkTraining):
     """How a convolutional network is fitted."""
 
-    epochs: Count = Field(default=12, description="Times that every training row is seen.")
-    learning_rate: float = Field(default=0.01, gt=0, description="At its height.")
-    label_smoothing: Share = Field(default=0.1, description="The share of each target that is spread over all classes.")
+    epochs: Count = Field(default=12, description="Number of passes over the training rows.")
+    learning_rate: float = Field(default=0.01, gt=0, description="Peak learning rate.")
+    label_smoothing: Share = Field(default=0.1, description="Share of each target spread over all classes.")
 
 
 class AugmentationRecipe(Section):
-    """How training pictures are varied: see `polylogit.data.pictures.augmentation`."""
+    """Augmentation of the training pictures: see `polylogit.data.pictures.augmentation`."""
 
-    flip: bool = Field(default=False, description="Mirror every second picture left to right.")
-    shift: Annotated[int, Field(ge=0)] = Field(default=0, description="The most pixels that a picture is moved by.")
-    cutout: Annotated[int, Field(ge=0)] = Field(default=0, description="Side of a black square; 0: none.")
+    flip: bool = Field(default=False, description="Whether to mirror pictures left to right, with probability 1/2.")
+    shift: Annotated[int, Field(ge=0)] = Field(default=0, description="Largest random shift, in pixels.")
+    cutout: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="Side of a random square that is blacked out, in pixels; 0: none."
+    )
 
 
 def _folds(folds: int) -> int:
     if folds == 1:
-        raise ValueError("one fold would leave nothing to train on; 0 switches cross-validation off")
+        raise ValueError("expected 0 (no cross-validation) or at least 2 folds")
     return folds
 
 
 class TrainingRecipe(Section):
-    """How the weights of a linear model are found."""
+    """How a linear model is fitted: see `polylogit.solver`."""
 
     C: float = Field(
         default=1.0,
@@ -174,30 +191,33 @@ class TrainingRecipe(Section):
         "weights for two classes.",
     )
     class_weight: Literal["none", "balanced"] = Field(
-        default="none", description="balanced: every class counts alike, however many rows it has."
+        default="none", description="balanced: rows are weighted so that every class has the same total weight."
     )
     tolerance: float = Field(
-        default=1e-6, gt=0, lt=1, description="Stop when the objective is certified to be this near its optimum."
+        default=1e-6,
+        gt=0,
+        lt=1,
+        description="The solver stops when the objective is certified to be this close to its optimum.",
     )
-    epochs: int = Field(default=1000, ge=1, description="The most outer iterations of the solver.")
+    epochs: int = Field(default=1000, ge=1, description="Largest number of outer iterations of the solver.")
 
 
 class CalibrationRecipe(Section):
-    """How the probabilities are made believable."""
+    """How the probabilities are calibrated."""
 
     method: Literal["temperature", "vector", "none"] = Field(
         default="temperature",
-        description="temperature: one number, fitted on training rows that the model behind it has not seen. vector: a "
-        "scale and a bias for each class besides, where these rows show that it helps.",
+        description="temperature: temperature scaling on out-of-fold rows. vector: also a scale and a bias for each "
+        "class, if cross-validation shows that it helps.",
     )
 
 
 class CrossValidationRecipe(Section):
-    """How a small table is judged: by folds of all its rows, beside the rows held out."""
+    """Repeated cross-validation of a small table, in addition to the test set."""
 
     folds: Annotated[int, Field(ge=0), AfterValidator(_folds)] | None = Field(
         default=None,
-        description="Into how many parts the rows are dealt; 0: none. Left out: 5 for a linear model of a table of "
-        "fewer than 1,000 rows.",
+        description="Number of folds; 0: no cross-validation. Default: 5 for a linear model of a table of fewer than "
+        "1,000 rows.",
     )
-    repeats: int = Field(default=5, ge=1, description="How often the rows are dealt anew.")
+    repeats: int = Field(default=5, ge=1, description="Number of repeats, each with another split into folds.")

@@ -17,6 +17,8 @@ from polylogit.data.pictures.stored import StoredPictures, blocks_of_rows
 from polylogit.data.split import Split, drawn_split, given_split, group_numbers, grouped_split
 from polylogit.errors import DataError, RecipeError, did_you_mean
 from polylogit.recipes import Recipe
+from polylogit.recipes.data_kinds import check_options_apply, data_kind
+from polylogit.recipes.data_section import DataRecipe
 from polylogit.run.labelled_rows import LabelledRows
 from polylogit.run.table_task import dialect_of
 from polylogit.run.task import Task
@@ -41,9 +43,12 @@ def picture_task(data: str, recipe: Recipe, data_root: Path | None) -> Task:
 
     Raises:
         DataError: The pictures are at fault, or a class that the recipe names is not among them.
-        RecipeError: The recipe asks for what these pictures do not have.
+        RecipeError: The recipe has options that do not apply to these pictures.
     """
+    check_options_apply(recipe, data_kind(data, recipe.data.path), data)
     source = open_pictures(data, root=data_root, reading=picture_reading(recipe))
+    if source.own_split is not None and recipe.data.test_fraction != DataRecipe().test_fraction:
+        raise RecipeError(f"data.test_fraction: {source.name} comes with its own test set. Leave the option out.")
     class_names = source.class_names
     if recipe.data.classes is not None:
         class_names = chosen_classes(recipe.data.classes, class_names, source.name)

@@ -21,6 +21,7 @@ from polylogit.data.tables.sources import TableSource, open_source
 from polylogit.data.tables.type_inference import check_columns_exist
 from polylogit.errors import DataError, RecipeError, did_you_mean
 from polylogit.recipes import Recipe
+from polylogit.recipes.data_kinds import check_options_apply
 from polylogit.run.labelled_rows import LabelledRows
 from polylogit.run.task import Task
 
@@ -99,7 +100,9 @@ def opened_table(data: str, recipe: Recipe) -> TableSource:
 
     Raises:
         DataError: A table is not there or cannot be read, or the two do not have the same columns.
+        RecipeError: The recipe has options that do not apply to tables.
     """
+    check_options_apply(recipe, "table", data)
     source = open_source(data, dialect_of(recipe))
     if recipe.data.test is None:
         return source
