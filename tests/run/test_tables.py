@@ -179,7 +179,7 @@ def test_a_column_says_which_rows_are_held_out_also_later(option, values, held_o
 
 
 def test_rows_are_split_in_one_way_only():
-    with pytest.raises(RecipeError, match="rows are split in one way only, but group and time are given"):
+    with pytest.raises(RecipeError, match="rows can be split in one way only, but group and time are given"):
         recipe_from_entries({"data": {"group": "a", "time": "b"}})
 
 
