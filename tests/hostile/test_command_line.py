@@ -18,7 +18,7 @@ COMMAND = [sys.executable, "-m", "polylogit"]
         (["train", "zoo", "--seed", "-1"], "seed: input should be greater than or equal to 0"),
         (["train", "zoo", "--set", "training.C"], "expected section.option=value"),
         (["train", "zoo", "--set", "trainig.C=1"], 'Did you mean "training"?'),
-        (["train", "zoo", "--out", "model.pkl"], "a model file ends in .safetensors"),
+        (["train", "zoo", "--out", "model.pkl"], "expected a file name that ends in .safetensors"),
         (["predict", "m.safetensors", "zoo", "--out", "p.xlsx"], "Expected one of .csv, .parquet, .jsonl"),
         (["evaluate", "m.safetensors"], "DATA"),
     ],

@@ -116,8 +116,8 @@ def test_pictures_of_chosen_classes(folder, tmp_path):
 
 @pytest.mark.parametrize(("data", "classes"), [("table", ["fish", "birt"]), ("folder", ["light", "drak"])])
 def test_a_class_without_rows_is_told_with_the_nearest(data, classes, request, tmp_path):
+    options = {"target": "kind"} if data == "table" else {}
     with pytest.raises(DataError, match=rf'data\.classes names "{classes[1]}", but no row .* Did you mean'):
-        options = {"target": "kind"} if data == "table" else {}
         run(request.getfixturevalue(data), tmp_path, classes=classes, **options)
 
 
