@@ -29,7 +29,9 @@ from polylogit.recipes.recipe import RECIPES
 def test_options_of_another_kind_are_refused(kind, entries):
     section = next(name for name in entries if name != "model")
     option = f"{section}.{next(iter(entries[section]))}"
-    with pytest.raises(RecipeError, match=rf"^{option}: does not apply to a {kind}, and scans is one\. Leave it out\.$"):
+    with pytest.raises(
+        RecipeError, match=rf"^{option}: does not apply to a {kind}, and scans is one\. Leave it out\.$"
+    ):
         check_options_apply(recipe_from_entries(entries), kind, "scans")
 
 

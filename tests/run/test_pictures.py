@@ -202,7 +202,7 @@ def test_an_mlp_takes_tables(tmp_path):
     ("entries", "message"),
     [
         ({"model": {"kind": "cnn"}}, "takes pictures, and this is a table"),
-        ({"model": {"kind": "mlp"}, "augmentation": {"flip": True}}, r"augmentation\.flip: applies to pictures"),
+        ({"model": {"kind": "mlp"}, "augmentation": {"flip": True}}, r"augmentation\.flip: does not apply to a table"),
         ({"model": {"kind": "mlp"}, "training": {"batch_size": 5000}}, "5000 rows in a batch, but there are"),
     ],
 )

@@ -85,8 +85,9 @@ class DataRecipe(Section):
         description="Column that holds the weight of each row in the fit and in every metric; 0 leaves the row out.",
     )
     group: Annotated[str | None, OF_ROWS_TO_SPLIT] = Field(
-        default=None, description="Column of groups (of pictures: \"folder\", or a regular expression for the path): the rows of a group "
-        "stay on one side of every split."
+        default=None,
+        description='Column of groups (of pictures: "folder", or a regular expression for the path): rows of a group '
+        "stay on one side of every split.",
     )
     time: Annotated[str | None, OF_TABLES] = Field(
         default=None, description="Column of times: the newest rows are held out."
