@@ -39,11 +39,11 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             model, page = Path(folder) / "model.safetensors", Path(folder) / "report.html"
             run = train("fashion-mnist", recipe, out=model, data_root=root)
-            network_logits = run.classifier.uncalibrated.predict_logits(pictures)
+            scores = run.classifier.score_pictures(pictures)
             seconds = []
             for _ in range(repeats):
                 started = time.perf_counter()
-                evaluated = evaluate_rows(run.classifier, network_logits, targets, raw=pictures, numbers=rows + 1)
+                evaluated = evaluate_rows(run.classifier, scores, targets, raw=pictures, numbers=rows + 1)
                 report = report_data(
                     run.classifier, evaluated, data="fashion-mnist", model_path=model, calibration=run.calibration
                 )

@@ -1,7 +1,9 @@
 """The classifier: preprocessing, network, calibration and class names in one, from raw rows to probabilities.
 
-Every prediction in polylogit goes through `Classifier`. Owns the one inference path and the model file, which is data
-and never code. How a classifier comes to be is the business of `run`; what it is worth, of `evaluation`.
+Every prediction of a trained model goes through `Classifier.score`, and every network through `network_logits`. The
+model file is data and never code.
+
+See also: `polylogit.run`, which trains, evaluates and applies classifiers.
 """
 
 import json
@@ -9,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 import torch
-from jaxtyping import Float, Num
+from jaxtyping import Bool, Float, Num, UInt8
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -23,14 +25,13 @@ from torch import Tensor, nn
 from polylogit.calibration.calibration import Calibration
 from polylogit.data.pictures.encoder import PictureEncoder, Pictures, pictures_from_array
 from polylogit.data.pictures.sources import read_unlabelled
-from polylogit.data.pictures.stored import StoredPictures, blocks_of_rows
+from polylogit.data.pictures.stored import StoredPictures
 from polylogit.data.tables.encoder import TableEncoder
-from polylogit.data.tables.feature_matrix import ALIGNMENT, aligned_zeros
 from polylogit.data.tables.frames import as_frame
 from polylogit.data.tables.sources import open_source
 from polylogit.data.tables.unseen import UnseenCounts
 from polylogit.errors import DataError, ModelFileError
-from polylogit.fitting.forward import prepare_batch
+from polylogit.fitting.forward import network_logits
 from polylogit.model_header import (
     FORMAT_VERSION,
     PREPROCESSING,
@@ -42,14 +43,13 @@ from polylogit.model_header import (
 from polylogit.networks import build_network
 from polylogit.system.atomic_file import atomic_write
 
-__all__ = ["ROWS_AT_ONCE", "Classifier"]
+__all__ = ["ROWS_AT_ONCE", "TIE_MARGIN", "Classifier", "Scores"]
 
 ROWS_AT_ONCE = 256
-"""Rows that go through the network together, always: the last rows are filled up with zeros.
+"""The most rows that go through the network together; fewer are not padded."""
 
-The order in which a matrix product adds up depends on its shape and on how a row lies in memory, so that a row alone
-could give other bits than the same row among thousands. With one shape, and rows that all lie alike, it gives the same.
-"""
+TIE_MARGIN = 1e-4
+"""Two leading logits that differ by at most this share of their size are a near tie: see `Classifier.score`."""
 
 ROWS_ENCODED_AT_ONCE = 16_384
 """Rows whose features are in memory together when a frame is predicted."""
@@ -58,6 +58,13 @@ ROWS_ENCODED_AT_ONCE = 16_384
 _ENCODERS: Mapping[str, type[TableEncoder | PictureEncoder]] = {
     encoder.kind: encoder for encoder in (TableEncoder, PictureEncoder)
 }
+
+
+class Scores(NamedTuple):
+    """Logits of the same rows before and after calibration."""
+
+    network_logits: Float[Tensor, "N K"]
+    logits: Float[Tensor, "N K"]
 
 
 @dataclass(frozen=True)
@@ -123,11 +130,7 @@ class Classifier:
                 or a picture is at fault.
         """
         if isinstance(self.preprocessing, PictureEncoder):
-            pictures = _pictures(data, self.preprocessing, place)
-            if isinstance(pictures, StoredPictures):
-                self.preprocessing.encode(torch.empty(0, *pictures.form, dtype=torch.uint8), place)
-                return self.logits_of_inputs(pictures)
-            return self.logits_of_inputs(self.preprocessing.encode(pictures, place))
+            return self.score_pictures(_pictures(data, self.preprocessing, place), place).logits
         if isinstance(data, str | Path):
             place = str(data)
             data = open_source(place).frame
@@ -137,7 +140,7 @@ class Classifier:
     def logits_counting(
         self, frame: pl.DataFrame, place: str = "the table", first_row: int = 0
     ) -> tuple[Float[Tensor, "N K"], UnseenCounts]:
-        """Calibrated logits, and the count of values that training prepared nothing for.
+        """Calibrated logits, and the counts of unseen categories and unexpected missing values.
 
         Args:
             frame: Rows with the columns that the model needs.
@@ -150,21 +153,76 @@ class Classifier:
         Raises:
             DataError: As `predict_logits`.
         """
+        scores, unseen = self.score_frame(frame, place, first_row)
+        return scores.logits, unseen
+
+    def score_pictures(
+        self, pictures: Pictures | StoredPictures | UInt8[Tensor, "N C H W"], place: str = "the pictures"
+    ) -> Scores:
+        """Logits of pictures before and after calibration.
+
+        Args:
+            pictures: Pictures of the size that the model takes, in memory or in their files.
+            place: What messages call them.
+
+        Returns:
+            Float32 logits.
+
+        Raises:
+            DataError: The model takes tables, or pictures of another size.
+        """
+        if not isinstance(self.preprocessing, PictureEncoder):
+            raise DataError(f"{place}: the model takes a table, got pictures.")
+        if isinstance(pictures, StoredPictures):
+            self.preprocessing.encode(torch.empty(0, *pictures.form, dtype=torch.uint8), place)
+            return self.score(pictures)
+        return self.score(self.preprocessing.encode(pictures, place))
+
+    def score_frame(
+        self, frame: pl.DataFrame, place: str = "the table", first_row: int = 0
+    ) -> tuple[Scores, UnseenCounts]:
+        """As `logits_counting`, with the network's own logits besides."""
         if not isinstance(self.preprocessing, TableEncoder):
             raise DataError(f"{place}: the model takes pictures, got a table.")
-        logits, unseen = [], UnseenCounts()
+        parts, unseen = [], UnseenCounts()
         for start in range(0, max(frame.height, 1), ROWS_ENCODED_AT_ONCE):
             rows = frame.slice(start, ROWS_ENCODED_AT_ONCE)
             inputs, found = self.preprocessing.encode_counting(rows, place, first_row + start)
-            logits.append(self.logits_of_inputs(inputs))
+            parts.append(self.score(inputs))
             unseen += found
-        return torch.cat(logits), unseen
+        return Scores(*map(torch.cat, zip(*parts, strict=True))), unseen
 
     def logits_of_inputs(self, inputs: Num[Tensor, "N ..."] | StoredPictures) -> Float[Tensor, "N K"]:
-        """Calibrated logits of rows that the preprocessing has encoded already; of pictures, their pixels."""
-        with torch.inference_mode():
-            parts = [self._whole_block(part) for part in blocks_of_rows(inputs, ROWS_AT_ONCE)]
-        return self.calibrate(torch.cat(parts).float())
+        """Calibrated logits of encoded rows; of pictures, of their pixels."""
+        return self.score(inputs).logits
+
+    def score(self, inputs: Num[Tensor, "N ..."] | StoredPictures) -> Scores:
+        """The network's logits and the calibrated logits of encoded rows; of pictures, of their pixels.
+
+        The order in which a matrix product adds up depends on its shape, so the logits of a row alone and among others
+        differ by rounding. Where the two leading logits of a row are a near tie, rounding could decide the class: such
+        a row is scored again alone, so that its class does not depend on the rows beside it.
+
+        Args:
+            inputs: Rows as the preprocessing gives them.
+
+        Returns:
+            Float32 logits, before and after calibration.
+        """
+        logits = self._network_logits(inputs)
+        calibrated = self.calibrate(logits)
+        if len(logits) > 1:
+            near = _near_ties(logits)
+            if self.calibrated:
+                near |= _near_ties(calibrated)
+            for row in near.nonzero()[:, 0].tolist():
+                logits[row : row + 1] = self._network_logits(_single_row(inputs, row))
+                calibrated[row : row + 1] = self.calibrate(logits[row : row + 1])
+        return Scores(logits, calibrated)
+
+    def _network_logits(self, inputs: Num[Tensor, "N ..."] | StoredPictures) -> Float[Tensor, "N K"]:
+        prepare = self.preprocessing.prepare if isinstance(self.preprocessing, PictureEncoder) else None
+        return network_logits(self.network, inputs, prepare=prepare, rows_at_once=ROWS_AT_ONCE)
 
     def calibrate(self, logits: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
         """Calibrated logits of the network's own logits."""
@@ -184,16 +242,6 @@ class Classifier:
     def temperature(self) -> float:
         """The temperature of the calibration, by which logits are divided; 1 where there is none."""
         return self.calibration.temperature
-
-    def _whole_block(self, rows: Num[Tensor, "N ..."]) -> Float[Tensor, "N K"]:
-        """Logits of at most `ROWS_AT_ONCE` rows, which go through the network as that many."""
-        prepare = self.preprocessing.prepare if isinstance(self.preprocessing, PictureEncoder) else None
-        rows = block = prepare_batch(rows, prepare)
-        if len(rows) < ROWS_AT_ONCE or (rows.ndim == 2 and rows.stride(0) % ALIGNMENT):
-            block = aligned_zeros(ROWS_AT_ONCE, *rows.shape[1:])
-            block[: len(rows)] = rows
-        logits: Tensor = self.network(prepare_batch(block, None))
-        return logits[: len(rows)]
 
     def predict_probabilities(self, data: object) -> Float[Tensor, "N K"]:
         """A probability per row and class; each row sums to one. Arguments as for `predict_logits`."""
@@ -289,6 +337,19 @@ def _pictures(data: object, encoder: PictureEncoder, place: str) -> Pictures | S
     raise DataError(
         f"{place}: the model takes pictures: a name or path, Pictures or a uint8 array; got {type(data).__name__}."
     )
+
+
+def _near_ties(logits: Float[Tensor, "N K"]) -> Bool[Tensor, " N"]:
+    """Which rows have two leading logits that rounding could exchange."""
+    first, second = logits.topk(2, dim=1).values.unbind(1)
+    return first - second <= TIE_MARGIN * (1 + first.abs())
+
+
+def _single_row(inputs: Num[Tensor, "N ..."] | StoredPictures, row: int) -> Num[Tensor, "1 ..."]:
+    """One row in memory of its own: where a row starts in memory can change the order of sums too."""
+    if isinstance(inputs, StoredPictures):
+        return inputs[torch.tensor([row])].read()
+    return inputs[row : row + 1].clone()
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -58,7 +58,8 @@ class Calibration:
         """
         if self.quadratic is not None:
             logits = self.quadratic.apply(logits)
-        logits = logits / self.temperature
+        if self.temperature != 1.0:
+            logits = logits / self.temperature
         if self.vector_scaling is not None:
             logits = self.vector_scaling.apply(logits)
         return mix_with_uniform(logits, self.uniform_share)

@@ -1,7 +1,4 @@
-"""Rows through a network, a block at a time.
-
-Owns how a batch is shown to a network, in training and in prediction alike.
-"""
+"""The forward pass of rows through a network, for training, calibration, evaluation and prediction alike."""
 
 from collections.abc import Callable
 
@@ -40,7 +37,8 @@ def network_logits(
     """
     device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
     was_training = network.training
-    network.eval()
+    if was_training:
+        network.eval()
     try:
         with torch.inference_mode():
             blocks = [
@@ -48,7 +46,8 @@ def network_logits(
                 for block in blocks_of_rows(inputs, rows_at_once)
             ]
     finally:
-        network.train(was_training)
+        if was_training:
+            network.train()
     return torch.cat(blocks)
 
 

@@ -1,12 +1,12 @@
 """The linear network: softmax regression as a module.
 
-Owns the map from features to logits, `logits = features @ weight.T + bias`. How its weights are found is
-the business of `fitting`.
+See also: `polylogit.solver`, which finds its weights.
 """
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 __all__ = ["LinearNetwork"]
 
@@ -39,13 +39,15 @@ class LinearNetwork(nn.Module):
     @classmethod
     def with_weights(cls, weight: Float[Tensor, "K D"], bias: Float[Tensor, " K"]) -> "LinearNetwork":
         """The network that has these weights, in float32."""
-        network = cls(features=weight.shape[1], classes=weight.shape[0])
-        with torch.no_grad():
-            network.linear.weight.copy_(weight)
-            network.linear.bias.copy_(bias)
+        with torch.device("meta"):  # weights that are replaced at once are not drawn: that would move the generator
+            network = cls(features=weight.shape[1], classes=weight.shape[0])
+        network.load_state_dict({"linear.weight": weight.float(), "linear.bias": bias.float()}, assign=True)
         return network
 
     def forward(self, inputs: Float[Tensor, "N ..."]) -> Float[Tensor, "N K"]:
-        """Logits of the inputs."""
-        logits: Tensor = self.linear(inputs.flatten(1))
-        return logits
+        """Logits of the inputs; in evaluation mode sums are float64, so that the rows beside a row hardly matter."""
+        inputs = inputs.flatten(1)
+        if self.training or inputs.dtype != torch.float32 or inputs.device.type == "mps":  # which has no float64
+            logits: Tensor = self.linear(inputs)
+            return logits
+        return functional.linear(inputs.double(), self.linear.weight.double(), self.linear.bias.double()).float()

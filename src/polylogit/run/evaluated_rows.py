@@ -7,7 +7,7 @@ import polars as pl
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from polylogit.classifier import Classifier
+from polylogit.classifier import Classifier, Scores
 from polylogit.data.pictures.stored import StoredPictures
 from polylogit.evaluation import Evaluation, Summary, evaluate_logits, summarise_logits
 
@@ -44,18 +44,18 @@ class EvaluatedRows:
 
 def evaluate_rows(
     classifier: Classifier,
-    network_logits: Float[Tensor, "N K"],
+    scores: Scores,
     targets: Int[Tensor, " N"],
     *,
     raw: pl.DataFrame | UInt8[Tensor, "N C H W"] | StoredPictures,
     numbers: Int[Tensor, " N"],
     weights: Float[Tensor, " N"] | None = None,
 ) -> EvaluatedRows:
-    """Calibrate a network's logits of labelled rows and evaluate them.
+    """Evaluate a classifier's scores of labelled rows.
 
     Args:
-        classifier: The classifier whose network gave the logits.
-        network_logits: The logits before calibration.
+        classifier: The classifier.
+        scores: Its logits of the rows, before and after calibration.
         targets: The class of each row.
         raw: The rows as they came, for the report.
         numbers: The number of each row in its file, counted from 1.
@@ -67,6 +67,5 @@ def evaluate_rows(
     Raises:
         ScoreError: There is no row, or a logit is not finite.
     """
-    logits = classifier.calibrate(network_logits)
-    evaluation = evaluate_logits(logits, targets, classifier.class_names, sample_weight=weights)
-    return EvaluatedRows(raw, targets, weights, numbers, network_logits, logits, evaluation)
+    evaluation = evaluate_logits(scores.logits, targets, classifier.class_names, sample_weight=weights)
+    return EvaluatedRows(raw, targets, weights, numbers, scores.network_logits, scores.logits, evaluation)

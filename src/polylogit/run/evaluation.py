@@ -132,10 +132,10 @@ def _evaluated_table(
             )
     _check_some_rows(rows, source.name)
     frame = source.frame[rows.numpy()]
-    logits, unseen = classifier.uncalibrated.logits_counting(frame, source.name)
+    scores, unseen = classifier.score_frame(frame, source.name)
     evaluated = evaluate_rows(
         classifier,
-        logits,
+        scores,
         targets[rows],
         raw=frame.select([column.name for column in encoder.columns]),
         numbers=rows + 1,
@@ -166,8 +166,8 @@ def _evaluated_pictures(
         )
     _check_some_rows(rows, source.name)
     pixels = source.pixels[rows]
-    logits = classifier.uncalibrated.predict_logits(pixels, data)
-    return source.name, evaluate_rows(classifier, logits, targets[rows], raw=pixels, numbers=rows + 1), tuple(notes)
+    scores = classifier.score_pictures(pixels, data)
+    return source.name, evaluate_rows(classifier, scores, targets[rows], raw=pixels, numbers=rows + 1), tuple(notes)
 
 
 def _notes_on_others(targets: Int[Tensor, " N"]) -> list[str]:

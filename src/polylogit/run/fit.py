@@ -195,8 +195,7 @@ def linear_logits_held_out(
     looser = recipe.training.model_copy(update={"tolerance": max(recipe.training.tolerance, HELD_OUT_TOLERANCE)})
     recipe = recipe.model_copy(update={"training": looser})
     fit = fit_linear(rows.take(fitted), classes, recipe, on_iteration=None)
-    inputs = rows.features[scored]
-    return (inputs.double() @ fit.weight.T.double() + fit.bias.double()).float()
+    return network_logits(LinearNetwork.with_weights(fit.weight, fit.bias), rows.features[scored])
 
 
 def _cross_fitted_calibration(

@@ -17,7 +17,7 @@ from polylogit.evaluation import Evaluation, Summary, summarise_logits
 from polylogit.fitting.callbacks import FitObserver
 from polylogit.fitting.devices import DeviceName
 from polylogit.model_header import TrainedOn
-from polylogit.networks.test_time_augmentation import takes_many_views, without_test_time_augmentation
+from polylogit.networks.test_time_augmentation import without_test_time_augmentation
 from polylogit.recipes import Recipe
 from polylogit.report import write_report
 from polylogit.run.cross_validation import CrossValidation, cross_validate, cross_validation_told
@@ -230,22 +230,16 @@ def _classifier(task: Task, recipe: Recipe, fit: FittedModel) -> Classifier:
 
 def _evaluated(classifier: Classifier, task: Task) -> tuple[Summary, EvaluatedRows | None]:
     """The main metrics on the training rows, and all metrics on the test rows where there are any."""
-    split, network_alone = task.split, classifier.uncalibrated
+    split, rows = task.split, task.rows
     with without_test_time_augmentation(classifier.network):  # it multiplies the time, and the training rows are many
-        logits = network_alone.logits_of_inputs(task.rows.inputs)
-    train, test = task.rows.targets[split.train], task.rows.targets[split.test]
-    summary = summarise_logits(
-        classifier.calibrate(logits[split.train]), train, sample_weight=task.weights_of(split.train)
-    )
+        train = classifier.score(rows.inputs[split.train])
+    summary = summarise_logits(train.logits, rows.targets[split.train], sample_weight=task.weights_of(split.train))
     if not len(split.test):
         return summary, None
-    test_logits = logits[split.test]
-    if takes_many_views(classifier.network):
-        test_logits = network_alone.logits_of_inputs(task.rows.inputs[split.test])
     return summary, evaluate_rows(
         classifier,
-        test_logits,
-        test,
+        classifier.score(rows.inputs[split.test]),
+        rows.targets[split.test],
         raw=task.raw(split.test),
         numbers=split.test + 1 - task.rows_before_test,
         weights=task.weights_of(split.test),

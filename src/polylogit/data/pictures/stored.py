@@ -171,4 +171,9 @@ def blocks_of_rows(inputs: Tensor | StoredPictures, rows_at_once: int) -> Iterat
         >>> [len(block) for block in blocks_of_rows(torch.zeros(5, 2), 2)]
         [2, 2, 1]
     """
-    yield from inputs.blocks(rows_at_once) if isinstance(inputs, StoredPictures) else torch.split(inputs, rows_at_once)
+    if isinstance(inputs, StoredPictures):
+        yield from inputs.blocks(rows_at_once)
+    elif len(inputs) <= rows_at_once:
+        yield inputs
+    else:
+        yield from torch.split(inputs, rows_at_once)
