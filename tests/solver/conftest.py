@@ -8,7 +8,7 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from polylogit.solver.design_matrix import DenseDesign, SparseDesign, csr_tensor
-from polylogit.solver.newton import Descent
+from polylogit.solver.newton import NewtonCG
 from polylogit.solver.objective import Objective
 
 
@@ -56,16 +56,16 @@ def _plain(problem: Objective, X: Tensor) -> Callable[[Tensor], Tensor]:
     return objective
 
 
-def _descended(problem, tolerance=1e-9):
-    descent = Descent(problem, coarse=torch.float64, exact=torch.float64, tolerance=tolerance, seed=0)
-    descent.place(torch.zeros(problem.classes, problem.design.columns, dtype=torch.float64))
+def _minimised(problem, tolerance=1e-9):
+    solver = NewtonCG(problem, coarse=torch.float64, exact=torch.float64, tolerance=tolerance, seed=0)
+    solver.set_point(torch.zeros(problem.classes, problem.design.columns, dtype=torch.float64))
     objectives = []
-    descent.measure()
-    while not descent.verdict():
-        objectives.append(descent.objective)
-        descent.step()
-        descent.measure()
-    return descent, objectives
+    solver.evaluate()
+    while not solver.stop_reason():
+        objectives.append(solver.objective)
+        solver.step()
+        solver.evaluate()
+    return solver, objectives
 
 
 @pytest.fixture
@@ -89,5 +89,5 @@ def plain_objective():
 
 
 @pytest.fixture
-def descended():
-    return _descended
+def minimised():
+    return _minimised

@@ -48,31 +48,31 @@ def test_products_are_those_of_the_whole_matrix(sparse_rows, made_rows, designs)
         assert (design.rows, design.columns) == matrix.shape
         weight, rows = made_rows(3, design.columns, seed=2), made_rows(3, ROWS, seed=3)
         torch.testing.assert_close(design.logits(weight, torch.float64), weight @ matrix.T, rtol=1e-12, atol=1e-12)
-        torch.testing.assert_close(design.pulled_back(rows), rows @ matrix, rtol=1e-11, atol=1e-9)
-        torch.testing.assert_close(design.squares_pulled_back(rows), rows @ matrix**2, rtol=1e-11, atol=1e-9)
+        torch.testing.assert_close(design.adjoint_product(rows), rows @ matrix, rtol=1e-11, atol=1e-9)
+        torch.testing.assert_close(design.squared_adjoint_product(rows), rows @ matrix**2, rtol=1e-11, atol=1e-9)
 
 
 def test_gathered_rows_are_the_whole_matrix_s(sparse_rows, designs):
     index = torch.tensor([17, 3, ROWS - 1, 3])
     for design, matrix in designs(sparse_rows):
-        torch.testing.assert_close(design.gathered(index, torch.float64), matrix[index], rtol=0, atol=1e-14)
-        assert design.gathered(index[:0], torch.float64).shape == (0, design.columns)
+        torch.testing.assert_close(design.dense_rows(index, torch.float64), matrix[index], rtol=0, atol=1e-14)
+        assert design.dense_rows(index[:0], torch.float64).shape == (0, design.columns)
 
 
 def test_the_two_products_are_each_other_s_transpose(sparse_rows, made_rows, designs):
     for design, _ in designs(sparse_rows):
         weight, rows = made_rows(3, design.columns, seed=2), made_rows(3, ROWS, seed=3)
         forward = float((design.logits(weight, torch.float64) * rows).sum())
-        assert forward == pytest.approx(float((weight * design.pulled_back(rows)).sum()), rel=1e-10)
+        assert forward == pytest.approx(float((weight * design.adjoint_product(rows)).sum()), rel=1e-10)
 
 
 def test_moved_weights_give_the_uncentred_logits_and_come_back(sparse_rows, made_rows, designs, intercept):
     rows = sparse_rows + 100
     for design, _ in designs(rows):
         weight = made_rows(3, design.columns, seed=2)
-        logits = design.logits(design.moved(weight), torch.float64)
+        logits = design.logits(design.to_centred(weight), torch.float64)
         torch.testing.assert_close(logits, weight @ _plain(rows, intercept, centred=False).T, rtol=1e-12, atol=1e-10)
-        torch.testing.assert_close(design.unmoved(design.moved(weight)), weight, rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(design.from_centred(design.to_centred(weight)), weight, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.float16, torch.float32])
@@ -82,27 +82,27 @@ def test_every_dtype_is_read_as_the_numbers_it_holds(sparse_rows, made_rows, int
     design = DenseDesign(counts.to(dtype), intercept=intercept, working=torch.float32)
     exact = DenseDesign(counts, intercept=intercept, working=torch.float64)
     weight, rows = made_rows(3, design.columns, seed=2), made_rows(3, ROWS, seed=3) / ROWS
-    logits, pulled = design.logits(weight, precision), design.pulled_back(rows.to(precision))
-    assert logits.dtype == pulled.dtype == precision
+    logits, adjoint = design.logits(weight, precision), design.adjoint_product(rows.to(precision))
+    assert logits.dtype == adjoint.dtype == precision
     # The centre is a float32 sum; what it is off by, the intercept takes up.
     within = {"rtol": 0, "atol": 2e-5}
     torch.testing.assert_close(logits.double(), exact.logits(weight, torch.float64), **within)
-    torch.testing.assert_close(pulled.double(), exact.pulled_back(rows), **within)
+    torch.testing.assert_close(adjoint.double(), exact.adjoint_product(rows), **within)
 
 
 def test_rows_are_never_changed(sparse_rows, made_rows, designs):
     before = sparse_rows.clone()
     for design, _ in designs(sparse_rows):
-        design.gathered(torch.arange(9), torch.float64).zero_()
+        design.dense_rows(torch.arange(9), torch.float64).zero_()
         design.logits(made_rows(3, design.columns), torch.float64).zero_()
-        design.squares_pulled_back(made_rows(3, ROWS))
+        design.squared_adjoint_product(made_rows(3, ROWS))
     assert torch.equal(sparse_rows, before)
 
 
 def test_centring_keeps_the_digits_of_a_column_far_from_zero(made_rows):
     spread = made_rows(1000, 1)
     design = DenseDesign(spread + 1e6, intercept=True, working=torch.float64)
-    squares = design.squares_pulled_back(torch.full((1, 1000), 1e-3, dtype=torch.float64))
+    squares = design.squared_adjoint_product(torch.full((1, 1000), 1e-3, dtype=torch.float64))
     assert float(squares[0, 0]) == pytest.approx(float(spread.var(correction=0)), rel=1e-8)
 
 

@@ -37,7 +37,7 @@ def made(request, made_rows, made_problem, plain_objective, intercept):
             exact.fit(X.numpy(), problem.targets.numpy(), sample_weight=weights)
         slopes, bias = torch.tensor(exact.coef_), torch.tensor(exact.intercept_)
         best = torch.cat([slopes, bias[:, None]], 1) if intercept else slopes
-        return problem, plain_objective(problem, X), problem.design.moved(best - best.mean(0))
+        return problem, plain_objective(problem, X), problem.design.to_centred(best - best.mean(0))
 
     return at
 
@@ -45,20 +45,20 @@ def made(request, made_rows, made_problem, plain_objective, intercept):
 def _sums_by_class(problem):
     chosen = torch.zeros(problem.classes, problem.design.rows, dtype=torch.float64)
     chosen.scatter_(0, problem.targets[None], problem.omega[None])
-    return problem.design.pulled_back(chosen)
+    return problem.design.adjoint_product(chosen)
 
 
 def _mixture(problem, weight):
     logits = problem.design.logits(weight, torch.float64)
-    pulled = problem.pulled_residuals(torch.softmax(logits, 0))
-    return gap_by_mixture(problem, weight, problem.objective(weight, logits), pulled, _sums_by_class(problem))
+    adjoint = problem.residual_sums(torch.softmax(logits, 0))
+    return gap_by_mixture(problem, weight, problem.objective(weight, logits), adjoint, _sums_by_class(problem))
 
 
 def _step(problem, weight, products=200):
     """The bound from Newton's step, and the step."""
     logits = problem.design.logits(weight, torch.float64)
     probabilities = torch.softmax(logits, 0)
-    gradient = problem.pulled_residuals(probabilities) + problem.penalty * weight
+    gradient = problem.residual_sums(probabilities) + problem.penalty * weight
     options = {"forcing": 0.0, "small_enough": 1e-14, "most_products": products}
     direction = newton_direction(problem, probabilities, gradient, lambda rows: rows - rows.mean(0), **options)
     objective = problem.objective(weight, logits)
@@ -73,7 +73,7 @@ def _newton(problem, weight, products=200):
 def _newton_and_direction(problem, weight, products):
     logits = problem.design.logits(weight, torch.float64)
     probabilities = torch.softmax(logits, 0)
-    gradient = problem.pulled_residuals(probabilities)
+    gradient = problem.residual_sums(probabilities)
     direction = newton_direction(
         problem,
         probabilities,
@@ -142,8 +142,8 @@ def test_a_step_that_would_leave_the_distributions_is_cut_to_them(made, made_row
     weight = weight - weight.mean(0)
     gap, direction = _step(problem, weight)
     p = torch.softmax(problem.design.logits(weight, torch.float64), 0)
-    moved = problem.design.logits(direction.step, torch.float64)
-    assert bool((p + p * moved - p * (p * moved).sum(0) < 0).any())
+    logit_change = problem.design.logits(direction.step, torch.float64)
+    assert bool((p + p * logit_change - p * (p * logit_change).sum(0) < 0).any())
     assert math.isfinite(gap)
     assert float(plain(best)) >= float(plain(weight)) - gap
 
@@ -154,10 +154,10 @@ def test_the_step_s_gap_is_that_of_newton_s_distributions_with_level_intercepts(
     weight = best + 0.01 * (away - away.mean(0))
     gap, direction = _step(problem, weight, products=2)
     p = torch.softmax(problem.design.logits(weight, torch.float64), 0)
-    moved = problem.design.logits(direction.step, torch.float64)
+    logit_change = problem.design.logits(direction.step, torch.float64)
 
     def distributions(c):
-        return p + p * (moved + c[:, None]) - p * (p * (moved + c[:, None])).sum(0)
+        return p + p * (logit_change + c[:, None]) - p * (p * (logit_change + c[:, None])).sum(0)
 
     c = torch.zeros(3, dtype=torch.float64)
     if problem.design.intercept:
@@ -174,7 +174,7 @@ def test_the_step_s_gap_is_that_of_newton_s_distributions_with_level_intercepts(
 
 def _excess(problem, distributions):
     """sum_n omega_n (q_n - y_n) x_n', written plainly."""
-    columns = problem.design.gathered(torch.arange(problem.design.rows), torch.float64)
+    columns = problem.design.dense_rows(torch.arange(problem.design.rows), torch.float64)
     chosen = torch.nn.functional.one_hot(problem.targets, problem.classes).double().T
     return ((distributions - chosen) * problem.omega) @ columns
 
@@ -195,10 +195,10 @@ def test_with_a_penalty_the_gap_is_that_of_the_mixture(made, made_rows):
     assert _mixture(problem, weight) == pytest.approx(float(plain(weight) - lower), rel=1e-9)
 
 
-def test_a_class_without_rows_still_has_a_bound(made_rows, made_problem, plain_objective, descended):
+def test_a_class_without_rows_still_has_a_bound(made_rows, made_problem, plain_objective, minimised):
     X = made_rows(150, 4)
     among_present = made_problem(X=X, classes=2)
-    minimum = descended(among_present, tolerance=1e-12)[0].objective
+    minimum = minimised(among_present, tolerance=1e-12)[0].objective
     problem = made_problem(X=X, classes=3)
     problem.targets.copy_(among_present.targets)
     for seed in range(10):
@@ -226,8 +226,8 @@ def test_without_a_penalty_the_gap_is_that_of_newton_s_distributions_up_to_ten_n
     weight = best + 0.01 * made_rows(*best.shape)
     gap, direction = _newton_and_direction(problem, weight, products=3)
     p = torch.softmax(problem.design.logits(weight, torch.float64), 0)
-    moved = problem.design.logits(direction.step, torch.float64)
-    q = p + p * moved - p * (p * moved).sum(0)
+    logit_change = problem.design.logits(direction.step, torch.float64)
+    q = p + p * logit_change - p * (p * logit_change).sum(0)
     assert bool((q >= 0).all())
     lower = problem.omega @ torch.special.entr(q).sum(0)
     lower -= _excess(problem, q).norm() * 10 * (1 + weight.norm())

@@ -10,22 +10,22 @@ import torch
 from polylogit.solver.softmax_regression import fit_softmax_regression
 
 
-def test_each_step_descends_until_the_tolerance(made_problem, descended):
-    descent, objectives = descended(made_problem())
-    assert descent.verdict() == "the tolerance"
+def test_each_step_descends_until_the_tolerance(made_problem, minimised):
+    solver, objectives = minimised(made_problem())
+    assert solver.stop_reason() == "the tolerance"
     assert len(objectives) > 2
     assert objectives == sorted(objectives, reverse=True)
 
 
-def test_a_tolerance_beyond_rounding_ends_and_says_so(made_problem, descended):
-    descent, _ = descended(made_problem(), tolerance=0.0)
-    assert descent.verdict() == "rounding" or descent.gap == 0.0
+def test_a_tolerance_beyond_rounding_ends_and_says_so(made_problem, minimised):
+    solver, _ = minimised(made_problem(), tolerance=0.0)
+    assert solver.stop_reason() == "rounding" or solver.gap == 0.0
 
 
-def test_logits_that_are_carried_along_stay_those_of_the_weights(made_problem, descended):
-    descent, _ = descended(made_problem(), tolerance=1e-12)
-    fresh = descent.problem.design.logits(descent.weight, torch.float64)
-    assert descent.objective == pytest.approx(descent.problem.objective(descent.weight, fresh), rel=1e-13)
+def test_logits_that_are_carried_along_stay_those_of_the_weights(made_problem, minimised):
+    solver, _ = minimised(made_problem(), tolerance=1e-12)
+    fresh = solver.problem.design.logits(solver.weight, torch.float64)
+    assert solver.objective == pytest.approx(solver.problem.objective(solver.weight, fresh), rel=1e-13)
 
 
 def test_many_rows_start_from_some_and_reach_the_same_optimum():
@@ -59,13 +59,13 @@ def test_the_interrupt_key_ends_a_fit_with_the_point_so_far():
     assert "stopped by an interrupt" in message
 
 
-def test_the_last_step_proves_itself_without_another_gradient(made_problem, descended):
+def test_the_last_step_proves_itself_without_another_gradient(made_problem, minimised):
     problem = made_problem(C=1e5)
-    descent, _ = descended(problem, tolerance=1e-3)
-    fresh = descent.problem.design.logits(descent.weight, torch.float64)
-    gradient = problem.pulled_residuals(torch.softmax(fresh, 0)) + problem.penalty * descent.weight
-    assert descent.verdict() == "the tolerance"
+    solver, _ = minimised(problem, tolerance=1e-3)
+    fresh = solver.problem.design.logits(solver.weight, torch.float64)
+    gradient = problem.residual_sums(torch.softmax(fresh, 0)) + problem.penalty * solver.weight
+    assert solver.stop_reason() == "the tolerance"
     # By its gradient alone the point would not be known to be this good.
-    assert float(gradient.square().sum()) / (2 * problem.ridge) > descent.tolerance * descent.objective
-    further, _ = descended(problem, tolerance=1e-12)
-    assert 0 <= descent.objective - further.objective <= descent.gap * further.objective
+    assert float(gradient.square().sum()) / (2 * problem.ridge) > solver.tolerance * solver.objective
+    further, _ = minimised(problem, tolerance=1e-12)
+    assert 0 <= solver.objective - further.objective <= solver.gap * further.objective

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.autograd.functional import hessian, jacobian
 
-from polylogit.solver.newton_direction import newton_direction, settled_intercepts, step_length
+from polylogit.solver.newton_direction import newton_direction, optimal_intercepts, step_length
 
 OPTIONS = {"forcing": 0.0, "small_enough": 0.0, "most_products": 200}
 
@@ -56,7 +56,7 @@ def test_cut_short_it_descends_and_tells_what_is_left(case, products):
     assert direction.products == products
     assert float((gradient * direction.step).sum()) < 0
     torch.testing.assert_close(direction.step.sum(0), torch.zeros_like(direction.step[0]), rtol=0, atol=1e-12)
-    torch.testing.assert_close(direction.moved, problem.design.logits(direction.step, torch.float64))
+    torch.testing.assert_close(direction.logit_change, problem.design.logits(direction.step, torch.float64))
     size = weight.numel()
     whole = hessian(plain, weight).reshape(size, size)
     left = -gradient - (whole @ direction.step.flatten()).view_as(weight)
@@ -146,7 +146,7 @@ def test_a_search_along_which_the_hessian_has_nothing_ends_it(made_rows, made_pr
 def test_the_length_takes_nine_tenths_of_the_slope_off(case, scale):
     problem, plain, weight = case
     gradient, direction = _direction(problem, plain, weight, most_products=3)
-    direction = replace(direction, step=scale * direction.step, moved=scale * direction.moved)
+    direction = replace(direction, step=scale * direction.step, logit_change=scale * direction.logit_change)
     logits = problem.design.logits(weight, torch.float64)
     length = step_length(problem, weight, logits, gradient, direction)
 
@@ -161,15 +161,15 @@ def test_the_length_takes_nine_tenths_of_the_slope_off(case, scale):
 def test_a_direction_that_climbs_has_no_length(case):
     problem, plain, weight = case
     gradient, direction = _direction(problem, plain, weight, most_products=3)
-    climbing = replace(direction, step=-direction.step, moved=-direction.moved)
+    climbing = replace(direction, step=-direction.step, logit_change=-direction.logit_change)
     logits = problem.design.logits(weight, torch.float64)
     assert step_length(problem, weight, logits, gradient, climbing) == 0
 
 
-def test_where_the_slope_is_rounding_the_step_is_taken_whole(made_rows, made_problem, plain_objective, descended):
+def test_where_the_slope_is_rounding_the_step_is_taken_whole(made_rows, made_problem, plain_objective, minimised):
     X = made_rows(200, 4)
     problem = made_problem(X=X)
-    weight, plain = descended(problem, tolerance=1e-14)[0].weight, plain_objective(problem, X)
+    weight, plain = minimised(problem, tolerance=1e-14)[0].weight, plain_objective(problem, X)
     for _ in range(2):
         weight = weight + _direction(problem, plain, weight)[1].step
     gradient, direction = _direction(problem, plain, weight)
@@ -188,7 +188,7 @@ def test_settled_intercepts_give_each_class_its_share(  # noqa: PLR0917 - fixtur
     shares = torch.zeros(3, dtype=torch.float64).index_add_(0, problem.targets, problem.omega)
     logits = problem.design.logits(weight, torch.float64)
     before = logits.clone()
-    shift = settled_intercepts(problem, shares, logits, tolerance=1e-12, most_rounds=rounds)
+    shift = optimal_intercepts(problem, shares, logits, tolerance=1e-12, most_rounds=rounds)
     assert torch.equal(logits, before)
     assert float(shift.sum()) == pytest.approx(0, abs=1e-12)
     mean = torch.softmax(logits + shift[:, None], 0) @ problem.omega
@@ -209,11 +209,11 @@ def test_every_round_of_settling_descends_and_settled_ones_stay(made_rows, made_
     logits = problem.design.logits(weight, torch.float64)
     objectives = []
     for rounds in range(6):
-        shift = settled_intercepts(problem, shares, logits, tolerance=1e-12, most_rounds=rounds)
+        shift = optimal_intercepts(problem, shares, logits, tolerance=1e-12, most_rounds=rounds)
         objectives.append(
             float(plain_objective(problem, X)(torch.cat([weight[:, :-1], weight[:, -1:] + shift[:, None]], 1)))
         )
     assert objectives == sorted(objectives, reverse=True)
     assert objectives[-1] < objectives[0]
-    settled = logits + settled_intercepts(problem, shares, logits, tolerance=1e-12, most_rounds=50)[:, None]
-    assert not bool(settled_intercepts(problem, shares, settled, tolerance=1e-9).any())
+    settled = logits + optimal_intercepts(problem, shares, logits, tolerance=1e-12, most_rounds=50)[:, None]
+    assert not bool(optimal_intercepts(problem, shares, settled, tolerance=1e-9).any())

@@ -32,7 +32,7 @@ def test_the_objective_is_torch_s_cross_entropy_and_the_penalty(case):
 def test_the_residuals_pulled_back_are_autograd_s_gradient(case):
     problem, plain, weight = case
     probabilities = torch.softmax(problem.design.logits(weight, torch.float64), 0)
-    gradient = problem.pulled_residuals(probabilities) + problem.penalty * weight
+    gradient = problem.residual_sums(probabilities) + problem.penalty * weight
     expected = jacobian(plain, weight)
     torch.testing.assert_close(gradient, expected, rtol=1e-11, atol=1e-13)
 
@@ -41,16 +41,16 @@ def test_the_hessian_s_product_is_autograd_s(case, made_rows):
     problem, plain, weight = case
     direction = made_rows(*weight.shape, seed=2)
     probabilities = torch.softmax(problem.design.logits(weight, torch.float64), 0)
-    product, moved = problem.hessian_product(probabilities, direction)
+    product, logit_change = problem.hessian_product(probabilities, direction)
     torch.testing.assert_close(product, hvp(plain, weight, direction)[1], rtol=1e-11, atol=1e-13)
-    torch.testing.assert_close(moved, problem.design.logits(direction, torch.float64), rtol=0, atol=0)
+    torch.testing.assert_close(logit_change, problem.design.logits(direction, torch.float64), rtol=0, atol=0)
 
 
 def test_the_probabilities_survive_their_residuals_and_products(case, made_rows):
     problem, _, weight = case
     probabilities = torch.softmax(problem.design.logits(weight, torch.float64), 0)
     before = probabilities.clone()
-    problem.pulled_residuals(probabilities)
+    problem.residual_sums(probabilities)
     problem.hessian_product(probabilities, made_rows(*weight.shape, seed=2))
     assert torch.equal(probabilities, before)
 
@@ -80,8 +80,8 @@ def test_a_float32_product_is_the_float64_one_to_its_rounding(made_rows, made_pr
     problem = made_problem(X=made_rows(300, 5), classes=4)
     weight, direction = made_rows(4, 6, seed=1), made_rows(4, 6, seed=2)
     exact = torch.softmax(problem.design.logits(weight, torch.float64), 0)
-    narrow, moved = problem.hessian_product(exact.float(), direction)
-    assert moved.dtype == torch.float32
+    narrow, logit_change = problem.hessian_product(exact.float(), direction)
+    assert logit_change.dtype == torch.float32
     assert narrow.dtype == torch.float64
     wide, _ = problem.hessian_product(exact, direction)
     torch.testing.assert_close(narrow, wide, rtol=0, atol=1e-6)

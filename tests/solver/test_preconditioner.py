@@ -136,7 +136,7 @@ def test_columns_that_repeat_one_another_leave_it_finite(made_rows, made_problem
 
 def _products(problem, weight, precondition, probabilities):
     """Hessian products to a millionth of the gradient."""
-    gradient = problem.pulled_residuals(probabilities) + problem.penalty * weight
+    gradient = problem.residual_sums(probabilities) + problem.penalty * weight
     options = {"forcing": 0.0, "small_enough": 1e-6 * float(gradient.norm()), "most_products": 2000}
     return newton_direction(problem, probabilities, gradient, precondition, **options).products
 

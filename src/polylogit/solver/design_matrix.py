@@ -29,7 +29,7 @@ _ROWS_LOOKED_AT = 2048
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _without_csr_warnings() -> Iterator[None]:
     """Without torch's notes, once a process, that the CSR layout is "beta" and that its indices go unchecked.
 
     The products that the solver needs are long-standing, and the indices come from a checked matrix.
@@ -52,7 +52,7 @@ def csr_tensor(starts: Tensor, columns: Tensor, values: Tensor, shape: tuple[int
     Returns:
         The matrix.
     """
-    with _quiet():
+    with _without_csr_warnings():
         return torch.sparse_csr_tensor(starts, columns, values, shape, check_invariants=False)
 
 
@@ -124,11 +124,11 @@ class DenseDesign:
             shift = weight[:, -1].double() - slopes.double() @ self._centre
         return slopes.to(precision).contiguous(), shift.to(precision)[:, None]
 
-    def pulled_back(self, rows: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
+    def adjoint_product(self, rows: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
         """R (X - mu), and R 1."""
-        return self.pulled_back_by_blocks(lambda block: rows[:, block], len(rows), rows.dtype).to(rows.dtype)
+        return self.adjoint_product_by_blocks(lambda block: rows[:, block], len(rows), rows.dtype).to(rows.dtype)
 
-    def pulled_back_by_blocks(
+    def adjoint_product_by_blocks(
         self, rows_of: Callable[[slice], Float[Tensor, "K B"]], classes: int, precision: torch.dtype
     ) -> Float[Tensor, "K D1"]:
         """R (X - mu), and R 1, in float64, for an R that is made block by block in a precision."""
@@ -146,7 +146,7 @@ class DenseDesign:
             slopes -= products[:, -1:] * self._centre
         return products
 
-    def there_and_back(
+    def gram_product(
         self,
         weight: Float[Tensor, "K D1"],
         precision: torch.dtype,
@@ -163,15 +163,15 @@ class DenseDesign:
 
         return self._summed(changed(), len(weight)), logits
 
-    def squares_pulled_back(self, rows: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
+    def squared_adjoint_product(self, rows: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
         """R (X - mu)^2, and R 1."""
         total = rows.new_zeros(len(rows), self.columns)
         for start in range(0, self.rows, _ROWS_A_BLOCK):
             index = torch.arange(start, min(start + _ROWS_A_BLOCK, self.rows), device=self.device)
-            total += rows[:, index] @ self.gathered(index, rows.dtype).square()
+            total += rows[:, index] @ self.dense_rows(index, rows.dtype).square()
         return total
 
-    def gathered(self, index: Int[Tensor, " M"], precision: torch.dtype) -> Float[Tensor, "M D1"]:
+    def dense_rows(self, index: Int[Tensor, " M"], precision: torch.dtype) -> Float[Tensor, "M D1"]:
         """Some rows, centred, with the intercept's ones."""
         rows = self._features[index].to(precision)
         if not self.intercept:
@@ -180,13 +180,13 @@ class DenseDesign:
         torch.sub(rows, self._centre.to(precision), out=gathered[:, :-1])
         return gathered
 
-    def unmoved(self, weight: Float[Tensor, "K D1"]) -> Float[Tensor, "K D1"]:
+    def from_centred(self, weight: Float[Tensor, "K D1"]) -> Float[Tensor, "K D1"]:
         """W and b - W mu."""
         if not self.intercept:
             return weight
         return torch.cat([weight[:, :-1], (weight[:, -1] - weight[:, :-1] @ self._centre)[:, None]], 1)
 
-    def moved(self, weight: Float[Tensor, "K D1"]) -> Float[Tensor, "K D1"]:
+    def to_centred(self, weight: Float[Tensor, "K D1"]) -> Float[Tensor, "K D1"]:
         """W and b + W mu."""
         if not self.intercept:
             return weight
@@ -211,7 +211,7 @@ class SparseDesign:
         self._features = features.to(working)
         if not bool(torch.isfinite(self._features.values()).all()):
             raise DataError("features: expected finite numbers, got NaN or infinity among the stored values.")
-        with _quiet():
+        with _without_csr_warnings():
             by_column = self._features.to_sparse_csc()
         self._transposed = csr_tensor(
             by_column.ccol_indices(), by_column.row_indices(), by_column.values(), (features.shape[1], self.rows)
@@ -225,17 +225,17 @@ class SparseDesign:
             logits = logits + narrow[:, -1:]
         return logits.to(precision)
 
-    def pulled_back(self, rows: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
+    def adjoint_product(self, rows: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
         """R X, and R 1."""
-        return self._pulled_back(self._transposed, rows)
+        return self._adjoint_product(self._transposed, rows)
 
-    def pulled_back_by_blocks(
+    def adjoint_product_by_blocks(
         self, rows_of: Callable[[slice], Float[Tensor, "K B"]], classes: int, precision: torch.dtype
     ) -> Float[Tensor, "K D1"]:
         """R X, and R 1, in float64: here all rows are one block."""
-        return self.pulled_back(rows_of(slice(0, self.rows)).to(precision)).double()
+        return self.adjoint_product(rows_of(slice(0, self.rows)).to(precision)).double()
 
-    def there_and_back(
+    def gram_product(
         self,
         weight: Float[Tensor, "K D1"],
         precision: torch.dtype,
@@ -243,23 +243,23 @@ class SparseDesign:
     ) -> tuple[Float[Tensor, "K D1"], Float[Tensor, "K N"]]:
         """R X and R 1 for R = change(Z), and Z = W X' + b."""
         logits = self.logits(weight, precision)
-        return self.pulled_back(change(slice(0, self.rows), logits)).double(), logits
+        return self.adjoint_product(change(slice(0, self.rows), logits)).double(), logits
 
-    def squares_pulled_back(self, rows: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
+    def squared_adjoint_product(self, rows: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
         """R (X o X), and R 1."""
         stored = self._transposed
         squares = csr_tensor(
             stored.crow_indices(), stored.col_indices(), stored.values().square(), (stored.shape[0], stored.shape[1])
         )
-        return self._pulled_back(squares, rows)
+        return self._adjoint_product(squares, rows)
 
-    def _pulled_back(self, transposed: Tensor, rows: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
+    def _adjoint_product(self, transposed: Tensor, rows: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
         products = (transposed @ rows.T.to(transposed.dtype).contiguous()).T.to(rows.dtype)
         if not self.intercept:
             return products.contiguous()
         return torch.cat([products, rows.sum(1, keepdim=True)], 1)
 
-    def gathered(self, index: Int[Tensor, " M"], precision: torch.dtype) -> Float[Tensor, "M D1"]:
+    def dense_rows(self, index: Int[Tensor, " M"], precision: torch.dtype) -> Float[Tensor, "M D1"]:
         """Some rows as a dense matrix, with the intercept's ones."""
         starts = self._features.crow_indices()
         counts = (starts[1:] - starts[:-1])[index]
@@ -273,11 +273,11 @@ class SparseDesign:
             gathered[:, -1] = 1
         return gathered
 
-    def unmoved(self, weight: Float[Tensor, "K D1"]) -> Float[Tensor, "K D1"]:
+    def from_centred(self, weight: Float[Tensor, "K D1"]) -> Float[Tensor, "K D1"]:
         """The same weights: sparse columns are not centred."""
         return weight
 
-    def moved(self, weight: Float[Tensor, "K D1"]) -> Float[Tensor, "K D1"]:
+    def to_centred(self, weight: Float[Tensor, "K D1"]) -> Float[Tensor, "K D1"]:
         """The same weights."""
         return weight
 

@@ -63,7 +63,7 @@ def gap_by_mixture(
     problem: Objective,
     weight: Float[Tensor, "K D1"],
     objective: float,
-    pulled: Float[Tensor, "K D1"],
+    adjoint: Float[Tensor, "K D1"],
     sums_by_class: Float[Tensor, "K D1"],
 ) -> float:
     """An upper bound on F - min F - KL(q, p) from G_q; with q = p, on F - min F itself. Needs a penalty.
@@ -72,7 +72,7 @@ def gap_by_mixture(
         problem: F, with lambda > 0.
         weight: W, with the intercept as last column.
         objective: F at W.
-        pulled: sum_n omega_n (q_n - y_n) x_n', with the intercept's sums as last column.
+        adjoint: sum_n omega_n (q_n - y_n) x_n', with the intercept's sums as last column.
         sums_by_class: sum_n omega_n y_n x_n', with the class shares as last column.
 
     Returns:
@@ -80,10 +80,10 @@ def gap_by_mixture(
     """
     slopes = problem.design.columns - problem.design.intercept
     ridge = problem.ridge
-    certain = ridge * weight[:, :slopes] + pulled[:, :slopes]
+    certain = ridge * weight[:, :slopes] + adjoint[:, :slopes]
     if not problem.design.intercept:
         return float(certain.square().sum()) / (2 * ridge)
-    share, excess = sums_by_class[:, -1], pulled[:, -1]
+    share, excess = sums_by_class[:, -1], adjoint[:, -1]
     mean = share + excess
     theta = min(1.0, max(0.0, float((1 - share / mean.clamp_min(1e-300)).max())))
     intercepts = float(excess @ weight[:, -1])
@@ -91,8 +91,8 @@ def gap_by_mixture(
         return float(certain.square().sum()) / (2 * ridge) + intercepts
     mixed_in = ((share - (1 - theta) * mean) / theta).clamp_min(0)
     mixed_in = mixed_in / mixed_in.sum()
-    to_mixed = mixed_in[:, None] * sums_by_class[:, :slopes].sum(0) - sums_by_class[:, :slopes] - pulled[:, :slopes]
-    entropy = objective - float(((pulled + 0.5 * problem.penalty * weight) * weight).sum())
+    to_mixed = mixed_in[:, None] * sums_by_class[:, :slopes].sum(0) - sums_by_class[:, :slopes] - adjoint[:, :slopes]
+    entropy = objective - float(((adjoint + 0.5 * problem.penalty * weight) * weight).sum())
     return (
         float((certain + theta * to_mixed).square().sum()) / (2 * ridge)
         - theta * float((to_mixed * weight[:, :slopes]).sum())
@@ -126,26 +126,26 @@ def gap_by_step(
     linear = -direction.residual - problem.penalty * (weight + direction.step)
     shift = torch.zeros_like(linear[:, -1])
     if problem.design.intercept:
-        shift = _levelling(problem, probabilities, direction.moved, linear[:, -1])
+        shift = _balancing_intercepts(problem, probabilities, direction.logit_change, linear[:, -1])
     divergence = torch.zeros((), dtype=torch.float64, device=weight.device)
 
     def added(block: slice) -> Tensor:
         nonlocal divergence
-        some, moved = probabilities[:, block], direction.moved[:, block]
-        tilt = _centred(some, moved)
-        ratio = _tilted(some, _centred(some, moved + shift.to(some.dtype)[:, None]))
+        some, logit_change = probabilities[:, block], direction.logit_change[:, block]
+        tilt = _centred(some, logit_change)
+        ratio = _tilted(some, _centred(some, logit_change + shift.to(some.dtype)[:, None]))
         # q log(q / p) - q + p: no number below 0, so that rounding cannot sum to one.
         divergences = torch.special.xlogy(ratio, ratio).add_(1).sub_(ratio).mul_(some).sum(0)
         divergence += problem.omega[block] @ divergences.double()
         return ratio.sub_(1).sub_(tilt).mul_(some).mul_(problem.omega[block].to(some.dtype))
 
-    linear += problem.design.pulled_back_by_blocks(added, problem.classes, probabilities.dtype)
+    linear += problem.design.adjoint_product_by_blocks(added, problem.classes, probabilities.dtype)
     return float(divergence) + gap_by_mixture(problem, weight, objective, linear, sums_by_class)
 
 
-def _centred(probabilities: Float[Tensor, "K B"], moved: Float[Tensor, "K B"]) -> Float[Tensor, "K B"]:
+def _centred(probabilities: Float[Tensor, "K B"], logit_change: Float[Tensor, "K B"]) -> Float[Tensor, "K B"]:
     """v_n - p_n . v_n: what softmax's probabilities change by, relative to themselves, to first order."""
-    return moved - (probabilities * moved).sum(0)
+    return logit_change - (probabilities * logit_change).sum(0)
 
 
 def _tilted(probabilities: Float[Tensor, "K B"], centred: Float[Tensor, "K B"]) -> Float[Tensor, "K B"]:
@@ -154,10 +154,10 @@ def _tilted(probabilities: Float[Tensor, "K B"], centred: Float[Tensor, "K B"]) 
     return ratio.div_((ratio * probabilities).sum(0))
 
 
-def _levelling(
+def _balancing_intercepts(
     problem: Objective,
     probabilities: Float[Tensor, "K N"],
-    moved: Float[Tensor, "K N"],
+    logit_change: Float[Tensor, "K N"],
     excess: Float[Tensor, " K"],
 ) -> Float[Tensor, " K"]:
     """The c that, added to every v_n = V x_n, makes g_q vanish but for cut-off parts that it changes."""
@@ -166,11 +166,11 @@ def _levelling(
         some = probabilities[:, block].contiguous()
         weighted = some * problem.omega[block].to(some.dtype)
         second += weighted.sum(1).diag() - matrix_product_nt(weighted, some)
-        centred = _centred(some, moved[:, block])
+        centred = _centred(some, logit_change[:, block])
         cut = _tilted(some, centred).sub_(1).sub_(centred)
         excess += cut.mul_(weighted).sum(1)
-    level: Tensor = torch.linalg.lstsq(second + 1 / len(excess), -excess[:, None]).solution[:, 0]
-    return level
+    intercepts: Tensor = torch.linalg.lstsq(second + 1 / len(excess), -excess[:, None]).solution[:, 0]
+    return intercepts
 
 
 def gap_by_newton(
@@ -192,7 +192,7 @@ def gap_by_newton(
     Returns:
         The bound, in the units of F.
     """
-    tilt = _centred(probabilities, direction.moved)
+    tilt = _centred(probabilities, direction.logit_change)
     if float(tilt.min()) < -1:
         return math.inf
     shifted = (probabilities * (1 + tilt)).double()

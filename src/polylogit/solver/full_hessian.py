@@ -24,18 +24,18 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polylogit.solver.duality_gap import relative_gap
-from polylogit.solver.newton_direction import settled_intercepts
+from polylogit.solver.newton_direction import optimal_intercepts
 from polylogit.solver.objective import Objective
 
-__all__ = ["WholeDescent"]
+__all__ = ["FullHessianNewton"]
 
 _MOST_PARAMETERS = 256
 _MOST_MULTIPLICATIONS = 20_000_000
-_MOST_HALVINGS = 30
+_MAX_BACKTRACKS = 30
 _FAR = 0.2
 
 
-class WholeDescent:
+class FullHessianNewton:
     """The point of a Newton descent on a small problem, and what is known of it.
 
     Args:
@@ -46,9 +46,9 @@ class WholeDescent:
     def __init__(self, problem: Objective, *, tolerance: float) -> None:
         self.problem, self.tolerance = problem, tolerance
         self.iteration, self.objective, self.absolute_gap = 0, math.inf, math.inf
-        self.placed = False
+        self.has_point = False
         everyone = torch.arange(problem.design.rows, device=problem.design.device)
-        self._rows = problem.design.gathered(everyone, torch.float64)
+        self._rows = problem.design.dense_rows(everyone, torch.float64)
         self._columns = self._rows.T.contiguous()
         chosen = self._rows.new_zeros(problem.classes, problem.design.rows)
         chosen[problem.targets, everyone] = problem.omega
@@ -57,7 +57,7 @@ class WholeDescent:
         self._stuck = False
 
     @staticmethod
-    def pays(problem: Objective) -> bool:
+    def is_applicable(problem: Objective) -> bool:
         """Whether the Hessian is a small matrix and soon summed up."""
         parameters = problem.classes * problem.design.columns
         few = parameters <= _MOST_PARAMETERS and parameters**2 * problem.design.rows <= _MOST_MULTIPLICATIONS
@@ -68,14 +68,14 @@ class WholeDescent:
         """The certified bound relative to the optimum."""
         return relative_gap(self.objective, self.absolute_gap)
 
-    def place(self, weight: Float[Tensor, "K D1"]) -> None:
+    def set_point(self, weight: Float[Tensor, "K D1"]) -> None:
         """Put the point at W; its logits and objective. The first point's intercepts are settled.
 
         The mean loss is sum_n omega_n logsumexp(z_n) - <W, sum_n omega_n y_n x_n'>.
         """
         logits = weight @ self._columns
-        if self.problem.design.intercept and not self.placed:
-            shift = settled_intercepts(self.problem, self._sums_by_class[:, -1], logits, tolerance=1e-2)
+        if self.problem.design.intercept and not self.has_point:
+            shift = optimal_intercepts(self.problem, self._sums_by_class[:, -1], logits, tolerance=1e-2)
             weight = torch.cat([weight[:, :-1], weight[:, -1:] + shift[:, None]], 1)
             logits += shift[:, None]
         self.weight = weight
@@ -84,9 +84,9 @@ class WholeDescent:
         self._log_probabilities = logits.sub_(normalizers)
         linear = (weight * (0.5 * self._penalised - self._sums_by_class)).sum()
         self.objective = float(self.problem.omega @ normalizers + linear)
-        self.placed = True
+        self.has_point = True
 
-    def measure(self) -> None:
+    def evaluate(self) -> None:
         """Newton's step at the point, and the gap that it proves."""
         problem = self.problem
         shares = self._log_probabilities.exp()
@@ -105,9 +105,9 @@ class WholeDescent:
         tilt -= (shares * tilt).sum(0)
         if float(tilt.min()) >= -1:
             shares *= tilt.add_(1)
-            pulled = (shares * problem.omega) @ self._rows - self._sums_by_class
+            adjoint = (shares * problem.omega) @ self._rows - self._sums_by_class
             entropy = torch.special.entr(shares).sum(0) @ problem.omega
-            slopes = pulled[:, : problem.design.columns - problem.design.intercept]
+            slopes = adjoint[:, : problem.design.columns - problem.design.intercept]
             self._lower = max(self._lower, float(entropy - slopes.square().sum() / (2 * problem.ridge)))
 
     def _solved(
@@ -133,7 +133,7 @@ class WholeDescent:
         step = torch.cholesky_solve(gradient.neg().view(-1, 1), factor).view(classes, columns)
         return step - step.mean(0)
 
-    def verdict(self) -> str:
+    def stop_reason(self) -> str:
         """Why to stop here, or nothing."""
         if self.gap <= self.tolerance:
             return "the tolerance"
@@ -142,13 +142,13 @@ class WholeDescent:
     def step(self) -> None:
         """Newton's step, halved until it descends."""
         before, objective, length = self.weight, self.objective, 1.0
-        for _ in range(_MOST_HALVINGS):
-            self.place(before + length * self._step)
+        for _ in range(_MAX_BACKTRACKS):
+            self.set_point(before + length * self._step)
             if self.objective <= objective + 1e-4 * length * self._slope:
                 break
             length /= 2
         else:
-            self.place(before)
+            self.set_point(before)
             self._stuck = True
         self.absolute_gap = self.objective - self._lower
         self.iteration += 1

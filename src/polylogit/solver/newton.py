@@ -1,7 +1,7 @@
 """The point of a Newton descent, what is known of it, and one step.
 
 This module owns which precision to work in, when to renew the preconditioner, how hard to solve Newton's equation and
-how to tell rounding from progress. When to stop is its verdict; whom to tell, and in which columns, is `convex`'s.
+how to tell rounding from progress. When to stop is its stop_reason; whom to tell, and in which columns, is `convex`'s.
 
 Source: Nocedal and Wright (2006), "Numerical Optimization", algorithm 7.1; the length of solves: Eisenstat and Walker
 (1996), "Choosing the forcing terms in an inexact Newton method", SIAM J. Sci. Comput. 17.
@@ -14,11 +14,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polylogit.solver.duality_gap import gap_by_mixture, gap_by_newton, gap_by_step, relative_gap
-from polylogit.solver.newton_direction import Direction, newton_direction, settled_intercepts, step_length
+from polylogit.solver.newton_direction import Direction, newton_direction, optimal_intercepts, step_length
 from polylogit.solver.objective import Objective
 from polylogit.solver.preconditioner import CurvaturePreconditioner
 
-__all__ = ["Descent"]
+__all__ = ["NewtonCG"]
 
 _MOST_PRODUCTS = 400
 _PATIENCE = 6
@@ -30,7 +30,7 @@ _CLOSING = 5
 _CLOSING_NEAR = 50
 
 
-class Descent:
+class NewtonCG:
     """The point, what is known of it, and the preconditioner at hand.
 
     Args:
@@ -54,11 +54,11 @@ class Descent:
         self._stuck = False
         chosen = torch.zeros(problem.classes, problem.design.rows, dtype=exact, device=problem.design.device)
         chosen.scatter_(0, problem.targets[None], problem.omega[None].to(exact))
-        self._sums_by_class = problem.design.pulled_back(chosen).double()
+        self._sums_by_class = problem.design.adjoint_product(chosen).double()
         self.shares = chosen.sum(1, dtype=torch.float64)
-        self.placed = False
+        self.has_point = False
 
-    def follow(self, some: "Descent") -> None:
+    def continue_from(self, some: "NewtonCG") -> None:
         """Take over the preconditioner of a descent on some of the rows, which has come near the optimum."""
         self._precondition, self._near = some._precondition, True
 
@@ -67,14 +67,14 @@ class Descent:
         """The certified bound relative to the optimum."""
         return relative_gap(self.objective, self.objective - self._lower)
 
-    def place(self, weight: Float[Tensor, "K D1"], logits: Float[Tensor, "K N"] | None = None) -> None:
+    def set_point(self, weight: Float[Tensor, "K D1"], logits: Float[Tensor, "K N"] | None = None) -> None:
         """Put the point at W, its intercepts settled; its logits, where not at hand, and its objective.
 
         Where the point as it comes is near enough to the optimum, it stays.
         """
         self.weight = weight
         self._logits = self.problem.design.logits(weight, self.exact) if logits is None else logits
-        self.placed = True
+        self.has_point = True
         if math.isfinite(self._lower) or not self.problem.design.intercept:
             self.objective = self.problem.objective(self.weight, self._logits)
             if self.gap <= self.tolerance or not self.problem.design.intercept:
@@ -82,24 +82,24 @@ class Descent:
         # What an excess e adds to the gap is about e times the logits' size.
         wanted = 1e-3 * self.tolerance * min(1.0, self.objective) / (1 + float(weight.norm()))
         tolerance = min(1e-6, max(0.1 * torch.finfo(self.exact).eps, wanted))
-        shift = settled_intercepts(self.problem, self._sums_by_class[:, -1], self._logits, tolerance=tolerance)
+        shift = optimal_intercepts(self.problem, self._sums_by_class[:, -1], self._logits, tolerance=tolerance)
         self.weight = torch.cat([weight[:, :-1], weight[:, -1:] + shift[:, None]], 1)
         self._logits += shift.to(self.exact)[:, None]
         self.objective = self.problem.objective(self.weight, self._logits)
 
-    def measure(self) -> None:
+    def evaluate(self) -> None:
         """Gradient and gap at the point, unless its gap is known to be small enough."""
         problem = self.problem
         if self.gap <= self.tolerance:
             return
         self._probabilities = torch.softmax(self._logits, 0)
-        pulled = problem.pulled_residuals(self._probabilities)
-        self._gradient = pulled + problem.penalty * self.weight
+        adjoint = problem.residual_sums(self._probabilities)
+        self._gradient = adjoint + problem.penalty * self.weight
         if problem.ridge > 0:
-            gap = gap_by_mixture(problem, self.weight, self.objective, pulled, self._sums_by_class)
+            gap = gap_by_mixture(problem, self.weight, self.objective, adjoint, self._sums_by_class)
             self._lower = max(self._lower, self.objective - gap)
 
-    def verdict(self) -> str:
+    def stop_reason(self) -> str:
         """Why to stop here, or nothing."""
         if self.gap <= self.tolerance:
             return "the tolerance"
@@ -128,15 +128,15 @@ class Descent:
             self._lower = max(self._lower, self.objective - gap)
         logits = None
         if self.coarse == self.exact and self.iteration % _STEPS_BETWEEN_FRESH_LOGITS:
-            logits = self._logits.add_(direction.moved, alpha=length)
-        self.place(before + length * direction.step, logits)
+            logits = self._logits.add_(direction.logit_change, alpha=length)
+        self.set_point(before + length * direction.step, logits)
         if not self.objective <= objective + self._rounding(self.exact):
             lost = True
-            self.place(before)
+            self.set_point(before)
         if lost and torch.float32 in {self.coarse, self.exact}:
             self.coarse = self.exact = torch.float64
             self._decrement, self._precondition = math.inf, None
-            self.place(self.weight)
+            self.set_point(self.weight)
         elif lost:
             self._stuck = True
 

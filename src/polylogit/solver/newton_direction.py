@@ -16,7 +16,7 @@ from torch import Tensor
 from polylogit.solver.objective import Objective
 from polylogit.system.matrix_product import matrix_product_nt
 
-__all__ = ["Direction", "newton_direction", "settled_intercepts", "step_length"]
+__all__ = ["Direction", "newton_direction", "optimal_intercepts", "step_length"]
 
 _LEAST_CURVATURE = 1e-7
 
@@ -27,14 +27,14 @@ class Direction:
 
     Args:
         step: V.
-        moved: V X', the change of the logits.
+        logit_change: V X', the change of the logits.
         residual: -gradient - H V.
         products: Hessian products that it took.
         decrease: What F falls by along the whole step where F is its second-order model.
     """
 
     step: Float[Tensor, "K D1"]
-    moved: Float[Tensor, "K N"]
+    logit_change: Float[Tensor, "K N"]
     residual: Float[Tensor, "K D1"]
     products: int
     decrease: float
@@ -73,7 +73,7 @@ def newton_direction(
         The direction; its step is zero where the gradient is.
     """
     step = torch.zeros_like(gradient)
-    moved = torch.zeros_like(probabilities)
+    logit_change = torch.zeros_like(probabilities)
     residual = (gradient - gradient.mean(0)).neg_()
     search = precondition(residual)
     squared = float((residual * search).sum())
@@ -85,21 +85,21 @@ def newton_direction(
             break
         if products and float(residual[:, :certified].norm()) <= small_enough:
             break
-        curved, search_moved = problem.hessian_product(probabilities, search)
+        product, search_change = problem.hessian_product(probabilities, search)
         products += 1
-        curvature = float((search * curved).sum())
+        curvature = float((search * product).sum())
         if not curvature > _LEAST_CURVATURE * size:
             break
         length = squared / curvature
         decrease += 0.5 * length * squared
         step.add_(search, alpha=length)
-        moved.add_(search_moved, alpha=length)
-        residual.sub_(curved, alpha=length)
+        logit_change.add_(search_change, alpha=length)
+        residual.sub_(product, alpha=length)
         preconditioned = precondition(residual)
         previous, squared = squared, float((residual * preconditioned).sum())
         search.mul_(squared / previous).add_(preconditioned)
         size = squared + (squared / previous) ** 2 * size
-    return Direction(step, moved, residual, products, decrease)
+    return Direction(step, logit_change, residual, products, decrease)
 
 
 def step_length(
@@ -128,14 +128,14 @@ def step_length(
     """
     quadratic = float((problem.penalty * direction.step.square()).sum())
     linear = float((problem.penalty * weight * direction.step).sum())
-    moved = direction.moved.to(logits.dtype)
-    observed = moved.gather(0, problem.targets[None])[0]
+    logit_change = direction.logit_change.to(logits.dtype)
+    observed = logit_change.gather(0, problem.targets[None])[0]
 
     def slope_and_curvature(length: float) -> tuple[float, float]:
         slope = logits.new_tensor(linear + length * quadratic, dtype=torch.float64)
         curvature = logits.new_tensor(quadratic, dtype=torch.float64)
         for block in problem.blocks():
-            some, omega = moved[:, block], problem.omega[block]
+            some, omega = logit_change[:, block], problem.omega[block]
             probabilities = torch.softmax(torch.add(logits[:, block], some, alpha=length), 0)
             mean = (probabilities * some).sum(0)
             variance = (probabilities * (some - mean).square()).sum(0)
@@ -146,7 +146,7 @@ def step_length(
     at_start = float((gradient * direction.step).sum())
     if not at_start < 0:
         return 0.0
-    moves = float(problem.omega @ (moved.amax(0) - moved.amin(0)).double())
+    moves = float(problem.omega @ (logit_change.amax(0) - logit_change.amin(0)).double())
     if -at_start <= 10 * torch.finfo(logits.dtype).eps * (moves + abs(linear)):
         return 1.0
     low, high, length = 0.0, math.inf, 1.0
@@ -162,7 +162,7 @@ def step_length(
     return low
 
 
-def settled_intercepts(
+def optimal_intercepts(
     problem: Objective,
     shares: Float[Tensor, " K"],
     logits: Float[Tensor, "K N"],

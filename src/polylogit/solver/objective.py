@@ -64,7 +64,7 @@ class Objective:
             total += self.omega[block] @ losses.double()
         return float(total)
 
-    def pulled_residuals(self, probabilities: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
+    def residual_sums(self, probabilities: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
         """sum_n omega_n (p_n - y_n) x_n': the gradient without its penalty."""
 
         def residuals(block: slice) -> Tensor:
@@ -73,22 +73,22 @@ class Objective:
             some.scatter_add_(0, targets, some.new_full(targets.shape, -1))
             return some.mul_(self.omega[block].to(some.dtype))
 
-        return self.design.pulled_back_by_blocks(residuals, self.classes, probabilities.dtype)
+        return self.design.adjoint_product_by_blocks(residuals, self.classes, probabilities.dtype)
 
-    def curved(
-        self, probabilities: Float[Tensor, "K N"], block: slice, moved: Float[Tensor, "K B"]
+    def softmax_hessian_product(
+        self, probabilities: Float[Tensor, "K N"], block: slice, logit_change: Float[Tensor, "K B"]
     ) -> Float[Tensor, "K B"]:
         """omega_n (diag(p_n) - p_n p_n') v_n for each row n of a block and its v_n."""
         some = probabilities[:, block]
-        curved = some * moved
-        curved.addcmul_(some, curved.sum(0), value=-1)
-        return curved.mul_(self.omega[block].to(curved.dtype))
+        product = some * logit_change
+        product.addcmul_(some, product.sum(0), value=-1)
+        return product.mul_(self.omega[block].to(product.dtype))
 
     def hessian_product(
         self, probabilities: Float[Tensor, "K N"], direction: Float[Tensor, "K D1"]
     ) -> tuple[Float[Tensor, "K D1"], Float[Tensor, "K N"]]:
         """H V, and V X' that it passes through."""
-        pulled, moved = self.design.there_and_back(
-            direction, probabilities.dtype, lambda block, some: self.curved(probabilities, block, some)
+        adjoint, logit_change = self.design.gram_product(
+            direction, probabilities.dtype, lambda block, some: self.softmax_hessian_product(probabilities, block, some)
         )
-        return pulled.addcmul_(self.penalty, direction), moved
+        return adjoint.addcmul_(self.penalty, direction), logit_change

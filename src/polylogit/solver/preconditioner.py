@@ -83,7 +83,7 @@ class CurvaturePreconditioner:
         return stepped - stepped.mean(0)
 
 
-def _drawn(curvature: Float[Tensor, " N"], wanted: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _sampled(curvature: Float[Tensor, " N"], wanted: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Rows drawn with probability min(1, h / tau), about `wanted` of them, and h divided by that probability."""
     counted = torch.nonzero(curvature)[:, 0] if wanted < len(curvature) else torch.arange(len(curvature))
     counted = counted.to(curvature.device)
@@ -103,8 +103,8 @@ def _factored_block(
 ) -> tuple[Tensor, Tensor]:
     """Cholesky factor of S B S and the diagonal S that makes S B S's diagonal 1."""
     columns = problem.design.columns
-    index, heights = _drawn(curvature, max(_LEAST_ROWS, int(_ROWS_A_COLUMN * columns)), generator)
-    rows = problem.design.gathered(index, precision)
+    index, heights = _sampled(curvature, max(_LEAST_ROWS, int(_ROWS_A_COLUMN * columns)), generator)
+    rows = problem.design.dense_rows(index, precision)
     rows *= heights.sqrt().to(precision)[:, None]
     block = matrix_product_nt(rows.T, rows.T)
     diagonal = block.diagonal().double() + problem.penalty
@@ -125,5 +125,5 @@ def _factored_block(
 def _diagonals(problem: Objective, probabilities: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
     """The Hessian's diagonal, sum_n h_kn x_n^2 + lambda."""
     curvature = probabilities * (1 - probabilities) * problem.omega.to(probabilities.dtype)
-    diagonals = problem.design.squares_pulled_back(curvature).double() + problem.penalty
+    diagonals = problem.design.squared_adjoint_product(curvature).double() + problem.penalty
     return diagonals.clamp_min(max(1e-12 * float(diagonals.max()), 1e-300))

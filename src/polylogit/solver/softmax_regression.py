@@ -41,8 +41,8 @@ from torch import Tensor
 from polylogit.errors import DataError
 from polylogit.fitting.history import IterationRecord
 from polylogit.solver.design_matrix import DenseDesign, Design, SparseDesign
-from polylogit.solver.full_hessian import WholeDescent
-from polylogit.solver.newton import Descent
+from polylogit.solver.full_hessian import FullHessianNewton
+from polylogit.solver.newton import NewtonCG
 from polylogit.solver.objective import Objective
 from polylogit.solver.row_span import RowSpan
 
@@ -159,36 +159,36 @@ def fit_softmax_regression(
     def tell() -> None:
         if on_iteration is not None:
             seconds = time.perf_counter() - started
-            on_iteration(IterationRecord(descent.iteration, descent.objective, descent.gap, seconds))
+            on_iteration(IterationRecord(solver.iteration, solver.objective, solver.gap, seconds))
 
-    with _threads_that_pay(features, classes):
-        descent: Descent | WholeDescent
-        if WholeDescent.pays(problem):
-            descent = WholeDescent(problem, tolerance=tolerance)
+    with _suitable_threads(features, classes):
+        solver: NewtonCG | FullHessianNewton
+        if FullHessianNewton.is_applicable(problem):
+            solver = FullHessianNewton(problem, tolerance=tolerance)
         else:
-            descent = Descent(problem, coarse=coarse, exact=exact, tolerance=tolerance, seed=seed)
+            solver = NewtonCG(problem, coarse=coarse, exact=exact, tolerance=tolerance, seed=seed)
         start = _start(problem, initial, span)
         try:
-            if initial is None and isinstance(descent, Descent):
-                start = _from_some_rows(problem, features, descent, start, seed)
-            descent.place(start)
+            if initial is None and isinstance(solver, NewtonCG):
+                start = _from_some_rows(problem, features, solver, start, seed)
+            solver.set_point(start)
             while not stopped_by:
-                descent.measure()
+                solver.evaluate()
                 tell()
-                stopped_by = descent.verdict()
-                if not stopped_by and descent.iteration >= max_iterations:
+                stopped_by = solver.stop_reason()
+                if not stopped_by and solver.iteration >= max_iterations:
                     stopped_by = f"the limit of {max_iterations} iterations"
                 if not stopped_by:
-                    descent.step()
+                    solver.step()
         except KeyboardInterrupt:
             stopped_by = "an interrupt"
-            if not descent.placed:
-                descent.place(start)
-        return _fit(descent, span, stopped_by)
+            if not solver.has_point:
+                solver.set_point(start)
+        return _fit(solver, span, stopped_by)
 
 
 @contextmanager
-def _threads_that_pay(features: Tensor, classes: int) -> Iterator[None]:
+def _suitable_threads(features: Tensor, classes: int) -> Iterator[None]:
     """One thread while a product is too small to share out: handing it round would take longer than doing it."""
     before = torch.get_num_threads()
     if _products_of(features, classes) > _SMALL or before == 1:
@@ -300,10 +300,10 @@ def _start(problem: Objective, initial: tuple[Tensor, Tensor] | None, span: RowS
         return torch.zeros(problem.classes, design.columns, dtype=torch.float64, device=design.device)
     slopes = initial[0].double() if span is None else span.coordinates(initial[0].double())
     weight = torch.cat([slopes, initial[1].double()[:, None]], 1) if design.intercept else slopes
-    return design.moved(weight - weight.mean(0))
+    return design.to_centred(weight - weight.mean(0))
 
 
-def _from_some_rows(problem: Objective, features: Tensor, descent: Descent, start: Tensor, seed: int) -> Tensor:
+def _from_some_rows(problem: Objective, features: Tensor, solver: NewtonCG, start: Tensor, seed: int) -> Tensor:
     """The optimum of some rows drawn at random where there are very many, else the start as it is.
 
     With M rows the excess over the optimum of all is about (K - 1) D / 2M nats, so that 200 rows a parameter leave a
@@ -316,29 +316,29 @@ def _from_some_rows(problem: Objective, features: Tensor, descent: Descent, star
     index = torch.randint(design.rows, (wanted,), generator=torch.Generator().manual_seed(seed)).sort().values
     index = index.to(features.device)
     omega = problem.omega[index]
-    if not bool((torch.zeros_like(descent.shares).index_add_(0, problem.targets[index], omega) > 0).all()):
+    if not bool((torch.zeros_like(solver.shares).index_add_(0, problem.targets[index], omega) > 0).all()):
         return start
-    rows = DenseDesign(features[index], intercept=design.intercept, working=descent.coarse)
-    some = Descent(
+    rows = DenseDesign(features[index], intercept=design.intercept, working=solver.coarse)
+    some = NewtonCG(
         replace(problem, design=rows, targets=problem.targets[index], omega=omega / omega.sum()),
-        coarse=descent.coarse,
-        exact=descent.exact,
-        tolerance=max(descent.tolerance, _SAMPLE_TOLERANCE),
+        coarse=solver.coarse,
+        exact=solver.exact,
+        tolerance=max(solver.tolerance, _SAMPLE_TOLERANCE),
         seed=seed,
     )
-    some.place(torch.zeros_like(start))
-    some.measure()
-    while not some.verdict():
+    some.set_point(torch.zeros_like(start))
+    some.evaluate()
+    while not some.stop_reason():
         some.step()
-        some.measure()
-    descent.follow(some)
-    return design.moved(rows.unmoved(some.weight))
+        some.evaluate()
+    solver.continue_from(some)
+    return design.to_centred(rows.from_centred(some.weight))
 
 
-def _fit(descent: Descent | WholeDescent, span: RowSpan | None, stopped_by: str) -> LinearFit:
+def _fit(solver: NewtonCG | FullHessianNewton, span: RowSpan | None, stopped_by: str) -> LinearFit:
     """The result in the caller's columns, and in words what stopped the fit."""
-    design = descent.problem.design
-    weight = design.unmoved(descent.weight)
+    design = solver.problem.design
+    weight = design.from_centred(solver.weight)
     if design.intercept:
         slopes, bias = weight[:, :-1], weight[:, -1]
     else:
@@ -348,16 +348,16 @@ def _fit(descent: Descent | WholeDescent, span: RowSpan | None, stopped_by: str)
     return LinearFit(
         weight=slopes.contiguous(),
         bias=bias.contiguous(),
-        objective=descent.objective,
-        optimality_gap=descent.gap,
-        iterations=descent.iteration,
-        converged=descent.gap <= descent.tolerance,
-        message=_told(descent, stopped_by),
+        objective=solver.objective,
+        optimality_gap=solver.gap,
+        iterations=solver.iteration,
+        converged=solver.gap <= solver.tolerance,
+        message=_message(solver, stopped_by),
     )
 
 
-def _told(descent: Descent | WholeDescent, stopped_by: str) -> str:
+def _message(solver: NewtonCG | FullHessianNewton, stopped_by: str) -> str:
     """What stopped the fit and how far it came."""
-    if descent.gap <= descent.tolerance:
-        return f"the certified relative gap {descent.gap:.1e} is within {descent.tolerance:.1e}"
-    return f"stopped by {stopped_by}, at a certified relative gap of {descent.gap:.1e}"
+    if solver.gap <= solver.tolerance:
+        return f"the certified relative gap {solver.gap:.1e} is within {solver.tolerance:.1e}"
+    return f"stopped by {stopped_by}, at a certified relative gap of {solver.gap:.1e}"
