@@ -23,6 +23,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from polylogit.solver.backtracking_newton import backtracking_length, cholesky_with_damping
 from polylogit.solver.duality_gap import relative_gap
 from polylogit.solver.newton_direction import optimal_intercepts
 from polylogit.solver.objective import Objective
@@ -31,7 +32,6 @@ __all__ = ["FullHessianNewton"]
 
 _MOST_PARAMETERS = 256
 _MOST_MULTIPLICATIONS = 20_000_000
-_MAX_BACKTRACKS = 30
 _FAR = 0.2
 
 
@@ -113,7 +113,7 @@ class FullHessianNewton:
     def _solved(
         self, shares: Float[Tensor, "K N"], weighted: Float[Tensor, "K N"], gradient: Float[Tensor, "K D1"]
     ) -> Float[Tensor, "K D1"]:
-        """The V with H V = -gradient, a little damped where rounding makes H indefinite."""
+        """The V with H V = -gradient, damped where rounding makes H indefinite; zero where H is not finite."""
         classes, columns = gradient.shape
         parameters = classes * columns
         tilted = (shares[:, None] * self._columns).view(parameters, -1)
@@ -124,12 +124,9 @@ class FullHessianNewton:
         hessian.diagonal().view(classes, columns).add_(self.problem.penalty)
         if self.problem.design.intercept:
             blocks[:, -1, :, -1] += 1 / classes
-        factor, failed = torch.linalg.cholesky_ex(hessian)
-        damping = 1e-12
-        while int(failed):
-            hessian.diagonal().mul_(1 + damping)
-            factor, failed = torch.linalg.cholesky_ex(hessian)
-            damping *= 10
+        factor = cholesky_with_damping(hessian)
+        if factor is None:
+            return torch.zeros_like(gradient)
         step = torch.cholesky_solve(gradient.neg().view(-1, 1), factor).view(classes, columns)
         return step - step.mean(0)
 
@@ -140,14 +137,15 @@ class FullHessianNewton:
         return "rounding" if self._stuck else ""
 
     def step(self) -> None:
-        """Newton's step, halved until it descends."""
-        before, objective, length = self.weight, self.objective, 1.0
-        for _ in range(_MAX_BACKTRACKS):
+        """Newton's step with backtracking."""
+        before = self.weight
+
+        def objective_at(length: float) -> float:
             self.set_point(before + length * self._step)
-            if self.objective <= objective + 1e-4 * length * self._slope:
-                break
-            length /= 2
-        else:
+            return self.objective
+
+        length, _ = backtracking_length(objective_at, self.objective, self._slope)
+        if length == 0 or self._slope == 0:
             self.set_point(before)
             self._stuck = True
         self.absolute_gap = self.objective - self._lower

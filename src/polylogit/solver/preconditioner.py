@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from polylogit.solver.backtracking_newton import cholesky_with_damping
 from polylogit.solver.objective import Objective
 from polylogit.system.matrix_product import matrix_product_nt
 
@@ -113,13 +114,9 @@ def _factored_block(
     narrow = scale.to(block.dtype)
     block = block * narrow[:, None] * narrow
     block.diagonal().add_((problem.penalty * scale.square()).to(block.dtype))
-    jitter = max(1e-10, columns * torch.finfo(block.dtype).eps)
-    while True:
-        block.diagonal().add_(jitter)
-        factor, failed = torch.linalg.cholesky_ex(block)
-        if not int(failed):
-            return factor, scale
-        jitter *= 10
+    block.diagonal().add_(max(1e-10, columns * torch.finfo(block.dtype).eps))
+    factor = cholesky_with_damping(block)
+    return torch.eye(columns, dtype=block.dtype, device=block.device) if factor is None else factor, scale
 
 
 def _diagonals(problem: Objective, probabilities: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
