@@ -7,11 +7,11 @@ See also: `polylogit.run`, which trains, evaluates and applies classifiers.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -42,6 +42,9 @@ from polylogit.model_header import (
 )
 from polylogit.networks import build_network
 from polylogit.system.atomic_file import atomic_write
+
+if TYPE_CHECKING:
+    from polylogit.estimators.fitted_classifier import FittedClassifier
 
 __all__ = ["ROWS_AT_ONCE", "TIE_MARGIN", "Classifier", "Scores"]
 
@@ -250,6 +253,21 @@ class Classifier:
     def predict(self, data: object) -> list[str]:
         """The most probable class of each row, by name. Arguments as for `predict_logits`."""
         return [self.class_names[index] for index in self.predict_logits(data).argmax(dim=1).tolist()]
+
+    def to_estimator(self, classes: Sequence[Any] | None = None) -> "FittedClassifier":
+        """The classifier as a scikit-learn compatible estimator that is fitted already.
+
+        Args:
+            classes: Labels in the order of `class_names`, such as [0, 1]; the names themselves when left out.
+
+        Returns:
+            The estimator.
+
+        See also: `polylogit.estimators.conversion.to_classifier`, the way back.
+        """
+        from polylogit.estimators.fitted_classifier import FittedClassifier  # noqa: PLC0415 - predict needs no sklearn
+
+        return FittedClassifier(self, classes)
 
     def save(self, path: str | Path) -> None:
         """Write the model file, whole or not at all. The same classifier gives the same bytes.

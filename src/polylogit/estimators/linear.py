@@ -18,7 +18,7 @@ from polylogit.estimators.caller_warnings import warn_caller
 from polylogit.estimators.devices import find_device
 from polylogit.estimators.fit_callbacks import FitCallbacks
 from polylogit.estimators.labelled_rows import LabelledRows
-from polylogit.estimators.linear_model import LinearSoftmaxModel
+from polylogit.estimators.linear_model import LinearSoftmaxModel, as_coefficients
 from polylogit.estimators.parameter_hints import LINEAR_HINTS, with_hints
 from polylogit.estimators.sklearn_compat import CallbackSupportMixin, Interval, StrOptions, fit_context
 from polylogit.estimators.threads import torch_threads
@@ -178,7 +178,8 @@ class SoftmaxRegression(CallbackSupportMixin, LinearSoftmaxModel):
                 initial=self._last_coefficients(rows) if self.warm_start else None,
                 on_iteration=lambda record: callbacks.step_done() if record.iteration else None,
             )
-        self._take(fit, rows, X, y)
+        self._take(as_coefficients(fit, rows.dtype), rows, X, y)
+        self.optimality_gap_, self.objective_ = fit.optimality_gap, fit.objective
         self.n_iter_ = in_namespace_of(X, np.array([fit.iterations], dtype=np.int32))
         callbacks.end(lambda: {name: getattr(self, name) for name in ("classes_", "coef_", "intercept_")})
         if not fit.converged:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.special import expit, log_expit, log_softmax, softmax
@@ -11,11 +12,18 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from polylogit.estimators.array_conversion import as_numpy, in_namespace_of, native_byte_order
+from polylogit.estimators.column_scales import column_moments
+from polylogit.estimators.conversion import ColumnScaling, ConvertibleMixin, TrainedParts
 from polylogit.estimators.labelled_rows import LabelledRows
 from polylogit.estimators.parameter_hints import ParameterHintsMixin
+from polylogit.model_header import NetworkSpec
+from polylogit.networks import LinearNetwork
 from polylogit.solver.softmax_regression import LinearFit
 
 __all__ = ["LinearSoftmaxModel", "as_coefficients"]
+
+_LARGEST_C = 1e15
+"""What a recipe has for C=inf: recipes hold finite numbers."""
 
 
 def as_coefficients(fit: LinearFit, dtype: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -35,17 +43,28 @@ def as_coefficients(fit: LinearFit, dtype: np.dtype[Any]) -> tuple[NDArray[Any],
     return np.asfortranarray(weight.astype(dtype)), bias.astype(dtype)
 
 
-class LinearSoftmaxModel(ParameterHintsMixin, ClassifierMixin, BaseEstimator):
+class LinearSoftmaxModel(ConvertibleMixin, ParameterHintsMixin, ClassifierMixin, BaseEstimator):
     """A linear softmax model in scikit-learn's shape, which predicts in the dtype of rows and coefficients."""
 
-    def _take(self, fit: LinearFit, rows: LabelledRows, X: Any, y: Any) -> None:  # noqa: ANN401
+    C: float
+    C_: float
+    class_weight: Any
+    tol: float
+
+    def _take(
+        self,
+        coefficients: tuple[NDArray[Any], NDArray[Any]],
+        rows: LabelledRows,
+        X: Any,  # noqa: ANN401
+        y: Any,  # noqa: ANN401
+    ) -> None:
         """Set the fitted attributes, as arrays of the caller's kind."""
-        coef, intercept = as_coefficients(fit, rows.dtype)
+        coef, intercept = coefficients
         self.classes_ = in_namespace_of(y, rows.classes)
         self.coef_ = in_namespace_of(X, coef)
         self.intercept_ = in_namespace_of(X, intercept)
-        self.optimality_gap_ = fit.optimality_gap
-        self.objective_ = fit.objective
+        self._fitted_rows = len(rows.targets)
+        self._column_moments = column_moments(rows.rows)
 
     def decision_function(self, X: Any) -> Any:  # noqa: ANN401
         """Logits of each row.
@@ -154,6 +173,29 @@ class LinearSoftmaxModel(ParameterHintsMixin, ClassifierMixin, BaseEstimator):
         logits = safe_sparse_dot(rows, coef.T, dense_output=True) + as_numpy(self.intercept_)
         logits = np.asarray(logits.toarray() if sparse.issparse(logits) else logits)
         return logits[:, 0] if logits.shape[1] == 1 else logits
+
+    def _trained_parts(self) -> TrainedParts:
+        """A network of float32 weights for columns of mean 0 and deviation 1, which float32 represents best."""
+        coef = self.coef_.toarray() if sparse.issparse(self.coef_) else as_numpy(self.coef_)
+        weight, bias = np.asarray(coef, dtype=np.float64), np.asarray(as_numpy(self.intercept_), dtype=np.float64)
+        if len(weight) == 1:
+            weight, bias = np.concatenate([-weight / 2, weight / 2]), np.concatenate([-bias / 2, bias / 2])
+        mean, scale = self._column_moments
+        training: dict[str, Any] = {
+            "C": min(float(getattr(self, "C_", None) or self.C), _LARGEST_C),
+            "tolerance": self.tol or 1e-15,
+        }
+        if self.class_weight == "balanced":
+            training["class_weight"] = "balanced"
+        return TrainedParts(
+            spec=NetworkSpec(kind="linear", options={"features": weight.shape[1], "classes": len(weight)}),
+            network=LinearNetwork.with_weights(
+                torch.from_numpy(weight * scale), torch.from_numpy(bias + weight @ mean)
+            ),
+            scaling=ColumnScaling(mean, scale),
+            recipe={"model": {"kind": "linear"}, "training": training, "calibration": {"method": "none"}},
+            rows=self._fitted_rows,
+        )
 
     def __sklearn_tags__(self) -> Any:  # noqa: ANN401
         """Sparse rows are accepted, and arrays that follow the array API standard."""

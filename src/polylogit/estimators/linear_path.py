@@ -206,7 +206,8 @@ class SoftmaxRegressionCV(LinearSoftmaxModel):
         if self.refit:
             self.C_ = float(Cs[int(np.argmax(np.mean([path.scores for path in usable], axis=0)))])
             fit = rows.fit(self, self.C_)
-            self._take(fit, rows, X, y)
+            self._take(as_coefficients(fit, rows.dtype), rows, X, y)
+            self.optimality_gap_, self.objective_ = fit.optimality_gap, fit.objective
             if not fit.converged:
                 warn_caller(convergence_advice(fit, self), ConvergenceWarning)
         else:
@@ -277,9 +278,7 @@ class SoftmaxRegressionCV(LinearSoftmaxModel):
         mean = np.mean([path.coefficients[at] for path, at in zip(paths, best, strict=True)], axis=0)
         coef, intercept = (mean[:, :-1], mean[:, -1]) if self.fit_intercept else (mean, np.zeros(len(mean)))
         self.C_ = float(np.exp(np.mean(np.log(Cs[best]))))
-        self.classes_ = in_namespace_of(y, rows.classes)
-        self.coef_ = in_namespace_of(X, np.asfortranarray(coef.astype(rows.dtype)))
-        self.intercept_ = in_namespace_of(X, intercept.astype(rows.dtype))
+        self._take((np.asfortranarray(coef.astype(rows.dtype)), intercept.astype(rows.dtype)), rows, X, y)
 
     def _warn_of_folds(self, paths: "list[_Path]", Cs: NDArray[np.float64]) -> None:
         """One warning for all fits of folds that did not reach the tolerance, and one for scores that are NaN."""
@@ -340,8 +339,8 @@ class SoftmaxRegressionCV(LinearSoftmaxModel):
             return process_routing(self, caller, sample_weight=sample_weight, **params)
         if params:
             raise ValueError(
-                f"{caller}: got {sorted(params)}, which only reach the splitter or the scorer with "
-                "sklearn.set_config(enable_metadata_routing=True)."
+                f"{caller}: passing {', '.join(sorted(params))} to the splitter or the scorer is only supported if "
+                "enable_metadata_routing=True. Call sklearn.set_config(enable_metadata_routing=True)."
             )
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         return Bunch(splitter=Bunch(split={}), scorer=Bunch(score=weights))

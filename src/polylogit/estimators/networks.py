@@ -27,6 +27,7 @@ from polylogit.estimators.array_conversion import as_features, as_numpy, in_name
 from polylogit.estimators.caller_warnings import warn_caller
 from polylogit.estimators.class_weights import row_weights
 from polylogit.estimators.column_scales import warn_of_scales
+from polylogit.estimators.conversion import ColumnScaling, ConvertibleMixin, TrainedParts
 from polylogit.estimators.devices import find_device
 from polylogit.estimators.fit_callbacks import FitCallbacks
 from polylogit.estimators.labelled_rows import at_least_two
@@ -44,6 +45,7 @@ from polylogit.fitting.history import EpochRecord
 from polylogit.fitting.loop import fit_network
 from polylogit.fitting.memory import check_network_fits_memory
 from polylogit.fitting.options import TrainingOptions
+from polylogit.model_header import NetworkSpec
 from polylogit.networks.mlp import ACTIVATIONS, MlpNetwork
 
 __all__ = ["SoftmaxClassifier"]
@@ -51,7 +53,7 @@ __all__ = ["SoftmaxClassifier"]
 USUAL_BATCH = 256
 
 
-class SoftmaxClassifier(ParameterHintsMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class SoftmaxClassifier(ConvertibleMixin, ParameterHintsMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """A multilayer perceptron with softmax probabilities.
 
     p_n = softmax(network(x_n)), fitted by AdamW to the mean cross-entropy, weighted where weights are given.
@@ -234,6 +236,7 @@ class SoftmaxClassifier(ParameterHintsMixin, CallbackSupportMixin, ClassifierMix
         classes = np.unique(labels)
         if not (self.warm_start and self._can_continue(classes)):
             self._start(classes)
+        self._fitted_rows = 0
         self.classes_ = in_namespace_of(y, classes)
         warn_of_scales(rows, getattr(self, "feature_names_in_", None))
         callbacks = FitCallbacks(self, X, y, sample_weight, step="epoch", steps=int(self.epochs))
@@ -406,6 +409,7 @@ class SoftmaxClassifier(ParameterHintsMixin, CallbackSupportMixin, ClassifierMix
         self.loss_curve_: list[float] = []
         self.validation_loss_curve_: list[float] = []
         self.n_iter_ = 0
+        self._fitted_rows = 0
 
     def _train(
         self,
@@ -453,6 +457,7 @@ class SoftmaxClassifier(ParameterHintsMixin, CallbackSupportMixin, ClassifierMix
         losses = [record.validation_loss for record in result.history]
         self.validation_loss_curve_ += [loss for loss in losses if loss is not None]
         self.n_iter_ += result.epochs
+        self._fitted_rows += len(targets)
         callbacks.end(lambda: {"classes_": self.classes_, "network_": self.network_})
         if result.ended in {"interrupted", "diverged"}:
             warn_caller(result.message, ConvergenceWarning)
@@ -494,9 +499,33 @@ class SoftmaxClassifier(ParameterHintsMixin, CallbackSupportMixin, ClassifierMix
 
     def _as_it_is(self) -> dict[str, Any]:
         """The fitted attributes after an epoch, apart from the network that is being trained."""
+        return {"classes_": self.classes_, "network_": self._copied_network()}
+
+    def _copied_network(self) -> MlpNetwork:
         network = MlpNetwork(**self._network_options)
         network.load_state_dict({name: value.detach().cpu() for name, value in self.network_.state_dict().items()})
-        return {"classes_": self.classes_, "network_": network}
+        return network.eval()
+
+    def _trained_parts(self) -> TrainedParts:
+        """The network, and a recipe with the same options."""
+        options = self._network_options
+        names = ("epochs", "learning_rate", "weight_decay", "label_smoothing")
+        training = {name: getattr(self, name) for name in names}
+        if self.class_weight == "balanced":
+            training["class_weight"] = "balanced"
+        if self.batch_size is not None:
+            training["batch_size"] = self.batch_size
+        if self.early_stopping:
+            training |= {"patience": self.n_iter_no_change, "validation_fraction": self.validation_fraction}
+        model = {"kind": "mlp"} | {name: options[name] for name in ("hidden", "activation", "dropout")}
+        zeros, ones = np.zeros(self.n_features_in_), np.ones(self.n_features_in_)
+        return TrainedParts(
+            spec=NetworkSpec(kind="mlp", options={**options, "hidden": list(options["hidden"])}),
+            network=self._copied_network(),
+            scaling=ColumnScaling(zeros, ones),
+            recipe={"model": model, "training": training, "calibration": {"method": "none"}},
+            rows=self._fitted_rows,
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         """Plain data and arrays, so that formats that run no code (skops) keep a fitted network too."""
