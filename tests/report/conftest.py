@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from polylogit.calibration import fit_calibration
+from polylogit.data.tables.audit import Audit, Finding
 from polylogit.evaluation import ColumnImportance, evaluate_logits, summarise_logits
 from polylogit.report import Coefficients, ReportData
 
@@ -73,7 +74,13 @@ def table_report():
         history=[{"epoch": n, "objective": 1 / (n + 1), "optimality_gap": 10.0**-n} for n in range(6)],
         coefficients=Coefficients(torch.randn(3, 3, generator=torch.Generator().manual_seed(2)), features),
         importances=[ColumnImportance(name, 0.1 * n, 0.02) for n, name in enumerate(features)],
-        findings=['column "legs": 3 rows are the same as others'],
+        audit=Audit(
+            data="animals.csv",
+            rows=750,
+            columns={"legs": "number", "milk": "boolean", "<b>fins</b>": "category"},
+            classes=dict.fromkeys(names, 250),
+            findings=(Finding("duplicate-rows", "warning", "3 rows are the same as others.", "Drop them."),),
+        ),
         notes=["columns that the model does not use: id."],
     )
 
@@ -88,7 +95,6 @@ def picture_report():
         pictures=torch.randint(0, 256, (500, 1, 8, 8), generator=generator, dtype=torch.uint8),
         history=[{"epoch": n, "train_loss": 1 / n, "validation_accuracy": 1 - 0.5 / n} for n in range(1, 4)],
         coefficients=Coefficients(torch.randn(10, 64, generator=generator), picture_shape=(1, 8, 8)),
-        findings=[],
     )
 
 

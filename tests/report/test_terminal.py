@@ -1,4 +1,4 @@
-"""What the terminal says of a evaluation_tables."""
+"""The tables of an evaluation on a terminal."""
 
 import torch
 from rich.console import Console
@@ -24,19 +24,20 @@ def judged(names, wrong=0):
 
 def test_the_figure_that_matters_first_comes_first():
     lines = told(evaluation_tables(judged(["a", "b", "c", "d"], wrong=1)))
-    assert lines[0].split() == ["accuracy", "75.0%", "95%", "interval", "30.1%", "to", "95.4%"]
+    assert lines[0].split()[:7] == ["accuracy", "75%", "95%", "interval", "30.1%", "to", "95.4%;"]
+    assert "majority class “a” 25%" in " ".join(lines)
 
 
 def test_few_classes_of_short_names_leave_the_title_in_one_line():
     lines = told(evaluation_tables(judged(["a", "b"], wrong=1)))
-    start = lines.index("true class, and what it was taken for")
+    start = lines.index("true class (rows) and predicted class (columns)")
     assert [line.split() for line in lines[start + 1 : start + 4]] == [["a", "b"], ["a", "·", "1"], ["b", "·", "1"]]
 
 
 def test_of_many_classes_only_the_mistakes_are_told():
     names = [f"k{number}" for number in range(MOST_CONFUSION_CLASSES + 1)]
     lines = told(evaluation_tables(judged(names, wrong=2)))
-    start = lines.index("most frequent mistakes")
+    start = lines.index("most frequent errors")
     assert [line.split() for line in lines[start + 2 :]] == [["k0", "k1", "1"], ["k1", "k2", "1"]]
 
 
@@ -54,4 +55,4 @@ def test_names_are_shown_as_they_are():
 
 def test_figures_of_the_rows_trained_on_stand_under_that_name():
     lines = told(summary_table(judged(["a", "b"], wrong=1)))
-    assert lines[0].split() == ["accuracy", "50.0%"]
+    assert lines[0].split() == ["accuracy", "50%"]

@@ -23,7 +23,7 @@ def zoo(tmp_path_factory):
 def test_the_page_has_the_numbers_of_the_run(zoo):
     page, told = zoo.report_path.read_text(encoding="utf-8"), zoo.as_json()
     assert told["report_path"] == str(zoo.report_path)
-    assert f'id="log-loss">{told["test"]["log_loss"]:.4f}<' in page
+    assert f'id="log-loss">{told["test"]["log_loss"]:.3f}<' in page
     assert f'id="calibration-error">{told["test"]["calibration_error"]:.4f}<' in page
     assert f"{told['test_uncalibrated']['log_loss']:.4f} before calibration" in page
     assert f"<td>{told['temperature']:.4f}</td>" in page
@@ -85,10 +85,10 @@ def test_the_command_line_writes_the_report_beside_the_model_or_where_it_is_told
     told = json.loads(polylogit("train", "zoo", "--json").stdout)
     assert told["report_path"] == "runs/zoo-linear/report.html"
     page = (tmp_path / told["report_path"]).read_text(encoding="utf-8")
-    assert f'id="log-loss">{told["test"]["log_loss"]:.4f}<' in page
+    assert f'id="log-loss">{told["test"]["log_loss"]:.3f}<' in page
     told = json.loads(polylogit("evaluate", told["model_path"], "zoo", "--report", "again.html", "--json").stdout)
     assert told["report_path"] == "again.html"
-    assert f'id="log-loss">{told["test"]["log_loss"]:.4f}<' in (tmp_path / "again.html").read_text(encoding="utf-8")
+    assert f'id="log-loss">{told["test"]["log_loss"]:.3f}<' in (tmp_path / "again.html").read_text(encoding="utf-8")
 
 
 def test_the_command_on_the_page_repeats_the_run(polylogit, tmp_path):

@@ -16,7 +16,7 @@ from polylogit.data.split import stratified_split
 from polylogit.data.tables.sources import open_source
 from polylogit.fitting.callbacks import FitObserver
 from polylogit.recipes.recipe import LinearRecipe, recipe_from_entries
-from polylogit.run import default_model_path, evaluate, predict, train, training
+from polylogit.run import evaluate, predict, train, training
 
 
 def written(load, path):
@@ -105,10 +105,6 @@ def test_columns_in_another_order_with_others_between_give_the_same(zoo_run, tmp
     shuffled = predict(zoo_run.model_path, str(tmp_path / "other.csv"))
     assert shuffled.frame.equals(predict(zoo_run.model_path, "zoo").frame)
     assert shuffled.notes == ("columns that the model does not use: name.",)
-
-
-def test_the_default_place_of_a_model():
-    assert default_model_path("zoo", "linear").as_posix() == "runs/zoo-linear/model.safetensors"
 
 
 def test_an_interrupted_solver_leaves_a_model_and_says_so(tmp_path):

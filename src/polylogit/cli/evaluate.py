@@ -30,10 +30,13 @@ def evaluate(
         if as_json:
             print_json(result.as_json())
             return
-        from polylogit.report.terminal import evaluation_tables
+        from polylogit.report.terminal import conclusion_lines, evaluation_tables
 
         console = TerminalConsole()
         console.print(evaluation_tables(result.test))
+        if result.conclusions:
+            console.print("")
+            console.print(conclusion_lines(result.conclusions))
         if report is not None:
             console.print(f"\nreport   {report}", soft_wrap=True)
         print_notes(result.notes)

@@ -1,6 +1,7 @@
 """The command `polylogit train`."""
 
 import textwrap
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -28,6 +29,7 @@ from polylogit.recipes import (
     shipped_recipes_by_use,
     starting_entries,
 )
+from polylogit.report.numbers import counted
 from polylogit.report.terminal_text import TerminalConsole
 
 if TYPE_CHECKING:
@@ -75,7 +77,10 @@ def train(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="MODEL", help="Model file to write. [default: runs/DATA-MODEL/model.safetensors]"),
+        typer.Option(
+            metavar="MODEL",
+            help="Model file to write. [default: runs/DATA-MODEL/model.safetensors, numbered if it exists]",
+        ),
     ] = None,
     report: Annotated[
         Path | None,
@@ -112,15 +117,15 @@ def train(
         from polylogit import run
 
         observers = [] if tensorboard is None else [_tensorboard(tensorboard)]
-        with live_fit("pictures" if pictures else "rows") as live:
-            out = out or run.default_model_path(data, checked.model.kind)
-            if resume and not run.checkpoint_path(out).exists():
-                print_notes([f"--resume: there is no checkpoint {run.checkpoint_path(out)}, so training starts anew."])
+        place = nullcontext(out) if out is not None else run.claimed_model_path(data, checked.model.kind, resume=resume)
+        with place as path, live_fit("pictures" if pictures else "rows") as live:
+            if resume and not run.checkpoint_path(path).exists():
+                print_notes([f"--resume: there is no checkpoint {run.checkpoint_path(path)}, so training starts anew."])
             result = run.train(
                 data,
                 checked,
-                out=out,
-                report=report or out.with_name("report.html"),
+                out=path,
+                report=report or run.report_path(path),
                 data_root=data_root,
                 device=device,
                 resume=resume,
@@ -152,11 +157,13 @@ def _print_result(data: str, result: "TrainingRun", *, as_json: bool) -> None:
     if not result.whole:
         print_notes([f"{result.fit_message} The model can be used as it is."])
     print_notes(result.notes)
+    if result.replaced:
+        print_notes([f"replaced files of an earlier run: {', '.join(map(str, result.replaced))}."])
     print_warnings(() if result.audit is None else result.audit.of("warning"))
     if as_json:
         print_json(result.as_json())
         return
-    from polylogit.report.terminal import evaluation_tables, summary_table
+    from polylogit.report.terminal import conclusion_lines, evaluation_tables, summary_table
     from polylogit.report.words import calibration_in_short
 
     console, recipe = TerminalConsole(), result.recipe
@@ -164,8 +171,8 @@ def _print_result(data: str, result: "TrainingRun", *, as_json: bool) -> None:
     weighted = "" if recipe.data.weight is None else f', weighted by "{recipe.data.weight}"'
     ended = result.fit_message if result.whole else f"stopped after {result.epochs} epochs."
     console.print(
-        f"{data}: {trained_on.rows_train} rows trained on, {trained_on.rows_test} held out, "
-        f"{len(result.classifier.class_names)} classes{weighted}\n{recipe.model.kind}: {ended}\n"
+        f"{data}: {counted(trained_on.rows_train, 'training row')}, {counted(trained_on.rows_test, 'test row')}, "
+        f"{counted(len(result.classifier.class_names), 'class', 'classes')}{weighted}\n{recipe.model.kind}: {ended}\n"
     )
     if result.cross_validation is not None:
         from polylogit.run.cross_validation import cross_validation_told
@@ -177,6 +184,9 @@ def _print_result(data: str, result: "TrainingRun", *, as_json: bool) -> None:
     else:
         console.print(evaluation_tables(result.test, result.train))
     console.print(f"\n{calibration_in_short(result.calibration, result.test, result.test_uncalibrated)}")
+    if result.conclusions:
+        console.print("")
+        console.print(conclusion_lines(result.conclusions))
     console.print(
         f"\nmodel    {result.model_path}\nhistory  {result.history_path}\n"
         f"report   {result.report_path or 'none, because no rows are held out'}"

@@ -1,7 +1,4 @@
-"""What a report is made of, as plain data.
-
-Owns the list of things that a page can show. Whatever is left out is left out of the page; nothing here computes.
-"""
+"""The contents of a report, as plain data; what is not given is left out of the page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +9,9 @@ from torch import Tensor
 
 from polylogit.calibration import Calibration, CalibrationFit
 from polylogit.data.pictures.stored import StoredPictures
+from polylogit.data.tables.audit import Audit
 from polylogit.evaluation import ColumnImportance, Evaluation, Summary
+from polylogit.report.conclusions import Conclusion, conclusions
 
 __all__ = ["Coefficients", "ReportData"]
 
@@ -34,32 +33,33 @@ class Coefficients:
 
 @dataclass(frozen=True, eq=False)
 class ReportData:
-    """Everything that a report tells. The first five are needed, the rest is shown where it is there.
+    """Everything that a report shows. The first five are required, the others are shown where they are given.
 
     Args:
         data: The data's name.
         model: The kind of model.
-        evaluation: Figures on the judged rows, as the classifier answers.
-        logits: Its calibrated logits of the judged rows.
+        evaluation: The metrics on the evaluated rows.
+        logits: The calibrated logits of these rows.
         targets: Their classes.
-        sample_weight: Weight of each judged row, where rows carry one.
+        sample_weight: Weight of each evaluated row, where rows carry one.
         rows_trained_on: How many rows the model was fitted to.
-        uncalibrated: The first figures of the same rows without calibration.
+        uncalibrated: The main metrics of the same rows without calibration.
         logits_before: Their logits without calibration, where there was one.
         calibration: The map from the network's logits to the calibrated ones.
         calibration_fit: The evidence for it, where it is known.
-        history: One record an epoch, as `history.jsonl` has them.
-        pictures: The judged rows as pictures, in the order of `logits`.
-        table: The judged rows as a table, in the same order.
-        row_numbers: The number of each judged row in its file, counting from 1.
+        history: One record for each epoch, as in the history file.
+        pictures: The evaluated rows as pictures, in the order of `logits`.
+        table: The evaluated rows as a table, in the same order.
+        row_numbers: The number of each evaluated row in its file, counted from 1.
         coefficients: Of a linear model.
         importances: Of the columns of a table.
-        findings: What the audit of the data found, one sentence each; None where none was made.
-        foremost: A sentence that tells more than the figures of the judged rows and so stands before them.
-        notes: What a reader must know to take the figures rightly.
+        audit: The audit of the table; None where there was none.
+        cross_validated: The main metrics of a cross-validation, which are then the headline.
+        foremost: The sentence on it.
+        notes: What a reader must know to interpret the metrics.
         recipe: All options of the run, nested by section.
-        facts: Other things worth keeping, by name: versions, seed, seconds, the device.
-        command: What repeats the run.
+        facts: Other facts of the run by name: date, versions, seed, seconds, device.
+        command: The command that repeats the run.
     """
 
     data: str
@@ -79,7 +79,8 @@ class ReportData:
     row_numbers: Int[Tensor, " N"] | None = None
     coefficients: Coefficients | None = None
     importances: Sequence[ColumnImportance] = ()
-    findings: Sequence[str] | None = None
+    audit: Audit | None = None
+    cross_validated: Summary | None = None
     foremost: str = ""
     notes: Sequence[str] = ()
     recipe: Mapping[str, object] = field(default_factory=dict)
@@ -89,4 +90,19 @@ class ReportData:
     @property
     def noun(self) -> str:
         """What one row is called."""
-        return "pictures" if self.pictures is not None else "rows"
+        return "row" if self.pictures is None else "picture"
+
+    @property
+    def nouns(self) -> str:
+        """What several rows are called."""
+        return f"{self.noun}s"
+
+    @property
+    def conclusions(self) -> tuple[Conclusion, ...]:
+        """What follows from the metrics."""
+        return conclusions(
+            self.evaluation,
+            self.uncalibrated,
+            self.calibration_fit,
+            cross_validated=self.cross_validated is not None,
+        )

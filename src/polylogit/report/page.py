@@ -1,7 +1,7 @@
-"""The report: one HTML file that needs nothing but itself.
+"""The report as one HTML file that opens offline.
 
-Owns what stands on the page and in which order. The words stand in `words.py`, the charts in `judgement_charts.py` and
-`training_charts.py`, the layout in `templates/`. The page has no script, and its own policy forbids every request.
+See also: `words.py` for its sentences, `evaluation_charts.py` and `training_charts.py` for its charts, and `templates/`
+for its layout. The page has no script, and its content security policy forbids every request.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +16,7 @@ from polylogit.report import words
 from polylogit.report.content import Coefficients, ReportData
 from polylogit.report.evaluation_charts import coverage_chart, probabilities_chart, reliability_chart
 from polylogit.report.mistakes import confident_mistakes
+from polylogit.report.numbers import counted, percent
 from polylogit.report.pictures import coefficient_png, confusion_png, picture_png
 from polylogit.report.svg import chart_svg, picture_svg
 from polylogit.report.training_charts import drawable_curves, importance_chart, learning_chart
@@ -29,14 +30,15 @@ MOST_NAMES_AT_A_PICTURE = 40
 MOST_FEATURES = 20
 MOST_COLUMNS = 10
 MOST_IMPORTANCES = 20
+MOST_COLUMN_TYPES = 40
 
 
 def write_report(report: ReportData, path: Path) -> None:
-    """Write the page, whole or not at all.
+    """Write the page, atomically.
 
     Args:
-        report: What it tells.
-        path: Where to; the ending is .html by custom.
+        report: The contents.
+        path: The file; its name ends in .html by custom.
 
     Raises:
         PolylogitError: The file cannot be written.
@@ -50,7 +52,7 @@ def report_html(report: ReportData) -> str:
     """The page as text: the same data give the same text.
 
     Args:
-        report: What it tells.
+        report: The contents.
 
     Returns:
         One HTML document in UTF-8.
@@ -72,7 +74,8 @@ def report_html(report: ReportData) -> str:
         lstrip_blocks=True,
     )
     environment.filters["zip"] = lambda left, right: zip(left, right, strict=True)
-    environment.filters["percent"] = words.percent
+    environment.filters["percent"] = percent
+    environment.filters["counted"] = counted
     environment.filters["count"] = lambda value: f"{value:,g}"
     environment.filters["figure"] = lambda value, digits=3: "–" if value is None else f"{value:.{digits}f}"
     style = environment.get_template("page.css").render()
@@ -86,8 +89,8 @@ def _contents(report: ReportData) -> dict[str, Any]:
         "evaluation": evaluation,
         "sentences": {
             "headline": words.headline(evaluation, report.noun),
-            "belief": words.belief(evaluation, report.uncalibrated),
-            "weakness": words.weakness(evaluation),
+            "calibration_error": words.calibration_sentence(evaluation, report.uncalibrated),
+            "hardest_class": words.hardest_class(evaluation),
             "threshold": words.threshold_advice(evaluation, report.noun),
             "calibration": words.calibration_in_full(report.calibration, report.calibration_fit),
         },
@@ -100,6 +103,8 @@ def _contents(report: ReportData) -> dict[str, Any]:
         "mistakes": _mistakes(report),
         "coefficients": _coefficients(report.coefficients, evaluation.class_names),
         "recipe": _recipe_lines(report.recipe),
+        "decimals": 0 if evaluation.rows < 100 else 1 if evaluation.rows < 10_000 else 2,
+        "columns_shown": MOST_COLUMN_TYPES,
     }
 
 
@@ -110,15 +115,15 @@ def _figures(report: ReportData) -> dict[str, Markup]:
         before = ScoredRows.check(report.logits_before, report.targets, report.sample_weight)
     charts = {
         "reliability": (
-            "Reliability diagram: claimed probability against the share that came true",
+            "Reliability diagram: predicted probability against observed frequency",
             reliability_chart(rows, before),
         ),
         "probabilities": (
-            "Histogram of the probability of the answer, right answers above and mistakes below the line",
+            "Histogram of the probability of the predicted class, correct predictions above the line and errors below",
             probabilities_chart(rows),
         ),
         "coverage": (
-            "Coverage curve: share of right answers when only the surest rows are answered",
+            "Selective classification: accuracy against coverage",
             coverage_chart(rows),
         ),
     }
@@ -129,7 +134,7 @@ def _figures(report: ReportData) -> dict[str, Markup]:
     if report.importances:
         ordered = sorted(report.importances, key=lambda importance: -importance.mean)[:MOST_IMPORTANCES]
         charts["importance"] = (
-            "Importance of the columns: rise of the log loss when one is shuffled",
+            "Permutation importance: rise of the log loss when a column is shuffled",
             importance_chart(ordered),
         )
     drawn = {name: chart_svg(chart, f"svg-{name}", title) for name, (title, chart) in charts.items()}
@@ -163,7 +168,7 @@ def _confusion_cells(evaluation: Evaluation) -> list[list[dict[str, Any]]] | Non
 
 
 def _classes(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """One entry a class: in their own order where they fit on a page, else the hardest first."""
+    """One entry for each class: in their order where they fit on a page, else by F1, the lowest first."""
     entries: list[dict[str, Any]] = []
     for k, (name, figures) in enumerate(zip(evaluation.class_names, evaluation.per_class, strict=True)):
         wrong = [(count, -other) for other, count in enumerate(evaluation.confusion[k]) if other != k and count]

@@ -1,64 +1,103 @@
-"""The judgement as tables for a terminal.
+"""An evaluation as tables for a terminal."""
 
-Owns wording and layout; every figure comes from `Evaluation` as it is.
-"""
+from collections.abc import Iterable
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from polylogit.evaluation import Evaluation, Summary
+from polylogit.report.conclusions import Conclusion
+from polylogit.report.numbers import percent
+from polylogit.report.terminal_text import short_name
 
-__all__ = ["MOST_CONFUSION_CLASSES", "confusion_table", "evaluation_tables", "per_class_table", "summary_table"]
+__all__ = [
+    "MOST_CONFUSION_CLASSES",
+    "conclusion_lines",
+    "confusion_table",
+    "evaluation_tables",
+    "per_class_table",
+    "summary_table",
+]
 
 MOST_CONFUSION_CLASSES = 12
-"""With more classes than this the confusion matrix is too wide for a terminal and only its worst cells are told."""
+"""With more classes the confusion matrix is too wide for a terminal, and only its largest errors are shown."""
+
+MOST_CLASSES = 40
+"""With more classes only those with the lowest F1 are shown."""
 
 
 def evaluation_tables(test: Evaluation, train: Summary | None = None) -> RenderableType:
-    """The whole judgement: the figure that matters first, then the classes, then what was taken for what."""
+    """The whole evaluation: the main metrics, the metrics of each class, and the errors.
+
+    Args:
+        test: The metrics on the test rows.
+        train: The main metrics on the training rows, where they are known.
+
+    Returns:
+        Tables for a console.
+    """
     if len(test.class_names) <= MOST_CONFUSION_CLASSES:
-        mistakes, title = confusion_table(test), "true class, and what it was taken for"
+        mistakes, title = confusion_table(test), "true class (rows) and predicted class (columns)"
     else:
-        mistakes, title = _worst_confusions(test), "most frequent mistakes"
-    # the title stands outside its table, which would break it to its own width
-    return Group(_summary(test, train), Text(), per_class_table(test), Text(), Text(title, style="dim"), mistakes)
+        mistakes, title = _worst_confusions(test), "most frequent errors"
+    # the title is outside its table, which would wrap it to its own width
+    return Group(_main_metrics(test, train), Text(), per_class_table(test), Text(), Text(title, style="dim"), mistakes)
+
+
+def conclusion_lines(found: Iterable[Conclusion]) -> RenderableType:
+    """A line for each conclusion: level, code and sentence."""
+    styles = {"warning": "yellow", "note": "dim"}
+    return Group(
+        *(Text.assemble((f"{each.level} {each.code}", styles[each.level]), f" {each.message}") for each in found)
+    )
 
 
 def summary_table(seen: Summary) -> Table:
-    """The figures of the rows trained on, where there are no others."""
+    """The main metrics of the training rows, where there are no others."""
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column("")
-    table.add_column("trained on", justify="right")
+    table.add_column("training", justify="right")
     for label, figure in (
-        ("accuracy", f"{seen.accuracy:.1%}"),
+        ("accuracy", percent(seen.accuracy)),
         ("log loss", f"{seen.log_loss:.4f}"),
         ("Brier score", f"{seen.brier_score:.4f}"),
         ("calibration error", f"{seen.calibration_error:.4f}"),
-        ("rows", str(seen.rows)),
+        ("rows", f"{seen.rows:,}"),
     ):
         table.add_row(label, figure)
     return table
 
 
-def _summary(test: Evaluation, train: Summary | None) -> Table:
+def _main_metrics(test: Evaluation, train: Summary | None) -> Table:
     low, high = test.accuracy_interval
     table = Table(box=None, pad_edge=False, show_header=train is not None)
     table.add_column("")
-    table.add_column("held out" if train is not None else "", justify="right", style="bold")
+    table.add_column("test" if train is not None else "", justify="right", style="bold")
     if train is not None:
-        table.add_column("trained on", justify="right")
+        table.add_column("training", justify="right")
     table.add_column("")
+    baselines = test.baselines
+    majority = f"majority class “{short_name(baselines.majority_class, 24)}” {percent(baselines.majority_accuracy)}"
+    table.add_row(
+        "accuracy",
+        percent(test.accuracy),
+        *([] if train is None else [percent(train.accuracy)]),
+        Text(f"95% interval {percent(low)} to {percent(high)}; {majority}", style="dim"),
+    )
     rows = [
-        ("accuracy", "accuracy", ".1%", f"95% interval {low:.1%} to {high:.1%}"),
-        ("log loss", "log_loss", ".4f", f"nats; class frequencies alone: {test.baselines.frequency_log_loss:.4f}"),
-        ("Brier score", "brier_score", ".4f", "squared distance from the truth, 0 to 2"),
-        ("calibration error", "calibration_error", ".4f", "of the top probability"),
+        ("log loss", "log_loss", f"nats; class frequencies {baselines.frequency_log_loss:.4f}"),
+        (
+            "Brier score",
+            "brier_score",
+            f"0 is best, 2 is worst; class frequencies {baselines.frequency_brier_score:.4f}",
+        ),
+        ("calibration error", "calibration_error", "of the probability of the predicted class"),
     ]
-    for label, figure, form, words in rows:
-        seen = [] if train is None else [format(getattr(train, figure), form)]
-        table.add_row(label, format(getattr(test, figure), form), *seen, Text(words, style="dim"))
-    counts = [str(test.rows), *([] if train is None else [str(train.rows)])]
+    for label, figure, words in rows:
+        seen = [] if train is None else [f"{getattr(train, figure):.4f}"]
+        table.add_row(label, f"{getattr(test, figure):.4f}", *seen, Text(words, style="dim"))
+    counts = [f"{test.rows:,}", *([] if train is None else [f"{train.rows:,}"])]
     table.add_row("rows", *counts, "")
     return table
 
@@ -69,9 +108,13 @@ def per_class_table(evaluation: Evaluation) -> Table:
     table.add_column("class")
     for name in ("precision", "recall", "f1", "rows"):
         table.add_column(name, justify="right")
-    for name, figures in zip(evaluation.class_names, evaluation.per_class, strict=True):
+    classes = list(zip(evaluation.class_names, evaluation.per_class, strict=True))
+    if len(classes) > MOST_CLASSES:
+        classes = sorted(classes, key=lambda each: (each[1].f1 is None, each[1].f1))[:MOST_CLASSES]
+        table.title = f"the {MOST_CLASSES} of {len(evaluation.class_names):,} classes with the lowest F1"
+    for name, figures in classes:
         shown = ["–" if x is None else f"{x:.3f}" for x in (figures.precision, figures.recall, figures.f1)]
-        table.add_row(Text(name), *shown, f"{figures.support:g}")
+        table.add_row(Text(short_name(name)), *shown, f"{figures.support:,g}")
     return table
 
 
@@ -80,19 +123,19 @@ def confusion_table(evaluation: Evaluation) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("")
     for name in evaluation.class_names:
-        table.add_column(Text(name), justify="right")
+        table.add_column(Text(short_name(name, 16)), justify="right")
     for index, (name, counts) in enumerate(zip(evaluation.class_names, evaluation.confusion, strict=True)):
         cells = [
             Text(f"{count:g}" if count else "·", style="bold" if index == other else "" if count else "dim")
             for other, count in enumerate(counts)
         ]
-        table.add_row(Text(name), *cells)
+        table.add_row(Text(short_name(name)), *cells)
     return table
 
 
 def _worst_confusions(evaluation: Evaluation, most: int = 10) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("true class", "taken for"):
+    for name in ("true class", "predicted class"):
         table.add_column(name)
     table.add_column("rows", justify="right")
     names = evaluation.class_names
@@ -103,5 +146,5 @@ def _worst_confusions(evaluation: Evaluation, most: int = 10) -> Table:
         if count and true != taken
     ]
     for count, true_name, taken_name in sorted(mistakes, key=lambda mistake: -mistake[0])[:most]:
-        table.add_row(Text(true_name), Text(taken_name), f"{count:g}")
+        table.add_row(Text(short_name(true_name)), Text(short_name(taken_name)), f"{count:g}")
     return table

@@ -1,78 +1,67 @@
-"""The figures in sentences, for people who do not read tables first.
+"""The metrics of an evaluation in sentences.
 
-Owns the words alone: every number comes from `Evaluation` as it is.
+See also: `polylogit.report.conclusions`, for what follows from them.
 """
 
 from polylogit.calibration import Calibration, CalibrationFit
 from polylogit.calibration.vector_scaling import VectorFit
 from polylogit.evaluation import Evaluation, Summary
+from polylogit.report.numbers import counted, percent
 
 __all__ = [
-    "belief",
     "calibration_in_full",
     "calibration_in_short",
+    "calibration_sentence",
+    "hardest_class",
     "headline",
     "most_confused",
-    "percent",
     "threshold_advice",
-    "weakness",
 ]
 
 FEW_ROWS = 1000
 
 
-def percent(share: float | None, decimals: int = 1) -> str:
-    """A share as people write it; a dash where it is not defined. Only all is 100%, and only none is 0%.
+def headline(evaluation: Evaluation, noun: str = "row") -> str:
+    """The accuracy with its interval, beside that of always predicting the most frequent class.
 
-    Example:
-        >>> percent(0.8914), percent(None), percent(1.0), percent(0.9999)
-        ('89.1%', '–', '100%', '>99.9%')
-    """
-    if share is None:
-        return "–"
-    least = 10.0 ** -(decimals + 2)
-    if 0 < share < least / 2:
-        return f"<{least:.{decimals}%}"
-    if 1 - least / 2 < share < 1:
-        return f">{1 - least:.{decimals}%}"
-    return f"{share:.{decimals}%}".replace(f".{'0' * decimals}%", "%")
-
-
-def headline(evaluation: Evaluation, noun: str = "rows") -> str:
-    """How often it is right, how sure that is, and what would be had without it.
+    Args:
+        evaluation: The metrics.
+        noun: What one row is called.
 
     Example:
         >>> import torch
         >>> from polylogit.evaluation import evaluate_logits
         >>> evaluation = evaluate_logits(torch.eye(3)[[0, 0, 1]], torch.tensor([0, 0, 2]), ["a", "b", "c"])
         >>> headline(evaluation)
-        'It is right on 66.7% of 3 rows that it had not seen (95% interval: 20.8% to 93.9%). ...'
+        'Accuracy 66.7% on 3 test rows (95% interval 20.8% to 93.9%); always predicting “a” would reach 66.7%.'
     """
     low, high = evaluation.accuracy_interval
     baselines = evaluation.baselines
-    told = (
-        f"It is right on {percent(evaluation.accuracy)} of {evaluation.rows:,} {noun} that it had not seen "
-        f"(95% interval: {percent(low)} to {percent(high)}). "
-        f"Always answering “{baselines.majority_class}” would be right on {percent(baselines.majority_accuracy)}"
+    return (
+        f"Accuracy {percent(evaluation.accuracy)} on {counted(evaluation.rows, f'test {noun}')} "
+        f"(95% interval {percent(low)} to {percent(high)}); always predicting “{baselines.majority_class}” would reach "
+        f"{percent(baselines.majority_accuracy)}."
     )
-    if evaluation.accuracy <= baselines.majority_accuracy:
-        return f"{told}: it has learned nothing that helps here."
-    return f"{told}."
 
 
-def belief(evaluation: Evaluation, uncalibrated: Summary | None = None) -> str:
-    """How far its probabilities can be believed, and whether so many rows can tell at all."""
+def calibration_sentence(evaluation: Evaluation, uncalibrated: Summary | None = None) -> str:
+    """The calibration error, and how far so many rows can measure it."""
     error = evaluation.calibration_error
-    told = f"Its probabilities are off by {100 * error:.1f} percentage points on average"
-    if uncalibrated is not None and uncalibrated.calibration_error != error:
-        told += f" ({100 * uncalibrated.calibration_error:.1f} before calibration)"
+    before = ""
+    if uncalibrated is not None and f"{uncalibrated.calibration_error:.3f}" != f"{error:.3f}":
+        before = f" ({100 * uncalibrated.calibration_error:.1f} before calibration)"
+    sentence = (
+        f"The probability of the predicted class is off by {100 * error:.1f} percentage points on average{before}."
+    )
     if evaluation.rows < FEW_ROWS:
-        told += f"; on {evaluation.rows} rows even perfect probabilities would show an error of several points"
-    return f"{told}."
+        sentence += (
+            f" With {counted(evaluation.rows, 'row')} even perfect probabilities would show an error of several points."
+        )
+    return sentence
 
 
-def weakness(evaluation: Evaluation) -> str:
-    """The class it finds hardest, and what it takes it for; empty where nothing is wrong."""
+def hardest_class(evaluation: Evaluation) -> str:
+    """The class with the lowest recall, and what it is confused with."""
     known = [(figures.recall, k) for k, figures in enumerate(evaluation.per_class) if figures.recall is not None]
     recall, hardest = min(known)
     if recall == 1:
@@ -81,13 +70,13 @@ def weakness(evaluation: Evaluation) -> str:
     count, other = max((count, k) for k, count in enumerate(taken) if k != hardest)
     name = evaluation.class_names
     return (
-        f"It finds “{name[hardest]}” hardest: it recognises {percent(recall)} of {sum(taken):,g}, and most often takes "
-        f"the others for “{name[other]}” ({count:,g})."
+        f"The hardest class is “{name[hardest]}”: recall {percent(recall)} of {counted(sum(taken), 'row')}, most often "
+        f"predicted as “{name[other]}” ({count:,g})."
     )
 
 
-def threshold_advice(evaluation: Evaluation, noun: str = "rows") -> str:
-    """What is had by answering only where it is sure: the most accurate threshold that still answers half the rows."""
+def threshold_advice(evaluation: Evaluation, noun: str = "row") -> str:
+    """The most accurate threshold for the probability that still answers half the rows; empty where none helps."""
     useful = [
         answered
         for answered in evaluation.answered
@@ -97,8 +86,8 @@ def threshold_advice(evaluation: Evaluation, noun: str = "rows") -> str:
         return ""
     best = max(useful, key=lambda answered: (answered.accuracy or 0.0, answered.coverage))
     return (
-        f"Answering only where it is at least {percent(best.threshold)} sure, it answers {percent(best.coverage)} of "
-        f"the {noun} and is right on {percent(best.accuracy)} of those."
+        f"With --abstain-below {best.threshold:g} the model answers {percent(best.coverage)} of the {noun}s, with an "
+        f"accuracy of {percent(best.accuracy)}."
     )
 
 
@@ -114,8 +103,8 @@ def calibration_in_full(calibration: Calibration, fit: CalibrationFit | None) ->
         return " ".join([f"The probabilities are not calibrated: {fit.reason}.", *vector])
     character = "overconfident" if calibration.temperature > 1 else "underconfident"
     evidence = (
-        f"Without calibration the network is {character}. The calibration was fitted on {fit.rows:,} rows that the "
-        "model behind it had not seen, and never on the rows evaluated here"
+        f"Uncalibrated, the network is {character}. The calibration was fitted on {counted(fit.rows, 'row')} that "
+        "the model behind it had not seen, and never on the rows evaluated here"
     )
     if fit.relative_error is not None:
         evidence += f"; the relative standard error of the temperature is {fit.relative_error:.0%}"
@@ -136,18 +125,18 @@ def calibration_in_short(fit: CalibrationFit | None, test: Summary | None, uncal
     if fit is None or fit.calibration.is_identity:
         return calibration_in_full(Calibration(), fit)
     parts = ", ".join(f"{name} {value}" for name, value in fit.calibration.values().items())
-    sentence = f"Calibration ({parts}), fitted on {fit.rows:,} training rows"
+    sentence = f"Calibration ({parts}), fitted on {counted(fit.rows, 'training row')}"
     if test is not None and uncalibrated is not None:
         sentence += (
-            f": calibration error {uncalibrated.calibration_error:.4f} before and {test.calibration_error:.4f} after, "
-            f"log loss {uncalibrated.log_loss:.4f} before and {test.log_loss:.4f} after"
+            f": log loss {uncalibrated.log_loss:.3f} before and {test.log_loss:.3f} after, calibration error "
+            f"{uncalibrated.calibration_error:.3f} before and {test.calibration_error:.3f} after"
         )
     rejected = [] if fit.vector is None or fit.vector.scaling is not None else [_vector_evidence(fit.vector)]
     return " ".join([f"{sentence}.", *rejected])
 
 
 def most_confused(evaluation: Evaluation, most: int = 12) -> list[tuple[str, str, int | float, float]]:
-    """The largest cells of the confusion matrix off its diagonal: (true class, taken for, rows, share of the class)."""
+    """The largest off-diagonal cells of the confusion matrix: (true class, prediction, rows, share of the class)."""
     cells = [
         (count, true, taken)
         for true, row in enumerate(evaluation.confusion)

@@ -10,6 +10,7 @@
     task.py                data and recipe before a fit; table_task.py and picture_task.py make one
     labelled_rows.py       inputs, targets, weights and groups of rows
     evaluated_rows.py      scores and metrics of labelled rows
+    output_paths.py        where a run writes model file, history, checkpoint and report
     prediction_frames.py   predictions batch by batch; prediction_file.py writes them
     report_contents.py     the contents of the report
 
@@ -24,19 +25,22 @@ from polylogit.system.lazy_names import lazy_names
 if TYPE_CHECKING:
     from polylogit.run.checking import check
     from polylogit.run.evaluation import EvaluationRun, evaluate
+    from polylogit.run.output_paths import checkpoint_path, claimed_model_path, default_model_path, report_path
     from polylogit.run.prediction import PREDICTION_ENDINGS, Predictions, predict
-    from polylogit.run.training import TrainingRun, checkpoint_path, default_model_path, train
+    from polylogit.run.training import TrainingRun, train
 
 _HOME = {
     "check": "polylogit.run.checking",
     "EvaluationRun": "polylogit.run.evaluation",
     "evaluate": "polylogit.run.evaluation",
+    "checkpoint_path": "polylogit.run.output_paths",
+    "claimed_model_path": "polylogit.run.output_paths",
+    "default_model_path": "polylogit.run.output_paths",
+    "report_path": "polylogit.run.output_paths",
     "PREDICTION_ENDINGS": "polylogit.run.prediction",
     "Predictions": "polylogit.run.prediction",
     "predict": "polylogit.run.prediction",
     "TrainingRun": "polylogit.run.training",
-    "checkpoint_path": "polylogit.run.training",
-    "default_model_path": "polylogit.run.training",
     "train": "polylogit.run.training",
 }
 
@@ -47,9 +51,11 @@ __all__ = [
     "TrainingRun",
     "check",
     "checkpoint_path",
+    "claimed_model_path",
     "default_model_path",
     "evaluate",
     "predict",
+    "report_path",
     "train",
 ]
 

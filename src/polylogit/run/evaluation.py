@@ -17,6 +17,7 @@ from polylogit.errors import DataError
 from polylogit.evaluation import Evaluation
 from polylogit.recipes import recipe_from_entries
 from polylogit.report import write_report
+from polylogit.report.conclusions import Conclusion, conclusions
 from polylogit.run.evaluated_rows import EvaluatedRows, evaluate_rows
 from polylogit.run.picture_task import picture_reading, split_of_pictures, targets_by_name
 from polylogit.run.prediction_frames import notes_on_table
@@ -46,6 +47,11 @@ class EvaluationRun:
     notes: tuple[str, ...]
     report_path: Path | None
 
+    @property
+    def conclusions(self) -> tuple[Conclusion, ...]:
+        """What follows from the metrics."""
+        return conclusions(self.test)
+
     def as_json(self) -> dict[str, Any]:
         """The object that `polylogit evaluate --json` prints."""
         return {
@@ -54,6 +60,8 @@ class EvaluationRun:
             "classes": list(self.classifier.class_names),
             "rows_test": self.test.rows,
             "test": self.test.as_json(),
+            "conclusions": [conclusion.as_json() for conclusion in self.conclusions],
+            "target": self.classifier.trained_on.target,
             **self.classifier.calibration.as_json(),
             "model_path": str(self.model_path),
             "report_path": None if self.report_path is None else str(self.report_path),

@@ -7,6 +7,7 @@ import os
 import platform
 import shlex
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import accumulate
 from pathlib import Path
@@ -18,8 +19,9 @@ from torch import Tensor
 
 from polylogit.calibration import CalibrationFit
 from polylogit.classifier import Classifier
+from polylogit.data.tables.audit import Audit
 from polylogit.data.tables.encoder import TableEncoder
-from polylogit.evaluation import ColumnImportance, permutation_importance
+from polylogit.evaluation import ColumnImportance, Summary, permutation_importance
 from polylogit.networks import LinearNetwork
 from polylogit.report import Coefficients, ReportData
 from polylogit.run.evaluated_rows import EvaluatedRows
@@ -39,7 +41,8 @@ def report_data(
     model_path: Path,
     calibration: CalibrationFit | None = None,
     history: Sequence[Mapping[str, int | float | None]] = (),
-    findings: Sequence[str] | None = None,
+    audit: Audit | None = None,
+    cross_validated: Summary | None = None,
     foremost: str = "",
     notes: Sequence[str] = (),
     facts: Mapping[str, str] | None = None,
@@ -53,7 +56,8 @@ def report_data(
         model_path: The model file, which contains the recipe that repeats the run.
         calibration: The calibration and its evidence, where they are known.
         history: One record an epoch or iteration.
-        findings: What the audit found.
+        audit: The audit of the table; None for pictures.
+        cross_validated: The main metrics of a cross-validation, where there was one.
         foremost: The headline, where other figures are better estimates than those of these rows.
         notes: What a reader must know to interpret the metrics.
         facts: Further facts of the run, by name.
@@ -62,6 +66,7 @@ def report_data(
         The contents of the page.
     """
     own_facts = {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "polylogit": version("polylogit"),
         "torch": torch.__version__,
         "Python": platform.python_version(),
@@ -90,7 +95,8 @@ def report_data(
         else column_importances(
             classifier, table, evaluated.logits, evaluated.targets, sample_weight=evaluated.weights
         ),
-        findings=findings,
+        audit=audit,
+        cross_validated=cross_validated,
         foremost=foremost,
         notes=notes,
         recipe=classifier.recipe,

@@ -20,15 +20,17 @@ from polylogit.model_header import TrainedOn
 from polylogit.networks.test_time_augmentation import without_test_time_augmentation
 from polylogit.recipes import Recipe
 from polylogit.report import write_report
+from polylogit.report.conclusions import Conclusion, conclusions
 from polylogit.run.cross_validation import CrossValidation, cross_validate, cross_validation_told
 from polylogit.run.evaluated_rows import EvaluatedRows, evaluate_rows
 from polylogit.run.fit import FittedModel, TrainingPlace, fit_model
+from polylogit.run.output_paths import checkpoint_path, claimed_model_path, existing_outputs, history_path
 from polylogit.run.picture_task import picture_task
 from polylogit.run.report_contents import report_data
 from polylogit.run.table_task import table_task
 from polylogit.run.task import Task
 
-__all__ = ["TrainingRun", "checkpoint_path", "default_model_path", "train"]
+__all__ = ["TrainingRun", "train"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class TrainingRun:
         model_path: The model file.
         history_path: The file with one JSON object per epoch or iteration.
         report_path: The page; None where none was asked for, or no rows were held out.
+        replaced: Files of earlier runs that this run has replaced.
     """
 
     data: str
@@ -73,6 +76,16 @@ class TrainingRun:
     model_path: Path
     history_path: Path
     report_path: Path | None
+    replaced: tuple[Path, ...] = ()
+
+    @property
+    def conclusions(self) -> tuple[Conclusion, ...]:
+        """What follows from the test metrics; empty without test rows."""
+        if self.test is None:
+            return ()
+        return conclusions(
+            self.test, self.test_uncalibrated, self.calibration, cross_validated=self.cross_validation is not None
+        )
 
     def as_json(self) -> dict[str, Any]:
         """The object that `polylogit train --json` prints."""
@@ -92,33 +105,16 @@ class TrainingRun:
             "epochs": self.epochs,
             "whole": self.whole,
             "fit_message": self.fit_message,
+            "conclusions": [conclusion.as_json() for conclusion in self.conclusions],
+            "target": self.classifier.trained_on.target,
             "seed": self.recipe.seed,
             "notes": list(self.notes),
             "warnings": [] if self.audit is None else [str(finding) for finding in self.audit.of("warning")],
             "model_path": str(self.model_path),
             "history_path": str(self.history_path),
             "report_path": None if self.report_path is None else str(self.report_path),
+            "replaced": [str(path) for path in self.replaced],
         }
-
-
-def default_model_path(data: str, kind: str) -> Path:
-    """`runs/<data>-<model>/model.safetensors`.
-
-    Example:
-        >>> default_model_path("tables/wine.csv", "linear").as_posix()
-        'runs/wine-linear/model.safetensors'
-    """
-    return Path("runs") / f"{Path(data).stem}-{kind}" / "model.safetensors"
-
-
-def checkpoint_path(model_path: Path) -> Path:
-    """The file that contains the state of a network's fit until it ends.
-
-    Example:
-        >>> checkpoint_path(Path("runs/zoo-mlp/model.safetensors")).as_posix()
-        'runs/zoo-mlp/model.checkpoint.safetensors'
-    """
-    return model_path.with_name(f"{model_path.stem}.checkpoint.safetensors")
 
 
 def train(
@@ -138,7 +134,8 @@ def train(
         data: DATA as given on the command line.
         recipe: Everything else that the run depends on. The same data, recipe, device and versions give the same
             model file.
-        out: The model file; `history.jsonl` is written beside it, and while a network is fitted its checkpoint.
+        out: The model file; the history is written beside it, and while a network is fitted its checkpoint. Left out:
+            in a new folder in `runs/`; see `polylogit.run.output_paths`.
         report: The file of the report, an HTML page; none is written when left out, or when no rows are held out.
         data_root: Directory for downloaded data sets; see `polylogit.data.pictures.sources`.
         device: Where a network is fitted; linear models are fitted on the CPU.
@@ -146,7 +143,7 @@ def train(
         observers: Training callbacks, for networks and the solver alike; see `polylogit.fitting.callbacks`.
 
     Returns:
-        The classifier and its metrics. Each file is written atomically after the fit; only `history.jsonl` grows by a
+        The classifier and its metrics. Each file is written atomically after the fit; only the history grows by a
         row as each epoch ends.
 
     Raises:
@@ -156,20 +153,31 @@ def train(
         DivergenceError: The loss became NaN or infinite before there were weights worth keeping.
         PolylogitError: A file cannot be written.
     """
+    if out is None:
+        with claimed_model_path(data, recipe.model.kind, resume=resume) as model_path:
+            return train(
+                data,
+                recipe,
+                out=model_path,
+                report=report,
+                data_root=data_root,
+                device=device,
+                resume=resume,
+                observers=observers,
+            )
     start = time.perf_counter()
-    model_path = out or default_model_path(data, recipe.model.kind)
+    replaced = existing_outputs(out, report, resume=resume)
     if stands_for_pictures(data) or recipe.data.path is not None:
         task = picture_task(data, recipe, data_root)
     else:
         recipe, task = table_task(data, recipe)
-    checkpoint = checkpoint_path(model_path)
-    history_path = model_path.with_name("history.jsonl")
+    checkpoint, history = checkpoint_path(out), history_path(out)
     place = TrainingPlace(
-        device=device, checkpoint=checkpoint, resume=resume, history=history_path, observers=tuple(observers)
+        device=device, checkpoint=checkpoint, resume=resume, history=history, observers=tuple(observers)
     )
     fit = fit_model(task, recipe, place=place)
     classifier = _classifier(task, recipe, fit)
-    classifier.save(model_path)
+    classifier.save(out)
     seconds = time.perf_counter() - start
     if fit.whole:
         checkpoint.unlink(missing_ok=True)
@@ -181,11 +189,12 @@ def train(
             classifier,
             test,
             data=task.name,
-            model_path=model_path,
+            model_path=out,
             calibration=fit.calibration,
             foremost="" if cross_validation is None else cross_validation_told(cross_validation, len(test.targets)),
             history=fit.history,
-            findings=None if task.audit is None else [str(finding) for finding in task.audit.findings],
+            audit=task.audit,
+            cross_validated=None if cross_validation is None else cross_validation.summary,
             facts={"fit": fit.message, "seconds": f"{seconds:.1f}"},
         )
         write_report(page, report_path)
@@ -204,9 +213,10 @@ def train(
         whole=fit.whole,
         fit_message=fit.message,
         seconds=seconds,
-        model_path=model_path,
-        history_path=history_path,
+        model_path=out,
+        history_path=history,
         report_path=report_path,
+        replaced=tuple(path for path in replaced if path != report or report_path is not None),
     )
 
 

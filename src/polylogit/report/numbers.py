@@ -1,0 +1,30 @@
+"""Numbers as people write them: shares in percent, counts with their noun."""
+
+__all__ = ["counted", "percent"]
+
+
+def percent(share: float | None, decimals: int = 1) -> str:
+    """A share as people write it; a dash where it is not defined. Only all is 100%, and only none is 0%.
+
+    Example:
+        >>> percent(0.8914), percent(None), percent(1.0), percent(0.9999)
+        ('89.1%', '–', '100%', '>99.9%')
+    """
+    if share is None:
+        return "–"
+    least = 10.0 ** -(decimals + 2)
+    if 0 < share < least / 2:
+        return f"<{least:.{decimals}%}"
+    if 1 - least / 2 < share < 1:
+        return f">{1 - least:.{decimals}%}"
+    return f"{share:.{decimals}%}".replace(f".{'0' * decimals}%", "%")
+
+
+def counted(count: int | float, one: str, many: str = "") -> str:
+    """A count with its noun in the right number.
+
+    Example:
+        >>> counted(1, "row"), counted(1200, "row"), counted(2, "class", "classes")
+        ('1 row', '1,200 rows', '2 classes')
+    """
+    return f"{count:,g} {one if count == 1 else many or one + 's'}"

@@ -1,0 +1,61 @@
+"""Runs do not overwrite each other unnoticed."""
+
+import json
+
+import pytest
+
+from polylogit.recipes import LinearRecipe
+from polylogit.run import train
+from polylogit.run.output_paths import checkpoint_path, claimed_model_path, default_model_path
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_runs_of_one_name_get_a_number(tmp_path):
+    paths = [train("zoo", LinearRecipe(seed=seed)).model_path.as_posix() for seed in (0, 1)]
+    assert paths == ["runs/zoo-linear/model.safetensors", "runs/zoo-linear-2/model.safetensors"]
+    assert names(tmp_path / "runs" / "zoo-linear-2") == ["history.jsonl", "model.safetensors"]
+
+
+def test_simultaneous_runs_get_folders_of_their_own():
+    with claimed_model_path("zoo", "linear") as one, claimed_model_path("zoo", "linear") as other:
+        assert one.parent != other.parent
+
+
+def test_a_run_that_leaves_nothing_leaves_no_folder(tmp_path):
+    with pytest.raises(ValueError, match="nothing"), claimed_model_path("zoo", "linear"):
+        raise ValueError("nothing")
+    assert names(tmp_path) == []
+
+
+def test_resuming_takes_the_newest_interrupted_run(tmp_path):
+    for number in ("", "-2", "-3"):
+        folder = tmp_path / "runs" / f"zoo-mlp{number}"
+        folder.mkdir(parents=True)
+        if number != "-3":
+            checkpoint_path(folder / "model.safetensors").touch()
+    with claimed_model_path("zoo", "mlp", resume=True) as path:
+        assert path.parent.name == "zoo-mlp-2"
+    with claimed_model_path("zoo", "mlp") as path:
+        assert path.parent.name == "zoo-mlp-4"
+    assert names(tmp_path / "runs") == ["zoo-mlp", "zoo-mlp-2", "zoo-mlp-3"]
+
+
+def test_a_named_model_file_gives_its_name_to_the_others(polylogit, tmp_path):
+    first = polylogit("train", "zoo", "--out", "a.safetensors", "--json")
+    assert names(tmp_path) == ["a.history.jsonl", "a.report.html", "a.safetensors"]
+    assert json.loads(first.stdout)["replaced"] == []
+    again = polylogit("train", "zoo", "--out", "a.safetensors", "--json")
+    assert json.loads(again.stdout)["replaced"] == ["a.safetensors", "a.history.jsonl", "a.report.html"]
+    assert "replaced files of an earlier run: a.safetensors, a.history.jsonl, a.report.html." in again.stderr
+
+
+def test_the_default_names_data_and_model():
+    assert default_model_path("zoo", "linear").as_posix() == "runs/zoo-linear/model.safetensors"
