@@ -8,7 +8,7 @@ from polylogit.data.tables.sources import open_source
 def test_train_prints_its_figures_and_the_next_command(polylogit):
     done = polylogit("train", "zoo")
     assert done.exit_code == 0
-    for words in ("81 rows trained on, 20 held out, 7 classes", "accuracy", "log loss", "precision", "mammal",
+    for words in ("81 training rows, 20 test rows, 7 classes", "accuracy", "log loss", "precision", "mammal",
                   "Next: polylogit predict runs/zoo-linear/model.safetensors zoo"):  # fmt: skip
         assert words in done.stdout
 

@@ -123,7 +123,7 @@ def test_networks_are_cross_validated_where_the_recipe_asks(flowers):
 @pytest.mark.parametrize("folds", [0, 1, 121])
 def test_folds_that_cannot_be(flowers, folds):
     if folds == 1:
-        with pytest.raises(RecipeError, match="nothing to train on"):
+        with pytest.raises(RecipeError, match="at least 2 folds"):
             task_of(flowers, cross_validation={"folds": folds})
         return
     task, recipe = task_of(flowers, cross_validation={"folds": folds})
@@ -149,4 +149,4 @@ def test_terminal_json_and_report_tell_the_same(polylogit, flowers):
     assert told["method"] == "2 x 5-fold cross-validation"
     words = f"{told['method']} on 120 rows: accuracy {told['accuracy']:.1%}"
     assert words in " ".join(shown.split())
-    assert f'id="foremost">{words}' in Path("report.html").read_text(encoding="utf-8")
+    assert f'id="foremost">{words}' in Path("m.report.html").read_text(encoding="utf-8")

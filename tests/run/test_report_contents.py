@@ -24,8 +24,8 @@ def test_the_page_has_the_numbers_of_the_run(zoo):
     page, told = zoo.report_path.read_text(encoding="utf-8"), zoo.as_json()
     assert told["report_path"] == str(zoo.report_path)
     assert f'id="log-loss">{told["test"]["log_loss"]:.3f}<' in page
-    assert f'id="calibration-error">{told["test"]["calibration_error"]:.4f}<' in page
-    assert f"{told['test_uncalibrated']['log_loss']:.4f} before calibration" in page
+    assert f'id="calibration-error">{told["test"]["calibration_error"]:.3f}<' in page
+    assert f"{told['test_uncalibrated']['calibration_error']:.3f} before calibration" in page
     assert f"<td>{told['temperature']:.4f}</td>" in page
 
 
@@ -45,7 +45,7 @@ def test_evaluate_writes_the_same_figures_for_the_same_rows(zoo, tmp_path):
     judged = evaluate(zoo.model_path, "zoo", report=tmp_path / "again.html")
     assert judged.test == zoo.test
     page = judged.report_path.read_text(encoding="utf-8")
-    assert f'id="log-loss">{zoo.test.log_loss:.4f}<' in page
+    assert f'id="log-loss">{zoo.test.log_loss:.3f}<' in page
     assert "is the file that the model was trained on" in page
 
 

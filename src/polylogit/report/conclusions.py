@@ -3,6 +3,7 @@
 Each code is documented in docs/checks.md. A code keeps its meaning between versions; the wording may change.
 """
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -26,6 +27,7 @@ CODES = {
 """The codes and their short names."""
 
 FEW_TEST_ROWS = 100
+FEW_ROWS_OF_A_CLASS = 5
 INFORMATIVE_ROC_AUC = 0.6
 MOST_NAMES = 5
 
@@ -72,7 +74,7 @@ def conclusions(
     Example:
         >>> import torch
         >>> from polylogit.evaluation import evaluate_logits
-        >>> evaluation = evaluate_logits(torch.zeros(4, 2), torch.tensor([0, 0, 0, 1]), ["a", "b"])
+        >>> evaluation = evaluate_logits(torch.zeros(40, 2), torch.arange(40) % 4 // 3, ["a", "b"])
         >>> [conclusion.code for conclusion in conclusions(evaluation)]
         ['PL010', 'PL020', 'PL001']
     """
@@ -119,7 +121,7 @@ def _skill(evaluation: Evaluation) -> Conclusion | None:
 
 def _classes(evaluation: Evaluation) -> list[Conclusion]:
     named = list(zip(evaluation.class_names, evaluation.per_class, strict=True))
-    missed = [name for name, figures in named if figures.recall == 0]
+    missed = [name for name, figures in named if figures.recall == 0 and figures.support >= FEW_ROWS_OF_A_CLASS]
     absent = [name for name, figures in named if figures.support == 0]
     found = []
     if missed:
@@ -156,7 +158,7 @@ def _calibration(evaluation: Evaluation, uncalibrated: Summary | None, fit: Cali
         )
     only_temperature = list(fit.calibration.values()) == ["temperature"]
     error = fit.relative_error
-    if only_temperature and error is not None and abs(fit.calibration.temperature - 1) <= 2 * error:
+    if only_temperature and error is not None and abs(math.log(fit.calibration.temperature)) <= 2 * error:
         return Conclusion(
             "PL031",
             "note",

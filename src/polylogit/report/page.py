@@ -103,9 +103,14 @@ def _contents(report: ReportData) -> dict[str, Any]:
         "mistakes": _mistakes(report),
         "coefficients": _coefficients(report.coefficients, evaluation.class_names),
         "recipe": _recipe_lines(report.recipe),
-        "decimals": 0 if evaluation.rows < 100 else 1 if evaluation.rows < 10_000 else 2,
+        "decimals": _decimals((report.cross_validated or evaluation).rows),
         "columns_shown": MOST_COLUMN_TYPES,
     }
+
+
+def _decimals(rows: int) -> int:
+    """How many decimals of a percentage so many rows support."""
+    return 0 if rows < 100 else 1 if rows < 10_000 else 2
 
 
 def _figures(report: ReportData) -> dict[str, Markup]:

@@ -81,21 +81,21 @@ class CrossValidation:
 
 
 def cross_validation_told(found: CrossValidation, rows_test: int) -> str:
-    """The figures in a sentence, and why they are the ones to trust.
+    """The metrics in a sentence.
 
     Args:
-        found: The figures.
-        rows_test: How many rows the run holds out besides; may be none.
+        found: The metrics.
+        rows_test: Number of rows in the test set; may be 0.
 
     Returns:
-        Words for a terminal and a page.
+        The sentence, for a terminal and a page.
     """
     summary = found.summary
     low, high = summary.accuracy_interval
     besides = (
-        f"These are the figures to trust: the {rows_test} rows held out besides tell less."
+        f"Prefer these estimates to those of the {rows_test} test rows, which are few."
         if rows_test
-        else "No row was judged by a model that had been trained on it."
+        else "Each row was scored by models that were fitted without it."
     )
     return (
         f"{found.name} on {found.rows} rows: accuracy {summary.accuracy:.1%} (95% interval {low:.1%} to {high:.1%}; "
