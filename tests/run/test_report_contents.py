@@ -23,9 +23,11 @@ def zoo(tmp_path_factory):
 def test_the_page_has_the_numbers_of_the_run(zoo):
     page, told = zoo.report_path.read_text(encoding="utf-8"), zoo.as_json()
     assert told["report_path"] == str(zoo.report_path)
-    assert f'id="log-loss">{told["test"]["log_loss"]:.3f}<' in page
-    assert f'id="calibration-error">{told["test"]["calibration_error"]:.3f}<' in page
-    assert f"{told['test_uncalibrated']['calibration_error']:.3f} before calibration" in page
+    better, test = told["cross_validation"], told["test"]
+    assert f'id="log-loss">{better["log_loss"]:.3f}<' in page
+    assert f'id="calibration-error">{better["calibration_error"]:.3f}<' in page
+    assert f"test set {test['log_loss']:.3f}" in page
+    assert f"{100 * told['test_uncalibrated']['calibration_error']:.1f} before calibration" in page
     assert f"<td>{told['temperature']:.4f}</td>" in page
 
 
