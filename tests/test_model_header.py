@@ -33,5 +33,5 @@ def test_every_class_is_scaled_or_none(zoo_run):
     header = read_header(zoo_run.model_path).model_dump(mode="json", exclude_none=True)
     with pytest.raises(ValidationError, match="expected 7 scales and biases"):
         ModelHeader.model_validate(header | {"vector_scaling": {"scale": [1.0], "bias": [0.0]}})
-    with pytest.raises(ValidationError, match="greater than 0"):
+    with pytest.raises(ValidationError, match=r"greater than or equal to 0\.000001"):
         ModelHeader.model_validate(header | {"vector_scaling": {"scale": [-1.0] * 7, "bias": [0.0] * 7}})

@@ -7,6 +7,7 @@ See also: `polylogit.run`, which trains, evaluates and applies classifiers.
 """
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -30,7 +31,7 @@ from polylogit.data.tables.encoder import TableEncoder
 from polylogit.data.tables.frames import as_frame
 from polylogit.data.tables.sources import open_source
 from polylogit.data.tables.unseen import UnseenCounts
-from polylogit.errors import DataError, ModelFileError
+from polylogit.errors import DataError, ModelFileError, PolylogitWarning
 from polylogit.fitting.forward import network_logits
 from polylogit.model_header import (
     FORMAT_VERSION,
@@ -38,8 +39,9 @@ from polylogit.model_header import (
     ModelHeader,
     NetworkSpec,
     TrainedOn,
-    read_header,
+    read_header_and_metadata,
 )
+from polylogit.model_tensors import check_options, content_digest
 from polylogit.networks import build_network
 from polylogit.system.atomic_file import atomic_write
 
@@ -295,7 +297,8 @@ class Classifier:
         entries = header.model_dump(mode="json", exclude_none=True)
         text = json.dumps(entries, ensure_ascii=False, allow_nan=False)
         with atomic_write(Path(path)) as temporary:
-            temporary.write_bytes(save_tensors(tensors, metadata={"polylogit": text}))
+            metadata = {"polylogit": text, "digest": content_digest(text, tensors)}
+            temporary.write_bytes(save_tensors(tensors, metadata=metadata))
 
     @classmethod
     def load(cls, path: str | Path) -> "Classifier":
@@ -308,19 +311,24 @@ class Classifier:
             The classifier, on the CPU.
 
         Raises:
-            ModelFileError: The file is missing, cut short, of another format or version, or its tensors are not
-                exactly those of its network, or are not finite.
+            ModelFileError: The file is missing, cut short, of another format or version, its content differs from its
+                digest, or its tensors are not exactly those of its network, or are not finite.
+
+        Warns:
+            PolylogitWarning: The file was written by polylogit 0.1, which kept no digest of the content.
         """
         path = Path(path)
-        header = read_header(path)
+        header, metadata = read_header_and_metadata(path)
         try:
             tensors = load_tensors(path.read_bytes())
         except (SafetensorError, ValueError, KeyError, OSError) as fault:
             raise ModelFileError(f"{path}: the file is cut short or damaged: {fault}.") from fault
+        _check_digest(path, metadata, tensors)
         for name, tensor in tensors.items():
             if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-                raise ModelFileError(f"{path}: the tensor {name} holds NaN or infinity. Train the model anew.")
+                raise ModelFileError(f"{path}: the tensor {name} holds NaN or infinity. Train the model again.")
         try:
+            check_options(header.network.options, _under("network.", tensors))
             network = _network_from(header, _under("network.", tensors))
             state = header.preprocessing.model_dump(mode="json", exclude_none=True)
             preprocessing = _ENCODERS[header.preprocessing.kind].from_state(state, _under("preprocessing.", tensors))
@@ -368,6 +376,22 @@ def _single_row(inputs: Num[Tensor, "N ..."] | StoredPictures, row: int) -> Num[
     if isinstance(inputs, StoredPictures):
         return inputs[torch.tensor([row])].read()
     return inputs[row : row + 1].clone()
+
+
+def _check_digest(path: Path, metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> None:
+    """Compare the content with the digest that was written with it."""
+    if "digest" not in metadata:
+        warnings.warn(
+            f"{path}: written by polylogit 0.1, without a digest of its content, so that damage to its weights cannot "
+            "be detected. Load it and save it again to add one.",
+            PolylogitWarning,
+            stacklevel=3,
+        )
+    elif metadata["digest"] != content_digest(metadata["polylogit"], tensors):
+        raise ModelFileError(
+            f"{path}: the content differs from the digest that was written with it: the file is damaged or was "
+            "changed. Copy it again, or train the model again."
+        )
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

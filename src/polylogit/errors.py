@@ -21,6 +21,7 @@ __all__ = [
     "MissingExtraError",
     "ModelFileError",
     "PolylogitError",
+    "PolylogitWarning",
     "RecipeError",
     "ScoreError",
     "did_you_mean",
@@ -29,6 +30,10 @@ __all__ = [
 
 class PolylogitError(Exception):
     """Base class of every fault that a user of polylogit can cause and can fix."""
+
+
+class PolylogitWarning(UserWarning):
+    """Something that a user of polylogit should know, although the result is what was asked for."""
 
 
 class DataError(PolylogitError, ValueError):

@@ -27,6 +27,7 @@ __all__ = [
     "TablePreprocessing",
     "TrainedOn",
     "read_header",
+    "read_header_and_metadata",
 ]
 
 FORMAT_VERSION = 2
@@ -37,6 +38,9 @@ MOST_HEADER_BYTES = 32 * 2**20
 """A header longer than this is refused before it is read."""
 MOST_PIXELS = 4096
 """A picture side longer than this is refused: a network is never tried on pictures of a size that no memory holds."""
+
+Factor = Annotated[float, Field(ge=1e-6, le=1e6)]
+"""A positive factor of logits, in a range in which products with it are finite and not 0 in float32."""
 
 Name = Annotated[str, StringConstraints(min_length=1)]
 
@@ -106,23 +110,23 @@ class TrainedOn(_Closed):
 class CurveEntry(_Closed):
     """The quadratic map of log-probabilities that precedes the temperature: slope * s - curvature * s^2."""
 
-    slope: Annotated[float, Field(gt=0)]
-    curvature: Annotated[float, Field(gt=0)]
+    slope: Factor
+    curvature: Annotated[float, Field(gt=1e-30, le=1e6)]
 
 
 class VectorScalingEntry(_Closed):
     """The map that follows the temperature, class by class: logits * scale + bias."""
 
-    scale: list[Annotated[float, Field(gt=0)]]
-    bias: list[float]
+    scale: list[Factor]
+    bias: list[Annotated[float, Field(ge=-1e6, le=1e6)]]
 
 
 class CalibrationEntries(_Closed):
     """The parts of the calibration: see `polylogit.calibration.Calibration`."""
 
-    temperature: Annotated[float, Field(gt=0)]
+    temperature: Factor
     curve: CurveEntry | None = None
-    floor: Annotated[float, Field(gt=0, lt=1)] | None = None
+    floor: Annotated[float, Field(ge=1e-12, lt=1)] | None = None
     vector_scaling: VectorScalingEntry | None = None
 
 
@@ -158,13 +162,19 @@ class ModelHeader(CalibrationEntries):
 
 
 def read_header(path: Path) -> ModelHeader:
+    """Read and check the header of a model file; see `read_header_and_metadata`."""
+    return read_header_and_metadata(path)[0]
+
+
+def read_header_and_metadata(path: Path) -> tuple[ModelHeader, dict[str, str]]:
     """Read and check the header of a model file; the tensors are not touched.
 
     Args:
         path: A model file.
 
     Returns:
-        The header.
+        The header, and the metadata of the file: its JSON text under "polylogit", and its digest, not yet compared with
+        the content, under "digest". Files of format version 1 have no digest.
 
     Raises:
         ModelFileError: The file is not there, is not a model file of polylogit, is cut short, has another format
@@ -180,8 +190,8 @@ def read_header(path: Path) -> ModelHeader:
     except OSError as fault:
         raise ModelFileError(f"{path}: the model file cannot be read ({fault.strerror}).") from fault
     try:
-        metadata = json.loads(content)["__metadata__"]["polylogit"]
-        entries = json.loads(metadata)
+        metadata = dict(json.loads(content)["__metadata__"])
+        entries = json.loads(metadata["polylogit"])
     except (ValueError, KeyError, TypeError, RecursionError) as fault:
         raise ModelFileError(
             f"{path}: a safetensors file, but without polylogit's header. Expected a file written by polylogit train."
@@ -193,12 +203,17 @@ def read_header(path: Path) -> ModelHeader:
             f"{path}: format version {version}, but this polylogit reads versions 1 to {FORMAT_VERSION}. {remedy}"
         )
     try:
-        return _in_current_format(ModelHeader.model_validate(entries))
+        header = ModelHeader.model_validate(entries)
     except ValidationError as fault:
         faults = "; ".join(
             f"{'.'.join(map(str, error['loc'])) or 'header'}: {error['msg']}" for error in fault.errors()[:5]
         )
         raise ModelFileError(f"{path}: the header breaks the format: {faults}.") from fault
+    if header.format_version >= 2 and not isinstance(metadata.get("digest"), str):
+        raise ModelFileError(
+            f"{path}: the digest of the content is missing. Expected a file written by polylogit train."
+        )
+    return _in_current_format(header), metadata
 
 
 def _in_current_format(header: ModelHeader) -> ModelHeader:

@@ -8,14 +8,15 @@ import errno
 import json
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 from rich.text import Text
 
-from polylogit.errors import PolylogitError, RecipeError
+from polylogit.errors import PolylogitError, PolylogitWarning, RecipeError
 from polylogit.report.terminal_text import TerminalConsole, short_message
 
 if TYPE_CHECKING:
@@ -37,9 +38,9 @@ def print_notes(notes: Iterable[str]) -> None:
         typer.echo(short_message(f"note: {note}"), err=True)
 
 
-def print_warnings(warnings: Iterable[object]) -> None:
+def print_warnings(findings: Iterable[object]) -> None:
     """Print what is likely to spoil the result, a line each, on standard error."""
-    for warning in warnings:
+    for warning in findings:
         typer.echo(short_message(f"warning: {warning}"), err=True)
 
 
@@ -53,9 +54,10 @@ def accept_any_character() -> None:
 
 @contextmanager
 def reported_errors() -> Iterator[None]:
-    """Turn errors that the user can fix into one message and an exit status."""
+    """Turn errors that the user can fix into one message and an exit status, and polylogit's warnings into notes."""
     try:
-        yield
+        with _warnings_as_notes():
+            yield
         sys.stdout.flush()
     except PolylogitError as error:
         _print_error(str(error))
@@ -75,6 +77,30 @@ def reported_errors() -> Iterator[None]:
         _discard_standard_output()
         _print_error(f"standard output cannot be written: {error.strerror}.")
         raise typer.Exit(1) from error
+
+
+@contextmanager
+def _warnings_as_notes() -> Iterator[None]:
+    """Print each warning of polylogit as a note, without the place in the code; others as Python does."""
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def note(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, PolylogitWarning):
+                print_notes([str(message)])
+            else:
+                show(message, category, filename, lineno, file, line)
+
+        warnings.simplefilter("always", PolylogitWarning)
+        warnings.showwarning = note
+        yield
 
 
 def _print_error(message: str) -> None:

@@ -35,10 +35,18 @@ def _no_name_twice(names: tuple[str, ...]) -> tuple[str, ...]:
 
 def _encoding_name(name: str) -> str:
     try:
-        b"".decode(name)
+        b"a".decode(name)  # of no byte at all, some codecs that are no text encodings are accepted
     except LookupError:
         raise ValueError("no text encoding of that name is known") from None
+    except UnicodeDecodeError:
+        pass  # a text encoding in which this byte is no character of its own
     return name
+
+
+def _one_byte(separator: str) -> str:
+    if not separator.isascii() or separator in '\n\r"\0':
+        raise ValueError("a separator is one ASCII character, and no line break or quotation mark")
+    return separator
 
 
 def _one_name(names: object) -> object:
@@ -46,6 +54,9 @@ def _one_name(names: object) -> object:
 
 
 ClassName = Annotated[str, Field(min_length=1, coerce_numbers_to_str=True)]
+
+
+Separator = Annotated[str, Field(min_length=1, max_length=1), AfterValidator(_one_byte)]
 
 
 class DataRecipe(Section):
@@ -74,7 +85,7 @@ class DataRecipe(Section):
     free_text: Annotated[Literal["refuse", "drop"], OF_TABLES] = Field(
         default="refuse", description="What to do with columns that cannot be used: free text, empty or nested columns."
     )
-    separator: Annotated[Annotated[str, Field(min_length=1, max_length=1)] | None, OF_COLUMNS] = Field(
+    separator: Annotated[Separator | None, OF_COLUMNS] = Field(
         default=None, description="Separator of the cells of a text table. Default: found in the header."
     )
     encoding: Annotated[Annotated[str, AfterValidator(_encoding_name)], OF_COLUMNS] = Field(

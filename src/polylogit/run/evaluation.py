@@ -15,10 +15,10 @@ from polylogit.data.tables.encoder import TableEncoder
 from polylogit.data.tables.sources import open_source
 from polylogit.errors import DataError
 from polylogit.evaluation import Evaluation
-from polylogit.recipes import recipe_from_entries
 from polylogit.report import write_report
 from polylogit.report.conclusions import Conclusion, conclusions
 from polylogit.run.evaluated_rows import EvaluatedRows, evaluate_rows
+from polylogit.run.model_recipe import recipe_of_model
 from polylogit.run.picture_task import picture_reading, split_of_pictures, targets_by_name
 from polylogit.run.prediction_frames import notes_on_table
 from polylogit.run.report_contents import report_data
@@ -93,9 +93,9 @@ def evaluate(
     """
     classifier = Classifier.load(model_path)
     if isinstance(classifier.preprocessing, PictureEncoder):
-        name, rows, notes = _evaluated_pictures(classifier, classifier.preprocessing, data, data_root)
+        name, rows, notes = _evaluated_pictures(model_path, classifier, classifier.preprocessing, data, data_root)
     else:
-        name, rows, notes = _evaluated_table(classifier, classifier.preprocessing, data)
+        name, rows, notes = _evaluated_table(model_path, classifier, classifier.preprocessing, data)
     if report is not None:
         write_report(report_data(classifier, rows, data=name, model_path=model_path, notes=notes), report)
     return EvaluationRun(
@@ -109,10 +109,10 @@ def evaluate(
 
 
 def _evaluated_table(
-    classifier: Classifier, encoder: TableEncoder, data: str
+    model_path: Path, classifier: Classifier, encoder: TableEncoder, data: str
 ) -> tuple[str, EvaluatedRows, tuple[str, ...]]:
     """The name of the table, its evaluated rows, and notes."""
-    recipe = recipe_from_entries(classifier.recipe)
+    recipe = recipe_of_model(classifier, model_path)
     source = open_source(data, dialect_of(recipe))
     trained_on = classifier.trained_on
     targets = known_targets(
@@ -153,10 +153,10 @@ def _evaluated_table(
 
 
 def _evaluated_pictures(
-    classifier: Classifier, encoder: PictureEncoder, data: str, data_root: Path | None
+    model_path: Path, classifier: Classifier, encoder: PictureEncoder, data: str, data_root: Path | None
 ) -> tuple[str, EvaluatedRows, tuple[str, ...]]:
     """The name of the pictures, those evaluated, and notes."""
-    recipe = recipe_from_entries(classifier.recipe)
+    recipe = recipe_of_model(classifier, model_path)
     reading = replace(picture_reading(recipe), form=encoder.input_shape, background=encoder.background)
     source = open_pictures(data, root=data_root, reading=reading)
     targets = targets_by_name(source, classifier.class_names, leave_out_others=recipe.data.classes is not None)

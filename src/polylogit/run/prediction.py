@@ -8,6 +8,7 @@ import polars as pl
 
 from polylogit.classifier import Classifier
 from polylogit.errors import RecipeError
+from polylogit.run.model_recipe import recipe_of_model
 from polylogit.run.prediction_file import PREDICTION_ENDINGS, write_frames
 from polylogit.run.prediction_frames import prediction_frames
 
@@ -65,8 +66,10 @@ def predict(
         raise RecipeError(f"--abstain-below {abstain_below:g}: expected a probability, 0 to 1.")
     if out is not None and out.suffix.lower() not in PREDICTION_ENDINGS:
         raise RecipeError(f"--out {out}: the ending is not known. Expected one of {', '.join(PREDICTION_ENDINGS)}.")
+    classifier = Classifier.load(model_path)
+    recipe_of_model(classifier, model_path)  # so that a fault of the recipe names the file
     frames = prediction_frames(
-        Classifier.load(model_path),
+        classifier,
         data,
         carry=carry,
         abstain_below=abstain_below,
