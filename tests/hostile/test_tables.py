@@ -16,6 +16,7 @@ BROKEN = {
     "every class once": (HEADER + "4,fur,a\n3,fur,b\n", "too few to hold any out"),
     "missing target": (HEADER + ROWS + "4,fur,\n", 'column "kind", row 21: the class is missing (1 of 21 rows)'),
     "infinity": (HEADER + ROWS + "-inf,fur,mammal\n", 'column "legs", row 21: expected a finite number, got -inf'),
+    "a huge number": (HEADER + ROWS + "-1e155,fur,mammal\n", 'column "legs", row 21: expected a number up to 1e+100'),
     "text among numbers": (HEADER + ROWS + "four,fur,mammal\n", 'column "legs", row 21: expected a number, got "four"'),
     "a column of gaps": (HEADER + "4,,mammal\n2,,bird\n" * 9, 'column "skin": every value is missing'),
     "free text": (HEADER + LONG, 'column "skin": 200 distinct texts in 200 rows'),

@@ -61,7 +61,7 @@ def _minimised(problem, tolerance=1e-9):
     solver.set_point(torch.zeros(problem.classes, problem.design.columns, dtype=torch.float64))
     objectives = []
     solver.evaluate()
-    while not solver.stop_reason():
+    while solver.stop_reason() is None:
         objectives.append(solver.objective)
         solver.step()
         solver.evaluate()

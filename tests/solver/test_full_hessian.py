@@ -17,11 +17,11 @@ def test_the_bound_holds_at_every_point_and_the_optimum_is_that_of_conjugate_gra
     solver = FullHessianNewton(problem, tolerance=1e-12)
     solver.set_point(torch.zeros(3, 7, dtype=torch.float64))
     solver.evaluate()
-    while not solver.stop_reason():
+    while solver.stop_reason() is None:
         assert solver.objective - optimum <= solver.absolute_gap + 1e-14
         solver.step()
         solver.evaluate()
-    assert solver.stop_reason() == "the tolerance"
+    assert solver.stop_reason() == "tolerance"
     assert solver.objective == pytest.approx(optimum, rel=1e-12)
 
 

@@ -12,7 +12,7 @@ from polylogit.solver.softmax_regression import fit_softmax_regression
 
 def test_each_step_descends_until_the_tolerance(made_problem, minimised):
     solver, objectives = minimised(made_problem())
-    assert solver.stop_reason() == "the tolerance"
+    assert solver.stop_reason() == "tolerance"
     assert len(objectives) > 2
     assert objectives == sorted(objectives, reverse=True)
 
@@ -64,7 +64,7 @@ def test_the_last_step_proves_itself_without_another_gradient(made_problem, mini
     solver, _ = minimised(problem, tolerance=1e-3)
     fresh = solver.problem.design.logits(solver.weight, torch.float64)
     gradient = problem.residual_sums(torch.softmax(fresh, 0)) + problem.penalty * solver.weight
-    assert solver.stop_reason() == "the tolerance"
+    assert solver.stop_reason() == "tolerance"
     # By its gradient alone the point would not be known to be this good.
     assert float(gradient.square().sum()) / (2 * problem.ridge) > solver.tolerance * solver.objective
     further, _ = minimised(problem, tolerance=1e-12)

@@ -216,11 +216,13 @@ def convergence_advice(fit: LinearFit, estimator: Any) -> str:  # noqa: ANN401 -
     Returns:
         One message.
     """
-    if "separable" in fit.message:
+    if fit.stop_reason == "separable":
         return (
-            "the classes are separable, so without a penalty no finite coefficients are best: they would grow forever. "
-            f"Set C to a finite value, such as C=1e3. ({fit.message})"
+            "the classes are separable: without a penalty no finite coefficients are best, and with a weak one they "
+            f"are very large. Set C to a smaller value, such as C=1e3. ({fit.message})"
         )
-    if "limit" in fit.message:
+    if fit.stop_reason == "weak_penalty":
+        return f"{fit.message}. Scale the columns (StandardScaler), or lower C; a larger max_iter does not help."
+    if fit.stop_reason == "iterations":
         return f"{fit.message}, tol={estimator.tol:g}. Raise max_iter, or accept the gap by raising tol."
     return f"{fit.message}, tol={estimator.tol:g}. The coefficients are the best so far."

@@ -148,7 +148,7 @@ def _linear_model(task: Task, recipe: LinearRecipe, place: TrainingPlace) -> Fit
         calibration=_cross_fitted_calibration(rows, classes, recipe, place.observers),
         epochs=fit.iterations,
         message=f"{fit.iterations} iterations: {fit.message}",
-        whole="interrupt" not in fit.message,
+        whole=fit.stop_reason != "interrupted",
         history=tuple(history),
     )
 

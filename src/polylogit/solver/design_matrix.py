@@ -21,7 +21,7 @@ from torch import Tensor
 from polylogit.errors import DataError
 from polylogit.system.matrix_product import matrix_product_nt
 
-__all__ = ["DenseDesign", "Design", "SparseDesign", "check_finite", "csr_tensor"]
+__all__ = ["DenseDesign", "Design", "SparseDesign", "check_finite", "check_magnitude", "csr_tensor"]
 
 _ROWS_A_BLOCK = 4096
 _NUMBERS_A_BLOCK = 1 << 22
@@ -284,6 +284,49 @@ class SparseDesign:
 
 Design = DenseDesign | SparseDesign
 """What the solver asks of the rows: two products, either way of storing them."""
+
+
+LARGEST_MAGNITUDE = 1e100
+"""Sums of products of three such values are finite in float64."""
+
+
+def check_magnitude(features: Num[Tensor, "N D"]) -> None:
+    """Check that no finite value is so large that the solver's sums of squares would overflow.
+
+    Args:
+        features: Rows, dense or CSR. NaN and infinity are left to `check_finite`.
+
+    Raises:
+        DataError: A value exceeds 1e100 in magnitude; the message names its row and column.
+
+    Example:
+        >>> check_magnitude(torch.tensor([[1.0, 2e200]], dtype=torch.float64))
+        Traceback (most recent call last):
+            ...
+        polylogit.errors.DataError: features, row 0, column 1: expected numbers up to 1e+100 in magnitude, got 2e+200 \
+(1 such values in all). Correct the value, or scale the column down.
+    """
+    if features.dtype != torch.float64:
+        return
+    sparse = features.layout == torch.sparse_csr
+    values = features.values() if sparse else features
+    if not values.numel() or max(-float(values.min()), float(values.max())) <= LARGEST_MAGNITUDE:
+        return
+    huge = (values.abs() > LARGEST_MAGNITUDE) & torch.isfinite(values)
+    places = torch.nonzero(huge)
+    if not len(places):
+        return
+    place = places[0]
+    value = float(values[tuple(place)])
+    if sparse:
+        column = int(features.col_indices()[place])
+        row = int(torch.searchsorted(features.crow_indices(), place, right=True)) - 1
+    else:
+        row, column = (int(index) for index in place)
+    raise DataError(
+        f"features, row {row}, column {column}: expected numbers up to {LARGEST_MAGNITUDE:g} in magnitude, got "
+        f"{value:g} ({len(places)} such values in all). Correct the value, or scale the column down."
+    )
 
 
 def check_finite(features: Tensor) -> None:

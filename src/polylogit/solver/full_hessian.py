@@ -18,6 +18,7 @@ Source: Bishop (2006), "Pattern Recognition and Machine Learning", equation 4.11
 """
 
 import math
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -54,7 +55,8 @@ class FullHessianNewton:
         chosen[problem.targets, everyone] = problem.omega
         self._sums_by_class = chosen @ self._rows
         self._lower = -math.inf
-        self._stuck = False
+        self._stuck = self._idle = False
+        self._lower_before = -math.inf
 
     @staticmethod
     def is_applicable(problem: Objective) -> bool:
@@ -130,23 +132,32 @@ class FullHessianNewton:
         step = torch.cholesky_solve(gradient.neg().view(-1, 1), factor).view(classes, columns)
         return step - step.mean(0)
 
-    def stop_reason(self) -> str:
-        """Why to stop here, or nothing."""
+    def stop_reason(self) -> Literal["tolerance", "rounding"] | None:
+        """Why to stop here; None where there is no reason."""
         if self.gap <= self.tolerance:
-            return "the tolerance"
-        return "rounding" if self._stuck else ""
+            return "tolerance"
+        return "rounding" if self._stuck or not math.isfinite(self.objective) else None
+
+    def is_separated(self) -> bool:
+        """Whether every row with a weight has its largest logit at its class."""
+        targets = self.problem.targets[None]
+        own = self._log_probabilities.gather(0, targets)[0]
+        others = self._log_probabilities.scatter(0, targets, -math.inf).amax(0)
+        return bool((own > others)[self.problem.omega > 0].all())
 
     def step(self) -> None:
         """Newton's step with backtracking."""
-        before = self.weight
+        before, objective, lower = self.weight, self.objective, self._lower
 
         def objective_at(length: float) -> float:
             self.set_point(before + length * self._step)
             return self.objective
 
         length, _ = backtracking_length(objective_at, self.objective, self._slope)
-        if length == 0 or self._slope == 0:
+        if length == 0:
             self.set_point(before)
-            self._stuck = True
+        idle = self.objective >= objective and lower <= self._lower_before
+        self._stuck = length == 0 or (idle and self._idle)
+        self._idle, self._lower_before = idle, lower
         self.absolute_gap = self.objective - self._lower
         self.iteration += 1

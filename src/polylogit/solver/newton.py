@@ -8,6 +8,7 @@ Source: Nocedal and Wright (2006), "Numerical Optimization", algorithm 7.1; the 
 """
 
 import math
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -99,18 +100,20 @@ class NewtonCG:
             gap = gap_by_mixture(problem, self.weight, self.objective, adjoint, self._sums_by_class)
             self._lower = max(self._lower, self.objective - gap)
 
-    def stop_reason(self) -> str:
-        """Why to stop here, or nothing."""
+    def stop_reason(self) -> Literal["tolerance", "separable", "rounding"] | None:
+        """Why to stop here; None where there is no reason."""
         if self.gap <= self.tolerance:
-            return "the tolerance"
-        if self.problem.ridge == 0 and self.objective < 1e-3:
-            margins = self._logits.gather(0, self.problem.targets[None])[0]
-            others = self._logits.scatter(0, self.problem.targets[None], -math.inf).amax(0)
-            if bool((margins > others)[self.problem.omega > 0].all()):
-                return "separable classes"
-        if self._stuck:
-            return "rounding"
-        return ""
+            return "tolerance"
+        if self.problem.ridge == 0 and self.objective < 1e-3 and self.is_separated():
+            return "separable"
+        return "rounding" if self._stuck or not math.isfinite(self.objective) else None
+
+    def is_separated(self) -> bool:
+        """Whether every row with a weight has its largest logit at its class."""
+        targets = self.problem.targets[None]
+        own = self._logits.gather(0, targets)[0]
+        others = self._logits.scatter(0, targets, -math.inf).amax(0)
+        return bool((own > others)[self.problem.omega > 0].all())
 
     def step(self) -> None:
         """One Newton step, or a change to float64 where float32 has given what it can."""

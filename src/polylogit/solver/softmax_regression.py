@@ -1,37 +1,36 @@
-"""Exact softmax regression: the minimum of a convex function, with a bound on how far from it the answer can be.
+"""Exact softmax regression: the minimum of a convex function, with a bound on the distance of the result from it.
 
 With rows x_n, targets y_n, weights w_n >= 0 and the inverse penalty C, the objective is scikit-learn's,
 
     C sum_n w_n (logsumexp_k z_nk - z_n,y_n) + ||W||^2 / 2,        z_n = W x_n + b,
 
-divided here by C sum_n w_n, so that it reads as a mean: with omega_n = w_n / sum w and lambda = 1 / (C sum w),
+divided here by C sum_n w_n, which makes it a mean: with omega_n = w_n / sum w and lambda = 1 / (C sum w),
 
     F(W, b) = sum_n omega_n loss_n + lambda / 2 ||W||^2.
 
-Newton's method, each part a file of its own:
+This file checks the input, chooses the method, the precision and the start, and runs the iterations. Products are in
+float32 where that suffices for the tolerance and the columns; sums that decide are in float64; and where float32 makes
+no more progress before the tolerance is certified, the fit continues in float64. With very many rows, the fit starts
+from the optimum of a sample of them. The same input gives the same bits.
 
-* `convex_design`: the rows as two products, dense or sparse, read where they lie;
-* `convex_problem`: F, its gradient, its Hessian's products;
-* `convex_preconditioner`: an approximate inverse Hessian from the rows that still matter;
-* `convex_direction`: conjugate gradients for a step, cached logits for its length;
-* `convex_certificate`: an upper bound on F - min F by weak duality;
-* `convex_descent`: the point, and a step from it;
-* `convex_whole`: the same for small problems, with the whole Hessian;
-* `convex_span`: the rows in their own span, where there are fewer rows than columns.
+See also, in this package:
 
-This file owns the way in and out: checked input, columns and precision to work in, where to start, when to stop and
-what to say. Products are taken in float32 where that is enough for the tolerance and the columns; sums that decide are
-float64; and where progress ends before the tolerance is certified, the fit goes on in float64. Where there are very
-many rows, the descent starts from the optimum of some of them. The same input gives the same bits.
+* `design_matrix`: products with the rows, dense or sparse;
+* `objective`: F, its gradient, products with its Hessian;
+* `newton`, `newton_direction`, `preconditioner`: Newton's method with conjugate gradients;
+* `full_hessian`: Newton's method with a Cholesky factor, for small problems;
+* `duality_gap`: the upper bound on F - min F;
+* `row_span`: coordinates for fewer rows than columns;
+* `linear_fit`: the result.
 
-Source: Nocedal and Wright (2006), "Numerical Optimization", algorithm 7.1; the parts name theirs.
+Source: Nocedal and Wright (2006), "Numerical Optimization", algorithm 7.1; the other modules name theirs.
 """
 
 import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -40,43 +39,21 @@ from torch import Tensor
 
 from polylogit.errors import DataError
 from polylogit.fitting.history import IterationRecord
-from polylogit.solver.design_matrix import DenseDesign, Design, SparseDesign
+from polylogit.solver.design_matrix import DenseDesign, Design, SparseDesign, check_magnitude
 from polylogit.solver.full_hessian import FullHessianNewton
+from polylogit.solver.linear_fit import LinearFit, StopReason, explain_stop
 from polylogit.solver.newton import NewtonCG
 from polylogit.solver.objective import Objective
 from polylogit.solver.row_span import RowSpan
 
-__all__ = ["IterationRecord", "LinearFit", "fit_softmax_regression"]
+__all__ = ["IterationRecord", "LinearFit", "StopReason", "fit_softmax_regression"]
 
 _FLOAT32_TOLERANCE = 1e-5
 _SMALL = 2_000_000
 _SAMPLED_ROWS = 200
 _ROWS_TO_A_SAMPLED = 8
 _SAMPLE_TOLERANCE = 1e-3
-
-
-@dataclass(frozen=True)
-class LinearFit:
-    """A fitted linear softmax model and what is known of its optimality.
-
-    Args:
-        weight: One row of weights a class, also for two classes; columns sum to zero over the classes.
-        bias: One intercept a class, summing to zero; zeros without an intercept.
-        objective: Mean loss plus ||weight||^2 / (2 C sum of sample weights), in nats.
-        optimality_gap: Upper bound on (objective - optimum) / optimum, from a dual feasible point; without a penalty
-            it holds among weights of at most ten times the norm reached.
-        iterations: Newton steps taken.
-        converged: Whether `optimality_gap` is at most the tolerance asked for.
-        message: In words, what stopped the fit.
-    """
-
-    weight: Float[Tensor, "K D"]
-    bias: Float[Tensor, " K"]
-    objective: float
-    optimality_gap: float
-    iterations: int
-    converged: bool
-    message: str
+_MAX_SAMPLE_ITERATIONS = 50
 
 
 def fit_softmax_regression(
@@ -89,7 +66,7 @@ def fit_softmax_regression(
     sample_weight: Num[Tensor, " weights"] | None = None,
     tolerance: float = 1e-4,
     max_iterations: int = 200,
-    initial: tuple[Float[Tensor, "K D"], Float[Tensor, " K"]] | None = None,
+    initial: tuple[Float[Tensor, "start_K start_D"], Float[Tensor, " start_intercepts"]] | None = None,
     on_iteration: Callable[[IterationRecord], None] | None = None,
     seed: int = 0,
 ) -> LinearFit:
@@ -108,7 +85,7 @@ def fit_softmax_regression(
         tolerance: Largest certified relative gap at which to stop.
         max_iterations: Most Newton steps.
         initial: Weights and intercepts to start from; zeros when left out.
-        on_iteration: Called at the start and after each step.
+        on_iteration: Called at the start and after each step, as `FitObserver.iteration_done` of training callbacks.
         seed: Of the rows that the preconditioner is drawn from: it changes the path, not the optimum.
 
     Returns:
@@ -129,6 +106,7 @@ def fit_softmax_regression(
     """
     started = time.perf_counter()
     _check(features, targets, classes=classes, C=C, sample_weight=sample_weight)
+    _check_initial(initial, classes, features.shape[1])
     targets = targets.long()
     present = torch.zeros(classes, dtype=torch.bool, device=targets.device)
     present[targets if sample_weight is None else targets[sample_weight > 0]] = True
@@ -154,9 +132,9 @@ def fit_softmax_regression(
     problem = _problem(
         features, targets, classes=classes, C=C, fit_intercept=fit_intercept, weights=sample_weight, working=coarse
     )
-    stopped_by = ""
+    stopped_by: StopReason | None = None
 
-    def tell() -> None:
+    def report() -> None:
         if on_iteration is not None:
             seconds = time.perf_counter() - started
             on_iteration(IterationRecord(solver.iteration, solver.objective, solver.gap, seconds))
@@ -172,16 +150,16 @@ def fit_softmax_regression(
             if initial is None and isinstance(solver, NewtonCG):
                 start = _from_some_rows(problem, features, solver, start, seed)
             solver.set_point(start)
-            while not stopped_by:
+            while stopped_by is None:
                 solver.evaluate()
-                tell()
+                report()
                 stopped_by = solver.stop_reason()
-                if not stopped_by and solver.iteration >= max_iterations:
-                    stopped_by = f"the limit of {max_iterations} iterations"
-                if not stopped_by:
+                if stopped_by is None and solver.iteration >= max_iterations:
+                    stopped_by = "iterations"
+                if stopped_by is None:
                     solver.step()
         except KeyboardInterrupt:
-            stopped_by = "an interrupt"
+            stopped_by = "interrupted"
             if not solver.has_point:
                 solver.set_point(start)
         return _fit(solver, span, stopped_by)
@@ -189,7 +167,7 @@ def fit_softmax_regression(
 
 @contextmanager
 def _suitable_threads(features: Tensor, classes: int) -> Iterator[None]:
-    """One thread while a product is too small to share out: handing it round would take longer than doing it."""
+    """One thread while products are so small that starting the others would take longer than the product."""
     before = torch.get_num_threads()
     if _products_of(features, classes) > _SMALL or before == 1:
         yield
@@ -214,11 +192,11 @@ def _fit_among_present(
     *,
     sample_weight: Tensor | None,
     initial: tuple[Tensor, Tensor] | None,
-    **options: Any,  # noqa: ANN401 - handed on unread
+    **options: Any,  # noqa: ANN401 - passed on
 ) -> LinearFit:
     """The fit among the classes that have rows, with the others' intercepts far below.
 
-    Rows of weight 0 may name an absent class; any present one serves in its place, as such a row counts nothing.
+    Rows of weight 0 may name an absent class; they are given another class, as such a row has no effect.
     """
     places = (present.long().cumsum(0) - 1).clamp_min(0)
     fit = fit_softmax_regression(
@@ -236,11 +214,12 @@ def _fit_among_present(
 
 
 def _check(features: Tensor, targets: Tensor, *, classes: int, C: float, sample_weight: Tensor | None) -> None:
-    """Refuse what cannot be fitted, with one clear message a fault."""
+    """Check what is to be fitted; one message per fault."""
     if features.ndim != 2 or 0 in features.shape:
         raise DataError(f"features: expected a matrix (rows, columns) of numbers, got shape {tuple(features.shape)}.")
     if features.layout not in {torch.strided, torch.sparse_csr}:
         raise DataError(f"features: expected a dense or CSR matrix, got layout {features.layout}.")
+    check_magnitude(features)
     rows = features.shape[0]
     if targets.shape != (rows,):
         raise DataError(f"targets: expected one class index for each of {rows} rows, got shape {tuple(targets.shape)}.")
@@ -257,6 +236,21 @@ def _check(features: Tensor, targets: Tensor, *, classes: int, C: float, sample_
         or not bool((sample_weight > 0).any())
     ):
         raise DataError("sample_weight: expected one finite weight >= 0 for each row, and not all of them 0.")
+
+
+def _check_initial(initial: tuple[Tensor, Tensor] | None, classes: int, columns: int) -> None:
+    """Check the start: shapes and finite values."""
+    if initial is None:
+        return
+    for name, values, shape in zip(("weights", "intercepts"), initial, ((classes, columns), (classes,)), strict=True):
+        if tuple(values.shape) != shape:
+            raise DataError(f"initial {name}: expected shape {shape}, got {tuple(values.shape)}.")
+        if not bool(torch.isfinite(values).all()):
+            place = tuple(int(index) for index in torch.nonzero(~torch.isfinite(values))[0])
+            raise DataError(
+                f"initial {name}, entry {list(place)}: expected a finite number, got {values[place].item()}. "
+                "Leave out the start, or take that of a fit that converged."
+            )
 
 
 def _precisions(features: Tensor, *, classes: int, tolerance: float, C: float) -> tuple[torch.dtype, torch.dtype]:
@@ -280,7 +274,7 @@ def _problem(
     weights: Tensor | None,
     working: torch.dtype,
 ) -> Objective:
-    """F in the parts that the descent uses."""
+    """F as the solvers use it."""
     make = SparseDesign if features.layout == torch.sparse_csr else DenseDesign
     design: Design = make(features, intercept=fit_intercept, working=working)
     raw = torch.ones(design.rows, dtype=torch.float64, device=features.device) if weights is None else weights.double()
@@ -294,7 +288,7 @@ def _problem(
 
 
 def _start(problem: Objective, initial: tuple[Tensor, Tensor] | None, span: RowSpan | None) -> Float[Tensor, "K D1"]:
-    """The caller's start, or zeros; with columns that sum to zero over the classes."""
+    """The given start or zeros, with columns that sum to zero over the classes."""
     design = problem.design
     if initial is None:
         return torch.zeros(problem.classes, design.columns, dtype=torch.float64, device=design.device)
@@ -328,15 +322,15 @@ def _from_some_rows(problem: Objective, features: Tensor, solver: NewtonCG, star
     )
     some.set_point(torch.zeros_like(start))
     some.evaluate()
-    while not some.stop_reason():
+    while some.stop_reason() is None and some.iteration < _MAX_SAMPLE_ITERATIONS:
         some.step()
         some.evaluate()
     solver.continue_from(some)
     return design.to_centred(rows.from_centred(some.weight))
 
 
-def _fit(solver: NewtonCG | FullHessianNewton, span: RowSpan | None, stopped_by: str) -> LinearFit:
-    """The result in the caller's columns, and in words what stopped the fit."""
+def _fit(solver: NewtonCG | FullHessianNewton, span: RowSpan | None, stopped_by: StopReason) -> LinearFit:
+    """The result in the caller's columns."""
     design = solver.problem.design
     weight = design.from_centred(solver.weight)
     if design.intercept:
@@ -345,19 +339,13 @@ def _fit(solver: NewtonCG | FullHessianNewton, span: RowSpan | None, stopped_by:
         slopes, bias = weight, weight.new_zeros(len(weight))
     if span is not None:
         slopes = span.slopes(slopes)
+    stop_reason, message = explain_stop(solver, stopped_by)
     return LinearFit(
         weight=slopes.contiguous(),
         bias=bias.contiguous(),
         objective=solver.objective,
         optimality_gap=solver.gap,
         iterations=solver.iteration,
-        converged=solver.gap <= solver.tolerance,
-        message=_message(solver, stopped_by),
+        stop_reason=stop_reason,
+        message=message,
     )
-
-
-def _message(solver: NewtonCG | FullHessianNewton, stopped_by: str) -> str:
-    """What stopped the fit and how far it came."""
-    if solver.gap <= solver.tolerance:
-        return f"the certified relative gap {solver.gap:.1e} is within {solver.tolerance:.1e}"
-    return f"stopped by {stopped_by}, at a certified relative gap of {solver.gap:.1e}"

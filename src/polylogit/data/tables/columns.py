@@ -5,6 +5,7 @@ Boolean, String or Date, and null where its value is missing; NaN is missing too
 `type_inference`; what becomes of it is the business of `encoder`.
 """
 
+import math
 from collections.abc import Mapping
 
 import polars as pl
@@ -14,14 +15,19 @@ from polylogit.errors import DataError
 
 __all__ = [
     "DATE_FORMATS",
+    "LARGEST_NUMBER",
     "MISSING_MARKERS",
     "date_of_text",
+    "expected_magnitude",
     "expected_words",
     "find_mistakes",
     "present_cells",
     "read_cells",
     "read_columns",
 ]
+
+LARGEST_NUMBER = 1e100
+"""Largest magnitude of a number: squares of larger ones, summed for a spread, can overflow."""
 
 MISSING_MARKERS = ("", "?", "-", ".", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "Null", "null", "None", "none")
 """Texts that mean a missing value in a column of numbers, booleans or dates. A category may be called so."""
@@ -65,7 +71,7 @@ def read_columns(
         The wanted columns, in the order of `readings`: Float64 for numbers, Boolean, String for categories, Date.
 
     Raises:
-        DataError: A cell cannot be read, or is infinite; the message names the first.
+        DataError: A cell cannot be read, or its number exceeds `LARGEST_NUMBER`; the message names the first.
     """
     read = read_cells(frame, readings)
     for name, reading in readings.items():
@@ -75,15 +81,21 @@ def read_columns(
                 raise _mistake(frame[name], reading, int(mistakes.arg_max() or 0), place, first_row)
     numbers = [name for name, reading in readings.items() if reading.type == "number"]
     if numbers:
-        infinite = read.select(pl.col(numbers).is_infinite().any()).row(0)
-        for name, found in zip(numbers, infinite, strict=True):
+        huge = read.select((pl.col(numbers).abs() > LARGEST_NUMBER).any()).row(0)
+        for name, found in zip(numbers, huge, strict=True):
             if found:
-                row = int(read[name].is_infinite().fill_null(value=False).arg_max() or 0)
+                row = int((read[name].abs() > LARGEST_NUMBER).fill_null(value=False).arg_max() or 0)
                 raise DataError(
-                    f'{place}, column "{name}", row {first_row + row + 1}: expected a finite number, got '
-                    f"{read[name][row]}. Correct the cell, or drop the row."
+                    f'{place}, column "{name}", row {first_row + row + 1}: {expected_magnitude(read[name][row])}. '
+                    "Correct the cell, or drop the row."
                 )
     return read
+
+
+def expected_magnitude(value: float) -> str:
+    """What was expected in place of a number above `LARGEST_NUMBER`, and what came."""
+    expected = "a finite number" if math.isinf(value) else f"a number up to {LARGEST_NUMBER:g} in magnitude"
+    return f"expected {expected}, got {value}"
 
 
 def read_cells(frame: pl.DataFrame, readings: Mapping[str, Reading]) -> pl.DataFrame:

@@ -32,6 +32,7 @@ def table(**columns):
     [
         (["1"] * 30 + ["one", "NA", "", "two"] + ["2.5"] * 26, "mixed-types", 31, 2),
         ([1.0, float("inf"), float("nan")] * 20, "infinity", 2, 20),
+        ([*np.linspace(0, 1, ROWS - 1), -1e155], "too-large", ROWS, 1),
         ([None] * 59 + [1.5], "mostly-missing", None, 59),
         (["same"] * ROWS, "constant", 1, ROWS),
         (list(range(ROWS)), "identifier", None, ROWS),

@@ -11,7 +11,7 @@ import polars as pl
 
 from polylogit.data.tables.audit.findings import Finding
 from polylogit.data.tables.column_types import Reading
-from polylogit.data.tables.columns import expected_words, find_mistakes
+from polylogit.data.tables.columns import LARGEST_NUMBER, expected_magnitude, expected_words, find_mistakes
 from polylogit.data.tables.type_inference import quoted_key, refusal_words
 
 __all__ = ["accuracy_of_one_column", "audit_features", "audit_unusable"]
@@ -68,9 +68,9 @@ def _mistakes(raw: pl.Series, read: pl.Series, reading: Reading) -> Iterator[Fin
         yield from _wrong_cells("mixed-types", raw, mistakes, lambda row: expected_words(raw, reading, row))
     if read.dtype == pl.Float64:
         infinite = read.is_infinite().fill_null(value=False)
-        yield from _wrong_cells(
-            "infinity", read.alias(raw.name), infinite, lambda row: f"expected a finite number, got {read[row]}"
-        )
+        huge = (read.abs() > LARGEST_NUMBER).fill_null(value=False) & ~infinite
+        for code, wrong in (("infinity", infinite), ("too-large", huge)):
+            yield from _wrong_cells(code, read.alias(raw.name), wrong, lambda row: expected_magnitude(read[row]))
 
 
 def _wrong_cells(code: str, cells: pl.Series, wrong: pl.Series, told: Callable[[int], str]) -> Iterator[Finding]:
