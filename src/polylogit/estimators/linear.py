@@ -219,7 +219,7 @@ def convergence_advice(fit: LinearFit, estimator: Any) -> str:  # noqa: ANN401 -
     if fit.stop_reason == "separable":
         return (
             "the classes are separable: without a penalty no finite coefficients are best, and with a weak one they "
-            f"are very large. Set C to a smaller value, such as C=1e3. ({fit.message})"
+            f"are very large. Set C to a smaller finite value, such as C=1e3. ({fit.message})"
         )
     if fit.stop_reason == "weak_penalty":
         return f"{fit.message}. Scale the columns (StandardScaler), or lower C; a larger max_iter does not help."
