@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test fuzz check format docs wheel bench lessons-all pages clean
+.PHONY: help install demo test fuzz compat check format docs wheel bench lessons-all pages clean
 
 help: ## Print this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,14 @@ test: install ## Run the tests, the docstrings' examples and the documents' code
 
 fuzz: install ## Try 10,000 mutated files of each fuzzer (minutes; `make test` tries some of them).
 	POLYLOGIT_FUZZ=10000 $(BIN)/pytest tests/hostile/test_table_fuzz.py
+
+compat: install ## Run scikit-learn's tests of LogisticRegression, and the tests of the estimators with its oldest version.
+	$(BIN)/python tests/compat/scikit_learn_logistic.py
+	$(PYTHON) -m venv build/oldest-scikit-learn
+	build/oldest-scikit-learn/bin/pip install --quiet 'scikit-learn==1.6.*' 'scipy<1.16' 'numpy<2.3'
+	@# Everything else comes from $(VENV).
+	echo "$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')" > "$$(build/oldest-scikit-learn/bin/python -c 'import site; print(site.getsitepackages()[0])')/rest.pth"
+	build/oldest-scikit-learn/bin/python -m pytest -p no:cacheprovider -W ignore::pytest.PytestRemovedIn10Warning tests/estimators
 
 check: install ## Lint, format, spelling, strict types and import contracts.
 	$(BIN)/ruff check .

@@ -13,7 +13,8 @@ from collections import Counter
 from pathlib import Path
 from typing import ClassVar
 
-os.environ.setdefault("SCIPY_ARRAY_API", "1")  # read when scipy is imported
+if __name__ == "__main__":
+    os.environ.setdefault("SCIPY_ARRAY_API", "1")  # read when scipy is imported
 
 import numpy as np
 import pytest

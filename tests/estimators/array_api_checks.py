@@ -16,8 +16,9 @@ ESTIMATORS = [
     SoftmaxClassifier(epochs=2, hidden=8, random_state=0),
 ]
 
-warnings.simplefilter("ignore")
-for estimator in ESTIMATORS:
+
+def run_checks(estimator):
+    """scikit-learn's own checks, for three array libraries and two precisions."""
     name = type(estimator).__name__
     for namespace in ("numpy", "array_api_strict", "torch"):
         for dtype in ("float64", "float32"):
@@ -28,10 +29,12 @@ for estimator in ESTIMATORS:
             )
             sys.stdout.write(f"{name} {namespace} {dtype}\n")
 
-X, y = load_iris(return_X_y=True)
-names = load_iris().target_names[y]
-rows, labels = torch.tensor(X, requires_grad=True), torch.tensor(y)
-for estimator in ESTIMATORS:
+
+def run_fits_to_tensors(estimator):
+    """Fits and answers with and without dispatch, with a graph behind the rows, and with labels of text."""
+    X, y = load_iris(return_X_y=True)
+    names = load_iris().target_names[y]
+    rows, labels = torch.tensor(X, requires_grad=True), torch.tensor(y)
     with config_context(array_api_dispatch=True):
         estimator.fit(rows, labels, sample_weight=torch.ones(len(y)))
         assert isinstance(estimator.classes_, torch.Tensor)
@@ -42,3 +45,10 @@ for estimator in ESTIMATORS:
         assert set(estimator.predict(rows)) <= set(names)
     assert not isinstance(estimator.predict_proba(rows), torch.Tensor)
     sys.stdout.write(f"{type(estimator).__name__} dispatch\n")
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    for each in ESTIMATORS:
+        run_checks(each)
+        run_fits_to_tensors(each)

@@ -1,6 +1,8 @@
 """`SoftmaxClassifier`: fits, predictions, weights and parameters."""
 
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -263,3 +265,13 @@ def test_big_endian_numbers_give_the_same_model():
     swapped = SoftmaxClassifier(epochs=1, random_state=0).fit(X.astype(">f8"), Y.astype(">i8"), np.ones(150, ">f4"))
     plain = SoftmaxClassifier(epochs=1, random_state=0).fit(X, Y, np.ones(150))
     np.testing.assert_array_equal(swapped.predict_proba(X.astype(">f4")), plain.predict_proba(X.astype("f4")))
+
+
+def test_the_first_fit_imports_no_compiler():
+    code = (
+        "import sys, numpy, polylogit\n"
+        "polylogit.SoftmaxClassifier(epochs=1).fit(numpy.eye(4), [0, 1, 0, 1])\n"
+        "assert 'torch._dynamo' not in sys.modules, 'seconds are lost in the first fit of a process'\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr

@@ -64,6 +64,15 @@ class Adam(torch.optim.Optimizer):
         super().__init__(groups, {"lr": lr, "betas": betas, "weight_decay": 0.0})
         self._kernel = torch._fused_adamw_ if decoupled else torch._fused_adam_
 
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group of parameters, without the import of torch._dynamo that torch's own method does first.
+
+        That import takes two to three seconds, once in a process, and serves `torch.compile` alone. A version of torch
+        whose method is not wrapped has no such import.
+        """
+        inherited = torch.optim.Optimizer.add_param_group
+        getattr(inherited, "__wrapped__", inherited)(self, param_group)
+
     @torch.no_grad()
     def step(self) -> None:  # type: ignore[override]
         """Take a step along the gradients."""
