@@ -36,7 +36,7 @@ X = StandardScaler().fit_transform(X)
     },
 )
 @pytest.mark.filterwarnings("ignore:X is not scaled:UserWarning")
-def test_scikit_learns_checks(estimator, check):
+def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
 
@@ -91,7 +91,7 @@ def test_partial_fit_goes_on_where_it_stood():
         ),
     ],
 )
-def test_labels_that_do_not_fit_are_refused(call, message):
+def test_labels_outside_the_classes_are_an_error(call, message):
     with pytest.raises(DataError, match=message):
         call(SoftmaxClassifier(epochs=1))
 

@@ -1,1 +1,1 @@
-"""scikit-learn's face of polylogit: estimators that fit, predict and can be cloned, searched and put in pipelines."""
+"""scikit-learn compatible estimators: exact softmax regression, its cross-validated path, and a neural network."""
