@@ -160,3 +160,15 @@ def test_making_a_linear_network_leaves_the_random_generator_alone():
     torch.manual_seed(3)
     LinearNetwork.with_weights(torch.zeros(2, 2), torch.zeros(2))
     assert torch.equal(torch.rand(1), expected)
+
+
+def test_rows_are_predicted_as_a_frame_of_them(zoo_run):
+    classifier = zoo_run.classifier
+    predictions = classifier.predict_rows(ZOO.to_dicts())
+    assert [prediction.class_name for prediction in predictions] == classifier.predict(ZOO)
+    probabilities = torch.tensor([list(prediction.probabilities.values()) for prediction in predictions])
+    torch.testing.assert_close(probabilities, classifier.predict_probabilities(ZOO), rtol=0, atol=1e-7)
+    assert list(predictions[0].probabilities) == list(classifier.class_names)
+    assert {prediction.unseen for prediction in predictions} == {()}
+    assert classifier.predict_rows([ZOO.row(3, named=True)])[0].class_name == predictions[3].class_name
+    assert classifier.predict_rows([]) == []

@@ -10,6 +10,7 @@ import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -29,6 +30,7 @@ from polylogit.data.pictures.sources import read_unlabelled
 from polylogit.data.pictures.stored import StoredPictures
 from polylogit.data.tables.encoder import TableEncoder
 from polylogit.data.tables.frames import as_frame
+from polylogit.data.tables.row_encoder import RowEncoder
 from polylogit.data.tables.sources import open_source
 from polylogit.data.tables.unseen import UnseenCounts
 from polylogit.errors import DataError, ModelFileError, PolylogitWarning
@@ -48,7 +50,7 @@ from polylogit.system.atomic_file import atomic_write
 if TYPE_CHECKING:
     from polylogit.estimators.fitted_classifier import FittedClassifier
 
-__all__ = ["ROWS_AT_ONCE", "TIE_MARGIN", "Classifier", "Scores"]
+__all__ = ["ROWS_AT_ONCE", "TIE_MARGIN", "Classifier", "RowPrediction", "Scores"]
 
 ROWS_AT_ONCE = 256
 """The most rows that go through the network together; fewer are not padded."""
@@ -63,6 +65,20 @@ ROWS_ENCODED_AT_ONCE = 16_384
 _ENCODERS: Mapping[str, type[TableEncoder | PictureEncoder]] = {
     encoder.kind: encoder for encoder in (TableEncoder, PictureEncoder)
 }
+
+
+class RowPrediction(NamedTuple):
+    """The prediction of one row of a table.
+
+    Attributes:
+        class_name: The most probable class.
+        probabilities: The probability of each class, by name.
+        unseen: The columns with an unseen category or an unexpected missing value.
+    """
+
+    class_name: str
+    probabilities: dict[str, float]
+    unseen: tuple[str, ...]
 
 
 class Scores(NamedTuple):
@@ -270,6 +286,48 @@ class Classifier:
         from polylogit.estimators.fitted_classifier import FittedClassifier  # noqa: PLC0415 - predict needs no sklearn
 
         return FittedClassifier(self, classes)
+
+    def predict_rows(self, rows: Sequence[Mapping[str, Any]]) -> list[RowPrediction]:
+        """Predict a few rows without building a frame, with the same answers as `predict` gives for a frame of them.
+
+        Args:
+            rows: Mappings from column names to cells: Python numbers, texts, booleans and dates; None is a missing
+                value. Every column that the model uses must be there; others are not used.
+
+        Returns:
+            One prediction a row.
+
+        Raises:
+            DataError: The model takes pictures, a row has no cell for a column, or a cell cannot be read; the message
+                names the row, from 1.
+
+        Example:
+            >>> from polylogit.networks import LinearNetwork
+            >>> classifier = Classifier(
+            ...     preprocessing=TableEncoder.fit(pl.DataFrame({"milk": [1, 0]})),
+            ...     network=LinearNetwork.with_weights(torch.tensor([[0.0], [2.0]]), torch.zeros(2)),
+            ...     network_spec=NetworkSpec(kind="linear", options={"features": 1, "classes": 2}),
+            ...     class_names=("bird", "mammal"),
+            ...     trained_on=TrainedOn(data="two", target="type", fingerprint="0" * 64, rows_train=2, rows_test=0),
+            ... )
+            >>> prediction = classifier.predict_rows([{"milk": True}])[0]
+            >>> prediction.class_name, round(prediction.probabilities["mammal"], 4)
+            ('mammal', 0.8808)
+        """
+        inputs, unseen = self._row_encoder.encode(rows)
+        logits = self.logits_of_inputs(inputs)
+        return [
+            RowPrediction(self.class_names[index], dict(zip(self.class_names, probabilities, strict=True)), columns)
+            for index, probabilities, columns in zip(
+                logits.argmax(dim=1).tolist(), torch.softmax(logits, dim=1).tolist(), unseen, strict=True
+            )
+        ]
+
+    @cached_property
+    def _row_encoder(self) -> RowEncoder:
+        if not isinstance(self.preprocessing, TableEncoder):
+            raise DataError("the rows: the model takes pictures, got rows of a table.")
+        return RowEncoder(self.preprocessing)
 
     def save(self, path: str | Path) -> None:
         """Write the model file, whole or not at all. The same classifier gives the same bytes.

@@ -46,11 +46,11 @@ def prediction_frame(
         [(None, 0.5, 0.5), ('fish', 0.00012339..., 0.99987...)]
     """
     probabilities = torch.softmax(logits, dim=1)
-    top = probabilities.max(dim=1)
-    index = pl.Series("class", top.indices.numpy())
+    predicted = logits.argmax(dim=1)  # two logits that differ may have the same rounded probability
+    index = pl.Series("class", predicted.numpy())
     names = pl.Series(list(class_names), dtype=pl.String).gather(index).alias("class").to_frame()
     if abstain_below is not None:
-        sure = pl.Series(top.values.numpy()) >= abstain_below
+        sure = pl.Series(probabilities.gather(1, predicted[:, None])[:, 0].numpy()) >= abstain_below
         names = names.select(pl.when(sure).then(pl.col("class")))
     columns = [
         pl.Series(f"probability_{name}", probabilities[:, place].contiguous().numpy())
