@@ -12,6 +12,7 @@ from polylogit.classifier import Classifier
 from polylogit.data.pictures.encoder import PictureEncoder
 from polylogit.data.pictures.sources import open_pictures
 from polylogit.data.tables.encoder import TableEncoder
+from polylogit.data.tables.named_column import select_named
 from polylogit.data.tables.sources import open_source
 from polylogit.errors import DataError
 from polylogit.evaluation import Evaluation
@@ -145,7 +146,7 @@ def _evaluated_table(
         classifier,
         scores,
         targets[rows],
-        raw=frame.select([column.name for column in encoder.columns]),
+        raw=select_named(frame, (column.name for column in encoder.columns)),
         numbers=rows + 1,
         weights=None if weights is None else weights[rows],
     )

@@ -14,6 +14,7 @@ from polylogit.data.pictures.encoder import PictureEncoder, Pictures
 from polylogit.data.pictures.sources import read_unlabelled
 from polylogit.data.pictures.stored import StoredPictures
 from polylogit.data.tables.encoder import TableEncoder
+from polylogit.data.tables.named_column import select_named
 from polylogit.data.tables.parts import scan_parts
 from polylogit.data.tables.sources import source_paths
 from polylogit.data.tables.type_inference import check_columns_exist
@@ -200,11 +201,13 @@ class _TableFrames(PredictionFrames):
             logits, unseen = self._classifier.logits_counting(batch, place, first_row)
             self._unseen += unseen
             first_row += batch.height
-            yield logits, batch.select(self._carry) if self._carry else None
+            yield logits, select_named(batch, self._carry) if self._carry else None
 
     def _check_columns(self, batch: pl.DataFrame) -> None:
         check_columns_exist(batch, self._carry, '--carry names the column "{}", which is not there', self._data)
-        self._on_columns = _notes_on_columns(self._classifier, batch.select(pl.exclude(self._carry)))
+        self._on_columns = _notes_on_columns(
+            self._classifier, select_named(batch, (name for name in batch.columns if name not in self._carry))
+        )
 
     def _notes_on_data(self) -> tuple[str, ...]:
         return (*self._on_columns, *self._encoder.notes(self._unseen))

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from polylogit.data.tables.column_types import Reading, UsableType
+from polylogit.data.tables.named_column import named
 from polylogit.errors import DataError
 
 __all__ = [
@@ -81,7 +82,7 @@ def read_columns(
                 raise _mistake(frame[name], reading, int(mistakes.arg_max() or 0), place, first_row)
     numbers = [name for name, reading in readings.items() if reading.type == "number"]
     if numbers:
-        huge = read.select((pl.col(numbers).abs() > LARGEST_NUMBER).any()).row(0)
+        huge = read.select((named(name).abs() > LARGEST_NUMBER).any() for name in numbers).row(0)
         for name, found in zip(numbers, huge, strict=True):
             if found:
                 row = int((read[name].abs() > LARGEST_NUMBER).fill_null(value=False).arg_max() or 0)
@@ -102,13 +103,13 @@ def read_cells(frame: pl.DataFrame, readings: Mapping[str, Reading]) -> pl.DataF
     """As `read_columns`, but what cannot be read is null, and infinities stay."""
     read = frame.select(_expression(frame[name], reading) for name, reading in readings.items())
     # A step of its own, where there are such cells: an expression that names its input twice works it out twice.
-    suspects = {series.name: pl.col(series.name).is_nan() for series in read if series.dtype == pl.Float64}
-    suspects |= {series.name: pl.col(series.name) == "" for series in read if series.dtype == pl.String}
+    suspects = {series.name: named(series.name).is_nan() for series in read if series.dtype == pl.Float64}
+    suspects |= {series.name: named(series.name) == "" for series in read if series.dtype == pl.String}
     if not suspects:
         return read
     found = read.select(suspect.any() for suspect in suspects.values()).row(0)
     return read.with_columns(
-        pl.when(~suspects[name]).then(pl.col(name)) for name, is_there in zip(suspects, found, strict=True) if is_there
+        pl.when(~suspects[name]).then(named(name)) for name, is_there in zip(suspects, found, strict=True) if is_there
     )
 
 
@@ -131,7 +132,7 @@ def find_mistakes(raw: pl.Series, read: pl.Series) -> pl.Series:
 
 
 def _expression(series: pl.Series, reading: Reading) -> pl.Expr:
-    column = pl.col(series.name)
+    column = named(series.name)
     if series.dtype in (pl.Categorical, pl.Enum):
         column, series = column.cast(pl.String), series.head(0).cast(pl.String)
     match reading.type:

@@ -29,6 +29,7 @@ __all__ = [
     "SEPARATORS",
     "Dialect",
     "check_column_count",
+    "literal_path",
     "read_delimited",
     "scan_delimited",
 ]
@@ -90,7 +91,7 @@ def read_delimited(path: Path, dialect: Dialect | None = None) -> pl.DataFrame:
     """
     with _plain(path, dialect or Dialect()) as text:
         try:
-            frame = pl.read_csv(text.file, separator=text.separator, infer_schema=False)
+            frame = pl.read_csv(literal_path(text.file), separator=text.separator, infer_schema=False, glob=False)
         except pl.exceptions.PolarsError as fault:
             raise text.at_fault(fault) from fault
         if frame.width > 1 and frame.to_series(-1).null_count():  # polars fills short rows with nulls from the right
@@ -118,7 +119,9 @@ def scan_delimited(path: Path, dialect: Dialect | None = None) -> Iterator[pl.Da
         text.check_row_lengths()
         found = False
         try:
-            scan = pl.scan_csv(text.file, separator=text.separator, infer_schema=False, low_memory=True)
+            scan = pl.scan_csv(
+                literal_path(text.file), separator=text.separator, infer_schema=False, low_memory=True, glob=False
+            )
             rows = max(1, CELLS_AT_ONCE // text.columns)
             for batch in scan.collect_batches(chunk_size=rows, maintain_order=True):
                 tidy = text.tidy(batch)
@@ -175,7 +178,13 @@ class _Text:
             return
         # Without quotation marks a line's cells are its separators and one: that is counted many times faster.
         lines = pl.scan_csv(
-            self.file, has_header=False, separator="\x01", quote_char=None, schema={"line": pl.String}, low_memory=True
+            literal_path(self.file),
+            has_header=False,
+            separator="\x01",
+            quote_char=None,
+            schema={"line": pl.String},
+            low_memory=True,
+            glob=False,
         )
         line = pl.col("line").str.strip_chars_end("\r")
         ragged = (line != "") & (line.str.count_matches(self.separator, literal=True) + 1 != self.columns)
@@ -200,6 +209,14 @@ class _Text:
                     line = reader.line_num + 1
             except csv.Error as fault:
                 raise DataError(f"{self.path}, line {line}: {fault}.") from fault
+
+
+def literal_path(path: Path) -> str:
+    """The path in a form that polars takes as it is: neither `~` nor the start of a URL has a meaning in it.
+
+    Readers must be given `glob=False` besides, so that `*`, `?` and brackets have none.
+    """
+    return str(path.absolute())
 
 
 @contextmanager

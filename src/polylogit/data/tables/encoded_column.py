@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from polylogit.data.tables.column_types import ColumnType, Reading
+from polylogit.data.tables.named_column import named
 
 __all__ = ["MOST_LEVELS", "UNSEEN", "Column"]
 
@@ -102,7 +103,7 @@ class Column:
 
     def scaled_expressions(self) -> list[pl.Expr]:
         """The numbers of the column before they are standardised, in the order of `scaled_names`."""
-        value = pl.col(self.name)
+        value = named(self.name)
         match self.type:
             case "number" | "boolean":
                 return [value.cast(pl.Float64)]
@@ -128,7 +129,7 @@ class Column:
         """
         first = at + len(self.scaled_names)
         missing = at + self.width - 1 if self.missing else -1
-        value = pl.col(self.name)
+        value = named(self.name)
         expressions: list[pl.Expr] = []
         if self.type == "category":
             code = value.cast(pl.Enum(self.levels), strict=False).to_physical().cast(pl.Int32) + first

@@ -10,6 +10,7 @@ import polars as pl
 
 from polylogit.data.tables.compression import table_ending
 from polylogit.data.tables.delimited import Dialect
+from polylogit.data.tables.named_column import select_named
 from polylogit.data.tables.reading import ENDINGS, is_table, read_table, scan_table
 from polylogit.errors import DataError
 
@@ -99,4 +100,4 @@ def _like(first: pl.DataFrame, part: pl.DataFrame, first_path: Path, path: Path)
                 f'{path}, column "{name}": values of type {found}, but {first_path} has {expected}. '
                 "Write all parts with the same types."
             )
-    return part.select(first.columns)
+    return select_named(part, first.columns)

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import polars as pl
@@ -20,6 +20,7 @@ from polylogit.data.tables.delimited import (
     CELLS_AT_ONCE,
     Dialect,
     check_column_count,
+    literal_path,
     read_delimited,
     scan_delimited,
 )
@@ -122,9 +123,9 @@ def _scanned(path: Path) -> Iterator[pl.LazyFrame]:
     """A lazy frame of the file; whatever polars says against the file while it is used becomes a DataError."""
     if not path.is_file():
         raise DataError(f"{path}: cannot be read (no such file).")
-    with tempfile.TemporaryDirectory(prefix="polylogit-") as folder:
+    with ExitStack() as files:
         try:
-            scan = _lazy(path, Path(folder))
+            scan = _lazy(path, files)
             check_column_count(path, len(scan.collect_schema()))
             yield scan
         except _FAULTS as fault:
@@ -139,22 +140,26 @@ def _scanned(path: Path) -> Iterator[pl.LazyFrame]:
             ) from fault
 
 
-def _lazy(path: Path, folder: Path) -> pl.LazyFrame:
+def _lazy(path: Path, files: ExitStack) -> pl.LazyFrame:
     ending = table_ending(path)
     if not path.stat().st_size:
         raise DataError(f"{path}: the file is empty.")
     if ending in _PARQUET_ENDINGS:
-        return pl.scan_parquet(path, glob=False)
+        return pl.scan_parquet(literal_path(path), glob=False)
     if ending in _ARROW_ENDINGS:
         with path.open("rb") as file:
-            streamed = file.read(6) != b"ARROW1"  # an Arrow stream, not an Arrow file
-        return pl.read_ipc_stream(path).lazy() if streamed else pl.scan_ipc(path, glob=False)
+            is_file = file.read(6) == b"ARROW1"
+        if is_file:
+            return pl.scan_ipc(literal_path(path), glob=False)
+        with path.open("rb") as stream:
+            return pl.read_ipc_stream(stream).lazy()
     plain = path
     if is_compressed(path):
-        plain = folder / "plain.jsonl"
+        plain = Path(files.enter_context(tempfile.TemporaryDirectory(prefix="polylogit-"))) / "plain.jsonl"
         with opened(path) as source, plain.open("wb") as target:
             shutil.copyfileobj(source, target, 4 * 2**20)
-    return pl.scan_ndjson(plain, infer_schema_length=None)
+    # An open file, because a path would be read as a pattern: `a[1].jsonl` would name `a1.jsonl`.
+    return pl.scan_ndjson(files.enter_context(plain.open("rb")), infer_schema_length=None)
 
 
 def _format_name(path: Path) -> str:

@@ -12,6 +12,7 @@ import polars as pl
 
 from polylogit.data.pictures.names import stands_for_pictures
 from polylogit.data.tables.delimited import Dialect
+from polylogit.data.tables.named_column import named, select_named
 from polylogit.data.tables.parts import part_paths, read_parts
 from polylogit.data.tables.reading import ENDINGS, is_table
 from polylogit.errors import DataError, did_you_mean
@@ -118,7 +119,7 @@ def below(first: TableSource, second: TableSource) -> pl.DataFrame:
             f'{second.name}: the column "{missing[0]}" is not there, but {first.name} has it.'
             f"{did_you_mean(missing[0], second.frame.columns)}"
         )
-    frames = [first.frame, second.frame.select(first.frame.columns)]
+    frames = [first.frame, select_named(second.frame, first.frame.columns)]
     for name, expected in first.frame.schema.items():
         found = second.frame.schema[name]
         if expected == found or (expected.is_numeric() and found.is_numeric()) or pl.Null in (expected, found):
@@ -128,7 +129,7 @@ def below(first: TableSource, second: TableSource) -> pl.DataFrame:
                 f'{second.name}, column "{name}": values of type {found}, but {first.name} has {expected}. '
                 "Write both with the same types."
             )
-        frames = [frame.with_columns(pl.col(name).cast(pl.String)) for frame in frames]
+        frames = [frame.with_columns(named(name).cast(pl.String)) for frame in frames]
     return pl.concat(frames, how="vertical_relaxed")
 
 

@@ -12,14 +12,15 @@ import polars as pl
 
 from polylogit.classes import chosen_classes, ordered_class_names
 from polylogit.data.tables.audit.features import audit_features, audit_unusable
-from polylogit.data.tables.audit.findings import Audit, Finding, Severity
+from polylogit.data.tables.audit.findings import Audit, AuditFinding, Severity
 from polylogit.data.tables.audit.labels import audit_labels
 from polylogit.data.tables.audit.rows import audit_leakage, audit_rows
 from polylogit.data.tables.column_types import Reading
 from polylogit.data.tables.columns import read_cells
+from polylogit.data.tables.named_column import select_named
 from polylogit.data.tables.type_inference import check_columns_exist, find_readings
 
-__all__ = ["Audit", "AuditedTable", "Finding", "Severity", "audit_leakage", "audit_table"]
+__all__ = ["Audit", "AuditFinding", "AuditedTable", "Severity", "audit_leakage", "audit_table"]
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,9 @@ def audit_table(
     asked_for = [] if target is None else [target]
     check_columns_exist(frame, asked_for, 'there is no column "{}" to take the classes from', place)
     check_columns_exist(frame, leave_out, 'data.drop names the column "{}", which is not there', place)
-    features = frame.drop({*leave_out, *asked_for})
+    features = select_named(frame, (name for name in frame.columns if name not in {*leave_out, *asked_for}))
     readings = find_readings(features, asked, place)
-    found: list[Finding] = []
+    found: list[AuditFinding] = []
     for name, reading in readings.items():
         if not reading.usable:
             found.append(audit_unusable(features[name], reading, drop_unusable))
@@ -96,7 +97,7 @@ def audit_table(
         found += audit_rows(read, targets)
     elif not features.width or drop_unusable:
         found.append(
-            Finding(
+            AuditFinding(
                 "no-features", "error", "no feature column is left beside the target.", "Give the table more columns."
             )
         )

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from polylogit.data.tables.audit.findings import Finding
+from polylogit.data.tables.audit.findings import AuditFinding
 from polylogit.data.tables.column_types import Reading
 from polylogit.data.tables.columns import LARGEST_NUMBER, expected_magnitude, expected_words, find_mistakes
+from polylogit.data.tables.named_column import named
 from polylogit.data.tables.type_inference import quoted_key, refusal_words
 
 __all__ = ["accuracy_of_one_column", "audit_features", "audit_unusable"]
@@ -30,17 +31,17 @@ _MOSTLY_MISSING = 0.5
 _BINS = 64
 
 
-def audit_unusable(series: pl.Series, reading: Reading, dropped: bool) -> Finding:
+def audit_unusable(series: pl.Series, reading: Reading, dropped: bool) -> AuditFinding:
     """Why a column cannot become features: an error, or a note where the recipe drops it."""
     message, remedy = refusal_words(series, reading)
     if dropped:
         remedy = "It is left out, as data.free_text asks."
-    return Finding(f"unusable-{reading.type}", "note" if dropped else "error", message, remedy, column=series.name)
+    return AuditFinding(f"unusable-{reading.type}", "note" if dropped else "error", message, remedy, column=series.name)
 
 
 def audit_features(
     raw: pl.DataFrame, read: pl.DataFrame, readings: Mapping[str, Reading], targets: npt.NDArray[np.int64] | None
-) -> Iterator[Finding]:
+) -> Iterator[AuditFinding]:
     """Every finding about the usable columns.
 
     Args:
@@ -62,7 +63,7 @@ def audit_features(
         yield from _giving_away(read, targets)
 
 
-def _mistakes(raw: pl.Series, read: pl.Series, reading: Reading) -> Iterator[Finding]:
+def _mistakes(raw: pl.Series, read: pl.Series, reading: Reading) -> Iterator[AuditFinding]:
     if reading.type != "category" and read.null_count() > raw.null_count():
         mistakes = find_mistakes(raw, read)
         yield from _wrong_cells("mixed-types", raw, mistakes, lambda row: expected_words(raw, reading, row))
@@ -73,13 +74,13 @@ def _mistakes(raw: pl.Series, read: pl.Series, reading: Reading) -> Iterator[Fin
             yield from _wrong_cells(code, read.alias(raw.name), wrong, lambda row: expected_magnitude(read[row]))
 
 
-def _wrong_cells(code: str, cells: pl.Series, wrong: pl.Series, told: Callable[[int], str]) -> Iterator[Finding]:
+def _wrong_cells(code: str, cells: pl.Series, wrong: pl.Series, told: Callable[[int], str]) -> Iterator[AuditFinding]:
     """One error for all the wrong cells of a column, which names the first of them."""
     if not wrong.any():
         return
     row, count = int(wrong.arg_max() or 0), int(wrong.sum())
     more = f" ({count} such rows)" if count > 1 else ""
-    yield Finding(
+    yield AuditFinding(
         code,
         "error",
         f"{told(row)}{more}.",
@@ -91,11 +92,11 @@ def _wrong_cells(code: str, cells: pl.Series, wrong: pl.Series, told: Callable[[
     )
 
 
-def _emptiness(series: pl.Series) -> Iterator[Finding]:
+def _emptiness(series: pl.Series) -> Iterator[AuditFinding]:
     missing = series.null_count()
     drop = f"Consider --set 'data.drop=[\"{series.name}\"]'."
     if missing > _MOSTLY_MISSING * len(series):
-        yield Finding(
+        yield AuditFinding(
             "mostly-missing",
             "warning",
             f"{missing} of {len(series)} values are missing.",
@@ -104,7 +105,7 @@ def _emptiness(series: pl.Series) -> Iterator[Finding]:
             count=missing,
         )
     if not missing and len(series) > 1 and bool((series == series[0]).all()):
-        yield Finding(
+        yield AuditFinding(
             "constant",
             "warning",
             f"every row has the value {series[0]}; it teaches nothing.",
@@ -116,7 +117,7 @@ def _emptiness(series: pl.Series) -> Iterator[Finding]:
         )
 
 
-def _codes(raw: pl.Series, read: pl.Series) -> Iterator[Finding]:
+def _codes(raw: pl.Series, read: pl.Series) -> Iterator[AuditFinding]:
     if read.dtype != pl.Float64:
         return
     name = read.name
@@ -124,7 +125,7 @@ def _codes(raw: pl.Series, read: pl.Series) -> Iterator[Finding]:
         zeros = raw.str.strip_chars().str.contains(r"^0\d+$").fill_null(value=False)
         if zeros.any():
             row = int(zeros.arg_max() or 0)
-            yield Finding(
+            yield AuditFinding(
                 "leading-zeros",
                 "warning",
                 f'"{raw[row]}" is read as a number, but numbers have no leading zeros; this looks like a code.',
@@ -138,7 +139,7 @@ def _codes(raw: pl.Series, read: pl.Series) -> Iterator[Finding]:
         not read.null_count() and len(read) >= _FEWEST_ROWS and bool((read.head(100) == read.head(100).floor()).all())
     )
     if whole and bool((read == read.floor()).all()) and read.n_unique() == len(read):
-        yield Finding(
+        yield AuditFinding(
             "identifier",
             "warning",
             "every row has another whole number; this looks like an identifier.",
@@ -148,24 +149,24 @@ def _codes(raw: pl.Series, read: pl.Series) -> Iterator[Finding]:
         )
 
 
-def _outliers(numbers: pl.DataFrame) -> Iterator[Finding]:
+def _outliers(numbers: pl.DataFrame) -> Iterator[AuditFinding]:
     if not numbers.width or numbers.height < _FEWEST_ROWS:
         return
     finite = pl.when(pl.all().is_finite()).then(pl.all())
     tried = numbers.gather_every(max(1, -(-numbers.height // MOST_ROWS_TRIED))).select(finite)
     medians = tried.median()
     # The median distance of a normal sample is 1 / 1.4826 deviations.
-    scales = (tried.select((pl.col(name) - medians[name][0]).abs() for name in tried.columns).median() * 1.4826).row(0)
+    scales = (tried.select((named(name) - medians[name][0]).abs() for name in tried.columns).median() * 1.4826).row(0)
     lowest, highest = numbers.select(finite.min()).row(0), numbers.select(finite.max()).row(0)
     for name, median, scale, low, high in zip(numbers.columns, medians.row(0), scales, lowest, highest, strict=True):
         if not scale:
             continue
         furthest = max(high - median, median - low)
         if furthest > ROBUST_SCALES * scale:
-            away = (numbers.select(pl.when(pl.col(name).is_finite()).then(pl.col(name))).to_series() - median).abs()
+            away = (numbers.select(pl.when(named(name).is_finite()).then(named(name))).to_series() - median).abs()
             row = int(away.fill_null(0.0).arg_max() or 0)
             count = int((away > ROBUST_SCALES * scale).sum())
-            yield Finding(
+            yield AuditFinding(
                 "outlier",
                 "note",
                 f"{numbers[name][row]:g} lies {furthest / scale:.0f} robust standard deviations from the median "
@@ -178,7 +179,7 @@ def _outliers(numbers: pl.DataFrame) -> Iterator[Finding]:
             )
 
 
-def _giving_away(read: pl.DataFrame, targets: npt.NDArray[np.int64]) -> Iterator[Finding]:
+def _giving_away(read: pl.DataFrame, targets: npt.NDArray[np.int64]) -> Iterator[AuditFinding]:
     step = max(1, -(-read.height // MOST_ROWS_TRIED))
     tried, classes = targets[::step], targets[::step]
     known = np.flatnonzero(classes >= 0)
@@ -189,7 +190,7 @@ def _giving_away(read: pl.DataFrame, targets: npt.NDArray[np.int64]) -> Iterator
     for series in read:
         accuracy = accuracy_of_one_column(series.gather_every(step)[known], tried)
         if guess < 1 and 1 - accuracy <= GIVES_AWAY * (1 - guess):
-            yield Finding(
+            yield AuditFinding(
                 "gives-target-away",
                 "warning",
                 f"this column alone tells the class of {accuracy:.1%} of the rows (guessing tells {guess:.1%}).",

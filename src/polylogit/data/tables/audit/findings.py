@@ -9,13 +9,13 @@ from typing import Any, Literal, get_args
 
 from polylogit.errors import DataError
 
-__all__ = ["Audit", "Finding", "Severity"]
+__all__ = ["Audit", "AuditFinding", "Severity"]
 
 Severity = Literal["error", "warning", "note"]
 
 
 @dataclass(frozen=True)
-class Finding:
+class AuditFinding:
     """One thing that is wrong with a table.
 
     Args:
@@ -30,7 +30,7 @@ class Finding:
         file: The file of the row, where the table is made of several.
 
     Example:
-        >>> print(Finding("constant", "warning", "every row has the same value.", "Drop it.", column="legs"))
+        >>> print(AuditFinding("constant", "warning", "every row has the same value.", "Drop it.", column="legs"))
         column "legs": every row has the same value. Drop it.
     """
 
@@ -67,13 +67,13 @@ class Audit:
     rows: int
     columns: Mapping[str, str]
     classes: Mapping[str, int]
-    findings: tuple[Finding, ...]
+    findings: tuple[AuditFinding, ...]
 
-    def of(self, severity: Severity) -> tuple[Finding, ...]:
+    def of(self, severity: Severity) -> tuple[AuditFinding, ...]:
         """The findings of one severity."""
         return tuple(finding for finding in self.findings if finding.severity == severity)
 
-    def and_also(self, findings: Iterable[Finding]) -> "Audit":
+    def and_also(self, findings: Iterable[AuditFinding]) -> "Audit":
         """The audit with more findings, in the order of their severity."""
         ordered = sorted((*self.findings, *findings), key=lambda finding: get_args(Severity).index(finding.severity))
         return replace(self, findings=tuple(ordered))

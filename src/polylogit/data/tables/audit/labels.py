@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 import polars as pl
 
-from polylogit.data.tables.audit.findings import Finding
+from polylogit.data.tables.audit.findings import AuditFinding
 from polylogit.data.tables.columns import MISSING_MARKERS
 
 __all__ = ["audit_labels"]
@@ -23,7 +23,7 @@ _FEWEST_ROWS = 20
 _IMBALANCE = 100.0
 
 
-def audit_labels(labels: pl.Series, counts: Mapping[str, int]) -> Iterator[Finding]:
+def audit_labels(labels: pl.Series, counts: Mapping[str, int]) -> Iterator[AuditFinding]:
     """Every finding about the target.
 
     Args:
@@ -36,7 +36,7 @@ def audit_labels(labels: pl.Series, counts: Mapping[str, int]) -> Iterator[Findi
     name = labels.name
     missing = labels.null_count()
     if missing:
-        yield Finding(
+        yield AuditFinding(
             "missing-label",
             "error",
             f"the class is missing ({missing} of {len(labels)} rows).",
@@ -50,10 +50,10 @@ def audit_labels(labels: pl.Series, counts: Mapping[str, int]) -> Iterator[Findi
     yield from _uneven(name, labels, counts)
 
 
-def _too_few_or_many(labels: pl.Series, counts: Mapping[str, int]) -> Iterator[Finding]:
+def _too_few_or_many(labels: pl.Series, counts: Mapping[str, int]) -> Iterator[AuditFinding]:
     name, rows = labels.name, len(labels) - labels.null_count()
     if len(counts) == 1:
-        yield Finding(
+        yield AuditFinding(
             "single-class",
             "error",
             f'every row is of the class "{next(iter(counts))}".',
@@ -65,7 +65,7 @@ def _too_few_or_many(labels: pl.Series, counts: Mapping[str, int]) -> Iterator[F
     crowded = len(counts) > MOST_NUMBERS and rows < _ROWS_A_CLASS * len(counts)
     fractions = numeric and len(counts) > 2 and bool((numbers != numbers.floor()).any())
     if numeric and (crowded or (fractions and rows < _ROWS_A_CLASS * len(counts))):
-        yield Finding(
+        yield AuditFinding(
             "target-is-a-number",
             "error",
             f"{len(counts)} distinct numbers in {rows} rows; this looks like a quantity, not like classes.",
@@ -74,7 +74,7 @@ def _too_few_or_many(labels: pl.Series, counts: Mapping[str, int]) -> Iterator[F
             count=len(counts),
         )
     elif not numeric and rows >= _FEWEST_ROWS and 2 * len(counts) > rows:
-        yield Finding(
+        yield AuditFinding(
             "target-is-an-identifier",
             "error",
             f"{len(counts)} distinct values in {rows} rows; this looks like an identifier or free text.",
@@ -84,7 +84,7 @@ def _too_few_or_many(labels: pl.Series, counts: Mapping[str, int]) -> Iterator[F
         )
 
 
-def _odd_names(name: str, labels: pl.Series, counts: Mapping[str, int]) -> Iterator[Finding]:
+def _odd_names(name: str, labels: pl.Series, counts: Mapping[str, int]) -> Iterator[AuditFinding]:
     alike = defaultdict(list)
     for label in counts:
         alike[_folded(label)].append(label)
@@ -92,7 +92,7 @@ def _odd_names(name: str, labels: pl.Series, counts: Mapping[str, int]) -> Itera
         if len(names) > 1:
             listed = ", ".join(f'"{label}" ({counts[label]} rows)' for label in names)
             rarest = min(names, key=lambda label: counts[label])
-            yield Finding(
+            yield AuditFinding(
                 "near-duplicate-names",
                 "warning",
                 f"classes whose names hardly differ: {listed}.",
@@ -104,7 +104,7 @@ def _odd_names(name: str, labels: pl.Series, counts: Mapping[str, int]) -> Itera
             )
     for label in counts:
         if label in MISSING_MARKERS:
-            yield Finding(
+            yield AuditFinding(
                 "class-named-missing",
                 "warning",
                 f'"{label}" counts as a class of {counts[label]} rows, but looks like a missing value.',
@@ -116,7 +116,7 @@ def _odd_names(name: str, labels: pl.Series, counts: Mapping[str, int]) -> Itera
             )
     negative = [label for label in counts if re.fullmatch(r"-\d+", label)]
     if negative and len(counts) > len(negative) + 1:
-        yield Finding(
+        yield AuditFinding(
             "negative-label",
             "warning",
             f'the label {negative[0]} counts as a class of {counts[negative[0]]} rows, but often marks "no class".',
@@ -128,11 +128,11 @@ def _odd_names(name: str, labels: pl.Series, counts: Mapping[str, int]) -> Itera
         )
 
 
-def _uneven(name: str, labels: pl.Series, counts: Mapping[str, int]) -> Iterator[Finding]:
+def _uneven(name: str, labels: pl.Series, counts: Mapping[str, int]) -> Iterator[AuditFinding]:
     single = [label for label, count in counts.items() if count == 1]
     if single and len(counts) > 1:
         listed = ", ".join(f'"{label}"' for label in single[:5]) + (", …" if len(single) > 5 else "")
-        yield Finding(
+        yield AuditFinding(
             "class-too-rare",
             "warning",
             f"{len(single)} classes have one row only ({listed}); they are trained on, but never judged.",
@@ -145,7 +145,7 @@ def _uneven(name: str, labels: pl.Series, counts: Mapping[str, int]) -> Iterator
     if len(counts) > 1:
         most, least = max(counts, key=lambda x: counts[x]), min(counts, key=lambda x: counts[x])
         if counts[most] >= _IMBALANCE * counts[least]:
-            yield Finding(
+            yield AuditFinding(
                 "imbalance",
                 "warning",
                 f'the class "{most}" has {counts[most]} rows, "{least}" has {counts[least]}; accuracy says little.',

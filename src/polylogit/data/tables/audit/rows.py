@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from polylogit.data.tables.audit.findings import Finding
+from polylogit.data.tables.audit.findings import AuditFinding
 
 __all__ = ["audit_leakage", "audit_rows"]
 
 
-def audit_rows(read: pl.DataFrame, targets: npt.NDArray[np.int64] | None) -> Iterator[Finding]:
+def audit_rows(read: pl.DataFrame, targets: npt.NDArray[np.int64] | None) -> Iterator[AuditFinding]:
     """Rows that occur more than once, and rows that differ in their class alone.
 
     Args:
@@ -34,7 +34,7 @@ def audit_rows(read: pl.DataFrame, targets: npt.NDArray[np.int64] | None) -> Ite
     repeats = groups.filter(pl.col("rows") > 1)
     if repeats.height:
         count = int(repeats["rows"].sum()) - repeats.height
-        yield Finding(
+        yield AuditFinding(
             "duplicate-rows",
             "note",
             f"{count} of {rows.height} rows repeat an earlier row.",
@@ -50,7 +50,7 @@ def audit_rows(read: pl.DataFrame, targets: npt.NDArray[np.int64] | None) -> Ite
     )
     if disputed.height:
         first, second, *_ = disputed["row"][0].to_list()
-        yield Finding(
+        yield AuditFinding(
             "contradictory-rows",
             "warning",
             f"{int(disputed['rows'].sum())} rows have the same features as a row of another class, as rows {first} and "
@@ -66,7 +66,7 @@ def audit_leakage(
     train: npt.NDArray[np.int64],
     test: npt.NDArray[np.int64],
     locate: Callable[[int], tuple[str | None, int]] = lambda row: (None, row),
-) -> Iterator[Finding]:
+) -> Iterator[AuditFinding]:
     """Rows of the test part whose features occur in the training part too.
 
     Args:
@@ -83,7 +83,7 @@ def audit_leakage(
     if leaked.any():
         count = int(leaked.sum())
         file, row = locate(int(test[int(leaked.argmax())]) + 1)
-        yield Finding(
+        yield AuditFinding(
             "leakage",
             "warning",
             f"{count} of {len(test)} rows of the test part have the same features as a training row.",

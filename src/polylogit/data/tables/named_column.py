@@ -1,0 +1,32 @@
+"""Columns selected by exactly the name that the table gives them.
+
+`polars.col` reads a name such as `*` or `^amount$` as a pattern; a table may have columns that are called so.
+"""
+
+import re
+from collections.abc import Iterable
+
+import polars as pl
+
+__all__ = ["named", "select_named"]
+
+
+def named(name: str) -> pl.Expr:
+    """The column of exactly this name.
+
+    Example:
+        >>> pl.DataFrame({"*": [1], "b": [2]}).select(named("*")).columns
+        ['*']
+    """
+    is_pattern = name == "*" or (name.startswith("^") and name.endswith("$"))
+    return pl.col(f"^{re.escape(name)}$" if is_pattern else name)
+
+
+def select_named(frame: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
+    """The columns of exactly these names, in this order.
+
+    Example:
+        >>> select_named(pl.DataFrame({"*": [1], "b": [2]}), ["*"]).columns
+        ['*']
+    """
+    return pl.DataFrame([frame.get_column(name) for name in names])
