@@ -65,6 +65,8 @@ class TableColumn(_Closed):
     pooled: bool = False
     missing: bool = False
     format: Annotated[str, StringConstraints(min_length=1)] | None = None
+    rare_levels: Annotated[int, Field(ge=0)] = 0
+    rare_share: Annotated[float, Field(ge=0, le=1)] | None = None
 
     @model_validator(mode="after")
     def _levels_go_with_categories(self) -> "TableColumn":

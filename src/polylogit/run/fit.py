@@ -20,6 +20,7 @@ from polylogit.classes import balanced_class_weight
 from polylogit.data.pictures.augmentation import Augmentation
 from polylogit.data.pictures.encoder import PictureEncoder
 from polylogit.data.pictures.stored import StoredPictures
+from polylogit.data.tables.feature_matrix import sparse_where_mostly_zero
 from polylogit.errors import RecipeError
 from polylogit.fitting.callbacks import FitObserver
 from polylogit.fitting.checkpoint import Checkpoint
@@ -172,7 +173,7 @@ def fit_linear(
         of_class = balanced_class_weight(rows.targets, classes, sample_weight)[rows.targets]
         sample_weight = of_class if sample_weight is None else of_class * sample_weight
     return fit_softmax_regression(
-        rows.features,
+        sparse_where_mostly_zero(rows.features),
         rows.targets,
         classes=classes,
         C=inverse_penalty(training.C, classes),

@@ -8,7 +8,6 @@ from sklearn.compose import ColumnTransformer
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from polylogit.data.tables.column_types import Reading
-from polylogit.data.tables.encoded_column import MOST_LEVELS
 from polylogit.data.tables.encoder import TableEncoder
 from polylogit.data.tables.unseen import UnseenCounts
 from polylogit.errors import DataError
@@ -49,7 +48,7 @@ def test_an_unseen_level_counts_as_none_and_is_counted():
     new = pl.DataFrame({"legs": ["4", "2"], "skin": ["wool", "fur"], "weight": ["1", "1"]})
     features, unseen = encoder.encode_counting(new)
     assert features[0, 1:4].tolist() == [0, 0, 0]
-    assert unseen == UnseenCounts(unseen={"skin": 1})
+    assert unseen == UnseenCounts(unseen={"skin": 1}, rows=2)
 
 
 def test_a_constant_column_becomes_zeros_also_after_rounding():
@@ -90,7 +89,7 @@ def test_a_gap_where_training_had_none_counts_as_average_and_is_counted():
     encoder = TableEncoder.fit(ANIMALS)
     features, unseen = encoder.encode_counting(pl.DataFrame({"legs": [None], "skin": [""], "weight": ["NA"]}))
     assert features.tolist() == [[0, 0, 0, 0, 0]]
-    assert unseen == UnseenCounts(filled={"legs": 1, "skin": 1, "weight": 1})
+    assert unseen == UnseenCounts(filled={"legs": 1, "skin": 1, "weight": 1}, rows=1)
     assert len(encoder.notes(unseen + unseen)) == 3
     assert (unseen + unseen).filled == {"legs": 2, "skin": 2, "weight": 2}
 
@@ -119,18 +118,57 @@ def test_dates_become_year_age_month_and_weekday():
     assert not missing.any()
 
 
-def test_rare_levels_are_pooled_and_strangers_join_them():
-    names = [f"n{index:03}" for index in range(MOST_LEVELS + 5)]
-    frame = pl.DataFrame({"a": names * 2 + names[5:] * 2})
-    encoder = TableEncoder.fit(frame)
+def test_rare_levels_are_pooled_and_unseen_ones_join_them():
+    names = [f"n{index:03}" for index in range(105)]
+    frame = pl.DataFrame({"a": names + names[5:] * 2})
+    encoder = TableEncoder.fit(frame, most_levels=100)
     assert encoder.feature_names == (*(f"a={name}" for name in names[5:]), "a=(rare)")
+    assert encoder.columns[0].rare_levels == 5
+    assert encoder.columns[0].rare_share == 5 / frame.height
     rare = encoder.encode(pl.DataFrame({"a": ["n000", "never seen", None]}))
     assert rare[:, :-1].count_nonzero() == 0
     assert rare[:, -1].tolist() == [1, 1, 0]
     features, unseen = encoder.encode_counting(pl.DataFrame({"a": ["n000", "never seen"]}))
-    assert unseen == UnseenCounts(unseen={"a": 2})
+    assert unseen == UnseenCounts(unseen={"a": 2}, rows=2)
     assert "these count as one" in encoder.notes(unseen)[0]
     assert features[:, -1].tolist() == [1, 1]
+
+
+def test_all_levels_are_kept_even_those_that_occur_once():
+    encoder = TableEncoder.fit(pl.DataFrame({"a": ["x"] * 300 + [f"n{index}" for index in range(200)]}))
+    assert encoder.features == 201
+    assert not encoder.columns[0].pooled
+
+
+def test_a_limit_keeps_the_most_frequent_levels():
+    encoder = TableEncoder.fit(pl.DataFrame({"a": ["x", "x", "y", "y", "y", "z"]}), most_levels=2)
+    assert encoder.feature_names == ("a=x", "a=y", "a=(rare)")
+
+
+def test_levels_are_limited_where_their_features_would_not_fit_memory(monkeypatch):
+    wide = [f"n{index % 300}" for index in range(900)]
+    frame = pl.DataFrame({"a": wide, "b": [f"m{index % 130}" for index in range(900)], "c": ["x", "y"] * 450})
+    assert TableEncoder.fit(frame).features == 300 + 130 + 2
+    monkeypatch.setattr("polylogit.data.tables.encoder.MOST_FEATURE_CELLS", 900 * 332)
+    limited = TableEncoder.fit(frame)
+    assert [len(column.levels) for column in limited.columns] == [200, 130, 2]
+    assert [column.pooled for column in limited.columns] == [True, False, False]
+
+
+@pytest.mark.parametrize(("trained", "came"), [(["1", "2", "10"], ["1.0", "2.00", "10"]), (["1.0", "2.0"], ["1", "2"])])
+def test_codes_are_compared_by_value(trained, came):
+    encoder = TableEncoder.fit(pl.DataFrame({"a": trained * 3}), readings={"a": Reading("category")})
+    features, unseen = encoder.encode_counting(pl.DataFrame({"a": came}))
+    assert not unseen.unseen
+    assert features.tolist() == encoder.encode(pl.DataFrame({"a": trained})).tolist()
+    assert encoder.encode_counting(pl.DataFrame({"a": [float(code) for code in came]}))[1].unseen == {}
+    assert encoder.encode_counting(pl.DataFrame({"a": ["01", "1.5", "1e0", None]}))[1].unseen == {"a": 3}
+
+
+def test_a_code_written_in_two_ways_is_one_level():
+    encoder = TableEncoder.fit(pl.DataFrame({"a": ["1", "1.0", "2", "3.0"]}), readings={"a": Reading("category")})
+    assert encoder.feature_names == ("a=1", "a=2", "a=3.0")
+    assert encoder.encode(pl.DataFrame({"a": ["1.0", "1"]})).tolist() == [[1, 0, 0]] * 2
 
 
 def test_codes_are_the_same_codes_as_integers_floats_and_text():

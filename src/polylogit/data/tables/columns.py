@@ -43,7 +43,8 @@ _FALSE = ("false", "no")
 
 def present_cells(series: pl.Series) -> pl.Series:
     """The texts that are there, without white space around them and without markers of missing values."""
-    there = series.drop_nulls().cast(pl.String).str.strip_chars()
+    there = series.alias("cells").drop_nulls()  # polars' own methods take a name such as ^a.*$ for a pattern
+    there = there.cast(pl.String).str.strip_chars()
     return there.filter(~there.is_in(list(MISSING_MARKERS)))
 
 
@@ -123,6 +124,7 @@ def find_mistakes(raw: pl.Series, read: pl.Series) -> pl.Series:
     Returns:
         A Boolean series without nulls.
     """
+    raw, read = raw.alias("cells"), read.alias("cells")  # polars' own methods take ^a.*$ for a pattern
     suspects = raw.is_not_null() & read.is_null()
     if raw.dtype.is_float():
         return suspects & ~raw.is_nan().fill_null(value=True)

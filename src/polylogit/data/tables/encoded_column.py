@@ -1,9 +1,9 @@
 """One column of a table and the features that it becomes.
 
-Owns the names, the order and the number of a column's features, how they are found in the column as read, and the
-state that a model file keeps of it. Means and scales, which belong to single features, are the business of `encoder`.
+See also: `polylogit.data.tables.encoder`, which holds the columns of a table and the means and scales of features.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +12,15 @@ import polars as pl
 from polylogit.data.tables.column_types import ColumnType, Reading
 from polylogit.data.tables.named_column import named
 
-__all__ = ["MOST_LEVELS", "UNSEEN", "Column"]
+__all__ = ["LEVELS_ALWAYS_KEPT", "UNSEEN", "Column"]
 
-MOST_LEVELS = 100
-"""The most levels of a category that become features of their own; the rarer ones are pooled into one."""
+LEVELS_ALWAYS_KEPT = 100
+"""As many levels of a category have a feature each even where memory is short."""
 
 UNSEEN = -2
-"""In the place of a feature: a level never seen; -1 is a gap that has no feature."""
+"""Marks, in place of a feature's number, a level never seen in training; -1 marks a gap that has no feature."""
+
+_WHOLE_NUMBER = r"^([+-]?\d+)\.0+$"
 
 _MONTHS = 12
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -34,8 +36,10 @@ class Column:
         type: "number", "boolean", "category" or "date".
         levels: The values of a category that have a feature of their own, in the order of these; else empty.
         pooled: Whether a category has one feature for all its rarer levels together.
+        rare_levels: How many levels share that feature.
+        rare_share: The share of the training rows that have one of them; None in files that do not record it.
         missing: Whether there is a feature for a missing value: where training rows had gaps.
-        format: How a date is written where the column is text.
+        format: How a date or a number is written where the column is text; see `Reading`.
     """
 
     name: str
@@ -44,6 +48,8 @@ class Column:
     pooled: bool = False
     missing: bool = False
     format: str | None = None
+    rare_levels: int = 0
+    rare_share: float | None = None
 
     @property
     def scaled_names(self) -> tuple[str, ...]:
@@ -78,12 +84,13 @@ class Column:
         return Reading(self.type, self.format)
 
     @classmethod
-    def fit(cls, values: pl.Series, reading: Reading) -> "Column":
+    def fit(cls, values: pl.Series, reading: Reading, most_levels: int | None = None) -> "Column":
         """Learn a column from its training rows.
 
         Args:
             values: The cells as read.
             reading: How they were read.
+            most_levels: The most levels of a category with a feature each, the most frequent ones; None: all.
 
         Returns:
             The column.
@@ -92,14 +99,22 @@ class Column:
             >>> Column.fit(pl.Series("skin", ["fur", None, "fur"]), Reading("category")).flag_names
             ('skin=fur', 'skin=(missing)')
         """
-        levels: tuple[str, ...] = ()
-        pooled = False
-        if reading.type == "category":
-            counts = values.drop_nulls().value_counts(name="rows").sort(["rows", values.name], descending=[True, False])
-            pooled = counts.height > MOST_LEVELS
-            levels = tuple(counts[values.name].head(MOST_LEVELS).sort())
+        name, values = values.name, values.alias("level")
         missing = values.null_count() > 0
-        return cls(values.name, reading.type, levels, pooled=pooled, missing=missing, format=reading.format)
+        if reading.type != "category":
+            return cls(name, reading.type, missing=missing, format=reading.format)
+        counts = _level_counts(values)
+        kept = counts if most_levels is None else counts.head(most_levels)
+        rare = int(counts["rows"].sum()) - int(kept["rows"].sum())
+        return cls(
+            name,
+            reading.type,
+            tuple(kept["level"].sort()),
+            pooled=kept.height < counts.height,
+            missing=missing,
+            rare_levels=counts.height - kept.height,
+            rare_share=rare / len(values) if rare else None,
+        )
 
     def scaled_expressions(self) -> list[pl.Expr]:
         """The numbers of the column before they are standardised, in the order of `scaled_names`."""
@@ -132,7 +147,12 @@ class Column:
         value = named(self.name)
         expressions: list[pl.Expr] = []
         if self.type == "category":
-            code = value.cast(pl.Enum(self.levels), strict=False).to_physical().cast(pl.Int32) + first
+            code = value.cast(pl.Enum(self.levels), strict=False).to_physical().cast(pl.Int32)
+            codes = _whole_number_codes(self.levels)
+            if codes:  # 1 and 1.0 are one code, whichever of them training saw
+                number = value.str.replace(_WHOLE_NUMBER, "${1}")
+                code = pl.coalesce(code, number.replace_strict(codes, default=None, return_dtype=pl.Int32))
+            code = code + first
             unseen = first + len(self.levels) if self.pooled else UNSEEN
             if gaps:
                 code = pl.when(value.is_null()).then(missing).otherwise(code.fill_null(unseen)).cast(pl.Int32)
@@ -154,6 +174,28 @@ class Column:
         entries: dict[str, Any] = {"name": self.name, "type": self.type}
         if self.type == "category":
             entries |= {"levels": list(self.levels), "pooled": self.pooled}
+            if self.pooled and self.rare_share is not None:
+                entries |= {"rare_levels": self.rare_levels, "rare_share": self.rare_share}
         if self.format is not None:
             entries["format"] = self.format
         return entries | {"missing": self.missing}
+
+
+def _level_counts(values: pl.Series) -> pl.DataFrame:
+    """The columns `level` and `rows`, the most frequent level first; `1.0` counts as `1` where both occur."""
+    counts = values.drop_nulls().value_counts(name="rows")
+    written_twice = set(counts["level"].str.extract(_WHOLE_NUMBER).drop_nulls()) & set(counts["level"])
+    if written_twice:
+        level = pl.col("level").str.extract(_WHOLE_NUMBER)
+        level = pl.when(level.is_in(sorted(written_twice))).then(level).otherwise(pl.col("level"))
+        counts = counts.group_by(level.alias("level")).agg(pl.col("rows").sum())
+    return counts.sort(["rows", "level"], descending=[True, False])
+
+
+def _whole_number_codes(levels: tuple[str, ...]) -> dict[str, int]:
+    """The place of each level that is a whole number, by the number without decimals."""
+    codes: dict[str, int] = {}
+    for place, level in enumerate(levels):
+        if re.fullmatch(r"[+-]?\d+(\.0+)?", level):
+            codes.setdefault(level.partition(".")[0], place)
+    return codes

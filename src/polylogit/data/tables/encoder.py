@@ -1,8 +1,6 @@
-"""The encoder of tables: named columns in, one row of numbers per row out.
+"""The encoder of tables: a fitted map from named columns to a row of numbers per row.
 
-Owns the state of that map, which is plain data, and what it does with gaps and with values it never saw. What a single
-column becomes is the business of `encoded_column`, what a cell means that of `columns`; files and the target are
-unknown here.
+See also: `polylogit.data.tables.encoded_column`, one column; `polylogit.data.tables.columns`, how cells are read.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,13 +15,16 @@ from torch import Tensor
 
 from polylogit.data.tables.column_types import Reading
 from polylogit.data.tables.columns import read_columns
-from polylogit.data.tables.encoded_column import UNSEEN, Column
+from polylogit.data.tables.encoded_column import LEVELS_ALWAYS_KEPT, UNSEEN, Column
 from polylogit.data.tables.feature_matrix import aligned_zeros
 from polylogit.data.tables.type_inference import find_readings, refusal
 from polylogit.data.tables.unseen import UnseenCounts
 from polylogit.errors import DataError, ModelFileError, did_you_mean
 
-__all__ = ["TableEncoder"]
+__all__ = ["MOST_FEATURE_CELLS", "TableEncoder", "fitted_columns"]
+
+MOST_FEATURE_CELLS = 2**28
+"""Features of levels are limited so that all training rows together have about as many cells, 1 GiB of float32."""
 
 _ROWS_A_BLOCK = 8192
 
@@ -34,9 +35,9 @@ class TableEncoder:
     number:   (value - mean) / scale, where scale is the standard deviation, or 1 for a constant column; a gap gives 0.
               Where numbers are to stay as they are, mean is 0 and scale 1.
     boolean:  the same of 0 and 1
-    category: 1 for the level that the row has, 0 for the others. The `MOST_LEVELS` most frequent levels have a feature
-              each; where there are more, the others share one, and so does a level never seen in training. Where none
-              are pooled a level never seen gives zeros only.
+    category: 1 for the level that the row has, 0 for the others. Where the features of all levels would not fit
+              memory, or more than a given limit, the rarest levels share one feature, and so does a level never seen
+              in training. Where none are pooled a level never seen gives zeros only. 1 and 1.0 are the same level.
     date:     year and age in years as numbers; 1 for the month and for the weekday
     missing:  1 where the value is missing, for every column that has gaps in training rows. A gap in another column
               counts as its average, and gives a category zeros only.
@@ -103,6 +104,7 @@ class TableEncoder:
         readings: Mapping[str, Reading] | None = None,
         *,
         standardise: bool = True,
+        most_levels: int | None = None,
     ) -> "TableEncoder":
         """Learn types from all rows, and levels, means and scales from the training rows.
 
@@ -112,6 +114,7 @@ class TableEncoder:
             rows: The row numbers of the training rows; None: all.
             readings: How the columns are read; found in the cells where left out.
             standardise: Whether numbers and booleans get mean 0 and deviation 1, or stay as they are. Dates always do.
+            most_levels: The most levels of a category with a feature each; None: see `fitted_columns`.
 
         Returns:
             The fitted encoder.
@@ -120,7 +123,7 @@ class TableEncoder:
             DataError: There is no column, or a column cannot be used, or a cell of it cannot be read.
         """
         read, readings = _read(frame, place, readings)
-        return cls._fitted(read, readings, rows, standardise=standardise)
+        return cls._fitted(read, readings, rows, standardise=standardise, most_levels=most_levels)
 
     @classmethod
     def fit_encode(
@@ -131,6 +134,7 @@ class TableEncoder:
         readings: Mapping[str, Reading] | None = None,
         *,
         standardise: bool = True,
+        most_levels: int | None = None,
     ) -> tuple["TableEncoder", Float[Tensor, "N D"]]:
         """`fit`, and the features of all rows of the same frame, whose cells are read once only.
 
@@ -140,6 +144,7 @@ class TableEncoder:
             rows: The row numbers of the training rows; None: all.
             readings: How the columns are read; found in the cells where left out.
             standardise: As for `fit`.
+            most_levels: As for `fit`.
 
         Returns:
             The fitted encoder, and float32 features.
@@ -148,7 +153,7 @@ class TableEncoder:
             DataError: As `fit`.
         """
         read, readings = _read(frame, place, readings)
-        return cls.fit_encode_read(read, readings, rows, standardise=standardise)
+        return cls.fit_encode_read(read, readings, rows, standardise=standardise, most_levels=most_levels)
 
     @classmethod
     def fit_encode_read(
@@ -158,6 +163,7 @@ class TableEncoder:
         rows: Int[Tensor, " A"] | None = None,
         *,
         standardise: bool = True,
+        most_levels: int | None = None,
     ) -> tuple["TableEncoder", Float[Tensor, "N D"]]:
         """`fit_encode` of cells that are read already: for those who fit to many parts of the same rows.
 
@@ -166,23 +172,30 @@ class TableEncoder:
             readings: How they were read; each usable.
             rows: The row numbers of the training rows; None: all.
             standardise: As for `fit`.
+            most_levels: As for `fit`.
 
         Returns:
             The fitted encoder, and float32 features.
         """
-        encoder = cls._fitted(read, readings, rows, standardise=standardise)
+        encoder = cls._fitted(read, readings, rows, standardise=standardise, most_levels=most_levels)
         return encoder, encoder._encoded(read)[0]
 
     @classmethod
     def _fitted(
-        cls, read: pl.DataFrame, readings: Mapping[str, Reading], rows: Int[Tensor, " A"] | None, *, standardise: bool
+        cls,
+        read: pl.DataFrame,
+        readings: Mapping[str, Reading],
+        rows: Int[Tensor, " A"] | None,
+        *,
+        standardise: bool,
+        most_levels: int | None,
     ) -> "TableEncoder":
         seen = read
         if rows is not None:
             is_seen = np.zeros(read.height, dtype=np.bool_)
             is_seen[rows.numpy()] = True
             seen = read.filter(pl.Series(is_seen))  # several times faster than gathering the rows by number
-        columns = [Column.fit(seen[name], reading) for name, reading in readings.items()]
+        columns = fitted_columns(seen, readings, most_levels)
         there = [values[~np.isnan(values)] for values in _numbers(seen, columns)]
         mean = torch.tensor([float(values.mean()) if len(values) else 0.0 for values in there], dtype=torch.float64)
         spread = torch.tensor([float(values.std()) if len(values) else 0.0 for values in there], dtype=torch.float64)
@@ -213,7 +226,7 @@ class TableEncoder:
     def encode_counting(
         self, frame: pl.DataFrame, place: str = "the table", first_row: int = 0
     ) -> tuple[Float[Tensor, "N D"], UnseenCounts]:
-        """Features of the rows, and the count of what training prepared nothing for.
+        """Features of the rows, and the count of unseen categories and unexpected missing values.
 
         Args:
             frame: A frame that holds at least the fitted columns.
@@ -231,8 +244,8 @@ class TableEncoder:
         return self._encoded(read)
 
     def notes(self, unseen: UnseenCounts) -> tuple[str, ...]:
-        """What a reader of predictions must know of the cells that training prepared nothing for."""
-        return unseen.notes({column.name for column in self.columns if column.pooled}, self.gaps_count_as)
+        """What a reader of predictions must know of unseen categories and unexpected missing values."""
+        return unseen.notes(self.columns, self.gaps_count_as)
 
     def other_columns(self, frame: pl.DataFrame) -> tuple[str, ...]:
         """The columns of the frame that the encoder does not use."""
@@ -275,7 +288,7 @@ class TableEncoder:
             for expression in column.flag_expressions(at, gaps=gaps[column.name] > 0)
         )
         _raise_flags(flags, features)
-        return inputs, self._strangers(gaps, flags)
+        return inputs, self._unseen(gaps, flags, read.height)
 
     def _places(self) -> Iterator[tuple[Column, int]]:
         """Each column with the number of its first feature."""
@@ -296,7 +309,7 @@ class TableEncoder:
                 standardised[np.isnan(standardised)] = 0.0
                 features[block, place] = standardised
 
-    def _strangers(self, gaps: Mapping[str, int], flags: pl.DataFrame) -> UnseenCounts:
+    def _unseen(self, gaps: Mapping[str, int], flags: pl.DataFrame, rows: int) -> UnseenCounts:
         unseen, filled = {}, {}
         for column, at in self._places():
             if gaps[column.name] and not column.missing:
@@ -306,7 +319,7 @@ class TableEncoder:
                 count = int((flags[column.name] == other).sum())
                 if count:
                     unseen[column.name] = count
-        return UnseenCounts(unseen, filled)
+        return UnseenCounts(unseen, filled, rows)
 
     def _check_columns_present(self, frame: pl.DataFrame, place: str) -> None:
         there = set(frame.columns)
@@ -319,6 +332,40 @@ class TableEncoder:
                 f"{place}: {'a column' if len(missing) == 1 else f'{len(missing)} columns'} that the model needs "
                 f"{'is' if len(missing) == 1 else 'are'} not there: {listed}.{hint}"
             )
+
+
+def fitted_columns(seen: pl.DataFrame, readings: Mapping[str, Reading], most_levels: int | None = None) -> list[Column]:
+    """Learn each column from its training rows.
+
+    Without a limit, categories keep a feature for each level; the penalty shrinks the weights of levels with few rows.
+    Where these would be more than `MOST_FEATURE_CELLS` numbers in all rows together, the columns with the most levels
+    keep the most frequent ones only, but at least `LEVELS_ALWAYS_KEPT` each.
+
+    Args:
+        seen: The training rows, as read.
+        readings: How the columns were read; each usable.
+        most_levels: The most levels of a category with a feature each.
+
+    Returns:
+        The columns in the order of `readings`.
+    """
+    columns = [Column.fit(seen[name], reading, most_levels) for name, reading in readings.items()]
+    if most_levels is not None:
+        return columns
+    widths = sorted(len(column.levels) for column in columns if column.type == "category")
+    room = MOST_FEATURE_CELLS // max(seen.height, 1)
+    if sum(widths) <= room:
+        return columns
+    limit = 0
+    for place, width in enumerate(widths):  # the largest limit whose sum of min(width, limit) stays within the room
+        limit = (room - sum(widths[:place])) // (len(widths) - place)
+        if limit < width:
+            break
+    limit = max(limit, LEVELS_ALWAYS_KEPT)
+    return [
+        Column.fit(seen[column.name], column.reading, limit) if len(column.levels) > limit else column
+        for column in columns
+    ]
 
 
 def _read(

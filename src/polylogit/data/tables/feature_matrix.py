@@ -1,16 +1,19 @@
-"""The matrix that features are written to: float32, zero at first, each row where a matrix product wants it.
+"""The matrix of the encoded features: float32, with aligned rows, and its sparse form for categories of many levels."""
 
-Owns where rows lie in memory. What is written into them is the business of `encoder`.
-"""
+import warnings
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["ALIGNMENT", "aligned_zeros"]
+__all__ = ["ALIGNMENT", "aligned_zeros", "sparse_where_mostly_zero"]
 
 ALIGNMENT = 16
 """Numbers of float32 in 64 bytes, a line of the cache and the widest register."""
+
+_FEWEST_COLUMNS = 256
+_MOST_FILLED = 0.1
+_ROWS_SAMPLED = 1000
 
 
 def aligned_zeros(rows: int, *shape: int) -> Float[Tensor, "N ..."]:
@@ -25,3 +28,29 @@ def aligned_zeros(rows: int, *shape: int) -> Float[Tensor, "N ..."]:
     if len(shape) != 1:
         return torch.zeros(rows, *shape)
     return torch.zeros(rows, -(-shape[0] // ALIGNMENT) * ALIGNMENT)[:, : shape[0]]
+
+
+def sparse_where_mostly_zero(features: Float[Tensor, "N D"]) -> Tensor:
+    """The features in CSR form where at most a tenth of many columns is filled, and else as they are.
+
+    A sparse product takes time in proportion to the filled cells: for a category of thousands of levels one in each
+    row.
+
+    Args:
+        features: Dense features.
+
+    Returns:
+        The same numbers.
+
+    Example:
+        >>> sparse_where_mostly_zero(torch.eye(300)).layout
+        torch.sparse_csr
+    """
+    if features.shape[1] < _FEWEST_COLUMNS:
+        return features
+    sample = features[:: max(1, len(features) // _ROWS_SAMPLED)]
+    if int(sample.count_nonzero()) > _MOST_FILLED * sample.numel():
+        return features
+    with warnings.catch_warnings():  # torch notes once a process that the layout is in beta state
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
+        return features.to_sparse_csr()

@@ -70,6 +70,7 @@ def find_reading(series: pl.Series) -> Reading:
         >>> find_reading(pl.Series(["1", "NA", "2.5"])), find_reading(pl.Series(["2024-05-01"])).type
         (Reading(type='number', format=None), 'date')
     """
+    series = series.alias("cells")  # polars' own methods take a name such as ^a.*$ for a pattern
     if series.null_count() == len(series):
         return Reading("empty")
     if series.dtype == pl.String:

@@ -1,51 +1,110 @@
-"""Cells that training rows prepared nothing for: their count while rows are encoded, and what is said of them.
+"""Counts of unseen categories and unexpected missing values in rows to predict, and the messages about them."""
 
-Owns the counts and the words; which cells are such is the business of `encoder`.
-"""
-
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["UnseenCounts"]
+from polylogit.data.tables.encoded_column import Column
+
+__all__ = ["FEWEST_ROWS_TO_REJECT", "WARNED_SHARE", "UnseenCounts", "warning_words"]
+
+WARNED_SHARE = 0.2
+"""From this share of unseen cells in a column on, a note becomes a warning."""
+
+REJECTED_SHARE = 0.5
+"""Where more than this share of a column's cells is unseen, the table is rejected unless that is allowed."""
+
+FEWEST_ROWS_TO_REJECT = 10
+"""A table with fewer rows is not rejected: a new category in one row says little about the column."""
 
 
 @dataclass(frozen=True)
 class UnseenCounts:
-    """Cells that training rows prepared nothing for, counted by column while rows were encoded.
+    """Unseen categories and unexpected missing values, counted by column while rows were encoded.
 
     Args:
-        unseen: Rows with a level of a category that training never saw, or, where rare levels are pooled, with one
-            of those.
-        filled: Rows with a gap in a column that had none in training.
+        unseen: Rows with a category that training never saw, or, where rare categories are pooled, with one of those.
+        filled: Rows with a missing value in a column that had none in training.
+        rows: N, the rows that were encoded.
     """
 
     unseen: Mapping[str, int] = field(default_factory=dict)
     filled: Mapping[str, int] = field(default_factory=dict)
+    rows: int = 0
 
     def __add__(self, other: "UnseenCounts") -> "UnseenCounts":
-        return UnseenCounts(*(_summed(*pair) for pair in ((self.unseen, other.unseen), (self.filled, other.filled))))
+        return UnseenCounts(
+            _summed(self.unseen, other.unseen), _summed(self.filled, other.filled), self.rows + other.rows
+        )
 
-    def notes(self, pooled: Collection[str], gaps_count_as: Mapping[str, str]) -> tuple[str, ...]:
-        """The counts in words, with the rule that was applied.
+    def notes(self, columns: Iterable[Column], gaps_count_as: Mapping[str, str]) -> tuple[str, ...]:
+        """The counts in words, with how such cells are treated.
 
         Args:
-            pooled: The columns whose rare levels are pooled.
-            gaps_count_as: What a gap in each column counts as.
+            columns: The columns of the encoder.
+            gaps_count_as: What a missing value counts as in each column.
 
         Returns:
-            A sentence for each column with unseen.
+            A sentence for each column with such cells.
         """
-        rules = {
+        pooled = {column.name for column in columns if column.pooled}
+        treatment = {
             True: "hold a value that is rare, or was never seen in training; these count as one",
             False: "hold a value never seen in training; it counts as none",
         }
-        notes = [f'column "{name}": {count} rows {rules[name in pooled]}.' for name, count in self.unseen.items()]
+        notes = [f'column "{name}": {count} rows {treatment[name in pooled]}.' for name, count in self.unseen.items()]
         notes += [
             f'column "{name}": {count} rows have no value, but every training row had one; they count as '
             f"{gaps_count_as[name]}."
             for name, count in self.filled.items()
         ]
         return tuple(notes)
+
+    def shares_beyond_training(self, columns: Iterable[Column]) -> dict[str, float]:
+        """By how much the share of unseen cells in a column exceeds that of pooled cells in the training rows.
+
+        Columns whose pooled share is not recorded, as in files of older versions, are left out.
+
+        Args:
+            columns: The columns of the encoder.
+
+        Returns:
+            Shares above 0, by column.
+        """
+        shares = {}
+        for column in columns:
+            count = self.unseen.get(column.name, 0)
+            if not count or (column.pooled and column.rare_share is None):
+                continue
+            share = count / self.rows - (column.rare_share or 0.0)
+            if share > 0:
+                shares[column.name] = share
+        return shares
+
+    def to_reject(self, columns: Iterable[Column]) -> dict[str, int]:
+        """The unseen cells of the columns in which most cells are unseen; empty for very short tables."""
+        if self.rows < FEWEST_ROWS_TO_REJECT:
+            return {}
+        shares = self.shares_beyond_training(columns)
+        return {name: self.unseen[name] for name, share in shares.items() if share > REJECTED_SHARE}
+
+
+def warning_words(unseen: UnseenCounts, columns: Iterable[Column]) -> tuple[str, ...]:
+    """A sentence for each column in which many cells are unseen.
+
+    Args:
+        unseen: The counts.
+        columns: The columns of the encoder.
+
+    Returns:
+        The sentences; empty where few cells are unseen.
+    """
+    shares = unseen.shares_beyond_training(columns)
+    return tuple(
+        f'column "{name}": {unseen.unseen[name]} of {unseen.rows} rows ({unseen.unseen[name] / unseen.rows:.0%}) hold '
+        "a value that training did not see; check that the column is written as in training."
+        for name, share in shares.items()
+        if share >= WARNED_SHARE
+    )
 
 
 def _summed(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:
