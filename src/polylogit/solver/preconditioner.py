@@ -21,6 +21,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polylogit.solver.backtracking_newton import cholesky_with_damping
+from polylogit.solver.design_matrix import SparseDesign
 from polylogit.solver.objective import Objective
 from polylogit.system.matrix_product import matrix_product_nt
 
@@ -30,6 +31,7 @@ _LEAST_ROWS = 1024
 _ROWS_A_COLUMN = 3
 _LEAST_BUDGET = 4_000_000
 _MOST_PRODUCTS_A_FACTOR = 10
+_MOST_SPARSE_COLUMNS_FACTORED = 512
 
 
 class CurvaturePreconditioner:
@@ -47,7 +49,10 @@ class CurvaturePreconditioner:
     def __init__(self, problem: Objective, probabilities: Float[Tensor, "K N"], generator: torch.Generator) -> None:
         columns = problem.design.columns
         budget = max(_LEAST_BUDGET, problem.design.rows * columns)
-        sparse_columns = columns > problem.design.rows + 1 and columns > _LEAST_ROWS
+        # Sparse columns of thousands of categories hardly overlap, so the diagonal is close to the whole block, and a
+        # dense factor of their block would cost far more than all products of the fit.
+        mostly_apart = isinstance(problem.design, SparseDesign) and columns > _MOST_SPARSE_COLUMNS_FACTORED
+        sparse_columns = mostly_apart or (columns > problem.design.rows + 1 and columns > _LEAST_ROWS)
         self._factors: list[Tensor] = []
         self._scales: Tensor
         if sparse_columns or columns**2 > budget:
