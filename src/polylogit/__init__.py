@@ -11,7 +11,7 @@ from polylogit.system.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from polylogit.classifier import Classifier
-    from polylogit.errors import DataError, ModelFileError, PolylogitError, RecipeError, ScoreError
+    from polylogit.errors import DataError, ModelFileError, PolylogitError, PolylogitWarning, RecipeError, ScoreError
     from polylogit.estimators.linear import SoftmaxRegression
     from polylogit.estimators.linear_path import SoftmaxRegressionCV
     from polylogit.estimators.networks import SoftmaxClassifier
@@ -23,6 +23,7 @@ _HOME = {
     "DataError": "polylogit.errors",
     "ModelFileError": "polylogit.errors",
     "PolylogitError": "polylogit.errors",
+    "PolylogitWarning": "polylogit.errors",
     "RecipeError": "polylogit.errors",
     "ScoreError": "polylogit.errors",
     "SoftmaxRegression": "polylogit.estimators.linear",
@@ -35,6 +36,7 @@ __all__ = [
     "DataError",
     "ModelFileError",
     "PolylogitError",
+    "PolylogitWarning",
     "RecipeError",
     "ScoreError",
     "SoftmaxClassifier",

@@ -32,7 +32,7 @@ from polylogit.data.tables.encoder import TableEncoder
 from polylogit.data.tables.frames import as_frame
 from polylogit.data.tables.row_encoder import RowEncoder
 from polylogit.data.tables.sources import open_source
-from polylogit.data.tables.unseen import UnseenCounts
+from polylogit.data.tables.unseen import UnseenCounts, warning_words
 from polylogit.errors import DataError, ModelFileError, PolylogitWarning
 from polylogit.fitting.forward import network_logits
 from polylogit.model_header import (
@@ -149,6 +149,9 @@ class Classifier:
         Raises:
             DataError: The data are not of the kind that the model takes, a column that it needs is not there, or a cell
                 or a picture is at fault.
+
+        Warns:
+            PolylogitWarning: The table has unseen categories, unexpected missing values or columns that are not used.
         """
         if isinstance(self.preprocessing, PictureEncoder):
             return self.score_pictures(_pictures(data, self.preprocessing, place), place).logits
@@ -156,7 +159,24 @@ class Classifier:
             place = str(data)
             data = open_source(place).frame
         names = [column.name for column in self.preprocessing.columns]
-        return self.logits_counting(as_frame(data, names, place), place)[0]
+        frame = as_frame(data, names, place)
+        logits, unseen = self.logits_counting(frame, place)
+        self._warn(frame, unseen, place)
+        return logits
+
+    def _warn(self, frame: pl.DataFrame, unseen: UnseenCounts, place: str) -> None:
+        """Warn of columns that are not used, unseen categories and unexpected missing values."""
+        if not isinstance(self.preprocessing, TableEncoder):
+            return
+        data = self.recipe.get("data", {})
+        known = {self.trained_on.target, *(data.get(option) for option in ("weight", "group", "split"))}
+        known |= set(data.get("drop", ()))
+        unused = [name for name in self.preprocessing.other_columns(frame) if name not in known]
+        notes = [*warning_words(unseen, self.preprocessing.columns), *self.preprocessing.notes(unseen)]
+        if unused:
+            notes.append(f"columns that the model does not use: {', '.join(unused[:10])}.")
+        if notes:
+            warnings.warn(f"{place}: {' '.join(notes)}", PolylogitWarning, stacklevel=3)
 
     def logits_counting(
         self, frame: pl.DataFrame, place: str = "the table", first_row: int = 0

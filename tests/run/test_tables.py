@@ -152,10 +152,10 @@ def test_a_separator_and_an_encoding_can_be_named_and_are_kept_with_the_model(ru
     assert predict(run.model_path, str(tmp_path / "a.csv")).frame["class"][:2].to_list() == ["groß", "klein"]
 
 
-def test_strangers_are_counted(animals, classifier, tmp_path):
+def test_unseen_categories_are_counted(animals, classifier, tmp_path):
     classifier.save(tmp_path / "m.safetensors")
     animals.with_columns(skin=pl.lit("wool"), tag=pl.lit(1)).write_parquet(tmp_path / "new.parquet")
-    notes = predict(tmp_path / "m.safetensors", str(tmp_path / "new.parquet")).notes
+    notes = predict(tmp_path / "m.safetensors", str(tmp_path / "new.parquet"), allow_unseen=True).notes
     assert notes[0] == "columns that the model does not use: tag."
     assert notes[1] == 'column "skin": 120 rows hold a value never seen in training; it counts as none.'
 

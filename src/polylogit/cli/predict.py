@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from polylogit.cli.console import print_notes, reported_errors, row_counter
+from polylogit.cli.console import print_notes, print_warnings, reported_errors, row_counter
 from polylogit.cli.options import Data, DataRoot, Model, check_data_root
 
 __all__ = ["predict"]
@@ -27,6 +27,10 @@ def predict(
         float | None,
         typer.Option(metavar="P", help="Give no class to rows whose top probability is below P; the report advises."),
     ] = None,
+    allow_unseen: Annotated[
+        bool,
+        typer.Option("--allow-unseen", help="Predict even if most cells of a column are unseen categories."),
+    ] = False,
     data_root: DataRoot = None,
 ) -> None:
     """Predict the class of each row, with a probability per class."""
@@ -41,9 +45,11 @@ def predict(
                 out,
                 carry=carry or (),
                 abstain_below=abstain_below,
+                allow_unseen=allow_unseen,
                 data_root=data_root,
                 on_progress=on_progress,
             )
+        print_warnings(result.warnings)
         print_notes(result.notes)
         if out is None and result.frame is not None:
             sys.stdout.buffer.write(result.frame.write_csv().encode())

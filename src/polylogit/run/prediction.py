@@ -25,11 +25,13 @@ class Predictions:
             where they were written to a file.
         rows: N.
         notes: Columns that were not used, unseen categories, and how many rows were answered.
+        warnings: Columns in which a fifth of the cells or more are unseen categories.
     """
 
     frame: pl.DataFrame | None
     rows: int
     notes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def predict(
@@ -39,6 +41,7 @@ def predict(
     *,
     carry: Sequence[str] = (),
     abstain_below: float | None = None,
+    allow_unseen: bool = False,
     data_root: Path | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Predictions:
@@ -50,6 +53,7 @@ def predict(
         out: The file to write: .csv, .parquet or .jsonl. Left out: the predictions are returned.
         carry: Columns of a table that precede the prediction.
         abstain_below: Give no class to a row whose top probability is below this, 0 to 1.
+        allow_unseen: Whether to predict a table even where most cells of a column are unseen categories.
         data_root: Directory for downloaded data sets.
         on_progress: Called with the rows predicted so far.
 
@@ -73,6 +77,7 @@ def predict(
         data,
         carry=carry,
         abstain_below=abstain_below,
+        allow_unseen=allow_unseen,
         data_root=data_root,
         on_progress=on_progress,
     )
@@ -81,4 +86,4 @@ def predict(
     else:
         frame = None
         write_frames(frames, out)
-    return Predictions(frame=frame, rows=frames.rows, notes=frames.notes)
+    return Predictions(frame=frame, rows=frames.rows, notes=frames.notes, warnings=frames.warnings)

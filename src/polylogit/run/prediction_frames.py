@@ -18,8 +18,8 @@ from polylogit.data.tables.named_column import select_named
 from polylogit.data.tables.parts import scan_parts
 from polylogit.data.tables.sources import source_paths
 from polylogit.data.tables.type_inference import check_columns_exist
-from polylogit.data.tables.unseen import UnseenCounts
-from polylogit.errors import RecipeError
+from polylogit.data.tables.unseen import UnseenCounts, warning_words
+from polylogit.errors import DataError, RecipeError
 from polylogit.recipes import recipe_from_entries
 from polylogit.run.table_task import dialect_of
 
@@ -66,6 +66,7 @@ def prediction_frames(
     *,
     carry: Sequence[str] = (),
     abstain_below: float | None = None,
+    allow_unseen: bool = False,
     data_root: Path | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> "PredictionFrames":
@@ -76,6 +77,7 @@ def prediction_frames(
         data: DATA as given on the command line; columns in any order, the target need not be there.
         carry: Columns of a table that precede the prediction.
         abstain_below: Give no class to a row whose top probability is below this.
+        allow_unseen: Whether to predict a table even where most cells of a column are unseen categories.
         data_root: Directory for downloaded data sets.
         on_progress: Called after each frame with the rows predicted so far.
 
@@ -95,7 +97,15 @@ def prediction_frames(
     clash = sorted(set(carry) & {"class", *(f"probability_{name}" for name in classifier.class_names)})
     if clash:
         raise RecipeError(f"--carry {clash[0]}: the prediction has a column of that name. Rename it in the table.")
-    return _TableFrames(classifier, data, encoder, tuple(carry), abstain_below=abstain_below, on_progress=on_progress)
+    return _TableFrames(
+        classifier,
+        data,
+        encoder,
+        tuple(carry),
+        abstain_below=abstain_below,
+        allow_unseen=allow_unseen,
+        on_progress=on_progress,
+    )
 
 
 class PredictionFrames(ABC):
@@ -142,6 +152,11 @@ class PredictionFrames(ABC):
     def _batches(self) -> Iterator[tuple[Float[Tensor, "N K"], pl.DataFrame | None]]:
         """The calibrated logits of each batch, and the columns that precede its prediction."""
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is likely to spoil the predictions; complete after the last frame."""
+        return ()
+
     def _notes_on_data(self) -> tuple[str, ...]:
         return ()
 
@@ -181,11 +196,13 @@ class _TableFrames(PredictionFrames):
         carry: tuple[str, ...],
         *,
         abstain_below: float | None,
+        allow_unseen: bool,
         on_progress: Callable[[int], None] | None,
     ) -> None:
         super().__init__(classifier, data, abstain_below=abstain_below, on_progress=on_progress)
         self._encoder = encoder
         self._carry = carry
+        self._allow_unseen = allow_unseen
         self._unseen = UnseenCounts()
         self._on_columns: tuple[str, ...] = ()
 
@@ -202,6 +219,17 @@ class _TableFrames(PredictionFrames):
             self._unseen += unseen
             first_row += batch.height
             yield logits, select_named(batch, self._carry) if self._carry else None
+        if not self._allow_unseen:
+            self._reject_unseen()
+
+    def _reject_unseen(self) -> None:
+        """Raise an error where most cells of a column are categories that training did not see."""
+        for name, count in self._unseen.to_reject(self._encoder.columns).items():
+            raise DataError(
+                f'{self._data}, column "{name}": {count} of {self._unseen.rows} rows hold a value that training did '
+                "not see, so the column says nothing about them. Write the values as in training, or predict all the "
+                "same with --allow-unseen (allow_unseen=True)."
+            )
 
     def _check_columns(self, batch: pl.DataFrame) -> None:
         check_columns_exist(batch, self._carry, '--carry names the column "{}", which is not there', self._data)
@@ -211,6 +239,10 @@ class _TableFrames(PredictionFrames):
 
     def _notes_on_data(self) -> tuple[str, ...]:
         return (*self._on_columns, *self._encoder.notes(self._unseen))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return warning_words(self._unseen, self._encoder.columns)
 
 
 def notes_on_table(classifier: Classifier, frame: pl.DataFrame, unseen: UnseenCounts) -> tuple[str, ...]:

@@ -8,7 +8,12 @@ from collections.abc import Iterable
 
 import polars as pl
 
-__all__ = ["named", "select_named"]
+__all__ = ["is_pattern", "named", "select_named"]
+
+
+def is_pattern(name: str) -> bool:
+    """Whether polars would read the name of a column as a pattern, even in methods of a single series."""
+    return name == "*" or (name.startswith("^") and name.endswith("$"))
 
 
 def named(name: str) -> pl.Expr:
@@ -18,8 +23,7 @@ def named(name: str) -> pl.Expr:
         >>> pl.DataFrame({"*": [1], "b": [2]}).select(named("*")).columns
         ['*']
     """
-    is_pattern = name == "*" or (name.startswith("^") and name.endswith("$"))
-    return pl.col(f"^{re.escape(name)}$" if is_pattern else name)
+    return pl.col(f"^{re.escape(name)}$" if is_pattern(name) else name)
 
 
 def select_named(frame: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:

@@ -17,8 +17,9 @@ from polylogit.data.tables.audit.labels import audit_labels
 from polylogit.data.tables.audit.rows import audit_leakage, audit_rows
 from polylogit.data.tables.column_types import Reading
 from polylogit.data.tables.columns import read_cells
-from polylogit.data.tables.named_column import select_named
+from polylogit.data.tables.named_column import is_pattern, select_named
 from polylogit.data.tables.type_inference import check_columns_exist, find_readings
+from polylogit.errors import DataError
 
 __all__ = ["Audit", "AuditFinding", "AuditedTable", "Severity", "audit_leakage", "audit_table"]
 
@@ -81,6 +82,12 @@ def audit_table(
     check_columns_exist(frame, asked_for, 'there is no column "{}" to take the classes from', place)
     check_columns_exist(frame, leave_out, 'data.drop names the column "{}", which is not there', place)
     features = select_named(frame, (name for name in frame.columns if name not in {*leave_out, *asked_for}))
+    for name in (*asked_for, *features.columns):
+        if is_pattern(name):
+            raise DataError(
+                f'{place}: the column "{name}" has a name that means several columns to the table reader. Rename it, '
+                "or leave it out with --drop."
+            )
     readings = find_readings(features, asked, place)
     found: list[AuditFinding] = []
     for name, reading in readings.items():
