@@ -114,7 +114,7 @@ def test_gradients_and_their_gradients(kind, batch):
         (torch.tensor([0.0, 1.0, -1.0]), r"targets, row 2: .*got -1.*\(targets \+ 1\) / 2"),
         (torch.tensor([0.0, math.nan, 1.0]), r"targets, row 1: .*got nan"),
         (torch.zeros(3, 1), r"expected the scores' shape \(3,\).*targets' last axis"),
-        (torch.zeros(2), "Give every score a target"),
+        (torch.zeros(2), "Pass one target for each score"),
     ],
 )
 def test_bad_targets_are_named(targets, message):

@@ -8,7 +8,8 @@ from torch.testing import assert_close
 
 from polylogit.errors import ScoreError
 from polylogit.losses import target_weights
-from polylogit.losses.targets import check_rows, explain_indices, resolve_targets, where
+from polylogit.losses.target_checks import check_rows, explain_indices
+from polylogit.losses.targets import resolve_targets, where
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,18 @@
-"""The losses: from declared scores and targets to a number, for any training loop.
+"""The losses: from scores of a declared kind and targets to a number, for any training loop.
 
     scores                    two classes, one number a row                 K classes, a row of K numbers
     logits                    binary_cross_entropy_with_logits              cross_entropy_with_logits
     probabilities             binary_cross_entropy_with_probabilities       cross_entropy_with_probabilities
     log-probabilities                                                       cross_entropy_with_log_probabilities
 
-Each has a module of the same name (`CrossEntropyWithLogits`, ...). Beside them: `focal_cross_entropy_with_logits`;
+Each has a module of the same name (`CrossEntropyWithLogits`, ...). Besides: `focal_cross_entropy_with_logits`;
 `linear_cross_entropy_with_logits` for very many classes; `target_weights` with `weighted_mean`, which keep the
-objective the same when a batch is cut into parts.
-The files: `softmax`, `binary`, `focal` and `linear` are the losses, `likelihood` what `softmax` and `focal` share,
-`kernels` the choice of a kernel, `fused` and `picked` two of our own, `targets` what a target may be, `reduction` the
-one reduction, `arithmetic` precision and 0 * inf, `modules` the modules. Nothing here knows of training, data or class
-names.
+objective the same when a batch is split into parts.
+
+See also: docs/losses.md, with a table from the names of other libraries to these. The files: `softmax`, `binary`,
+`focal`, `linear` and `modules` are the interface; `likelihood` computes the losses over a class axis under every
+transform of PyTorch, and `cpu_losses` those of tensors on a CPU, by `kernels`, `fused` and `picked`; they share
+`targets`, `target_checks`, `weights`, `excluded_rows`, `options`, `migration`, `autocast`, `reduction`, `arithmetic`.
 """
 
 from polylogit.losses.binary import binary_cross_entropy_with_logits, binary_cross_entropy_with_probabilities
@@ -32,7 +33,7 @@ from polylogit.losses.softmax import (
     cross_entropy_with_logits,
     cross_entropy_with_probabilities,
 )
-from polylogit.losses.targets import target_weights
+from polylogit.losses.weights import target_weights
 
 __all__ = [
     "BinaryCrossEntropyWithLogits",

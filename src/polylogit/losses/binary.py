@@ -1,12 +1,14 @@
-"""Binary cross-entropy, for a logit and for a probability.
+"""Binary cross-entropy of logits and of probabilities, one score for each question.
 
-Owns the losses of two classes with one score for each question: two-class rows, and several labels at once
-(multi-label), where each score is a question of its own. A sigmoid of t is the softmax of (0, t), so these are
-`softmax`'s losses for two classes, written with one number.
-Does not own: scores with a class axis (`softmax`).
+For two classes with one score a row, and for several labels at once (multi-label), where each score is a question of
+its own. A sigmoid of t is the softmax of (0, t), so these are the losses of `softmax` for two classes, written with one
+number.
+
+See also: `softmax`, for scores with a class axis.
 """
 
 import math
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
@@ -15,21 +17,40 @@ from torch import Tensor
 
 from polylogit.errors import ScoreError
 from polylogit.losses.arithmetic import at_least_float32, product
-from polylogit.losses.reduction import Reduction, check_reduction, check_share, reduce_losses
-from polylogit.losses.targets import broadcast_sample_weight, check_sample_weight, where
+from polylogit.losses.autocast import without_autocast
+from polylogit.losses.excluded_rows import replace_excluded
+from polylogit.losses.migration import Unexpected, raise_unexpected_arguments
+from polylogit.losses.options import Validate, checks_values, count_checked_batch
+from polylogit.losses.reduction import Reduction, check_reduction, check_share, reduce_losses, weighted_mean
+from polylogit.losses.targets import where
+from polylogit.losses.weights import SampleWeight, as_weight, broadcast_sample_weight, check_sample_weight
+from polylogit.system.tensor_values import runs_plainly
 
-__all__ = ["binary_cross_entropy_with_logits", "binary_cross_entropy_with_probabilities"]
+__all__ = ["OPTIONS", "binary_cross_entropy_with_logits", "binary_cross_entropy_with_probabilities"]
+
+OPTIONS = ("pos_weight", "sample_weight", "label_smoothing", "reduction", "validate")
+
+
+class BinaryOptions(NamedTuple):
+    """The options of a binary loss, as `binary_cross_entropy_with_logits` documents them."""
+
+    pos_weight: Tensor | None
+    sample_weight: Tensor | None
+    label_smoothing: float
+    reduction: Reduction
+    validate: Validate
 
 
 def binary_cross_entropy_with_logits(
     logits: Shaped[Tensor, "..."],
     targets: Shaped[Tensor, "..."],
-    *,
-    pos_weight: Float[Tensor, "..."] | None = None,
-    sample_weight: Float[Tensor, "..."] | None = None,
+    *_positional: Unexpected,
+    pos_weight: SampleWeight | None = None,
+    sample_weight: SampleWeight | None = None,
     label_smoothing: float = 0.0,
     reduction: Reduction = "mean",
-    validate: bool = True,
+    validate: Validate = None,
+    **_unknown: Unexpected,
 ) -> Float[Tensor, "..."]:
     """Binary cross-entropy of logits, in nats.
 
@@ -38,19 +59,20 @@ def binary_cross_entropy_with_logits(
     Args:
         logits: Any shape, floating: log-odds of class 1, any real number; +-inf for a certain class.
         targets: The logits' shape: bool, integers 0 and 1, or floating probabilities of class 1.
-        pos_weight: Broadcasts against the logits: multiplies the loss of class 1; as in PyTorch the
-            mean does not divide by it.
+        pos_weight: A tensor, list or NumPy array that broadcasts against the logits: multiplies the loss of class 1;
+            as in PyTorch the mean does not divide by it.
         sample_weight: The logits' shape, or (N,) for their first axis; 0 or more.
         label_smoothing: Between 0 and 1: targets become (1 - s) * targets + s / 2.
         reduction: "none" (a weighted loss per score), "sum", or "mean": over the sum of sample weights, 0 where
             that is 0.
-        validate: Check the targets' values. Off, or under `torch.compile`, only shapes and dtypes are checked.
+        validate: As in `cross_entropy_with_logits`.
 
     Returns:
         A scalar, or for "none" a loss with the logits' shape; float32 at least.
 
     Raises:
         ScoreError: Targets of another shape, or outside 0 to 1; an unknown reduction.
+        TypeError: An argument that only other libraries' losses have; the message names ours.
 
     Example:
         >>> binary_cross_entropy_with_logits(torch.tensor([2.0, -1.0]), torch.tensor([1, 0]), reduction="none")
@@ -58,33 +80,57 @@ def binary_cross_entropy_with_logits(
 
     Source: Bishop, Pattern Recognition and Machine Learning (2006), section 4.3.2, eq. 4.90.
     """
+    if _positional or _unknown:
+        raise_unexpected_arguments("binary_cross_entropy_with_logits", OPTIONS, _positional, _unknown)
+    options = BinaryOptions(
+        as_weight(pos_weight, "pos_weight", logits),
+        as_weight(sample_weight, "sample_weight", logits),
+        label_smoothing,
+        reduction,
+        validate,
+    )
+    return without_autocast(_of_logits, logits, targets, options)
+
+
+def _of_logits(logits: Tensor, targets: Tensor, options: BinaryOptions) -> Tensor:
     scores = at_least_float32(logits, "logits")
-    rows = _resolve(scores, targets, label_smoothing, reduction, validate=validate)
-    if scores.is_cpu and sample_weight is None and reduction != "none" and not torch.compiler.is_compiling():
-        # PyTorch's kernel reads 0 * inf as NaN where an infinite logit is right; otherwise its result is ours.
-        try:
-            loss = F.binary_cross_entropy_with_logits(scores, rows, pos_weight=pos_weight, reduction=reduction)
-            if not math.isnan(loss.item()):
-                return loss
-        except RuntimeError:  # under vmap there is no number to read
-            pass
+    rows, weights = _prepare(scores, targets, options)
+    if scores.is_cpu and runs_plainly(scores, targets):
+        loss = _by_one_kernel(scores, rows, weights, options)
+        if loss is not None:
+            return loss
+    scores = replace_excluded(scores, None if weights is None else weights == 0, None, 0.0)
     # -log sigmoid(x) = log(1 + exp(-x)): exact at both ends, where log(sigmoid(x)) has rounded to log(0) or log(1).
     happened = -F.logsigmoid(scores)
-    if pos_weight is not None:
-        happened = pos_weight * happened
+    if options.pos_weight is not None:
+        happened = options.pos_weight * happened
     losses = product(rows, happened) + product(1 - rows, -F.logsigmoid(-scores))
-    return _weigh(losses, sample_weight, reduction, validate=validate)
+    return _reduce(losses, weights, options.reduction)
+
+
+def _by_one_kernel(scores: Tensor, rows: Tensor, weights: Tensor | None, options: BinaryOptions) -> Tensor | None:
+    """PyTorch's kernel; None where it gives NaN: it computes 0 * inf where an infinite logit is right."""
+    reduction = options.reduction
+    pos_weight = None if options.pos_weight is None else options.pos_weight.to(scores.dtype)
+    mean_of_weights = weights is not None and reduction == "mean"
+    loss = F.binary_cross_entropy_with_logits(
+        scores, rows, weights, pos_weight=pos_weight, reduction="sum" if mean_of_weights else reduction
+    )
+    if math.isnan(loss.detach().sum().item()):
+        return None
+    return weighted_mean(loss, weights.sum()) if mean_of_weights and weights is not None else loss
 
 
 def binary_cross_entropy_with_probabilities(
     probabilities: Shaped[Tensor, "..."],
     targets: Shaped[Tensor, "..."],
-    *,
-    pos_weight: Float[Tensor, "..."] | None = None,
-    sample_weight: Float[Tensor, "..."] | None = None,
+    *_positional: Unexpected,
+    pos_weight: SampleWeight | None = None,
+    sample_weight: SampleWeight | None = None,
     label_smoothing: float = 0.0,
     reduction: Reduction = "mean",
-    validate: bool = True,
+    validate: Validate = None,
+    **_unknown: Unexpected,
 ) -> Float[Tensor, "..."]:
     """Binary cross-entropy of probabilities of class 1, in nats.
 
@@ -100,7 +146,7 @@ def binary_cross_entropy_with_probabilities(
         sample_weight: As in `binary_cross_entropy_with_logits`.
         label_smoothing: As in `binary_cross_entropy_with_logits`.
         reduction: As in `binary_cross_entropy_with_logits`.
-        validate: As in `binary_cross_entropy_with_logits`; also refuses scores outside 0 to 1.
+        validate: As in `binary_cross_entropy_with_logits`; scores outside 0 to 1 are an error too.
 
     Returns:
         A scalar, or for "none" a loss with the probabilities' shape; float32 at least.
@@ -116,48 +162,66 @@ def binary_cross_entropy_with_probabilities(
 
     Source: Bishop, Pattern Recognition and Machine Learning (2006), section 4.3.2, eq. 4.90.
     """
+    if _positional or _unknown:
+        raise_unexpected_arguments("binary_cross_entropy_with_probabilities", OPTIONS, _positional, _unknown)
+    options = BinaryOptions(
+        as_weight(pos_weight, "pos_weight", probabilities),
+        as_weight(sample_weight, "sample_weight", probabilities),
+        label_smoothing,
+        reduction,
+        validate,
+    )
+    return without_autocast(_of_probabilities, probabilities, targets, options)
+
+
+def _of_probabilities(probabilities: Tensor, targets: Tensor, options: BinaryOptions) -> Tensor:
     scores = at_least_float32(probabilities, "probabilities")
-    rows = _resolve(scores, targets, label_smoothing, reduction, validate=validate)
-    if validate and not torch.compiler.is_compiling():
+    if checks_values(options.validate, scores, targets, options.sample_weight):
         _check_range(scores, "probabilities", "Logits need binary_cross_entropy_with_logits.", nan_passes=True)
+    rows, weights = _prepare(scores, targets, options)
+    scores = replace_excluded(scores, None if weights is None else weights == 0, None, 0.5)
     happened = -scores.masked_fill((rows == 0) & (scores == 0), 1).log()
-    if pos_weight is not None:
-        happened = pos_weight * happened
+    if options.pos_weight is not None:
+        happened = options.pos_weight * happened
     not_happened = -torch.log1p(-scores.masked_fill((rows == 1) & (scores == 1), 0))
     losses = product(rows, happened) + product(1 - rows, not_happened)
-    return _weigh(losses, sample_weight, reduction, validate=validate)
+    return _reduce(losses, weights, options.reduction)
 
 
-def _resolve(scores: Tensor, targets: Tensor, label_smoothing: float, reduction: str, *, validate: bool) -> Tensor:
-    """Check the options and the targets; give the targets as floating probabilities of class 1, smoothed."""
-    check_reduction(reduction)
-    check_share("label_smoothing", label_smoothing)
+def _prepare(scores: Tensor, targets: Tensor, options: BinaryOptions) -> tuple[Tensor, Tensor | None]:
+    """Check the options and the targets; give smoothed probabilities of class 1, and weights of the scores' shape."""
+    check_reduction(options.reduction)
+    check_share("label_smoothing", options.label_smoothing)
     if targets.shape != scores.shape:
         shape, wanted = tuple(targets.shape), tuple(scores.shape)
-        mend = "Give every score a target of its own."
+        fix = "Pass one target for each score."
         if wanted == (*shape, 1):
-            mend = "Drop the scores' last axis with squeeze(-1)."
+            fix = "Drop the scores' last axis with squeeze(-1)."
         elif shape == (*wanted, 1):
-            mend = "Drop the targets' last axis with squeeze(-1)."
+            fix = "Drop the targets' last axis with squeeze(-1)."
         elif len(wanted) == 2 and shape == wanted[:1]:
-            mend = "Scores with a class axis and class indices belong in cross_entropy_with_logits."
-        raise ScoreError(f"targets: expected the scores' shape {wanted}, got {shape}. {mend}")
-    rows = targets.to(scores.dtype)
-    if validate and not torch.compiler.is_compiling() and targets.dtype is not torch.bool:
-        mend = "Labels 1 and 2: subtract 1; labels -1 and 1: (targets + 1) / 2."
-        _check_range(rows, "targets", mend, nan_passes=False)
-    if label_smoothing:
-        rows = (1 - label_smoothing) * rows + label_smoothing / 2
-    return rows
+            fix = "Scores with a class axis and class indices belong in cross_entropy_with_logits."
+        raise ScoreError(f"targets: expected the scores' shape {wanted}, got {shape}. {fix}")
+    rows, weights = targets.to(scores.dtype), options.sample_weight
+    if checks_values(options.validate, scores, targets, weights):
+        if targets.dtype is not torch.bool:
+            fix = "Labels 1 and 2: subtract 1; labels -1 and 1: (targets + 1) / 2."
+            _check_range(rows, "targets", fix, nan_passes=False)
+        if weights is not None:
+            check_sample_weight(weights)
+        count_checked_batch(options.validate, scores, targets, weights)
+    if options.label_smoothing:
+        rows = (1 - options.label_smoothing) * rows + options.label_smoothing / 2
+    return rows, None if weights is None else broadcast_sample_weight(weights.to(scores.dtype), scores.shape)
 
 
-def _check_range(values: Tensor, name: str, mend: str, *, nan_passes: bool) -> None:
+def _check_range(values: Tensor, name: str, fix: str, *, nan_passes: bool) -> None:
     """Raise ScoreError where a value lies outside 0 to 1."""
     if values.numel() == 0:
         return
     values = values.detach()
     lowest, highest = torch.aminmax(values)
-    # Written so that NaN fails; NaN scores are let through by their own rule, NaN targets are not.
+    # Written so that NaN fails: NaN targets are an error, NaN scores are not.
     if float(lowest) >= 0 and float(highest) <= 1:
         return
     wrong = (values < 0) | (values > 1)
@@ -167,16 +231,13 @@ def _check_range(values: Tensor, name: str, mend: str, *, nan_passes: bool) -> N
         return
     position = torch.nonzero(wrong)[0].tolist()
     value = float(values[tuple(position)])
-    raise ScoreError(f"{name}, {where(position)}: expected a probability from 0 to 1, got {value:g}. {mend}")
+    raise ScoreError(f"{name}, {where(position)}: expected a probability from 0 to 1, got {value:g}. {fix}")
 
 
-def _weigh(losses: Tensor, sample_weight: Tensor | None, reduction: Reduction, *, validate: bool) -> Tensor:
+def _reduce(losses: Tensor, weights: Tensor | None, reduction: Reduction) -> Tensor:
     """Multiply by the sample weights and reduce."""
-    if sample_weight is None:
-        if reduction == "none":
-            return losses
-        return losses.sum() if reduction == "sum" else losses.sum() / max(losses.numel(), 1)
-    if validate and not torch.compiler.is_compiling():
-        check_sample_weight(sample_weight)
-    weights = broadcast_sample_weight(sample_weight.to(losses.dtype), losses.shape)
-    return reduce_losses(product(weights, losses), weights, reduction)
+    if weights is not None:
+        return reduce_losses(product(weights, losses), weights, reduction)
+    if reduction == "none":
+        return losses
+    return losses.sum() if reduction == "sum" else losses.sum() / max(losses.numel(), 1)

@@ -1,6 +1,6 @@
-"""Focal loss: cross-entropy that turns down what is easy already.
+"""Focal loss: cross-entropy with less weight on rows that are classified well already.
 
-Owns `focal_cross_entropy_with_logits`. Does not own the plain losses (`softmax`); with gamma = 0 it is the same number.
+See also: `softmax`, for cross-entropy, which is the focal loss with gamma = 0.
 """
 
 import torch
@@ -9,12 +9,17 @@ from torch import Tensor
 
 from polylogit.errors import ScoreError
 from polylogit.losses.arithmetic import at_least_float32
+from polylogit.losses.autocast import without_autocast
 from polylogit.losses.kernels import log_softmax
-from polylogit.losses.likelihood import Options, negative_log_likelihood
+from polylogit.losses.likelihood import negative_log_likelihood
+from polylogit.losses.migration import Unexpected, raise_unexpected_arguments
+from polylogit.losses.options import Options, Validate
 from polylogit.losses.reduction import Reduction
-from polylogit.losses.targets import class_axis
+from polylogit.losses.weights import ClassWeight, SampleWeight, as_weight
 
-__all__ = ["focal_cross_entropy_with_logits"]
+__all__ = ["OPTIONS", "focal_cross_entropy_with_logits"]
+
+OPTIONS = ("gamma", "class_weight", "sample_weight", "ignore_index", "reduction", "validate")
 
 # exp(-750) is 0 in float64: below it 1 - p is exactly 1, and holding log p here keeps 0 * inf out of the gradient.
 _LEAST_LOG_PROBABILITY = -750.0
@@ -23,15 +28,16 @@ _LEAST_LOG_PROBABILITY = -750.0
 def focal_cross_entropy_with_logits(
     logits: Shaped[Tensor, "..."],
     targets: Shaped[Tensor, "..."],
-    *,
+    *_positional: Unexpected,
     gamma: float = 2.0,
-    class_weight: Float[Tensor, " K"] | None = None,
-    sample_weight: Float[Tensor, "..."] | None = None,
+    class_weight: ClassWeight | None = None,
+    sample_weight: SampleWeight | None = None,
     ignore_index: int = -100,
     reduction: Reduction = "mean",
-    validate: bool = True,
+    validate: Validate = None,
+    **_unknown: Unexpected,
 ) -> Float[Tensor, "..."]:
-    """Focal loss of logits over classes that exclude each other, in nats.
+    """Focal loss of logits over mutually exclusive classes, in nats.
 
     loss_n = -sum_k targets[n, k] * (1 - p[n, k])^gamma * log p[n, k],   p = softmax(logits)
 
@@ -51,7 +57,7 @@ def focal_cross_entropy_with_logits(
         A scalar, or for "none" one loss per example; float32 at least.
 
     Raises:
-        ScoreError: A negative gamma, and whatever `cross_entropy_with_logits` refuses.
+        ScoreError: A negative gamma, and every error of `cross_entropy_with_logits`.
 
     Example:
         >>> logits = torch.tensor([[2.0, 0.0, 1.0], [0.0, 3.0, 0.0]])
@@ -60,16 +66,27 @@ def focal_cross_entropy_with_logits(
 
     Source: Lin et al., Focal Loss for Dense Object Detection (2017), eq. 5; softmax in place of its sigmoid.
     """
+    if _positional or _unknown:
+        raise_unexpected_arguments("focal_cross_entropy_with_logits", OPTIONS, _positional, _unknown)
     check_gamma(gamma)
-    log_probabilities = log_softmax(at_least_float32(logits, "logits"), class_axis(logits.shape))
-    if gamma:
+    class_weight = as_weight(class_weight, "class_weight", logits)
+    sample_weight = as_weight(sample_weight, "sample_weight", logits)
+    options = Options(class_weight, sample_weight, ignore_index, 0.0, reduction, validate)
+    return without_autocast(_of_logits, logits, targets, gamma, options)
+
+
+def _of_logits(logits: Tensor, targets: Tensor, gamma: float, options: Options) -> Tensor:
+    def focal(scores: Tensor, axis: int) -> Tensor:
+        log_probabilities = log_softmax(scores, axis)
+        if not gamma:
+            return log_probabilities
         rest = -torch.expm1(log_probabilities.clamp_min(_LEAST_LOG_PROBABILITY))
         if gamma < 1:
             # The power's slope is infinite at rest = 0, where p = 1 and the loss is flat: hold it just above.
             rest = rest.clamp_min(torch.finfo(rest.dtype).tiny)
-        log_probabilities = rest**gamma * log_probabilities
-    options = Options(class_weight, sample_weight, ignore_index, 0.0, reduction, validate)
-    return negative_log_likelihood(log_probabilities, targets, options)
+        return rest**gamma * log_probabilities
+
+    return negative_log_likelihood(at_least_float32(logits, "logits"), targets, options, to_log_probabilities=focal)
 
 
 def check_gamma(gamma: float) -> None:

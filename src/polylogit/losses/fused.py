@@ -1,10 +1,12 @@
 """Cross-entropy with one exponential per logit, where that is faster than PyTorch's two.
 
-Owns an autograd function for class indices and many logits on a CPU. PyTorch takes exp in the log-softmax and again in
-its gradient, and rounds the log-probabilities of half precision scores to half. Here softmax is taken once, in float32
-at least; the loss is read off it and it becomes the gradient in place, divided by the number of rows already while it
-is in the cache. That is one large tensor instead of three.
-Does not own the choice of when to use it (`kernels`), nor class weights and smoothing (`likelihood`).
+An autograd function for class indices and many logits on a CPU. PyTorch takes exp in the log-softmax and again in its
+gradient, and rounds the log-probabilities of half precision scores to half. Here softmax is taken once, in float32 at
+least; the loss is read from it, and it becomes the gradient in place. That is one large tensor instead of three.
+Softmax of float16 scores is taken again in the backward pass: a slope divided by the number of rows would be rounded to
+float16, and to 0, before the factor of `torch.amp.GradScaler` reaches it.
+
+See also: `kernels`, which chooses this function by the size of the batch.
 """
 
 import torch
@@ -12,11 +14,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from polylogit.losses.reduction import Reduction, check_reduction
+from polylogit.system.tensor_values import values_can_be_read
 
 __all__ = ["fused_cross_entropy"]
 
 _BLOCK = 1 << 20  # numbers widened to float32 at a time: 4 MiB, which stays in the cache
-_TINY = 1e-30  # below this a float32 probability has lost digits, so its log is taken the long way
+_TINY = 1e-30  # below this a float32 probability has lost digits, and its log is computed from the logits
 
 
 def fused_cross_entropy(
@@ -36,7 +39,7 @@ def fused_cross_entropy(
         A scalar, or (N,) for "none"; float32 at least.
 
     Raises:
-        RuntimeError: A target is out of range (PyTorch's own; the caller says it in better words).
+        IndexError: A class index is out of range.
 
     Example:
         >>> fused_cross_entropy(torch.tensor([[2.0, 0.0, 1.0]]), torch.tensor([0]), -100, "mean")
@@ -47,6 +50,8 @@ def fused_cross_entropy(
     skipped = int(skip.count_nonzero())
     if skipped:
         targets = targets.masked_fill(skip, 0)
+    if rows and not 0 <= int(targets.amin()) <= int(targets.amax()) < logits.shape[1]:
+        raise IndexError("target out of range")
     scale = None if reduction == "none" else 1.0 if reduction == "sum" else 1.0 / max(rows - skipped, 1)
     loss: Tensor = _OneExponential.apply(logits, targets, skip if skipped else None, scale)
     return loss
@@ -65,7 +70,7 @@ class _OneExponential(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(logits, targets, skip)  # type: ignore[arg-type]  # None is taken
         ctx.scale = scale  # type: ignore[attr-defined]
-        wanted = ctx.needs_input_grad[0]  # type: ignore[attr-defined]
+        wanted = ctx.needs_input_grad[0] and logits.dtype is not torch.float16  # type: ignore[attr-defined]
         losses, ctx.slope = _losses_and_slope(logits, targets, skip, scale if wanted else None, wanted=wanted)  # type: ignore[attr-defined]
         return losses if scale is None else losses.sum() * scale
 
@@ -74,34 +79,38 @@ class _OneExponential(torch.autograd.Function):
         logits, targets, skip = ctx.saved_tensors  # type: ignore[attr-defined]
         scale: float | None = ctx.scale  # type: ignore[attr-defined]
         gradient = gradients[0]
-        if torch.is_grad_enabled():  # a gradient of this gradient is wanted: say it in differentiable words
+        if torch.is_grad_enabled() or not values_can_be_read(gradient):
+            # A gradient of this gradient is wanted, or many gradients at once (is_grads_batched).
             return _differentiable_slope(logits, targets, skip, scale, gradient), None, None, None
         slope, ctx.slope = ctx.slope, None  # type: ignore[attr-defined]
-        if slope is None:  # used up by an earlier backward pass over a retained graph
-            _, slope = _losses_and_slope(logits, targets, skip, scale, wanted=True)
-        if scale is None:
+        factor = None if scale is None else gradient.item()
+        if slope is None:  # float16, or used up by an earlier backward pass over a retained graph
+            rows = gradient if factor is None or scale is None else factor * scale
+            _, slope = _losses_and_slope(logits, targets, skip, rows, wanted=True)
+        elif factor is None:
             slope.mul_(gradient.unsqueeze(1).to(slope.dtype))
-        elif gradient.item() != 1:  # the common case of loss.backward() needs no further pass
-            slope.mul_(gradient)
+        elif factor != 1:  # loss.backward() needs no further pass
+            slope.mul_(factor)
         return slope, None, None, None
 
 
 def _differentiable_slope(
     logits: Tensor, targets: Tensor, skip: Tensor | None, scale: float | None, gradient: Tensor
 ) -> Tensor:
-    """The slope gradient * scale * (softmax(logits) - one_hot(targets)), in operations that autograd knows."""
+    """The slope gradient * scale * (softmax(logits) - one_hot(targets)), in operations that autograd differentiates."""
     rows = gradient if scale is None else (gradient * scale).expand(len(targets))
     if skip is not None:
         rows = rows.masked_fill(skip, 0)
+        logits = logits.masked_fill(skip.unsqueeze(1), 0)
     softmax = logits.to(gradient.dtype).softmax(1)
-    one_hot = torch.zeros_like(softmax).scatter_(1, targets.unsqueeze(1), 1.0)
+    one_hot = torch.zeros_like(softmax).scatter(1, targets.unsqueeze(1), 1.0)
     return (rows.unsqueeze(1) * (softmax - one_hot)).to(logits.dtype)
 
 
 def _losses_and_slope(
-    logits: Tensor, targets: Tensor, skip: Tensor | None, scale: float | None, *, wanted: bool
+    logits: Tensor, targets: Tensor, skip: Tensor | None, scale: float | Tensor | None, *, wanted: bool
 ) -> tuple[Tensor, Tensor | None]:
-    """One pass over the logits, block by block where they have to be widened; the slope comes scaled."""
+    """Losses and scale * (softmax - one_hot), in blocks where logits have to be widened; the scale may be one a row."""
     column = targets.unsqueeze(1)
     slope: Tensor | None
     if logits.dtype.itemsize >= 4:
@@ -113,8 +122,8 @@ def _losses_and_slope(
         rows, classes = logits.shape
         step = max(1, _BLOCK // classes)
         slope = torch.empty_like(logits) if wanted else None
-        chosen = torch.empty(rows, 1)
-        block = torch.empty(min(step, rows), classes)
+        chosen = torch.empty(rows, 1, dtype=torch.float32, device=logits.device)
+        block = torch.empty(min(step, rows), classes, dtype=torch.float32, device=logits.device)
         for start in range(0, rows, step):
             part = slice(start, start + step)
             wide = block[: min(step, rows - start)]
@@ -122,10 +131,10 @@ def _losses_and_slope(
             torch.softmax(wide, 1, out=wide)
             torch.gather(wide, 1, column[part], out=chosen[part])
             if slope is not None:
-                _to_slope(wide, column[part], chosen[part], scale)
+                _to_slope(wide, column[part], chosen[part], scale[part] if isinstance(scale, Tensor) else scale)
                 slope[part].copy_(wide)
     losses = -chosen.log().squeeze(1)
-    if not chosen.numel() or not float(chosen.amin()) >= _TINY:  # written so that NaN goes the long way too
+    if not chosen.numel() or not float(chosen.amin()) >= _TINY:  # written so that NaN is computed again too
         lost = chosen.squeeze(1) < _TINY
         far = logits[lost].to(losses.dtype)
         losses[lost] = far.logsumexp(1) - far.gather(1, column[lost]).squeeze(1)
@@ -136,8 +145,10 @@ def _losses_and_slope(
     return losses, slope
 
 
-def _to_slope(softmax: Tensor, column: Tensor, chosen: Tensor, scale: float | None) -> None:
-    """Make softmax into scale * (softmax - one_hot), in place."""
+def _to_slope(softmax: Tensor, column: Tensor, chosen: Tensor, scale: float | Tensor | None) -> None:
+    """Turn softmax into scale * (softmax - one_hot), in place."""
     softmax.scatter_(1, column, chosen - 1)
-    if scale is not None and scale != 1:
+    if isinstance(scale, Tensor):
+        softmax.mul_(scale.unsqueeze(1))
+    elif scale is not None and scale != 1:
         softmax.mul_(scale)

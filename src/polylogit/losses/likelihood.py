@@ -1,40 +1,20 @@
-"""Negative log-likelihood: what the multi-class losses have in common once log-probabilities are there.
+"""Negative log-likelihood: the checks, the loss per row and its weights, which all losses over a class axis share."""
 
-Owns the checks, the loss per example and its weighing, for resolved targets and log-probabilities (or probabilities,
-whose log is taken only where it is needed). Does not own the way from logits to log-probabilities.
-"""
+from collections.abc import Callable
 
-import math
-from typing import NamedTuple
-
-import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from polylogit.losses.arithmetic import product
-from polylogit.losses.reduction import Reduction, check_reduction, check_share, reduce_losses
-from polylogit.losses.targets import (
-    broadcast_sample_weight,
-    check_class_weight,
-    check_sample_weight,
-    check_targets,
-    class_axis,
-    resolve_targets,
-    weights_of,
-)
+from polylogit.losses.excluded_rows import replace_excluded
+from polylogit.losses.options import Options, checks_values, count_checked_batch
+from polylogit.losses.picked import are_distributions, sample_of
+from polylogit.losses.reduction import check_reduction, check_share, reduce_losses
+from polylogit.losses.target_checks import check_rows, check_targets
+from polylogit.losses.targets import class_axis, resolve_targets
+from polylogit.losses.weights import broadcast_sample_weight, check_class_weight, check_sample_weight, weights_of
 
-__all__ = ["Options", "negative_log_likelihood", "weighted_on_cpu"]
-
-
-class Options(NamedTuple):
-    """The options of a multi-class loss, as `cross_entropy_with_logits` documents them."""
-
-    class_weight: Tensor | None
-    sample_weight: Tensor | None
-    ignore_index: int
-    label_smoothing: float
-    reduction: Reduction
-    validate: bool
+__all__ = ["negative_log_likelihood"]
 
 
 def negative_log_likelihood(
@@ -42,81 +22,79 @@ def negative_log_likelihood(
     targets: Shaped[Tensor, "..."],
     options: Options,
     *,
-    probabilities: bool = False,
+    to_log_probabilities: Callable[[Tensor, int], Tensor] | None = None,
+    probability_tolerance: float | None = None,
 ) -> Float[Tensor, "..."]:
-    """Check, compute the loss per example, weigh and reduce.
+    """Check the arguments, compute the loss per row, multiply by the weights and reduce.
 
     loss_n = -sum_k class_weight[k] * t[n, k] * log p[n, k],   t = (1 - s) * targets + s / K
 
+    Everything here can be traced and differentiated by every transform of PyTorch. Losses of tensors on a CPU come
+    here where a faster kernel of PyTorch has another meaning (see `cpu_losses`).
+
     Args:
-        scores: Log-probabilities, or probabilities where so said; float32 or wider.
+        scores: Log-probabilities, float32 or wider; or what `to_log_probabilities` makes them from; or probabilities.
         targets: Any of the forms in `targets`.
-        options: The caller's options.
-        probabilities: The scores are probabilities.
+        options: The caller's options, with weights as tensors.
+        to_log_probabilities: Takes scores and the class axis.
+        probability_tolerance: Given where the scores are probabilities, whose log is taken only where it is needed: how
+            far the sum of a row may be from 1.
 
     Returns:
-        A scalar, or one weighted loss per example.
+        A scalar, or one weighted loss per row.
 
     Raises:
-        ScoreError: An option or a target does not hold.
+        ScoreError: An option or a target is wrong.
     """
+    probabilities = probability_tolerance is not None
     check_reduction(options.reduction)
     check_share("label_smoothing", options.label_smoothing)
     resolved = resolve_targets(targets, scores.shape)
     axis = class_axis(scores.shape)
-    if options.class_weight is not None:
-        check_class_weight(options.class_weight, scores.shape[axis])
-        options = options._replace(class_weight=options.class_weight.to(scores.dtype))
-    readable = options.validate and not torch.compiler.is_compiling()
-    if readable and (resolved.dtype.is_floating_point or not scores.is_cpu):
+    per_row = scores.shape[:axis] + scores.shape[axis + 1 :]
+    class_weight, sample_weight = options.class_weight, options.sample_weight
+    if class_weight is not None:
+        check_class_weight(class_weight, scores.shape[axis])
+        options = options._replace(class_weight=class_weight.to(scores.dtype))
+    if checks_values(options.validate, scores, targets, sample_weight):
+        if probability_tolerance is not None:
+            _check_probabilities(scores, axis, probability_tolerance)
         check_targets(resolved, axis, scores.shape[axis], options.ignore_index)
+        if sample_weight is not None:
+            check_sample_weight(sample_weight)
+        count_checked_batch(options.validate, scores, targets, sample_weight)
+    if sample_weight is not None:
+        sample_weight = broadcast_sample_weight(sample_weight, per_row).to(scores.dtype)
 
+    excluded = _excluded(resolved, sample_weight, options.ignore_index)
+    scores = replace_excluded(scores, excluded, axis, 1.0 if probabilities else 0.0)
+    if to_log_probabilities is not None:
+        scores = to_log_probabilities(scores, axis)
     if resolved.dtype.is_floating_point:
         losses = _of_soft_rows(scores, resolved.to(scores.dtype), options, probabilities=probabilities)
     else:
-        try:
-            losses = _of_indices(scores, resolved, options, probabilities=probabilities)
-        except (IndexError, RuntimeError):
-            # On a CPU picking the scores looks at each index, so that a check beforehand would be a second look.
-            if readable:
-                check_targets(resolved, axis, scores.shape[axis], options.ignore_index)
-            raise
-    sample_weight = options.sample_weight
+        losses = _of_indices(scores, resolved, options, probabilities=probabilities)
     if sample_weight is not None:
-        if readable:
-            check_sample_weight(sample_weight)
-        sample_weight = sample_weight.to(losses.dtype)
-        losses = product(broadcast_sample_weight(sample_weight, losses.shape), losses)
+        losses = product(sample_weight, losses)
     if options.reduction == "none":
         return losses
     weights = weights_of(resolved, axis, options.class_weight, sample_weight, options.ignore_index)
     return reduce_losses(losses, weights, options.reduction)
 
 
-def weighted_on_cpu(losses: Tensor, weight: Tensor, resolved: Tensor, axis: int, options: Options) -> Tensor | None:
-    """Sample weights on losses that a kernel gave, by plain products; None where these are not a number (0 * inf).
+def _check_probabilities(scores: Tensor, axis: int, tolerance: float) -> None:
+    """Raise ScoreError where the first 16 rows are not probabilities; then the message names the first wrong row."""
+    if not are_distributions(sample_of(scores.detach()), axis, tolerance):
+        check_rows(scores, axis, name="probabilities", nan_passes=True)
 
-    Args:
-        losses: Per example, with class weights in them.
-        weight: Sample weights.
-        resolved: Targets as `resolve_targets` gives them.
-        axis: The class axis of the scores.
-        options: The caller's options.
-    """
-    check_reduction(options.reduction)
-    if options.validate:
-        check_sample_weight(weight)
-    weight = broadcast_sample_weight(weight.to(losses.dtype), losses.shape)
-    weighted = weight * losses
-    total = weighted.sum()
-    if math.isnan(total.item()):
-        return None
-    if options.reduction == "none":
-        return weighted
-    if options.reduction == "sum":
-        return total
-    divisor = weights_of(resolved, axis, options.class_weight, weight, options.ignore_index).sum()
-    return total / divisor if divisor.item() else total * 0
+
+def _excluded(resolved: Tensor, sample_weight: Tensor | None, ignore_index: int) -> Bool[Tensor, "..."] | None:
+    """Which rows take no part: ignored ones, and those of sample weight 0; None where there can be none."""
+    weightless = None if sample_weight is None else sample_weight == 0
+    if resolved.dtype.is_floating_point:
+        return weightless
+    ignored = resolved == ignore_index
+    return ignored if weightless is None else ignored | weightless
 
 
 def _of_soft_rows(scores: Tensor, rows: Tensor, options: Options, *, probabilities: bool) -> Tensor:
@@ -127,7 +105,7 @@ def _of_soft_rows(scores: Tensor, rows: Tensor, options: Options, *, probabiliti
     if options.class_weight is not None:
         rows = rows * _along(options.class_weight, axis, scores.dim())
     if probabilities:
-        # Where p = 0 has no target mass its log stays out of the gradient too, not only out of the sum.
+        # Where p = 0 has no target mass its log is kept out of the gradient too, not only out of the sum.
         scores = scores.masked_fill((scores == 0) & (rows == 0), 1).log()
     return -product(rows, scores).sum(axis)
 
@@ -152,5 +130,5 @@ def _of_indices(scores: Tensor, indices: Tensor, options: Options, *, probabilit
 
 
 def _along(class_weight: Tensor, axis: int, axes: int) -> Tensor:
-    """Lay (K,) along the class axis of scores with this many axes."""
+    """Shape (K,) so that it broadcasts along the class axis of scores with this many axes."""
     return class_weight.reshape([-1 if number == axis else 1 for number in range(axes)])

@@ -1,9 +1,8 @@
 """Cross-entropy of a linear layer's logits, for so many classes that N x K logits do not fit.
 
-Owns `linear_cross_entropy_with_logits`. The logits are made and used up in blocks of rows by
-`torch.nn.functional.linear_cross_entropy`; what that does not take (label smoothing, sample weights, soft rows one by
-one) follows from its row losses, because sums of logits over classes are linear in the features.
-Does not own the losses of logits that are there already (`softmax`), to which small batches go.
+The logits are computed and used in blocks of rows by `torch.nn.functional.linear_cross_entropy`; what that does not
+take (label smoothing, sample weights, soft rows) follows from its losses per row, because sums of logits over classes
+are linear in the features. Small batches go through `softmax`, as logits.
 """
 
 import torch
@@ -13,22 +12,32 @@ from torch import Tensor
 
 from polylogit.errors import ScoreError
 from polylogit.losses.arithmetic import product
+from polylogit.losses.autocast import autocast_dtype, without_autocast
+from polylogit.losses.excluded_rows import replace_excluded
+from polylogit.losses.migration import Unexpected, raise_unexpected_arguments
+from polylogit.losses.options import Options, Validate, checks_values, count_checked_batch
 from polylogit.losses.reduction import Reduction, check_reduction, check_share, reduce_losses
 from polylogit.losses.softmax import cross_entropy_with_logits
-from polylogit.losses.targets import (
+from polylogit.losses.target_checks import check_targets
+from polylogit.losses.targets import resolve_targets
+from polylogit.losses.weights import (
+    ClassWeight,
+    SampleWeight,
+    as_weight,
     check_class_weight,
     check_sample_weight,
-    check_targets,
-    resolve_targets,
     weights_of,
 )
+from polylogit.system.tensor_values import runs_plainly, values_can_be_read
 
-__all__ = ["linear_cross_entropy_with_logits"]
+__all__ = ["OPTIONS", "linear_cross_entropy_with_logits"]
 
-# Logits that are there at a time, 32 MiB of float32: PyTorch's kernel holds about three such blocks, and a smaller one
-# would add up the weight's gradient too often.
+OPTIONS = ("bias", "class_weight", "sample_weight", "ignore_index", "label_smoothing", "reduction", "validate")
+
+# Logits in memory at a time, 32 MiB of float32: PyTorch's kernel holds about three such blocks, and with smaller ones
+# the weight's gradient would be accumulated too often.
 _BLOCK = 1 << 23
-# Below this, 128 MiB of float32, blocks save little, and the plain way is faster and differentiable twice.
+# Below this, 128 MiB of float32, blocks save little, and one matrix of logits is faster and differentiable twice.
 _MANY_LOGITS = 1 << 25
 
 
@@ -36,14 +45,15 @@ def linear_cross_entropy_with_logits(
     features: Float[Tensor, "*rows D"],
     weight: Float[Tensor, "K _"],
     targets: Shaped[Tensor, "..."],
-    *,
+    *_positional: Unexpected,
     bias: Float[Tensor, " K"] | None = None,
-    class_weight: Float[Tensor, " _"] | None = None,
-    sample_weight: Float[Tensor, "..."] | None = None,
+    class_weight: ClassWeight | None = None,
+    sample_weight: SampleWeight | None = None,
     ignore_index: int = -100,
     label_smoothing: float = 0.0,
     reduction: Reduction = "mean",
-    validate: bool = True,
+    validate: Validate = None,
+    **_unknown: Unexpected,
 ) -> Float[Tensor, "..."]:
     """Softmax cross-entropy of the logits features @ weight.T + bias, in nats, without holding them all.
 
@@ -54,7 +64,7 @@ def linear_cross_entropy_with_logits(
     gradient is exact too, but has to hold the logits: take fewer rows at a time where they do not fit.
 
     Args:
-        features: (N, D), or more axes before the last, floating: what the linear layer gets.
+        features: (N, D), or more axes before the last, floating: the inputs of the linear layer.
         weight: (K, D), floating, as in `torch.nn.Linear`.
         targets: Class indices with the features' shape less the last axis, of any integer dtype; or one-hot or soft
             rows of that shape with K after it. Here the classes lie on the last axis, as the features do.
@@ -70,7 +80,7 @@ def linear_cross_entropy_with_logits(
         A scalar, or for "none" one loss per row; float32 at least.
 
     Raises:
-        ScoreError: Features and weight do not fit, and whatever `cross_entropy_with_logits` refuses.
+        ScoreError: Features and weight do not fit, and every error of `cross_entropy_with_logits`.
 
     Example:
         >>> features, weight = torch.eye(2), torch.tensor([[2.0, 0.0], [0.0, 3.0], [1.0, 0.0]])
@@ -79,35 +89,59 @@ def linear_cross_entropy_with_logits(
 
     Source: Wijmans et al., Cut Your Losses in Large-Vocabulary Language Models (2024), section 4, for the idea.
     """
+    if _positional or _unknown:
+        raise_unexpected_arguments("linear_cross_entropy_with_logits", OPTIONS, _positional, _unknown)
+    options = Options(
+        as_weight(class_weight, "class_weight", features),
+        as_weight(sample_weight, "sample_weight", features),
+        ignore_index,
+        label_smoothing,
+        reduction,
+        validate,
+    )
+    dtype = autocast_dtype(features)
+    if dtype is not None:  # the layer computes in the dtype of autocast, the loss does not
+        features, weight, bias = features.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
+    return without_autocast(_of_layer, features, weight, bias, targets, options)
+
+
+def _of_layer(features: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, options: Options) -> Tensor:
+    sample_weight, reduction = options.sample_weight, options.reduction
     _check_shapes(features, weight, targets, sample_weight)
     rows_shape, classes = features.shape[:-1], weight.shape[0]
-    soft = targets.dim() == features.dim()
     flat = features.reshape(-1, features.shape[-1])
     sample_weight = None if sample_weight is None else sample_weight.reshape(-1)
-    flat_targets = targets.reshape(-1, classes) if soft else targets.reshape(-1)
-    if flat.shape[0] * classes < _MANY_LOGITS:
-        losses = cross_entropy_with_logits(
-            F.linear(flat, weight, bias),
-            flat_targets,
-            class_weight=class_weight,
-            sample_weight=sample_weight,
-            ignore_index=ignore_index,
-            label_smoothing=label_smoothing,
-            reduction=reduction,
-            validate=validate,
-        )
-        return losses.reshape(rows_shape) if reduction == "none" else losses
+    flat_targets = targets.reshape(-1, classes) if targets.dim() == features.dim() else targets.reshape(-1)
+    resolved = resolve_targets(flat_targets, (flat.shape[0], classes))
+    soft = resolved.dtype.is_floating_point
+    if not soft or sample_weight is not None:
+        excluded = None if sample_weight is None else sample_weight == 0
+        if not soft:
+            ignored = resolved == options.ignore_index
+            excluded = ignored if excluded is None else ignored | excluded
+        flat = replace_excluded(flat, excluded, 1, 0.0)
+    options = options._replace(sample_weight=sample_weight)
+    blocks = torch.compiler.is_compiling() or runs_plainly(flat, weight, resolved)
+    if not blocks or flat.shape[0] * classes < _MANY_LOGITS:
+        losses = cross_entropy_with_logits(F.linear(flat, weight, bias), flat_targets, **options._asdict())
+    else:
+        losses = _in_blocks(_Blocks(flat, weight, bias), flat_targets, resolved, options)
+    return losses.reshape(rows_shape) if reduction == "none" else losses
 
+
+def _in_blocks(layer: "_Blocks", targets: Tensor, resolved: Tensor, options: Options) -> Tensor:
+    class_weight, sample_weight, ignore_index, label_smoothing, reduction, validate = options
+    classes = len(layer.weight)
     check_reduction(reduction)
     check_share("label_smoothing", label_smoothing)
-    resolved = resolve_targets(flat_targets, (flat.shape[0], classes))
     if class_weight is not None:
         check_class_weight(class_weight, classes)
-    if validate and not torch.compiler.is_compiling():
+    if checks_values(validate, layer.features, targets, sample_weight):
         check_targets(resolved, 1, classes, ignore_index)
         if sample_weight is not None:
             check_sample_weight(sample_weight)
-    layer = _Blocks(flat, weight, bias)
+        count_checked_batch(validate, layer.features, targets, sample_weight)
+    soft = resolved.dtype.is_floating_point
     if not soft and sample_weight is None and not label_smoothing and class_weight is None and reduction != "none":
         total = layer.losses(resolved, ignore_index, "sum")
         return total if reduction == "sum" else total / (resolved != ignore_index).sum().clamp_min(1)
@@ -119,7 +153,7 @@ def linear_cross_entropy_with_logits(
         sample_weight = sample_weight.to(losses.dtype)
         losses = product(sample_weight, losses)
     if reduction == "none":
-        return losses.reshape(rows_shape)
+        return losses
     return reduce_losses(losses, weights_of(resolved, 1, class_weight, sample_weight, ignore_index), reduction)
 
 
@@ -144,7 +178,7 @@ def _check_shapes(features: Tensor, weight: Tensor, targets: Tensor, sample_weig
 
 
 class _Blocks:
-    """A linear layer whose logits are seen in blocks only; sums of logits over classes come from the features."""
+    """A linear layer whose logits exist in blocks only; sums of logits over classes come from the features."""
 
     def __init__(self, features: Tensor, weight: Tensor, bias: Tensor | None) -> None:
         self.features, self.weight, self.bias = features, weight, bias
@@ -169,7 +203,7 @@ class _Blocks:
         skip = targets == ignore_index
         safe = targets.masked_fill(skip, 0)
         surprise = self.losses(safe, -100, "none")
-        losses = surprise if class_weight is None else class_weight[safe] * surprise
+        losses = surprise if class_weight is None else product(class_weight.to(surprise.dtype)[safe], surprise)
         if smoothing:
             chosen = (self.weight[safe] * self.features).sum(1)
             if self.bias is not None:
@@ -197,8 +231,8 @@ class _Blocks:
 class _BlockLosses(torch.autograd.Function):
     """PyTorch's blocked kernel, with a gradient of its gradient.
 
-    The kernel makes its gradients in the forward pass and hands them out as constants. Differentiated again these give
-    zeros without a word, so a gradient that is to be differentiated is made anew from the logits.
+    The kernel computes its gradients in the forward pass and returns them as constants, whose own gradient is a silent
+    0. So a gradient that is to be differentiated is computed from the logits instead.
     """
 
     @staticmethod
@@ -225,11 +259,13 @@ class _BlockLosses(torch.autograd.Function):
         ignore_index, reduction = ctx.options  # type: ignore[attr-defined]
         wanted: tuple[bool, ...] = ctx.wanted  # type: ignore[attr-defined]
         again = torch.is_grad_enabled()
-        if again:
-            logits = F.linear(*inputs)
-            losses = cross_entropy_with_logits(
-                logits, targets, ignore_index=ignore_index, reduction=reduction, validate=False
-            ).to(gradients[0].dtype)
+        if again or not values_can_be_read(gradients[0]):
+            # A gradient of this gradient is wanted, or many gradients at once (is_grads_batched).
+            with torch.enable_grad():
+                logits = F.linear(*inputs)
+                losses = cross_entropy_with_logits(
+                    logits, targets, ignore_index=ignore_index, reduction=reduction, validate=False
+                ).to(gradients[0].dtype)
             leaves = [leaf for leaf, want in zip(inputs, wanted, strict=True) if want]
         else:
             inner, ctx.inner = ctx.inner, None  # type: ignore[attr-defined]

@@ -1,18 +1,23 @@
-"""The losses as modules, for those who build a loss once and call it in a loop.
+"""The losses as modules, for code that builds a loss once and calls it in a loop.
 
-Owns the modules: each holds the options of one function and calls it; weights are buffers, so they move with
-`.to(device)`, and options are checked once, here. Does not own any arithmetic.
+Each holds the options of one function and calls it. Weights are buffers, so they move with `.to(device)`, and options
+are checked when the module is built.
 """
 
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from polylogit.errors import ScoreError
 from polylogit.losses import binary, focal, linear, softmax
+from polylogit.losses.migration import Unexpected, raise_unexpected_arguments
+from polylogit.losses.options import FIRST_BATCHES, Validate, check_validate
 from polylogit.losses.reduction import Reduction, check_reduction, check_share
+from polylogit.losses.weights import ClassWeight, SampleWeight, as_weight
+from polylogit.system.tensor_values import values_can_be_read
 
 __all__ = [
     "BinaryCrossEntropyWithLogits",
@@ -25,36 +30,56 @@ __all__ = [
 ]
 
 
+_LONG = 8  # class weights shown one by one in repr; of longer ones the shape and the range
+
+
 class _Loss(nn.Module):
-    """A function and its options; what each option is stands with the function."""
+    """A function and its options, which are documented with the function."""
 
     function: ClassVar[Callable[..., Tensor]]
     options: ClassVar[tuple[str, ...]]
 
-    def __init__(self, *, reduction: Reduction, validate: bool) -> None:
+    def __init__(
+        self, positional: tuple[object, ...], unknown: dict[str, Any], *, reduction: Reduction, validate: Validate
+    ) -> None:
+        if positional or unknown:
+            known = (*self.options, "reduction", "validate")
+            raise_unexpected_arguments(type(self).__name__, known, positional, unknown)
         super().__init__()
         check_reduction(reduction)
+        check_validate(validate)
         self.reduction: Reduction = reduction
-        self.validate = validate
+        self.validate: Validate = validate
+        self._checked_batches = 0
 
     def forward(
         self,
         scores: Shaped[Tensor, "..."],
         targets: Shaped[Tensor, "..."],
-        sample_weight: Float[Tensor, "..."] | None = None,
+        sample_weight: SampleWeight | None = None,
     ) -> Float[Tensor, "..."]:
         """The loss of scores of the kind in the class's name; see its function for shapes and dtypes."""
-        return type(self).function(scores, targets, sample_weight=sample_weight, **self._chosen())
+        return self._call(scores, targets, sample_weight=sample_weight)
 
     def extra_repr(self) -> str:
         """The options, for `print(module)`."""
-        chosen = {
-            name: value.tolist() if isinstance(value, Tensor) else value for name, value in self._chosen().items()
-        }
-        return ", ".join(f"{name}={value!r}" for name, value in chosen.items() if value is not None)
+        return ", ".join(
+            f"{name}={_shown(value)}"
+            for name in (*self.options, "reduction", "validate")
+            if (value := getattr(self, name)) is not None
+        )
 
-    def _chosen(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in (*self.options, "reduction", "validate")}
+    def _call(self, scores: Tensor, *arguments: Tensor, **options: Any) -> Tensor:  # noqa: ANN401 - of any loss
+        """Call the function; of the first batches that are checked, each module counts its own."""
+        options |= {name: getattr(self, name) for name in (*self.options, "reduction")}
+        validate = self.validate
+        if isinstance(validate, bool) or (validate is None and scores.is_cpu):
+            return type(self).function(scores, *arguments, validate=validate, **options)
+        checks = self._checked_batches < FIRST_BATCHES and values_can_be_read(scores)
+        loss = type(self).function(scores, *arguments, validate=checks, **options)
+        if checks:
+            self._checked_batches += 1
+        return loss
 
 
 class _SmoothedLoss(_Loss):
@@ -64,14 +89,15 @@ class _SmoothedLoss(_Loss):
 
     def __init__(
         self,
-        *,
-        class_weight: Float[Tensor, " K"] | None = None,
+        *_positional: Unexpected,
+        class_weight: ClassWeight | None = None,
         ignore_index: int = -100,
         label_smoothing: float = 0.0,
         reduction: Reduction = "mean",
-        validate: bool = True,
+        validate: Validate = None,
+        **_unknown: Unexpected,
     ) -> None:
-        super().__init__(reduction=reduction, validate=validate)
+        super().__init__(_positional, _unknown, reduction=reduction, validate=validate)
         check_share("label_smoothing", label_smoothing)
         self.register_buffer("class_weight", _checked(class_weight))
         self.ignore_index = ignore_index
@@ -82,11 +108,12 @@ class CrossEntropyWithLogits(_SmoothedLoss):
     """`cross_entropy_with_logits` as a module.
 
     Args:
-        class_weight: (K,), floating, 0 or more.
+        class_weight: (K,), 0 or more: a tensor, list or NumPy array.
         ignore_index: Class index that marks rows to leave out.
         label_smoothing: Between 0 and 1.
         reduction: "none", "sum" or "mean".
-        validate: Check the targets' values.
+        validate: Whether to check values: True, False, "first" or None, as in the function. Each module counts its
+            own first batches.
 
     Example:
         >>> import torch
@@ -139,14 +166,15 @@ class FocalCrossEntropyWithLogits(_Loss):
 
     def __init__(
         self,
-        *,
+        *_positional: Unexpected,
         gamma: float = 2.0,
-        class_weight: Float[Tensor, " K"] | None = None,
+        class_weight: ClassWeight | None = None,
         ignore_index: int = -100,
         reduction: Reduction = "mean",
-        validate: bool = True,
+        validate: Validate = None,
+        **_unknown: Unexpected,
     ) -> None:
-        super().__init__(reduction=reduction, validate=validate)
+        super().__init__(_positional, _unknown, reduction=reduction, validate=validate)
         focal.check_gamma(gamma)
         self.gamma = gamma
         self.register_buffer("class_weight", _checked(class_weight))
@@ -156,7 +184,7 @@ class FocalCrossEntropyWithLogits(_Loss):
 class LinearCrossEntropyWithLogits(_SmoothedLoss):
     """`linear_cross_entropy_with_logits` as a module; options as in `CrossEntropyWithLogits`.
 
-    It holds no layer: the weight is handed in at each call, so that it may be an embedding's too.
+    It holds no layer: the weight is an argument of each call, so that it may be an embedding's too.
 
     Example:
         >>> import torch
@@ -173,12 +201,12 @@ class LinearCrossEntropyWithLogits(_SmoothedLoss):
         features: Float[Tensor, "*rows D"],
         weight: Float[Tensor, "K _"],
         targets: Shaped[Tensor, "..."],
-        sample_weight: Float[Tensor, "..."] | None = None,
+        sample_weight: SampleWeight | None = None,
         *,
         bias: Float[Tensor, " K"] | None = None,
     ) -> Float[Tensor, "..."]:
         """The loss of the logits features @ weight.T + bias; see its function for shapes and dtypes."""
-        return type(self).function(features, weight, targets, bias=bias, sample_weight=sample_weight, **self._chosen())
+        return self._call(features, weight, targets, bias=bias, sample_weight=sample_weight)
 
 
 class _BinaryLoss(_Loss):
@@ -188,15 +216,16 @@ class _BinaryLoss(_Loss):
 
     def __init__(
         self,
-        *,
-        pos_weight: Float[Tensor, "..."] | None = None,
+        *_positional: Unexpected,
+        pos_weight: SampleWeight | None = None,
         label_smoothing: float = 0.0,
         reduction: Reduction = "mean",
-        validate: bool = True,
+        validate: Validate = None,
+        **_unknown: Unexpected,
     ) -> None:
-        super().__init__(reduction=reduction, validate=validate)
+        super().__init__(_positional, _unknown, reduction=reduction, validate=validate)
         check_share("label_smoothing", label_smoothing)
-        self.register_buffer("pos_weight", pos_weight)
+        self.register_buffer("pos_weight", as_weight(pos_weight, "pos_weight"))
         self.label_smoothing = label_smoothing
 
 
@@ -204,10 +233,11 @@ class BinaryCrossEntropyWithLogits(_BinaryLoss):
     """`binary_cross_entropy_with_logits` as a module.
 
     Args:
-        pos_weight: Broadcasts against the logits: multiplies the loss of class 1.
+        pos_weight: A tensor, list or NumPy array that broadcasts against the logits: multiplies the loss of class 1.
         label_smoothing: Between 0 and 1.
         reduction: "none", "sum" or "mean".
-        validate: Check the targets' values.
+        validate: Whether to check values: True, False, "first" or None, as in the function. Each module counts its
+            own first batches.
 
     Example:
         >>> import torch
@@ -230,8 +260,21 @@ class BinaryCrossEntropyWithProbabilities(_BinaryLoss):
     function = staticmethod(binary.binary_cross_entropy_with_probabilities)
 
 
-def _checked(class_weight: Tensor | None) -> Tensor | None:
-    """Class weights as they are, once they are seen to be 0 or more."""
-    if class_weight is not None and not bool((class_weight >= 0).all()):
-        raise ScoreError(f"class_weight: expected weights of 0 or more, got {class_weight.tolist()}.")
-    return class_weight
+def _checked(class_weight: ClassWeight | None) -> Tensor | None:
+    """Class weights as a tensor, checked to be 0 or more where their values can be read."""
+    weight = as_weight(class_weight, "class_weight")
+    if weight is not None and values_can_be_read(weight) and not bool((weight >= 0).all()):
+        raise ScoreError(f"class_weight: expected weights of 0 or more, got {_shown(weight)}.")
+    return weight
+
+
+def _shown(value: object) -> str:
+    """An option for a person: short weights as a list, long ones by shape and range."""
+    if not isinstance(value, Tensor):
+        return repr(value)
+    if not values_can_be_read(value):
+        return f"<{tuple(value.shape)} on {value.device}>"
+    if value.numel() <= _LONG:
+        return repr(value.tolist())
+    lowest, highest = torch.aminmax(value.detach())
+    return f"<{tuple(value.shape)}, {lowest.item():g} to {highest.item():g}>"

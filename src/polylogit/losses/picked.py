@@ -1,38 +1,32 @@
-"""Cross-entropy of probabilities that looks at one probability a row.
+"""Cross-entropy of probabilities that reads one probability a row.
 
-Owns the kernel for class indices on a CPU: the probability of each row's class is picked first, widened, and its log
-taken alone; the gradient is a tensor of zeros with one number a row. `nll_loss(log(p))` takes the log of all of them
-and divides all of them again. And it owns the sample that scores are judged by: whether a network gives probabilities
-is decided for all rows alike, so the first 16 tell, and the other rows stay unread.
-Does not own the long way with weights and soft rows (`likelihood`), nor the words for what is wrong (`targets`).
+The kernel for class indices on a CPU picks the probability of each row's class first, widens it, and takes the log of
+that one alone; the gradient is a tensor of zeros with one number a row. `nll_loss(log(p))` takes the log of all of them
+and divides all of them again. Whether scores are probabilities is checked on the first 16 rows: a network gives the
+same kind of score for every row.
+
+See also: `likelihood` for weights and soft rows.
 """
 
 import math
-from collections.abc import Callable
 
 import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from polylogit.losses.arithmetic import least
-from polylogit.losses.reduction import Reduction, check_reduction
+from polylogit.losses.reduction import NUMBERS, Reduction, check_reduction
 from polylogit.losses.targets import LOWEST_PROBABILITY
+from polylogit.system import torch_private
 
 __all__ = ["are_distributions", "picked_cross_entropy", "sample_of"]
 
 _ROWS = 16
 _SAMPLE = 1 << 15  # numbers at most, where further axes make rows long
-# Up to here two native operations on all scores cost less than an autograd function; in half precision they are four.
+# Up to here two of PyTorch's operations on all scores cost less than an autograd function; in half precision they are
+# four.
 _FEW_SCORES = 1 << 15
 _FEW_SCORES_HALF = 1 << 13
-
-# PyTorch's kernels that pick: they skip ignored rows and refuse an index out of range on their way, and from a thousand
-# rows on they cost less than gather and scatter. Called without `F.nll_loss` around them, 1 to 2 % of a small batch.
-_nll: Callable[..., Tensor] = torch._C._nn.nll_loss_nd
-_nll_backward = torch.ops.aten.nll_loss_backward.default
-_nll_of_places_backward = torch.ops.aten.nll_loss2d_backward.default
-_NONE, _MEAN, _SUM = 0, 1, 2  # their numbers for the reductions
-_UNREAD = torch.empty((), device="cpu")  # a sum of weights, which they read only for a mean of their own
 
 
 def sample_of(probabilities: Shaped[Tensor, "..."]) -> Shaped[Tensor, "..."]:
@@ -46,7 +40,7 @@ def sample_of(probabilities: Shaped[Tensor, "..."]) -> Shaped[Tensor, "..."]:
 
 
 def are_distributions(probabilities: Shaped[Tensor, "..."], axis: int, tolerance: float) -> bool:
-    """Whether no number is below 0 and all of them sum to the number of rows; NaN passes, being no error in a score."""
+    """Whether no number is below 0 and the sum of all is the number of rows; NaN passes, as in every score."""
     count = probabilities.numel()
     if count == 0:
         return True
@@ -62,22 +56,22 @@ def picked_cross_entropy(
     reduction: Reduction,
     tolerance: float | None,
 ) -> Float[Tensor, "..."] | None:
-    """Cross-entropy of class indices, differentiable twice; None where something is suspicious or not a number.
+    """Cross-entropy of class indices, differentiable twice; None where a value is suspicious or NaN.
 
     loss_n = -log(probabilities[n, targets[n]]),   0 where targets[n] is ignore_index
 
     Args:
-        probabilities: (N, K) or (N, K, d1, ...), on a CPU; refused where not floating.
+        probabilities: (N, K) or (N, K, d1, ...), floating, on a CPU.
         targets: int64: from 0 to K - 1, or ignore_index.
         ignore_index: Marks rows to leave out.
         reduction: "none", "sum", or "mean" over the rows that are not left out.
-        tolerance: How far a row may sum from 1; None to look at no sum.
+        tolerance: How far the sum of a row may be from 1; None: sums are not checked.
 
     Returns:
         A scalar, or one loss per row for "none"; float32 at least.
 
     Raises:
-        RuntimeError, IndexError, ValueError: Shapes do not fit, or a target is out of range (PyTorch's own).
+        IndexError: A class index is out of range (PyTorch's own).
 
     Example:
         >>> picked_cross_entropy(torch.tensor([[0.5, 0.5]]), torch.tensor([1]), -100, "mean", 1e-3)
@@ -111,7 +105,7 @@ def picked_cross_entropy(
 def _of_few(
     probabilities: Tensor, targets: Tensor, ignore_index: int, reduction: Reduction, tolerance: float | None
 ) -> Tensor | None:
-    """PyTorch's two operations, where no p = 0 is about: the log's gradient would be NaN there."""
+    """PyTorch's two operations, where no p is 0: the gradient of the log would be NaN there."""
     values = probabilities.detach()
     if not least(values) > 0:
         return None
@@ -119,11 +113,11 @@ def _of_few(
         rows = targets.numel()
         if not abs(values.sum().item() - rows) <= rows * tolerance:
             return None
-    loss = _nll(probabilities.log(), targets, None, _MEAN if reduction == "mean" else _SUM, ignore_index)
+    loss = torch_private.nll_loss(probabilities.log(), targets, None, NUMBERS[reduction], ignore_index)
     number = loss.item()
     if number > 0:
         return loss
-    return loss + 0.0 if number == 0 else None  # the loss of sure and right rows is 0, not PyTorch's -0
+    return loss + 0.0 if number == 0 else None  # the loss of certain and right rows is 0, not PyTorch's -0
 
 
 def _of_rows(probabilities: Tensor, targets: Tensor, ignore_index: int, reduction: Reduction) -> Tensor | None:
@@ -161,24 +155,23 @@ class _Picked(torch.autograd.Function):
         ctx.save_for_backward(probabilities, targets, skip, picked)  # type: ignore[arg-type]  # None is taken
         ctx.options = ignore_index, scale  # type: ignore[attr-defined]
         logs = picked.log()
-        # Subtracted from 0, for a product with a negative number would make -0 of the loss of sure and right rows.
+        # Subtracted from 0: a product with a negative number would make -0 of the loss of certain and right rows.
         return torch.rsub(logs, 0) if scale is None else torch.rsub(logs.sum(), 0, alpha=-scale)
 
     @staticmethod
     def backward(ctx: torch.autograd.function.FunctionCtx, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
         probabilities, targets, skip, picked = ctx.saved_tensors  # type: ignore[attr-defined]
         ignore_index, scale = ctx.options  # type: ignore[attr-defined]
-        if torch.is_grad_enabled():  # a gradient of this gradient is wanted: p has to be on the graph
+        if torch.is_grad_enabled():  # a gradient of this gradient is wanted: p has to be in the graph
             picked = _picked(probabilities, targets, ignore_index, skip)
         # The kernel turns the sign.
         slope = (gradients[0] if scale is None else gradients[0] * -scale) / picked
-        backward = _nll_backward if targets.dim() == 1 else _nll_of_places_backward
-        slopes = backward(slope.to(probabilities.dtype), probabilities, targets, None, _NONE, ignore_index, _UNREAD)
+        slopes = torch_private.nll_loss_gradient(slope.to(probabilities.dtype), probabilities, targets, ignore_index)
         return slopes, None, None, None, None
 
 
 def _picked(probabilities: Tensor, targets: Tensor, ignore_index: int, skip: Tensor | None) -> Tensor:
     """The probability of each row's class, in float32 at least; 0 where ignored, or 1 where `skip` says so."""
-    negative = _nll(probabilities, targets, None, _NONE, ignore_index)
+    negative = torch_private.nll_loss(probabilities, targets, None, NUMBERS["none"], ignore_index)
     picked = (negative if negative.dtype.itemsize >= 4 else negative.float()).neg_()
     return picked if skip is None else picked.masked_fill(skip, 1)

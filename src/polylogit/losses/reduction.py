@@ -1,8 +1,4 @@
-"""From losses per example to one number.
-
-Owns the one reduction that every loss here shares, and its rule for the mean of nothing. Does not own what an example's
-loss or weight is.
-"""
+"""Reduction of losses per row to one number."""
 
 from typing import Literal, get_args
 
@@ -12,14 +8,15 @@ from torch import Tensor
 
 from polylogit.errors import ScoreError, did_you_mean
 
-__all__ = ["Reduction", "check_reduction", "check_share", "reduce_losses", "weighted_mean"]
+__all__ = ["NUMBERS", "Reduction", "check_reduction", "check_share", "reduce_losses", "weighted_mean"]
 
 Reduction = Literal["none", "sum", "mean"]
 _WORDS = get_args(Reduction)
+NUMBERS: dict[Reduction, int] = {"none": 0, "mean": 1, "sum": 2}  # as PyTorch's operators number them
 
 
 def check_reduction(reduction: str) -> None:
-    """Raise ScoreError where the word is not one of "none", "sum" and "mean"."""
+    """Raise ScoreError where the reduction is not one of "none", "sum" and "mean"."""
     if reduction not in _WORDS:
         hint = did_you_mean(str(reduction), _WORDS)
         raise ScoreError(f'reduction: expected "none", "sum" or "mean", got {reduction!r}.{hint}')
@@ -36,8 +33,8 @@ def weighted_mean(total: Float[Tensor, ""], weight: Float[Tensor, ""]) -> Float[
 
     mean = total / weight,   0 where weight is 0
 
-    Where every row is ignored, or weighs nothing, or there is no row, there is nothing to learn from: the mean is 0 and
-    so is its gradient. (PyTorch gives NaN, which then spreads through the parameters.)
+    Where every row is ignored or has weight 0, or there is no row, the mean is 0 and so is its gradient. (PyTorch gives
+    NaN, which then spreads through the parameters.)
 
     Args:
         total: Sum of weighted losses, a scalar.
@@ -58,11 +55,11 @@ def weighted_mean(total: Float[Tensor, ""], weight: Float[Tensor, ""]) -> Float[
 def reduce_losses(
     losses: Float[Tensor, "..."], weights: Float[Tensor, "..."], reduction: Reduction
 ) -> Float[Tensor, "..."]:
-    """Reduce losses that are weighted already.
+    """Reduce losses that are multiplied by their weights already.
 
     Args:
-        losses: Weighted losses per example.
-        weights: The weights that stand in them, same shape.
+        losses: Weighted losses per row.
+        weights: The weights in them, same shape.
         reduction: "none", "sum", or "mean" (sum of losses over sum of weights).
 
     Returns:

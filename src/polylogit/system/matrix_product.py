@@ -1,33 +1,55 @@
-"""Products of float32 matrices on a CPU, by the faster of the two libraries that torch brings with it.
+"""Products of float32 matrices on a CPU, by the faster of the two libraries that torch is built with.
 
-`torch.matmul` and `nn.Linear` send float32 to BLAS; torch's own compiler sends a linear layer to oneDNN. Where BLAS is
-MKL and the processor is none of its maker's, BLAS takes 2 to 2.5 times as long. Both multiply in float32; only the
-order in which they add differs. Everywhere else (another device or dtype, a build of torch without the operator,
-matrices so small that the call is the cost) torch's own product serves.
+`torch.matmul` and `nn.Linear` send float32 to BLAS; torch's own compiler sends a linear layer to oneDNN. Both multiply
+in float32; only the order in which they add differs. Where BLAS is MKL, oneDNN is the faster one in two cases:
+- The processor is not Intel's: MKL takes 2 to 2.5 times as long (AMD EPYC).
+- The processor is Intel's and a large product has few columns, as the logits of many rows: MKL takes 1.1 to 1.8 times
+  as long (Xeon, Cascade Lake, 2 threads); for other shapes it is as fast or faster there.
 
-Owns the choice. What is multiplied, and why, is the business of those who call.
+Everything else is torch's own product: another BLAS, device or dtype, small matrices, a build of torch without the
+operator, oneDNN switched off by `torch.backends.mkldnn.flags`, and every transform of torch.func.
 """
+
+import os
+import platform
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from polylogit.system import torch_private
+from polylogit.system.tensor_values import runs_plainly
+
 __all__ = ["linear", "matrix_product_nt"]
 
 _WORTH_THE_CALL = 1 << 20
-"""Multiplications from which on oneDNN is the faster one: it takes 10 microseconds more to begin."""
+"""Multiplications from which on oneDNN is faster on a processor that is not Intel's: a call takes 10 to 30 us more."""
 
-_ONEDNN = (
-    getattr(torch.ops.mkldnn, "_linear_pointwise", None)
-    if torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    else None
-)
+_WORTH_THE_CALL_ON_INTEL = 1 << 23
+_FEW_COLUMNS = 64
+
+
+def _processor_is_intel() -> bool:
+    """Whether the processor's maker is Intel; True where it is not known, for then nothing shows that MKL is slow."""
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        with information.open(encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                if line.startswith("vendor_id"):
+                    return "GenuineIntel" in line
+    maker = os.environ.get("PROCESSOR_IDENTIFIER") or platform.processor()
+    return "AMD" not in maker
+
+
+_BLAS_IS_MKL = bool(torch.backends.mkl.is_available())  # type: ignore[no-untyped-call] # torch declares no types there
+_INTEL = _processor_is_intel()
 
 
 def matrix_product_nt(left: Float[Tensor, "A M"], right: Float[Tensor, "B M"]) -> Float[Tensor, "A B"]:
     """The product left @ right.T, not differentiable.
 
-    The right matrix may be a transposed view, which is read as it lies: a copy would take longer.
+    The right matrix may be a transposed view; it is read without a copy.
 
     Args:
         left: Of any dtype.
@@ -46,7 +68,7 @@ def matrix_product_nt(left: Float[Tensor, "A M"], right: Float[Tensor, "B M"]) -
 def linear(
     inputs: Float[Tensor, "N I"], weight: Float[Tensor, "O I"], bias: Float[Tensor, " O"] | None
 ) -> Float[Tensor, "N O"]:
-    """What `torch.nn.functional.linear` gives, and its gradients, differentiable as often as wanted.
+    """The same as `torch.nn.functional.linear`, with gradients of every order.
 
         outputs = inputs weight' + bias
         d inputs = g weight,   d weight = g' inputs,   d bias = sum_n g_n
@@ -54,7 +76,7 @@ def linear(
     Args:
         inputs: float32, on a CPU.
         weight: Of the same dtype.
-        bias: Is added to every row; None: nothing is.
+        bias: Added to every row; None: no bias.
 
     Returns:
         The outputs.
@@ -65,14 +87,18 @@ def linear(
         >>> weight.grad
         tensor([[1., 2.]])
     """
-    if _ONEDNN is None or not _onednn_is_faster(inputs, weight):
+    if not _onednn_is_faster(inputs, weight):
         return torch.nn.functional.linear(inputs, weight, bias)
     outputs: Tensor = _Linear.apply(inputs, weight, bias)
     return outputs
 
 
 class _Linear(torch.autograd.Function):
-    """Each of the two gradients is such a product again, so that it can have gradients of its own."""
+    """Each of the two gradients is such a product again, so that it can have gradients of its own.
+
+    Under transforms of torch.func `linear` calls torch's own operation instead: a `setup_context`, which they need
+    here, takes 40 microseconds more a call (docs/decisions.md).
+    """
 
     @staticmethod
     def forward(
@@ -95,17 +121,27 @@ class _Linear(torch.autograd.Function):
 
 
 def _product(left: Tensor, right: Tensor, bias: Tensor | None) -> Tensor:
-    if _ONEDNN is None or not _onednn_is_faster(left, right):
+    if not _onednn_is_faster(left, right):
         return torch.nn.functional.linear(left, right, bias)
-    product: Tensor = _ONEDNN(left, right, bias, "none", [], "")
-    return product
+    return torch_private.onednn_linear(left, right, bias)
 
 
 def _onednn_is_faster(left: Tensor, right: Tensor) -> bool:
-    """Not where the right matrix is a part of longer rows or columns: oneDNN then takes 500 times as long as BLAS."""
+    """Whether the product is one of the cases in the module's description.
+
+    Never where the right matrix is a part of longer rows or columns: oneDNN takes 500 times as long as BLAS there.
+    """
+    if left.dtype is not torch.float32 or right.dtype is not torch.float32 or not left.is_cpu or not _BLAS_IS_MKL:
+        return False
+    multiplications = left.shape[0] * left.shape[1] * right.shape[0]
+    if _INTEL:
+        wanted = multiplications >= _WORTH_THE_CALL_ON_INTEL and right.shape[0] <= _FEW_COLUMNS
+    else:
+        wanted = multiplications >= _WORTH_THE_CALL
     return (
-        left.dtype is torch.float32
-        and left.is_cpu
+        wanted
         and (right.is_contiguous() or right.t().is_contiguous())
-        and left.shape[0] * left.shape[1] * right.shape[0] >= _WORTH_THE_CALL
+        and bool(torch.backends.mkldnn.enabled)
+        and runs_plainly(left, right)
+        and not torch_private.is_batched(left)
     )
