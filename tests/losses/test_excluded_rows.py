@@ -36,8 +36,8 @@ def check(loss, scores, targets, **options):
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("kind", ["logits", "log_probabilities", "probabilities", "focal"])
-@pytest.mark.parametrize("ignore_index", [-100, 2])
-def test_an_ignored_row(kind, shape, bad, ignore_index):
+def test_an_ignored_row(kind, shape, bad):
+    ignore_index = 2 if shape == "small" else -100
     loss, convert = cases.KINDS[kind]
     logits = cases.draw(*SHAPES[shape])
     scores = convert(logits).to(torch.bfloat16 if shape == "half" else torch.float32)

@@ -86,20 +86,21 @@ COMPILED = """
 import torch
 from polylogit import losses
 
-weight, targets = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0, 2, 1])
+weight, targets = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0, 2, -100])
+rows = torch.tensor([0.5, 2.0, 1.0])
 scores = torch.tensor([[0.5, 0.2, 0.3], [0.1, 0.8, 0.1], [0.4, 0.4, 0.2]])
 for name in losses.__all__:
     if not name.endswith(("Logits", "Probabilities")):
         continue
     binary = name.startswith("Binary")
     module = getattr(losses, name)(reduction="sum", **{"pos_weight" if binary else "class_weight": weight})
-    label = torch.eye(3)[targets] if binary else targets
+    label = torch.eye(3)[targets.clamp_min(0)] if binary else targets
     layer = (torch.eye(3),) if name.startswith("Linear") else ()
     leaf = (scores.log() if "LogProb" in name else scores).requires_grad_()
     compiled = torch.compile(module, backend="aot_eager", fullgraph=True)
-    for value, expected in zip(*(torch.autograd.grad(f(leaf, *layer, label), leaf) for f in (compiled, module))):
+    for value, expected in zip(*(torch.autograd.grad(f(leaf, *layer, label, rows), leaf) for f in (compiled, module))):
         torch.testing.assert_close(value, expected)
-    torch.testing.assert_close(compiled(leaf, *layer, label), module(leaf, *layer, label))
+    torch.testing.assert_close(compiled(leaf, *layer, label, rows), module(leaf, *layer, label, rows))
     print(name)
 """
 

@@ -7,7 +7,9 @@ number.
 See also: `softmax`, for scores with a class axis.
 """
 
+import functools
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -29,6 +31,9 @@ from polylogit.system.tensor_values import runs_plainly
 __all__ = ["OPTIONS", "binary_cross_entropy_with_logits", "binary_cross_entropy_with_probabilities"]
 
 OPTIONS = ("pos_weight", "sample_weight", "label_smoothing", "reduction", "validate")
+
+
+_NEAR_0 = 1e-11
 
 
 class BinaryOptions(NamedTuple):
@@ -110,15 +115,21 @@ def _of_logits(logits: Tensor, targets: Tensor, options: BinaryOptions) -> Tenso
 
 def _by_one_kernel(scores: Tensor, rows: Tensor, weights: Tensor | None, options: BinaryOptions) -> Tensor | None:
     """PyTorch's kernel; None where it gives NaN: it computes 0 * inf where an infinite logit is right."""
-    reduction = options.reduction
     pos_weight = None if options.pos_weight is None else options.pos_weight.to(scores.dtype)
-    mean_of_weights = weights is not None and reduction == "mean"
-    loss = F.binary_cross_entropy_with_logits(
-        scores, rows, weights, pos_weight=pos_weight, reduction="sum" if mean_of_weights else reduction
-    )
-    if math.isnan(loss.detach().sum().item()):
-        return None
-    return weighted_mean(loss, weights.sum()) if mean_of_weights and weights is not None else loss
+    kernel = F.binary_cross_entropy_with_logits
+    if pos_weight is not None:
+        kernel = functools.partial(kernel, pos_weight=pos_weight)
+    loss = _by_torch(kernel, scores, rows, weights, options.reduction)
+    return None if math.isnan(loss.detach().sum().item()) else loss
+
+
+def _by_torch(
+    kernel: Callable[..., Tensor], scores: Tensor, rows: Tensor, weights: Tensor | None, reduction: Reduction
+) -> Tensor:
+    """A loss of torch.nn.functional; its mean divides by the number of scores, ours by the sum of weights."""
+    if weights is None or reduction != "mean":
+        return kernel(scores, rows, weights, reduction=reduction)
+    return weighted_mean(kernel(scores, rows, weights, reduction="sum"), weights.sum())
 
 
 def binary_cross_entropy_with_probabilities(
@@ -176,9 +187,16 @@ def binary_cross_entropy_with_probabilities(
 
 def _of_probabilities(probabilities: Tensor, targets: Tensor, options: BinaryOptions) -> Tensor:
     scores = at_least_float32(probabilities, "probabilities")
-    if checks_values(options.validate, scores, targets, options.sample_weight):
+    checked = checks_values(options.validate, scores, targets, options.sample_weight)
+    if checked:
         _check_range(scores, "probabilities", "Logits need binary_cross_entropy_with_logits.", nan_passes=True)
     rows, weights = _prepare(scores, targets, options)
+    plain = scores.is_cpu and runs_plainly(scores, targets)
+    if checked and plain and options.pos_weight is None and not rows.requires_grad:
+        # PyTorch's kernel clamps logarithms at -100 and p (1 - p) at 1e-12: it is exact for probabilities between.
+        lowest, highest = torch.aminmax(scores.detach()) if scores.numel() else (scores, scores)
+        if scores.numel() and lowest.item() > _NEAR_0 and highest.item() < 1 - _NEAR_0:
+            return _by_torch(F.binary_cross_entropy, scores, rows, weights, options.reduction)
     scores = replace_excluded(scores, None if weights is None else weights == 0, None, 0.5)
     happened = -scores.masked_fill((rows == 0) & (scores == 0), 1).log()
     if options.pos_weight is not None:

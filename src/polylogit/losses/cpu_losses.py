@@ -152,18 +152,28 @@ def loss_of_probabilities(
 
 def _picked(scores: Tensor, targets: Tensor, tolerance: float | None, options: Options) -> Tensor | None:
     """Probabilities of class indices."""
-    if options.label_smoothing or options.class_weight is not None:
+    if options.label_smoothing:
         return None
     indices = targets if targets.dtype is torch.int64 else targets.long()
-    word: Reduction = "none" if options.sample_weight is not None else options.reduction
+    weighted = options.sample_weight is not None or options.class_weight is not None
+    word: Reduction = "none" if weighted else options.reduction
     try:
         loss = picked_cross_entropy(scores, indices, options.ignore_index, word, tolerance)
     except IndexError:  # a class index that is neither in range nor ignore_index
         _raise_for_indices(indices, scores, options)
         raise
-    if loss is None or options.sample_weight is None:
+    if loss is None or not weighted:
         return loss
-    return _weighted(loss, indices, None, options, scores)
+    if options.class_weight is None:
+        return _weighted(loss, indices, None, options, scores)
+    class_weight = options.class_weight.to(loss.dtype)
+    loss = loss * class_weight[indices.masked_fill(indices == options.ignore_index, 0)]
+    if options.sample_weight is not None:
+        return _weighted(loss, indices, class_weight, options, scores)
+    if options.reduction != "none":
+        weights = weights_of(indices, class_axis(scores.shape), class_weight, None, options.ignore_index)
+        loss = loss.sum() / (weights.sum() if options.reduction == "mean" else 1)
+    return None if _has_nan(loss) else loss
 
 
 def _are_indices(targets: Tensor, scores: Tensor) -> bool:

@@ -76,17 +76,20 @@ def focal_cross_entropy_with_logits(
 
 
 def _of_logits(logits: Tensor, targets: Tensor, gamma: float, options: Options) -> Tensor:
-    def focal(scores: Tensor, axis: int) -> Tensor:
-        log_probabilities = log_softmax(scores, axis)
-        if not gamma:
-            return log_probabilities
+    def with_factor(log_probabilities: Tensor) -> Tensor:
         rest = -torch.expm1(log_probabilities.clamp_min(_LEAST_LOG_PROBABILITY))
         if gamma < 1:
             # The power's slope is infinite at rest = 0, where p = 1 and the loss is flat: hold it just above.
             rest = rest.clamp_min(torch.finfo(rest.dtype).tiny)
         return rest**gamma * log_probabilities
 
-    return negative_log_likelihood(at_least_float32(logits, "logits"), targets, options, to_log_probabilities=focal)
+    return negative_log_likelihood(
+        at_least_float32(logits, "logits"),
+        targets,
+        options,
+        to_log_probabilities=log_softmax,
+        elementwise=with_factor if gamma else None,
+    )
 
 
 def check_gamma(gamma: float) -> None:

@@ -23,6 +23,7 @@ def negative_log_likelihood(
     options: Options,
     *,
     to_log_probabilities: Callable[[Tensor, int], Tensor] | None = None,
+    elementwise: Callable[[Tensor], Tensor] | None = None,
     probability_tolerance: float | None = None,
 ) -> Float[Tensor, "..."]:
     """Check the arguments, compute the loss per row, multiply by the weights and reduce.
@@ -37,6 +38,7 @@ def negative_log_likelihood(
         targets: Any of the forms in `targets`.
         options: The caller's options, with weights as tensors.
         to_log_probabilities: Takes scores and the class axis.
+        elementwise: Applied to the log-probabilities that are used; only without label smoothing and for logits.
         probability_tolerance: Given where the scores are probabilities, whose log is taken only where it is needed: how
             far the sum of a row may be from 1.
 
@@ -71,9 +73,10 @@ def negative_log_likelihood(
     if to_log_probabilities is not None:
         scores = to_log_probabilities(scores, axis)
     if resolved.dtype.is_floating_point:
-        losses = _of_soft_rows(scores, resolved.to(scores.dtype), options, probabilities=probabilities)
+        used = scores if elementwise is None else elementwise(scores)
+        losses = _of_soft_rows(used, resolved.to(scores.dtype), options, probabilities=probabilities)
     else:
-        losses = _of_indices(scores, resolved, options, probabilities=probabilities)
+        losses = _of_indices(scores, resolved, options, elementwise, probabilities=probabilities)
     if sample_weight is not None:
         losses = product(sample_weight, losses)
     if options.reduction == "none":
@@ -110,7 +113,14 @@ def _of_soft_rows(scores: Tensor, rows: Tensor, options: Options, *, probabiliti
     return -product(rows, scores).sum(axis)
 
 
-def _of_indices(scores: Tensor, indices: Tensor, options: Options, *, probabilities: bool) -> Tensor:
+def _of_indices(
+    scores: Tensor,
+    indices: Tensor,
+    options: Options,
+    elementwise: Callable[[Tensor], Tensor] | None,
+    *,
+    probabilities: bool,
+) -> Tensor:
     """-(1 - s) w_y log p_y - s / K sum_k w_k log p_k, and 0 for ignored rows."""
     axis = class_axis(scores.shape)
     skip = indices == options.ignore_index
@@ -118,6 +128,8 @@ def _of_indices(scores: Tensor, indices: Tensor, options: Options, *, probabilit
     chosen = scores.gather(axis, safe.unsqueeze(axis)).squeeze(axis)
     if probabilities:
         chosen = chosen.masked_fill(skip, 1).log()
+    if elementwise is not None:
+        chosen = elementwise(chosen)
     weight = options.class_weight
     losses = -chosen if weight is None else -product(weight[safe], chosen)
     if options.label_smoothing:
