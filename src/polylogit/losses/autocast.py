@@ -6,6 +6,8 @@ from typing import ParamSpec
 import torch
 from torch import Tensor
 
+from polylogit.system import torch_private
+
 __all__ = ["autocast_dtype", "without_autocast"]
 
 P = ParamSpec("P")
@@ -34,7 +36,7 @@ def without_autocast(compute: Callable[P, Tensor], *arguments: P.args, **options
         torch.float32
     """
     scores = arguments[0]
-    if not isinstance(scores, Tensor) or autocast_dtype(scores) is None:
+    if not torch_private.autocast_is_enabled() or not isinstance(scores, Tensor) or autocast_dtype(scores) is None:
         return compute(*arguments, **options)
     with torch.autocast(scores.device.type, enabled=False):
         return compute(*arguments, **options)

@@ -95,8 +95,10 @@ def cross_entropy_with_logits(
     """
     if _positional or _unknown:
         raise_unexpected_arguments("cross_entropy_with_logits", OPTIONS, _positional, _unknown)
-    class_weight = as_weight(class_weight, "class_weight", logits)
-    sample_weight = as_weight(sample_weight, "sample_weight", logits)
+    if class_weight is not None:
+        class_weight = as_weight(class_weight, "class_weight", logits)
+    if sample_weight is not None:
+        sample_weight = as_weight(sample_weight, "sample_weight", logits)
     options = Options(class_weight, sample_weight, ignore_index, label_smoothing, reduction, validate)
     return without_autocast(_of_logits, logits, targets, options)
 
@@ -153,8 +155,10 @@ def cross_entropy_with_log_probabilities(
     """
     if _positional or _unknown:
         raise_unexpected_arguments("cross_entropy_with_log_probabilities", OPTIONS, _positional, _unknown)
-    class_weight = as_weight(class_weight, "class_weight", log_probabilities)
-    sample_weight = as_weight(sample_weight, "sample_weight", log_probabilities)
+    if class_weight is not None:
+        class_weight = as_weight(class_weight, "class_weight", log_probabilities)
+    if sample_weight is not None:
+        sample_weight = as_weight(sample_weight, "sample_weight", log_probabilities)
     options = Options(class_weight, sample_weight, ignore_index, label_smoothing, reduction, validate)
     return without_autocast(_of_log_probabilities, log_probabilities, targets, options)
 
@@ -231,8 +235,10 @@ def cross_entropy_with_probabilities(
     """
     if _positional or _unknown:
         raise_unexpected_arguments("cross_entropy_with_probabilities", OPTIONS, _positional, _unknown)
-    class_weight = as_weight(class_weight, "class_weight", probabilities)
-    sample_weight = as_weight(sample_weight, "sample_weight", probabilities)
+    if class_weight is not None:
+        class_weight = as_weight(class_weight, "class_weight", probabilities)
+    if sample_weight is not None:
+        sample_weight = as_weight(sample_weight, "sample_weight", probabilities)
     options = Options(class_weight, sample_weight, ignore_index, label_smoothing, reduction, validate)
     return without_autocast(_of_probabilities, probabilities, targets, options)
 

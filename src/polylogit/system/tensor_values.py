@@ -11,8 +11,6 @@ from polylogit.system import torch_private
 
 __all__ = ["runs_plainly", "values_can_be_read"]
 
-_PLAIN_TYPES = (Tensor, nn.Parameter)
-
 
 def runs_plainly(*tensors: Tensor) -> bool:
     """Whether operations on these tensors run at once, with nothing between them and PyTorch's kernels.
@@ -28,7 +26,7 @@ def runs_plainly(*tensors: Tensor) -> bool:
     if torch.compiler.is_compiling():
         return False
     for tensor in tensors:
-        if type(tensor) not in _PLAIN_TYPES or tensor.is_meta:
+        if (type(tensor) is not Tensor and type(tensor) is not nn.Parameter) or tensor.is_meta:
             return False
     return torch_private.operations_run_plainly(*tensors)
 

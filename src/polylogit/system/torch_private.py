@@ -15,6 +15,7 @@ from torch import Tensor
 
 __all__ = [
     "FALLBACKS",
+    "autocast_is_enabled",
     "cross_entropy_loss",
     "is_batched",
     "nll_loss",
@@ -105,7 +106,12 @@ def _operations_are_traced(*tensors: Tensor) -> bool:
     return False
 
 
+def _autocast_is_enabled() -> bool:
+    return True  # perhaps: callers ask about the device then
+
+
 FALLBACKS: dict[str, Callable[..., Any]] = {
+    "autocast_is_enabled": _autocast_is_enabled,
     "cross_entropy_loss": _cross_entropy_loss,
     "nll_loss": _nll_loss,
     "nll_loss_gradient": _nll_loss_gradient,
@@ -122,6 +128,9 @@ _one_row, _one_class = torch.zeros(1, 2, device="cpu", dtype=torch.float32), tor
 cross_entropy_loss: Callable[[Tensor, Tensor, Tensor | None, int, int, float], Tensor] = _bound(
     "cross_entropy_loss", _find("_C._nn.cross_entropy_loss"), _one_row, _one_class, None, 1, -100, 0.0
 )
+
+# torch 2.14: _is_any_autocast_enabled(), on whatever device. Half the time of torch.is_autocast_enabled(device_type).
+autocast_is_enabled: Callable[[], bool] = _bound("autocast_is_enabled", _find("_C._is_any_autocast_enabled"))
 
 # torch 2.14: nll_loss_nd(self, target, weight=None, reduction=Mean, ignore_index=-100).
 nll_loss: Callable[[Tensor, Tensor, Tensor | None, int, int], Tensor] = _bound(
