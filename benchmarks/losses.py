@@ -149,7 +149,7 @@ def of_checks(quick: bool) -> Iterator[dict[str, object]]:
 def of_forms(quick: bool) -> Iterator[dict[str, object]]:
     """Each kind of score, target and weight against what people write with PyTorch for it."""
     draw = torch.Generator().manual_seed(2)
-    for n, k in [(256, 10)] if quick else [(256, 10), (4096, 10), (4096, 100), (65536, 10)]:
+    for n, k in [(256, 10)] if quick else [(256, 10), (4096, 10), (4096, 100)]:
         logits, soft = torch.randn(n, k, generator=draw), torch.randn(n, k, generator=draw).softmax(1)
         index = torch.randint(k, (n,), generator=draw)
         ignored = index.index_fill(0, torch.arange(0, n, 7), -100)
@@ -237,8 +237,8 @@ def of_forms(quick: bool) -> Iterator[dict[str, object]]:
                     "unchecked": step(functools.partial(ours, **options, validate=False), scores, targets),
                     "torch": step(theirs, scores, targets),
                 },
-                rounds=5 if quick else 31,
-                warmup=30,
+                rounds=5 if quick else 21,
+                warmup=10,
                 sample_seconds=0.004,
             )
             yield {

@@ -108,8 +108,8 @@ for name in losses.__all__:
 def test_compiled_in_one_graph():
     """In a process of its own, because the shape checks that tests run with cannot be traced."""
     source = {"PYTHONPATH": str(Path(losses.__file__).parents[2])}
-    told = subprocess.check_output([sys.executable, "-c", COMPILED], env={**os.environ, **source}, text=True)
-    assert set(told.split()) == {*PAIRS, "LinearCrossEntropyWithLogits"}
+    printed = subprocess.check_output([sys.executable, "-c", COMPILED], env={**os.environ, **source}, text=True)
+    assert set(printed.split()) == {*PAIRS, "LinearCrossEntropyWithLogits"}
 
 
 @pytest.mark.parametrize("name", PAIRS)

@@ -1,4 +1,4 @@
-"""Cross-entropy of picked probabilities: PyTorch's number without PyTorch's NaN, and scores judged by a sample."""
+"""Cross-entropy of picked probabilities: PyTorch's number without PyTorch's NaN, and scores checked by a sample."""
 
 import math
 

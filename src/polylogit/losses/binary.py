@@ -234,7 +234,7 @@ def _prepare(scores: Tensor, targets: Tensor, options: BinaryOptions) -> tuple[T
 
 
 def _check_range(values: Tensor, name: str, fix: str, *, nan_passes: bool) -> None:
-    """Raise ScoreError where a value lies outside 0 to 1."""
+    """Raise ScoreError where a value is outside 0 to 1."""
     if values.numel() == 0:
         return
     values = values.detach()

@@ -38,6 +38,7 @@ class _Loss(nn.Module):
 
     function: ClassVar[Callable[..., Tensor]]
     options: ClassVar[tuple[str, ...]]
+    _checked_batches: int = 0  # of this module, where only the first ones are checked
 
     def __init__(
         self, positional: tuple[object, ...], unknown: dict[str, Any], *, reduction: Reduction, validate: Validate
@@ -50,7 +51,6 @@ class _Loss(nn.Module):
         check_validate(validate)
         self.reduction: Reduction = reduction
         self.validate: Validate = validate
-        self._checked_batches = 0
 
     def forward(
         self,
