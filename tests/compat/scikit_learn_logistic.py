@@ -4,7 +4,8 @@
 
 `LogisticRegression` and `LogisticRegressionCV` are replaced by adapters that accept the same parameters. Cases that
 need another solver or penalty are skipped, and cases that differ for a reason are listed in DIFFERENT with it. The
-exit status is 1 if any other case fails, or a listed one passes.
+exit status is 1 if any other case fails, or a listed one passes. The adapters have the attributes of version 1.9: with
+older versions, cases about the shapes of attributes fail.
 """
 
 import os
@@ -36,14 +37,16 @@ GAP = 1e-13
 NOT_HERE = "a warning or deprecation of a parameter that does not exist here"
 
 
-def apply_or_skip(solver, penalty, dual, l1_ratio):
-    """Skip the case if it is about another solver or penalty."""
+def apply_or_skip(solver, penalty, dual, l1_ratio, multi_class):
+    """Skip the case if it is about another solver, penalty or scheme of classes."""
     if solver not in SOLVERS:
         pytest.skip(f"solver {solver}")
     if penalty not in {"l2", "deprecated", None} or l1_ratio not in {0, None, "warn"}:
         pytest.skip("L1 penalty")
     if dual:
         pytest.skip("dual formulation")
+    if multi_class == "ovr":
+        pytest.skip("one-vs-rest")
 
 
 class LogisticRegression(SoftmaxRegression):
@@ -68,9 +71,10 @@ class LogisticRegression(SoftmaxRegression):
         verbose=0,
         warm_start=False,
         n_jobs=None,
+        multi_class="deprecated",  # until scikit-learn 1.7
     ):
         self.penalty, self.l1_ratio, self.dual, self.solver = penalty, l1_ratio, dual, solver
-        self.intercept_scaling = intercept_scaling
+        self.intercept_scaling, self.multi_class = intercept_scaling, multi_class
         super().__init__(
             C=C,
             tol=tol,
@@ -88,7 +92,7 @@ class LogisticRegression(SoftmaxRegression):
         return BaseEstimator.set_params(self, **parameters)
 
     def fit(self, X, y, sample_weight=None):
-        apply_or_skip(self.solver, self.penalty, self.dual, self.l1_ratio)
+        apply_or_skip(self.solver, self.penalty, self.dual, self.l1_ratio, self.multi_class)
         asked = self.tol, self.C
         self.tol, self.C = min(self.tol, GAP), np.inf if self.penalty is None else self.C
         try:
@@ -122,9 +126,11 @@ class LogisticRegressionCV(SoftmaxRegressionCV):
         intercept_scaling=1.0,
         random_state=None,
         use_legacy_attributes="warn",
+        multi_class="deprecated",  # until scikit-learn 1.7
     ):
         self.penalty, self.l1_ratios, self.dual, self.solver = penalty, l1_ratios, dual, solver
         self.intercept_scaling, self.use_legacy_attributes = intercept_scaling, use_legacy_attributes
+        self.multi_class = multi_class
         super().__init__(
             Cs=Cs,
             fit_intercept=fit_intercept,
@@ -146,7 +152,7 @@ class LogisticRegressionCV(SoftmaxRegressionCV):
     def fit(self, X, y, sample_weight=None, **params):
         ratios = [0.0] if isinstance(self.l1_ratios, str) or self.l1_ratios is None else list(self.l1_ratios)
         for ratio in ratios:
-            apply_or_skip(self.solver, self.penalty, self.dual, ratio)
+            apply_or_skip(self.solver, self.penalty, self.dual, ratio, self.multi_class)
         if self.use_legacy_attributes is True:
             pytest.skip("attributes in the shapes before scikit-learn 1.10")
         asked = self.tol

@@ -1,6 +1,7 @@
 """`SoftmaxRegressionCV`: the choice of C, its scores, its folds and metadata routing."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from sklearn.utils.fixes import parse_version
 
 from polylogit import SoftmaxRegression, SoftmaxRegressionCV
 from polylogit.errors import DataError
+from polylogit.estimators import labelled_rows
+from polylogit.solver.softmax_regression import fit_softmax_regression
 
 X, Y = load_iris(return_X_y=True)
 WEIGHTS = np.linspace(0.5, 2, len(Y))
@@ -193,3 +196,16 @@ def test_folds_in_parallel_give_the_same_scores(n_jobs):
     apart = SoftmaxRegressionCV(Cs=CS, cv=3, n_jobs=n_jobs, tol=1e-10).fit(X, Y)
     np.testing.assert_allclose(apart.scores_, SoftmaxRegressionCV(Cs=CS, cv=3, tol=1e-10).fit(X, Y).scores_, atol=1e-7)
     assert torch.get_num_threads() == before
+
+
+def test_an_interrupt_ends_all_folds(monkeypatch):
+    calls = []
+
+    def interrupted(*arguments, **options):
+        calls.append(options["C"])
+        return replace(fit_softmax_regression(*arguments, **options), stop_reason="interrupted")
+
+    monkeypatch.setattr(labelled_rows, "fit_softmax_regression", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        SoftmaxRegressionCV(Cs=CS, cv=3).fit(X, Y)
+    assert calls == CS[:1]

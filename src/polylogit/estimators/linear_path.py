@@ -182,6 +182,8 @@ class SoftmaxRegressionCV(LinearSoftmaxModel):
         ------
         DataError
             There are fewer than two classes, a weight or a value of C is out of range, or no fold has a score.
+        KeyboardInterrupt
+            Ctrl-C during the fit of a fold. During the final fit it gives the best coefficients so far, and a warning.
         """
         rows = LabelledRows(self, X, y, sample_weight)
         Cs = self._grid()
@@ -243,6 +245,8 @@ class SoftmaxRegressionCV(LinearSoftmaxModel):
         with torch_threads(threads):
             for C in Cs:
                 fit = rows.fit(self, float(C), initial=initial, chosen=fitted)
+                if fit.stop_reason == "interrupted":
+                    raise KeyboardInterrupt
                 initial = (fit.weight, fit.bias)
                 model.coef_, model.intercept_ = as_coefficients(fit, rows.dtype)
                 path.fits.append(replace(fit, weight=fit.weight.new_empty(0, 0), bias=fit.bias.new_empty(0)))
