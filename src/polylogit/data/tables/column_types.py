@@ -9,7 +9,19 @@ from typing import Literal, get_args
 
 from polylogit.errors import did_you_mean
 
-__all__ = ["ColumnType", "Reading", "UsableType", "asked_reading"]
+__all__ = ["NUMBER_DIGITS", "ColumnType", "Reading", "UsableType", "asked_reading", "number_digits"]
+
+NUMBER_DIGITS = {
+    "1,234.5": (".", ","),
+    "1 234.5": (".", " "),
+    "1'234.5": (".", "'"),
+    "1.234,5": (",", "."),
+    "1 234,5": (",", " "),
+    "1'234,5": (",", "'"),
+    "1234.5": (".", ""),
+    "1234,5": (",", ""),
+}
+"""Ways to write the number 1234.5: the decimal separator and the separator of thousands of each."""
 
 ColumnType = Literal["number", "boolean", "category", "date", "text", "empty", "nested"]
 UsableType = Literal["number", "boolean", "category", "date"]
@@ -21,7 +33,8 @@ class Reading:
 
     Args:
         type: One of `ColumnType`; "text", "empty" and "nested" cannot be used.
-        format: How a date is written, as for `strftime`; only for dates that are text.
+        format: How the cells are written where they are text: a date as for `strftime`, a number as the number 1234.5
+            is written, such as `1.234,5` or `$1,234.5`.
     """
 
     type: ColumnType
@@ -33,8 +46,25 @@ class Reading:
         return self.type in get_args(UsableType)
 
 
+def number_digits(text: str) -> tuple[str, str, str]:
+    """A number format in three parts: what precedes the number, the number 1234.5 itself, and what follows it.
+
+    Raises:
+        ValueError: The text does not hold the number 1234.5.
+
+    Example:
+        >>> number_digits("$1,234.5")
+        ('$', '1,234.5', '')
+    """
+    for digits in NUMBER_DIGITS:
+        prefix, found, suffix = text.partition(digits)
+        if found and not any(character.isdigit() for character in prefix + suffix):
+            return prefix, digits, suffix
+    raise ValueError(f'"{text}": expected the number 1234.5 as the column writes it, such as "1.234,5" or "$1,234.5"')
+
+
 def asked_reading(words: str) -> Reading:
-    """What a recipe asks for a column: a type, or `date:FORMAT`.
+    """What a recipe asks for a column: a type, `date:FORMAT`, or `number:FORMAT` with 1234.5 written as in the column.
 
     Raises:
         ValueError: The words name no type.
@@ -44,7 +74,9 @@ def asked_reading(words: str) -> Reading:
         Reading(type='date', format='%d/%m/%Y')
     """
     kind, colon, date_format = words.partition(":")
-    if kind not in get_args(UsableType) or (colon and (kind != "date" or not date_format)):
-        known = [*get_args(UsableType), "date:%d/%m/%Y"]
+    if kind not in get_args(UsableType) or (colon and (kind not in ("date", "number") or not date_format)):
+        known = [*get_args(UsableType), "date:%d/%m/%Y", "number:1.234,5"]
         raise ValueError(f'no column is of type "{words}".{did_you_mean(words, known)}')
+    if kind == "number" and date_format:
+        number_digits(date_format)
     return Reading(kind, date_format or None)  # type: ignore[arg-type]  # it is one of the literals, as just checked

@@ -12,6 +12,7 @@ import polars as pl
 
 from polylogit.data.tables.column_types import Reading, UsableType
 from polylogit.data.tables.named_column import named
+from polylogit.data.tables.number_format import NumberFormat
 from polylogit.errors import DataError
 
 __all__ = [
@@ -139,7 +140,7 @@ def _expression(series: pl.Series, reading: Reading) -> pl.Expr:
         column, series = column.cast(pl.String), series.head(0).cast(pl.String)
     match reading.type:
         case "number":
-            return _number(column, series)
+            return _number(column, series, reading.format)
         case "boolean":
             return _boolean(column, series)
         case "date":
@@ -148,7 +149,9 @@ def _expression(series: pl.Series, reading: Reading) -> pl.Expr:
             return _category(column, series)
 
 
-def _number(column: pl.Expr, series: pl.Series) -> pl.Expr:
+def _number(column: pl.Expr, series: pl.Series, number_format: str | None) -> pl.Expr:
+    if series.dtype == pl.String and number_format is not None:
+        return NumberFormat.parse(number_format).read(column).alias(series.name)
     if series.dtype == pl.String:
         column = column.str.strip_chars()
     elif not (series.dtype.is_numeric() or series.dtype == pl.Boolean):

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from polylogit.data.tables.column_types import Reading
+from polylogit.data.tables.column_types import Reading, number_digits
 from polylogit.data.tables.columns import read_columns
 from polylogit.data.tables.encoded_column import LEVELS_ALWAYS_KEPT, UNSEEN, Column
 from polylogit.data.tables.feature_matrix import aligned_zeros
@@ -268,6 +268,12 @@ class TableEncoder:
             ModelFileError: The tensors do not fit the columns.
         """
         columns = [Column(**{**item, "levels": tuple(item.get("levels", ()))}) for item in state["columns"]]
+        for column in columns:
+            if column.type == "number" and column.format is not None:
+                try:
+                    number_digits(column.format)
+                except ValueError as fault:
+                    raise ModelFileError(f'preprocessing: the format of the column "{column.name}": {fault}') from fault
         scaled = sum(len(column.scaled_names) for column in columns)
         for name in ("mean", "scale"):
             if name not in tensors or tensors[name].shape != (scaled,) or tensors[name].dtype != torch.float64:

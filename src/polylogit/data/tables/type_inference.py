@@ -10,6 +10,7 @@ import polars as pl
 
 from polylogit.data.tables.column_types import ColumnType, Reading
 from polylogit.data.tables.columns import DATE_FORMATS, date_of_text, present_cells
+from polylogit.data.tables.number_format import find_number_format
 from polylogit.errors import DataError, did_you_mean
 
 __all__ = [
@@ -53,6 +54,8 @@ def find_readings(
 def _completed(series: pl.Series, asked: Reading | None) -> Reading:
     if asked is None:
         return find_reading(series)
+    if asked.type == "number" and asked.format is None and series.dtype == pl.String:
+        return _number_reading(present_cells(series)) or asked
     if asked.type == "date" and asked.format is None and series.dtype == pl.String:
         return Reading("date", _date_format(present_cells(series), least=0.0) or DATE_FORMATS[0])
     return asked
@@ -91,8 +94,9 @@ def _reading_of_text(series: pl.Series) -> Reading:
     distinct = there.unique()
     if len(distinct) <= 8 and any(set(distinct.str.to_lowercase()) <= words for words in _BOOLEANS):
         return Reading("boolean")
-    if 2 * there.cast(pl.Float64, strict=False).null_count() < len(there):
-        return Reading("number")
+    number = _number_reading(there)
+    if number is not None:
+        return number
     date_format = _date_format(distinct, least=0.9)
     if date_format:
         return Reading("date", date_format)
@@ -100,6 +104,16 @@ def _reading_of_text(series: pl.Series) -> Reading:
     if levels > FEWEST_TEXTS and 2 * levels > len(series) - series.null_count():
         return Reading("text")
     return Reading("category")
+
+
+def _number_reading(texts: pl.Series) -> Reading | None:
+    """The reading of texts that are numbers, with a format where they are not plain ones; None for other texts."""
+    unread = texts.cast(pl.Float64, strict=False).null_count()
+    if unread:
+        number_format = find_number_format(texts)
+        if number_format is not None:
+            return Reading("number", str(number_format))
+    return Reading("number") if 2 * unread < len(texts) else None
 
 
 def _date_format(texts: pl.Series, least: float) -> str | None:

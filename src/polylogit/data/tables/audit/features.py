@@ -11,8 +11,15 @@ import polars as pl
 
 from polylogit.data.tables.audit.findings import AuditFinding
 from polylogit.data.tables.column_types import Reading
-from polylogit.data.tables.columns import LARGEST_NUMBER, expected_magnitude, expected_words, find_mistakes
+from polylogit.data.tables.columns import (
+    LARGEST_NUMBER,
+    expected_magnitude,
+    expected_words,
+    find_mistakes,
+    present_cells,
+)
 from polylogit.data.tables.named_column import named
+from polylogit.data.tables.number_format import NumberFormat, is_ambiguous
 from polylogit.data.tables.type_inference import quoted_key, refusal_words
 
 __all__ = ["accuracy_of_one_column", "audit_features", "audit_unusable"]
@@ -58,6 +65,7 @@ def audit_features(
         yield from _mistakes(raw[name], series, readings[name])
         yield from _emptiness(series)
         yield from _codes(raw[name], series)
+        yield from _number_format(raw[name], readings[name])
     yield from _outliers(read.select(pl.col(pl.Float64)))
     if targets is not None:
         yield from _giving_away(read, targets)
@@ -89,6 +97,24 @@ def _wrong_cells(code: str, cells: pl.Series, wrong: pl.Series, told: Callable[[
         row=row + 1,
         value=str(cells[row]),
         count=count,
+    )
+
+
+def _number_format(raw: pl.Series, reading: Reading) -> Iterator[AuditFinding]:
+    """Which way of writing numbers a column was found to have, and whether another would fit as well."""
+    if reading.type != "number" or reading.format is None or raw.dtype != pl.String:
+        return
+    name, key = raw.name, f"data.columns.{quoted_key(raw.name)}"
+    ambiguous = is_ambiguous(present_cells(raw), NumberFormat.parse(reading.format))
+    other = "1234,5" if "1,234" in reading.format else "1.234,5"
+    yield AuditFinding(
+        "ambiguous-number" if ambiguous else "number-format",
+        "warning" if ambiguous else "note",
+        f"the texts are read as numbers in which 1234.5 is written {reading.format}"
+        + ("; the separator could as well be the decimal one." if ambiguous else "."),
+        f"If they are written in another way: --set '{key}=\"number:{other}\"'; if they are codes: "
+        f"--set '{key}=category'.",
+        column=name,
     )
 
 
