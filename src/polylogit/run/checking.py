@@ -25,7 +25,7 @@ def check(data: str, recipe: Recipe) -> Audit:
         DataError: The table cannot be read, or a column that is named is not there.
         RecipeError: The data are pictures.
     """
-    if stands_for_pictures(data):
+    if stands_for_pictures(data) or recipe.data.path is not None:
         raise RecipeError(f"{data}: check audits tables; pictures are audited when train reads them.")
     source = opened_table(data, recipe)
     if recipe.data.target is None and source.target is not None:

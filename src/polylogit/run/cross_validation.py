@@ -1,7 +1,6 @@
-"""Repeated cross-validation: how good what a recipe makes of a small table is, on every row instead of a lucky few.
+"""Repeated cross-validation of a recipe on a table: metrics on every row instead of a small test set.
 
-Owns when it is done, how a fold is fitted and calibrated, and what is told of it. The classifier that is kept comes
-from the run's own fit and is untouched by this.
+The classifier that a run saves comes from the run's own fit, not from one of the folds.
 """
 
 import statistics
@@ -37,26 +36,26 @@ FEW_ROWS = 1000
 USUAL_FOLDS = 5
 
 Encode = Callable[[Int[Tensor, " A"]], tuple[TableEncoder, Float[Tensor, "N D"]]]
-"""All rows, encoded by what the fitted ones teach."""
+"""An encoder fitted to some rows, and all rows encoded by it."""
 
 FitAndScore = Callable[[Int[Tensor, " A"], Int[Tensor, " B"]], Float[Tensor, "B K"]]
-"""A model of some rows, and its logits of others."""
+"""Logits of some rows from a model fitted to others."""
 
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """What a recipe comes to on rows that the model behind each of them has not seen.
+    """Metrics of a recipe on rows that are each scored by a model fitted without them.
 
     Args:
-        folds: Parts that the rows are dealt into; each is held out once, while the others are trained on.
-        repeats: How often they are dealt anew.
+        folds: Number of folds; each is held out once, while the model is fitted to the others.
+        repeats: How often the rows are split into folds.
         rows: Rows held out in each repeat: all but those that are the only ones of their class.
-        summary: The figures, each the mean of the repeats. The interval of the accuracy is Wilson's for so many rows,
-            or with weights for as many equal ones as would tell as much.
-        lowest_accuracy: Of the repeats.
-        highest_accuracy: Of the repeats.
-        lowest_log_loss: Of the repeats.
-        highest_log_loss: Of the repeats.
+        summary: The metrics, each the mean of the repeats. The interval of the accuracy is Wilson's for so many rows,
+            or with weights for the effective number of rows.
+        lowest_accuracy: The lowest accuracy of a repeat.
+        highest_accuracy: The highest accuracy of a repeat.
+        lowest_log_loss: The lowest log loss of a repeat.
+        highest_log_loss: The highest log loss of a repeat.
     """
 
     folds: int
@@ -70,11 +69,11 @@ class CrossValidation:
 
     @property
     def name(self) -> str:
-        """What it is called, as in "5 x 5-fold cross-validation"."""
+        """The name of the method, for example "5 x 5-fold cross-validation"."""
         return f"{self.repeats} x {self.folds}-fold cross-validation"
 
     def as_json(self) -> dict[str, Any]:
-        """The same as plain data, with the summary's figures beside the others."""
+        """The same as plain data, with the metrics of the summary beside the others."""
         plain = asdict(self)
         del plain["summary"]
         return {"method": self.name, **plain, **self.summary.as_json()}
@@ -106,10 +105,10 @@ def cross_validation_told(found: CrossValidation, rows_test: int) -> str:
 
 
 def folds_wanted(task: Task, recipe: Recipe) -> int:
-    """How many folds a task is to be cross-validated with; 0: not at all.
+    """The number of folds to cross-validate a task with; 0: not at all.
 
-    A linear model of a table of fewer than `FEW_ROWS` rows is, if neither a column nor a second file says which rows
-    judge it. Networks and larger tables are where the recipe names the folds.
+    By default a linear model of a table of fewer than `FEW_ROWS` rows is cross-validated, unless a column or a second
+    file says which rows are the test set. Networks and larger tables are only where the recipe names the folds.
 
     Args:
         task: The task.
@@ -131,7 +130,9 @@ def folds_wanted(task: Task, recipe: Recipe) -> int:
     if asked and task.cells is None:
         raise RecipeError(f"{task.name}: pictures are not cross-validated. Leave cross_validation.folds out.")
     if asked and given:
-        raise RecipeError(f"cross_validation.folds: {asked}, but the recipe names the rows to judge by. Leave one out.")
+        raise RecipeError(
+            f"cross_validation.folds: {asked}, but the recipe names the test rows. Leave one of the two out."
+        )
     rows = len(task.rows.known)
     if asked > rows:
         raise RecipeError(f"cross_validation.folds: {asked}, but there are {rows} rows only.")
@@ -216,7 +217,7 @@ def _linear_fold(task: Task, recipe: LinearRecipe, encode: Encode) -> FitAndScor
 
 
 def _network_fold(task: Task, recipe: MlpRecipe, encode: Encode) -> FitAndScore:
-    """As `_linear_fold`; the calibration is the fit's own, from rows that it keeps from the network."""
+    """As `_linear_fold`; the calibration is the fit's own, from its validation rows."""
 
     def fit_and_score(fitted: Int[Tensor, " A"], held_out: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
         encoder, inputs = encode(fitted)
@@ -236,7 +237,7 @@ def _calibrated(
     method: Literal["temperature", "vector"],
     sample_weight: Float[Tensor, " N"] | None,
 ) -> Float[Tensor, "N K"]:
-    """Each fold's logits, calibrated by what the other folds teach."""
+    """The logits of each fold, calibrated on those of the other folds."""
     calibrated, start = [], 0
     for size in sizes:
         own = torch.zeros(len(targets), dtype=torch.bool)

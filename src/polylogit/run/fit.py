@@ -52,7 +52,7 @@ __all__ = [
 ]
 
 HELD_OUT_TOLERANCE = 1e-3
-"""How exact the fits need to be that only serve the calibration; those of the classifier itself keep the recipe's."""
+"""Tolerance of the fits that only serve calibration or cross-validation; the classifier's own has the recipe's."""
 
 USUAL_BATCH = 256
 
@@ -273,7 +273,7 @@ def _network_model(task: Task, recipe: NetworkRecipe, place: TrainingPlace) -> F
 
 
 def new_network(task: Task, recipe: NetworkRecipe) -> tuple[nn.Module, NetworkSpec]:
-    """The network of a recipe as it stands before its first step, drawn from the seed, and what builds it again.
+    """The network of a recipe before its first step, initialised from the seed, and the spec that builds it again.
 
     Args:
         task: Says how many features or which pictures, and how many classes.

@@ -1,8 +1,4 @@
-"""Which training rows a network is not fitted to: those that judge its epochs, and that its calibration rests on.
-
-Owns how many they are, and that they share no group with the others. What becomes of them is the business of
-`training`.
-"""
+"""The validation rows of a network: training rows that its epochs are evaluated on and its calibration is fitted to."""
 
 from contextlib import suppress
 
@@ -18,11 +14,11 @@ from polylogit.run.task import Task
 __all__ = ["fitted_and_validation_rows", "usual_validation_share"]
 
 SHARE, LEAST_ROWS, MOST_ROWS = 0.1, 2000, 10_000
-"""A tenth of the training rows, but at least and at most so many; docs/decisions.md tells why."""
+"""A tenth of the training rows, but at least and at most so many; docs/decisions.md gives the reasons."""
 
 MOST_SHARE = 0.2
 GROUP_SHARES = (0.3, 0.5)
-"""What is tried after the usual share where whole groups are kept, and the groups are too large for it."""
+"""Shares that are tried after the usual one where whole groups are kept together and are too large for it."""
 
 
 def fitted_and_validation_rows(task: Task, recipe: NetworkRecipe) -> tuple[Int[Tensor, " A"], Int[Tensor, " B"]]:
