@@ -50,11 +50,17 @@ def test_resuming_takes_the_newest_interrupted_run(tmp_path):
 
 def test_a_named_model_file_gives_its_name_to_the_others(polylogit, tmp_path):
     first = polylogit("train", "zoo", "--out", "a.safetensors", "--json")
-    assert names(tmp_path) == ["a.history.jsonl", "a.report.html", "a.safetensors"]
+    assert names(tmp_path) == ["a.history.jsonl", "a.report.html", "a.report.json", "a.report.md", "a.safetensors"]
     assert json.loads(first.stdout)["replaced"] == []
     again = polylogit("train", "zoo", "--out", "a.safetensors", "--json")
-    assert json.loads(again.stdout)["replaced"] == ["a.safetensors", "a.history.jsonl", "a.report.html"]
-    assert "replaced files of an earlier run: a.safetensors, a.history.jsonl, a.report.html." in again.stderr
+    assert json.loads(again.stdout)["replaced"] == [
+        "a.safetensors",
+        "a.history.jsonl",
+        "a.report.html",
+        "a.report.json",
+        "a.report.md",
+    ]
+    assert "replaced files of an earlier run: a.safetensors, a.history.jsonl, a.report.html, " in again.stderr
 
 
 def test_the_default_names_data_and_model():

@@ -12,6 +12,7 @@ from polylogit.cli.console import accept_any_character
 from polylogit.cli.evaluate import evaluate
 from polylogit.cli.lessons import lessons
 from polylogit.cli.predict import predict
+from polylogit.cli.recipes import init, recipes
 from polylogit.cli.train import EPILOG as TRAIN_EPILOG
 from polylogit.cli.train import train
 
@@ -22,7 +23,6 @@ app = typer.Typer(
     help="Softmax classification: train a classifier on labelled data, evaluate it, and predict with one safe file.",
     epilog="Start with: polylogit train zoo",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -31,6 +31,8 @@ app.command(epilog=TRAIN_EPILOG)(train)
 app.command(epilog="Example: polylogit evaluate runs/zoo-linear/model.safetensors zoo")(evaluate)
 app.command(epilog="Example: polylogit predict runs/zoo-linear/model.safetensors new.csv --out classes.csv")(predict)
 app.command(epilog="Example: polylogit check animals.csv --target type")(check)
+app.command(epilog="Example: polylogit init animals.csv --target type")(init)
+app.add_typer(recipes, name="recipes")
 app.command(epilog="Example: polylogit lessons eight-rows-softmax-twice")(lessons)
 
 

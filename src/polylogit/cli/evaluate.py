@@ -16,7 +16,7 @@ def evaluate(
     model: Model,
     data: Data,
     report: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the evaluation as one HTML page that opens offline.")
+        Path | None, typer.Option(metavar="FILE", help="Report to write: .html (opens offline), .json or .md.")
     ] = None,
     data_root: DataRoot = None,
     as_json: Json = False,

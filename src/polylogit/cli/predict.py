@@ -31,6 +31,12 @@ def predict(
         bool,
         typer.Option("--allow-unseen", help="Predict even if most cells of a column are unseen categories."),
     ] = False,
+    escape_formulas: Annotated[
+        bool,
+        typer.Option(
+            "--escape-formulas", help="Put an apostrophe before text that a spreadsheet would take for a formula (CSV)."
+        ),
+    ] = False,
     data_root: DataRoot = None,
 ) -> None:
     """Predict the class of each row, with a probability per class."""
@@ -47,6 +53,7 @@ def predict(
                 abstain_below=abstain_below,
                 allow_unseen=allow_unseen,
                 data_root=data_root,
+                escape_formulas=escape_formulas,
                 on_progress=on_progress,
             )
         print_warnings(result.warnings)

@@ -84,7 +84,9 @@ def train(
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Report to write. [default: an HTML page beside the model file]"),
+        typer.Option(
+            metavar="FILE", help="Report to write: .html, .json or .md. [default: all three beside the model file]"
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Random seed. [default: 0]")] = None,
     device: Annotated[

@@ -1,17 +1,19 @@
-"""The judgement, shown to people: on the terminal, as one HTML page, and as figures from Python.
+"""Evaluations for people: on the terminal, as one HTML page, and as matplotlib figures.
 
-terminal.py, audit.py    tables for a terminal
-content.py               what a page is made of: `ReportData`
-page.py                  the page itself, from `templates/`
-words.py                 the figures in sentences
-mistakes.py              what is chosen to be looked at
+terminal.py, audit.py    tables for a terminal; terminal_text.py escapes what a terminal would obey
+content.py               the contents of a report: `ReportData`
+page.py                  the HTML page, from `templates/`
+document.py              the report as JSON and as Markdown
+conclusions.py           what follows from the metrics, with codes
+words.py, numbers.py     the metrics in sentences
+mistakes.py              the most confident errors
 chart.py                 what a chart is, as plain data
-judgement_charts.py, training_charts.py    what stands in each chart
+evaluation_charts.py, training_charts.py   the content of each chart
 svg.py, pictures.py      charts and pictures inside the page
 plots.py, picture_plots.py, style.py       the same as matplotlib axes
 palette.py               the colours
 
-The names below are loaded when they are first used: the page needs no matplotlib, which takes half a
+The names below are imported when they are first used: the page needs no matplotlib, which takes half a
 second to import.
 """
 

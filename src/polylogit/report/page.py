@@ -4,6 +4,7 @@ See also: `words.py` for its sentences, `evaluation_charts.py` and `training_cha
 for its layout. The page has no script, and its content security policy forbids every request.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from markupsafe import Markup
 from polylogit.evaluation import Evaluation, ScoredRows
 from polylogit.report import words
 from polylogit.report.content import Coefficients, ReportData
+from polylogit.report.document import report_json, report_markdown
 from polylogit.report.evaluation_charts import coverage_chart, probabilities_chart, reliability_chart
 from polylogit.report.mistakes import confident_mistakes
 from polylogit.report.numbers import counted, percent
@@ -34,18 +36,21 @@ MOST_COLUMN_TYPES = 40
 
 
 def write_report(report: ReportData, path: Path) -> None:
-    """Write the page, atomically.
+    """Write the report, atomically: as JSON or Markdown where the name ends in .json or .md, else as an HTML page.
 
     Args:
         report: The contents.
-        path: The file; its name ends in .html by custom.
+        path: The file.
 
     Raises:
         PolylogitError: The file cannot be written.
     """
-    text = report_html(report)
+    if path.suffix.lower() == ".json":
+        text = json.dumps(report_json(report), ensure_ascii=False, indent=1) + "\n"
+    else:
+        text = report_markdown(report) if path.suffix.lower() == ".md" else report_html(report)
     with atomic_write(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def report_html(report: ReportData) -> str:

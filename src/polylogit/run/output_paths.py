@@ -14,6 +14,7 @@ __all__ = [
     "existing_outputs",
     "history_path",
     "report_path",
+    "report_paths",
 ]
 
 MODEL_NAME = "model.safetensors"
@@ -79,7 +80,7 @@ def existing_outputs(model_path: Path, report: Path | None, *, resume: bool = Fa
         report: Its report, if one is written.
         resume: Whether the run continues an interrupted one, whose history it extends.
     """
-    written = [model_path, *([] if resume else [history_path(model_path)]), *([] if report is None else [report])]
+    written = [model_path, *([] if resume else [history_path(model_path)]), *report_paths(model_path, report)]
     return tuple(path for path in written if path.exists())
 
 
@@ -111,6 +112,21 @@ def report_path(model_path: Path) -> Path:
         ('report.html', 'a.report.html')
     """
     return _beside(model_path, "report.html")
+
+
+def report_paths(model_path: Path, report: Path | None) -> tuple[Path, ...]:
+    """The report and, where it is at its default place, the same as JSON and Markdown beside it.
+
+    Example:
+        >>> [path.name for path in report_paths(Path("a.safetensors"), Path("a.report.html"))]
+        ['a.report.html', 'a.report.json', 'a.report.md']
+        >>> [path.name for path in report_paths(Path("a.safetensors"), Path("page.html"))]
+        ['page.html']
+    """
+    if report is None:
+        return ()
+    more = (".json", ".md") if report == report_path(model_path) else ()
+    return (report, *(report.with_suffix(ending) for ending in more))
 
 
 def _beside(model_path: Path, name: str) -> Path:

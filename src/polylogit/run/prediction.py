@@ -11,6 +11,7 @@ from polylogit.errors import RecipeError
 from polylogit.run.model_recipe import recipe_of_model
 from polylogit.run.prediction_file import PREDICTION_ENDINGS, write_frames
 from polylogit.run.prediction_frames import prediction_frames
+from polylogit.run.spreadsheet_text import without_formulas
 
 __all__ = ["PREDICTION_ENDINGS", "Predictions", "predict"]
 
@@ -43,6 +44,7 @@ def predict(
     abstain_below: float | None = None,
     allow_unseen: bool = False,
     data_root: Path | None = None,
+    escape_formulas: bool = False,
     on_progress: Callable[[int], None] | None = None,
 ) -> Predictions:
     """Predict the class of each row, with a probability per class.
@@ -55,6 +57,7 @@ def predict(
         abstain_below: Give no class to a row whose top probability is below this, 0 to 1.
         allow_unseen: Whether to predict a table even where most cells of a column are unseen categories.
         data_root: Directory for downloaded data sets.
+        escape_formulas: Whether text that a spreadsheet would take for a formula gets an apostrophe; for CSV only.
         on_progress: Called with the rows predicted so far.
 
     Returns:
@@ -70,6 +73,8 @@ def predict(
         raise RecipeError(f"--abstain-below {abstain_below:g}: expected a probability, 0 to 1.")
     if out is not None and out.suffix.lower() not in PREDICTION_ENDINGS:
         raise RecipeError(f"--out {out}: the ending is not known. Expected one of {', '.join(PREDICTION_ENDINGS)}.")
+    if escape_formulas and out is not None and out.suffix.lower() != ".csv":
+        raise RecipeError(f"--escape-formulas: applies to CSV, but {out} is not. Leave the option out.")
     classifier = Classifier.load(model_path)
     recipe_of_model(classifier, model_path)  # so that a fault of the recipe names the file
     frames = prediction_frames(
@@ -81,9 +86,10 @@ def predict(
         data_root=data_root,
         on_progress=on_progress,
     )
+    written = map(without_formulas, frames) if escape_formulas else frames
     if out is None:
-        frame = pl.concat(frames, how="vertical_relaxed")
+        frame = pl.concat(written, how="vertical_relaxed")
     else:
         frame = None
-        write_frames(frames, out)
+        write_frames(written, out)
     return Predictions(frame=frame, rows=frames.rows, notes=frames.notes, warnings=frames.warnings)

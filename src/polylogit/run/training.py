@@ -24,7 +24,7 @@ from polylogit.report.conclusions import Conclusion, conclusions
 from polylogit.run.cross_validation import CrossValidation, cross_validate, cross_validation_told
 from polylogit.run.evaluated_rows import EvaluatedRows, evaluate_rows
 from polylogit.run.fit import FittedModel, TrainingPlace, fit_model
-from polylogit.run.output_paths import checkpoint_path, claimed_model_path, existing_outputs, history_path
+from polylogit.run.output_paths import checkpoint_path, claimed_model_path, existing_outputs, history_path, report_paths
 from polylogit.run.picture_task import picture_task
 from polylogit.run.report_contents import report_data
 from polylogit.run.table_task import table_task
@@ -136,7 +136,8 @@ def train(
             model file.
         out: The model file; the history is written beside it, and while a network is fitted its checkpoint. Left out:
             in a new folder in `runs/`; see `polylogit.run.output_paths`.
-        report: The file of the report, an HTML page; none is written when left out, or when no rows are held out.
+        report: The file of the report: .html, .json or .md; none is written when left out, or when no rows are held
+            out. At its default place beside the model file all three are written.
         data_root: Directory for downloaded data sets; see `polylogit.data.pictures.sources`.
         device: Where a network is fitted; linear models are fitted on the CPU.
         resume: Whether to resume from the checkpoint of an interrupted run of the same recipe on the same data.
@@ -197,7 +198,8 @@ def train(
             cross_validated=None if cross_validation is None else cross_validation.summary,
             facts={"fit": fit.message, "seconds": f"{seconds:.1f}"},
         )
-        write_report(page, report_path)
+        for path in report_paths(out, report_path):
+            write_report(page, path)
     return TrainingRun(
         data=task.name,
         recipe=recipe,
@@ -216,7 +218,7 @@ def train(
         model_path=out,
         history_path=history,
         report_path=report_path,
-        replaced=tuple(path for path in replaced if path != report or report_path is not None),
+        replaced=tuple(path for path in replaced if report_path is not None or path not in report_paths(out, report)),
     )
 
 

@@ -1,0 +1,155 @@
+"""The report for programs and for text tools: one JSON object, or one Markdown page.
+
+Both hold the metrics, the conclusions with their codes, the findings of the audit, the calibration, the recipe and the
+facts of the run, with the same numbers as the HTML page.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from polylogit.report import words
+from polylogit.report.content import ReportData
+from polylogit.report.numbers import counted, percent
+
+__all__ = ["escaped", "report_json", "report_markdown", "table"]
+
+FORMAT_VERSION = 1
+MOST_CLASSES = 50
+
+
+def report_json(report: ReportData) -> dict[str, Any]:
+    """The report as plain data.
+
+    Args:
+        report: The contents.
+
+    Returns:
+        Dictionaries, lists, strings and numbers. `format_version` rises when a key changes its meaning.
+
+    Example:
+        >>> import torch
+        >>> from polylogit.evaluation import evaluate_logits
+        >>> logits, targets = torch.eye(2), torch.tensor([0, 1])
+        >>> evaluation = evaluate_logits(logits, targets, ["a", "b"])
+        >>> plain = report_json(ReportData("pets", "linear", evaluation, logits, targets))
+        >>> plain["model"], plain["test"]["accuracy"], [each["code"] for each in plain["conclusions"]]
+        ('linear', 1.0, ['PL001'])
+    """
+    optional = {
+        "cross_validated": report.cross_validated,
+        "test_uncalibrated": report.uncalibrated,
+        "calibration": report.calibration_fit or report.calibration,
+        "audit": report.audit,
+    }
+    return {
+        "format_version": FORMAT_VERSION,
+        "data": report.data,
+        "model": report.model,
+        "rows_train": report.rows_trained_on,
+        "rows_test": report.evaluation.rows,
+        "test": report.evaluation.as_json(),
+        **{name: None if part is None else part.as_json() for name, part in optional.items()},
+        "conclusions": [conclusion.as_json() for conclusion in report.conclusions],
+        "importances": [
+            {"column": each.column, "mean": each.mean, "spread": each.spread} for each in report.importances
+        ],
+        "notes": list(report.notes),
+        "recipe": dict(report.recipe),
+        "facts": dict(report.facts),
+        "command": report.command,
+    }
+
+
+def report_markdown(report: ReportData) -> str:
+    r"""The report as a Markdown page with tables.
+
+    Args:
+        report: The contents.
+
+    Returns:
+        GitHub-flavoured Markdown. Names from the data are escaped.
+
+    Example:
+        >>> import torch
+        >>> from polylogit.evaluation import evaluate_logits
+        >>> logits, targets = torch.eye(2), torch.tensor([0, 1])
+        >>> evaluation = evaluate_logits(logits, targets, ["a|b", "c"])
+        >>> page = report_markdown(ReportData("pets", "linear", evaluation, logits, targets))
+        >>> page.splitlines()[0], r"| a\|b | 1 |" in page
+        ('# pets, linear', True)
+    """
+    evaluation = report.evaluation
+    lead = [] if not report.foremost else [escaped(report.foremost)]
+    lines = [
+        f"# {escaped(report.data)}, {escaped(report.model)}",
+        *lead,
+        escaped(words.headline(evaluation, report.noun)),
+        *(f"- **{each.level} {each.code}**: {escaped(each.message)}" for each in report.conclusions),
+        *(f"- note: {escaped(note)}" for note in report.notes),
+        "## Metrics",
+        _metrics(report),
+        "## Classes",
+        _classes(report),
+        "## Calibration",
+        escaped(words.calibration_in_full(report.calibration, report.calibration_fit)),
+    ]
+    if report.importances:
+        ordered = sorted(report.importances, key=lambda each: -each.mean)[:20]
+        rows = [(escaped(each.column), f"{each.mean:.4f}") for each in ordered]
+        lines += ["## Permutation importance", table(("column", "rise of the log loss"), rows)]
+    if report.audit is not None:
+        found = [f"- {each.severity} `{each.code}`: {escaped(str(each))}" for each in report.audit.findings]
+        lines += ["## Audit", "\n".join(found) or "Nothing was found."]
+    facts = [(escaped(name), escaped(value)) for name, value in report.facts.items()]
+    lines += ["## Run", table(("fact", "value"), facts)] if facts else []
+    lines += [f"```\n{report.command}\n```"] if report.command else []
+    return "\n\n".join(lines) + "\n"
+
+
+def _metrics(report: ReportData) -> str:
+    evaluation, better = report.evaluation, report.cross_validated
+    rows = []
+    for label, name in (
+        ("accuracy", "accuracy"),
+        ("log loss", "log_loss"),
+        ("Brier score", "brier_score"),
+        ("calibration error", "calibration_error"),
+    ):
+        values = [getattr(each, name) for each in (better, evaluation) if each is not None]
+        rows.append((label, *(percent(value) if name == "accuracy" else f"{value:.4f}" for value in values)))
+    test = counted(evaluation.rows, f"test {report.noun}")
+    heads = ("metric", *([] if better is None else ["cross-validated"]), test)
+    return table(heads, rows)
+
+
+def _classes(report: ReportData) -> str:
+    named = list(zip(report.evaluation.class_names, report.evaluation.per_class, strict=True))
+    rows = [
+        (
+            escaped(name),
+            f"{figures.support:,g}",
+            *("–" if value is None else f"{value:.3f}" for value in (figures.precision, figures.recall, figures.f1)),
+        )
+        for name, figures in named[:MOST_CLASSES]
+    ]
+    more = "" if len(named) <= MOST_CLASSES else f"\n\nand {len(named) - MOST_CLASSES:,} more classes"
+    return table(("class", report.nouns, "precision", "recall", "F1"), rows) + more
+
+
+def table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """A Markdown table of cells that are escaped already."""
+    lines = [heads, tuple("---" for _ in heads), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def escaped(text: str) -> str:
+    r"""Text in which nothing is Markdown or HTML, on one line.
+
+    Example:
+        >>> escaped("a|b <script> *c*")
+        'a\\|b &lt;script&gt; \\*c\\*'
+    """
+    text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    for mark in "\\`*_[]|#":
+        text = text.replace(mark, f"\\{mark}")
+    return text
