@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from polylogit.cli.card import card
 from polylogit.cli.check import check
 from polylogit.cli.console import accept_any_character
 from polylogit.cli.evaluate import evaluate
@@ -31,6 +32,7 @@ app.command(epilog=TRAIN_EPILOG)(train)
 app.command(epilog="Example: polylogit evaluate runs/zoo-linear/model.safetensors zoo")(evaluate)
 app.command(epilog="Example: polylogit predict runs/zoo-linear/model.safetensors new.csv --out classes.csv")(predict)
 app.command(epilog="Example: polylogit check animals.csv --target type")(check)
+app.command(epilog="Example: polylogit card runs/zoo-linear/model.safetensors --out README.md")(card)
 app.command(epilog="Example: polylogit init animals.csv --target type")(init)
 app.add_typer(recipes, name="recipes")
 app.command(epilog="Example: polylogit lessons eight-rows-softmax-twice")(lessons)
