@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from polylogit.calibration import fit_calibration
-from polylogit.data.tables.audit import Audit, Finding
+from polylogit.data.tables.audit import Audit, AuditFinding
 from polylogit.evaluation import ColumnImportance, evaluate_logits, summarise_logits
 from polylogit.report import Coefficients, ReportData
 
@@ -79,7 +79,7 @@ def table_report():
             rows=750,
             columns={"legs": "number", "milk": "boolean", "<b>fins</b>": "category"},
             classes=dict.fromkeys(names, 250),
-            findings=(Finding("duplicate-rows", "warning", "3 rows are the same as others.", "Drop them."),),
+            findings=(AuditFinding("duplicate-rows", "warning", "3 rows are the same as others.", "Drop them."),),
         ),
         notes=["columns that the model does not use: id."],
     )
