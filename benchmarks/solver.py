@@ -3,14 +3,14 @@
     python benchmarks/solver.py [--search] [--turns N] [--problem NAME ...] [--method NAME ...] [--quick]
 
 Claim: `SoftmaxRegression` reaches the optimum of scikit-learn's multinomial objective first. polylogit runs at its
-default tolerance. A peer runs at the loosest setting that gets within 1e-4 of the optimum, judged by the float64
+default tolerance. A peer runs at the loosest setting that gets within 1e-4 of the optimum, evaluated by the float64
 objective of the coefficients that it returned against a lower bound that is certified to 1e-6. `--search` finds those
-settings, on a machine as busy as it likes, and keeps them; a timed run then takes the kept ones and checks them anew,
+settings, on a machine as busy as it likes, and keeps them; a timed run then uses and verifies them,
 so no peer pays for its search. `--turns` runs the methods turn by turn, so that a slow minute of the machine falls on
 all of them. A peer that has had 60 seconds for one fit (in a search: 60 on each core) is recorded
 as out of time and not asked again until the next search. Every method has a process of its own; the BLAS variables
 OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE, which some machines set, are taken out of its environment. snapml fits one
-class against the rest, another objective: it is timed, never judged.
+class against the rest, another objective: it is timed only.
 
 Merges into benchmarks/results/solver.json and solver.md, each entry with its date; another machine starts a new page.
 Peak memory is what a fit adds to the process with the data in it.
@@ -67,6 +67,11 @@ def gaussian(rows: int, columns: int, classes: int, scales: float | np.ndarray =
     return (X * scales).astype(dtype), y
 
 
+def many_classes() -> Data:
+    """Three rows for each of 1000 classes, which say nothing of the class."""
+    return np.random.default_rng(0).standard_normal((3000, 10)), np.arange(3000) % 1000
+
+
 def text() -> Data:
     """Sparse rows, as of word counts."""
     rng = np.random.default_rng(0)
@@ -101,6 +106,9 @@ PROBLEMS = {
     "fashion-mnist C=100": (lambda: pictures("FashionMNIST"), 100.0),
     "tall 1,000,000 x 50": (lambda: gaussian(1_000_000, 50, 5), 1.0),
     "wide 500 x 5,000": (lambda: gaussian(500, 5_000, 10), 1.0),
+    "1000 classes 3,000 x 10": (many_classes, 1.0),
+    "100 classes 50,000 x 100": (lambda: gaussian(50_000, 100, 100), 1.0),
+    "2 classes 200,000 x 30": (lambda: gaussian(200_000, 30, 2), 1.0),
     "unscaled 1e-3 .. 1e4": (lambda: gaussian(20_000, 50, 5, np.logspace(-3, 4, 50), np.float64), 1.0),
     "sparse 20,000 x 50,000": (text, 1.0),
     "iris": (lambda: bundled("iris"), 1.0),
@@ -207,6 +215,8 @@ def objective(model: BaseEstimator, X: Rows, y: np.ndarray, C: float) -> float:
     for start in range(0, X.shape[0], 8192):
         rows = X[start : start + 8192]
         logits = (rows if sparse.issparse(rows) else rows.astype(np.float64)) @ coef.T + intercept
+        if logits.shape[1] == 1:  # two classes have one vector of coefficients
+            logits = np.hstack([np.zeros_like(logits), logits])
         total += float((logsumexp(logits, axis=1) - logits[np.arange(len(logits)), y[start : start + 8192]]).sum())
     return total / X.shape[0] + float((coef**2).sum()) / (2 * C * X.shape[0])
 
@@ -256,12 +266,18 @@ def measure(problem: str, method: str, target: float, first: str, repeats: int) 
         if not repeats:
             limit_cpu_seconds()
         try:
-            model, seconds, extra, told = fitted(maker, C, X, y)
+            model, seconds, extra, categories = fitted(maker, C, X, y)
         except (TypeError, ValueError, MemoryError) as error:
             print(json.dumps({"skipped": f"{type(error).__name__}: {error}"}))
             return
         reached = None if "rest" in method else objective(model, X, y, C)
-        answer = {"setting": setting, "objective": reached, "seconds": [seconds], "extra_mb": extra, "warnings": told}
+        answer = {
+            "setting": setting,
+            "objective": reached,
+            "seconds": [seconds],
+            "extra_mb": extra,
+            "warnings": categories,
+        }
         answer["gap_certified"] = getattr(model, "optimality_gap_", None)
         answer["data_mb"] = (X.data.nbytes + X.indices.nbytes if sparse.issparse(X) else X.nbytes) / 2**20
         answer["blas"] = sorted({f"{i['internal_api']} {i.get('architecture', '')}".strip() for i in threadpool_info()})
@@ -283,7 +299,7 @@ def limit_cpu_seconds() -> None:
 
 
 def in_a_process(problem: str, method: str, target: float, first: str = "", repeats: int = 0) -> Entry:
-    """The last thing that a process of its own said before it ended or ran out of time; no repeats is a search."""
+    """The last line printed by a separate process before it ended or ran out of time; no repeats is a search."""
     environment = {k: v for k, v in os.environ.items() if k not in {"OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"}}
     arguments = ["--child", problem, method, repr(target), first, str(repeats)]
     child = subprocess.Popen([sys.executable, __file__, *arguments], stdout=subprocess.PIPE, text=True, env=environment)
@@ -292,8 +308,8 @@ def in_a_process(problem: str, method: str, target: float, first: str = "", repe
     except subprocess.TimeoutExpired:
         child.kill()
         out, _ = child.communicate()
-    said = [json.loads(line) for line in out.strip().splitlines()]
-    answer: Entry = said[-1] if said else {"skipped": "failed before its first fit"}
+    printed = [json.loads(line) for line in out.strip().splitlines()]
+    answer: Entry = printed[-1] if printed else {"skipped": "failed before its first fit"}
     if "skipped" not in answer and "reached" not in answer:
         answer["out_of_time"] = SECONDS_A_FIT
     return answer | {"taken": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")}
@@ -348,8 +364,8 @@ def write(page: dict[str, Any]) -> None:
     heads = ("problem", "method", "setting", "n", "median s", "spread s", "gap", "extra MiB (data MiB)", "")
     lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
     for problem, entries in page["problems"].items():
-        told = (line(problem, m, entries["methods"].get(m, {}), entries["optimum_lower_bound"]) for m in METHODS)
-        lines += [row for row in told if row]
+        rows = (line(problem, m, entries["methods"].get(m, {}), entries["optimum_lower_bound"]) for m in METHODS)
+        lines += [row for row in rows if row]
     facts = "; ".join(f"{key} {value}" for key, value in page["machine"].items())
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "solver.json").write_text(json.dumps(page, indent=1) + "\n", encoding="utf-8")
@@ -358,7 +374,7 @@ def write(page: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Search, or measure every method on every problem, and tell."""
+    """Search, or measure every method on every problem, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="three small problems, one repeat; writes nothing")
     parser.add_argument("--search", action="store_true", help="find the peers' settings; times nothing")

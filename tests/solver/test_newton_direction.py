@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch.autograd.functional import hessian, jacobian
 
-from polylogit.solver.newton_direction import newton_direction, optimal_intercepts, step_length
+from polylogit.solver.intercepts import optimal_intercepts
+from polylogit.solver.newton_direction import newton_direction, step_length
 
 OPTIONS = {"forcing": 0.0, "small_enough": 0.0, "most_products": 200}
 

@@ -42,9 +42,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from polylogit.solver.intercepts import InterceptHessian
 from polylogit.solver.newton_direction import Direction
 from polylogit.solver.objective import Objective
-from polylogit.system.matrix_product import matrix_product_nt
 
 __all__ = ["gap_by_mixture", "gap_by_newton", "gap_by_step", "relative_gap"]
 
@@ -161,16 +161,14 @@ def _balancing_intercepts(
     excess: Float[Tensor, " K"],
 ) -> Float[Tensor, " K"]:
     """The c that, added to every v_n = V x_n, makes g_q vanish but for cut-off parts that it changes."""
-    excess, second = excess.clone(), excess.new_zeros(len(excess), len(excess))
+    excess = excess.clone()
     for block in problem.blocks():
         some = probabilities[:, block].contiguous()
         weighted = some * problem.omega[block].to(some.dtype)
-        second += weighted.sum(1).diag() - matrix_product_nt(weighted, some)
         centred = _centred(some, logit_change[:, block])
         cut = _tilted(some, centred).sub_(1).sub_(centred)
         excess += cut.mul_(weighted).sum(1)
-    intercepts: Tensor = torch.linalg.lstsq(second + 1 / len(excess), -excess[:, None]).solution[:, 0]
-    return intercepts
+    return InterceptHessian(problem, lambda block: probabilities[:, block].contiguous()).solve(-excess)
 
 
 def gap_by_newton(

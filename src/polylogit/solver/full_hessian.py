@@ -26,7 +26,7 @@ from torch import Tensor
 
 from polylogit.solver.backtracking_newton import backtracking_length, cholesky_with_damping
 from polylogit.solver.duality_gap import relative_gap
-from polylogit.solver.newton_direction import optimal_intercepts
+from polylogit.solver.intercepts import optimal_intercepts
 from polylogit.solver.objective import Objective
 
 __all__ = ["FullHessianNewton"]

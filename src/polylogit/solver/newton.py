@@ -15,7 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polylogit.solver.duality_gap import gap_by_mixture, gap_by_newton, gap_by_step, relative_gap
-from polylogit.solver.newton_direction import Direction, newton_direction, optimal_intercepts, step_length
+from polylogit.solver.intercepts import optimal_intercepts
+from polylogit.solver.newton_direction import Direction, newton_direction, step_length
 from polylogit.solver.objective import Objective
 from polylogit.solver.preconditioner import CurvaturePreconditioner
 

@@ -1,6 +1,6 @@
-"""One Newton step: a direction from conjugate gradients on the true Hessian; length and intercepts from cached logits.
+"""One Newton step: a direction from conjugate gradients on the exact Hessian, and a line search on cached logits.
 
-This module owns the descent of `convex_problem.Objective`; when to stop is `convex`'s.
+See also: `newton.py`, which iterates.
 
 Source: Nocedal and Wright (2006), "Numerical Optimization", algorithm 7.1 (truncated Newton) and section 3.5.
 """
@@ -14,9 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polylogit.solver.objective import Objective
-from polylogit.system.matrix_product import matrix_product_nt
 
-__all__ = ["Direction", "newton_direction", "optimal_intercepts", "step_length"]
+__all__ = ["Direction", "newton_direction", "step_length"]
 
 _LEAST_CURVATURE = 1e-7
 
@@ -160,48 +159,3 @@ def step_length(
         floor = low + 0.1 * (high - low) if math.isfinite(high) else low
         length = min(max(newton, floor), ceiling)
     return low
-
-
-def optimal_intercepts(
-    problem: Objective,
-    shares: Float[Tensor, " K"],
-    logits: Float[Tensor, "K N"],
-    *,
-    tolerance: float,
-    most_rounds: int = 8,
-) -> Float[Tensor, " K"]:
-    """The change of the intercepts that makes each class's mean probability its share, W being fixed.
-
-    Far away, b_k += log(s_k / m_k) with m = sum_n omega_n p_n, which always descends (iterative scaling: Darroch and
-    Ratcliff, 1972); near by, Newton's step on the K intercepts, whose Hessian is diag(m) - sum_n omega_n p_n p_n'.
-
-    Args:
-        problem: F, with an intercept.
-        shares: sum_n omega_n y_n, each above 0.
-        logits: Z; not changed.
-        tolerance: Largest relative excess max_k |m_k / s_k - 1| to leave.
-        most_rounds: Most rounds.
-
-    Returns:
-        What to add to the intercepts.
-    """
-    shift = torch.zeros_like(shares)
-    for _ in range(most_rounds):
-        mean, products = torch.zeros_like(shares), torch.zeros(len(shares), len(shares), dtype=torch.float64)
-        products = products.to(shares.device)
-        for block in problem.blocks():
-            probabilities = torch.softmax(logits[:, block] + shift.to(logits.dtype)[:, None], 0)
-            weighted = probabilities * problem.omega[block].to(probabilities.dtype)
-            mean += weighted.sum(1)
-            products += matrix_product_nt(weighted, probabilities)
-        mean.clamp_min_(1e-300)
-        excess = float((mean / shares - 1).abs().max())
-        if excess <= tolerance:
-            break
-        if excess > 0.1:
-            shift += (shares / mean).log()
-        else:
-            hessian = mean.diag() - products + 1 / len(mean)
-            shift += torch.linalg.lstsq(hessian, (shares - mean)[:, None]).solution[:, 0]
-        shift -= shift.mean()
-    return shift

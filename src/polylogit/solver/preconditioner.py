@@ -32,6 +32,9 @@ _ROWS_A_COLUMN = 3
 _LEAST_BUDGET = 4_000_000
 _MOST_PRODUCTS_A_FACTOR = 10
 _MOST_SPARSE_COLUMNS_FACTORED = 512
+_MANY_BLOCKS = 16
+_MORE_ROWS_FOR_MANY = 4
+_NUMBERS_A_CHUNK = 1 << 24
 
 
 class CurvaturePreconditioner:
@@ -53,7 +56,7 @@ class CurvaturePreconditioner:
         # dense factor of their block would cost far more than all products of the fit.
         mostly_apart = isinstance(problem.design, SparseDesign) and columns > _MOST_SPARSE_COLUMNS_FACTORED
         sparse_columns = mostly_apart or (columns > problem.design.rows + 1 and columns > _LEAST_ROWS)
-        self._factors: list[Tensor] = []
+        self._factors: list[Tensor] | Tensor = []
         self._scales: Tensor
         if sparse_columns or columns**2 > budget:
             self._scales = _diagonals(problem, probabilities).rsqrt()
@@ -63,6 +66,10 @@ class CurvaturePreconditioner:
         factor_in_products = columns**2 / (12 * problem.design.rows)
         if alike or problem.classes * columns**2 > budget or factor_in_products > _MOST_PRODUCTS_A_FACTOR:
             curvature = curvature.mean(0, keepdim=True)
+        if len(curvature) > _MANY_BLOCKS:
+            curvature *= problem.omega.to(curvature.dtype)
+            self._factors, self._scales = _blocks_of_many_classes(problem, curvature, generator)
+            return
         curvature = problem.omega * curvature.double()
         scales = []
         for by_class in curvature:
@@ -74,7 +81,9 @@ class CurvaturePreconditioner:
     def __call__(self, rows: Float[Tensor, "K D1"]) -> Float[Tensor, "K D1"]:
         """B_k^-1 applied to row k, less the mean over the rows."""
         scaled = (rows - rows.mean(0)) * self._scales
-        if len(self._factors) == 1:
+        if isinstance(self._factors, Tensor):
+            solved = torch.cholesky_solve(scaled[:, :, None].to(self._factors.dtype), self._factors)[:, :, 0]
+        elif len(self._factors) == 1:
             solved = torch.cholesky_solve(scaled.T.to(self._factors[0].dtype), self._factors[0]).T
         elif self._factors:
             solved = torch.stack(
@@ -122,6 +131,45 @@ def _factored_block(
     block.diagonal().add_(max(1e-10, columns * torch.finfo(block.dtype).eps))
     factor = cholesky_with_damping(block)
     return torch.eye(columns, dtype=block.dtype, device=block.device) if factor is None else factor, scale
+
+
+def _blocks_of_many_classes(
+    problem: Objective, curvature: Float[Tensor, "K N"], generator: torch.Generator
+) -> tuple[Float[Tensor, "K D1 D1"], Float[Tensor, "K D1"]]:
+    """As `_factored_block` for all classes at once, from one sample of rows drawn by their largest curvature."""
+    columns = problem.design.columns
+    wanted = _MORE_ROWS_FOR_MANY * max(_LEAST_ROWS, int(_ROWS_A_COLUMN * columns))
+    largest = curvature.amax(0).double()
+    index, heights = _sampled(largest, wanted, generator)
+    rows = problem.design.dense_rows(index, curvature.dtype)
+    by_class = curvature[:, index] * (heights / largest[index].clamp_min(1e-300)).to(curvature.dtype)
+    blocks = _weighted_gram_matrices(rows, by_class)
+    diagonal = blocks.diagonal(dim1=1, dim2=2).double() + problem.penalty
+    diagonal = diagonal.clamp_min((1e-12 * diagonal.amax(1, keepdim=True)).clamp_min(1e-300))
+    scale = diagonal.rsqrt()
+    narrow = scale.to(blocks.dtype)
+    blocks *= narrow[:, :, None]
+    blocks *= narrow[:, None, :]
+    jitter = max(1e-10, columns * torch.finfo(blocks.dtype).eps)
+    blocks.diagonal(dim1=1, dim2=2).add_((problem.penalty * scale.square()).to(blocks.dtype) + jitter)
+    factors, failed = torch.linalg.cholesky_ex(blocks)
+    for place in torch.nonzero(failed)[:, 0].tolist():
+        factor = cholesky_with_damping(blocks[place])
+        factors[place] = torch.eye(columns, dtype=blocks.dtype, device=blocks.device) if factor is None else factor
+    return factors, scale
+
+
+def _weighted_gram_matrices(rows: Float[Tensor, "M D1"], by_class: Float[Tensor, "K M"]) -> Float[Tensor, "K D1 D1"]:
+    """X' diag(h_k) X for each class k: one product with all outer products of rows, where there are few columns."""
+    count, columns = rows.shape
+    if columns**2 * count <= _NUMBERS_A_CHUNK:
+        outer = (rows[:, :, None] * rows[:, None, :]).view(count, -1)
+        return matrix_product_nt(by_class, outer.T).view(-1, columns, columns)
+    blocks = rows.new_empty(len(by_class), columns, columns)
+    for block, heights in zip(blocks, by_class, strict=True):
+        weighted = rows * heights[:, None]
+        torch.mm(weighted.T, rows, out=block)
+    return blocks
 
 
 def _diagonals(problem: Objective, probabilities: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
