@@ -51,7 +51,7 @@ def test_every_epoch_has_a_row_and_the_bar_tells_speed_and_time_left(drawn_at_on
     assert bars
     assert all(re.match(r"epoch \d of 3 .* [\d,]+ pictures/s +[\d.]+ s left", line) for line in bars)
     assert shown[0].endswith("reading the data")
-    assert any(line.endswith("judging") for line in shown)
+    assert any(line.endswith("evaluating") for line in shown)
 
 
 def test_a_long_fit_shows_some_of_its_epochs_and_the_last():
@@ -68,7 +68,7 @@ def test_a_fit_that_goes_on_says_where():
         watching.begun(FitPlan(5, 10, 4, torch.device("cpu"), bfloat16=True, history=history))
         watching.epoch_done(EpochRecord(3, 0.5, 0.1, 10.0, 75.0))
     shown = lines(console)
-    assert "going on after epoch 2 of 5" in shown
+    assert "resuming after epoch 2 of 5" in shown
     assert any(line.startswith("3/5") and line.endswith("1 min 15 s") for line in shown)
 
 

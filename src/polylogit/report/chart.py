@@ -1,6 +1,6 @@
 """What a chart is, as plain data: axes with their ticks, and the marks that stand in them.
 
-Owns what can be drawn and how an axis is divided and lettered. What is drawn is decided in `judgement_charts.py` and
+Owns what can be drawn and how an axis is divided and lettered. What is drawn is decided in `evaluation_charts.py` and
 `training_charts.py`; `svg.py` draws it for a page, `plots.py` with matplotlib, and both draw the same.
 """
 
@@ -24,7 +24,7 @@ class Axis:
         label: What it measures.
         low: Its lower end.
         high: Its upper end, above `low`.
-        form: plain: numbers. percent: shares, whose sign is not told. whole: whole numbers. power: powers of ten, on a
+        form: plain: numbers. percent: shares, shown without their sign. whole: whole numbers. power: powers of ten, on a
             logarithmic axis.
         names: Names at 0, 1, 2, ... instead of numbers.
     """
@@ -42,7 +42,7 @@ class Axis:
         return (value - self.low) / (self.high - self.low)
 
     def ticks(self, most: int = 6) -> list[tuple[Number, str]]:
-        """Round values between the ends, and how they are told.
+        """Round values between the ends, and their labels.
 
         Args:
             most: About how many.

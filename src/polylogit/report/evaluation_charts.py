@@ -1,6 +1,6 @@
-"""What is drawn of the judgement: what can be believed, how sure it is, and what answering less gives.
+"""The charts of an evaluation: reliability diagram, histogram of probabilities, accuracy against coverage.
 
-Owns what stands in each chart. No mathematics: that stands in `polylogit.evaluation`.
+See also: `polylogit.evaluation`, which computes what is drawn.
 """
 
 import math
@@ -27,7 +27,7 @@ def reliability_chart(rows: ScoredRows, before: ScoredRows | None = None) -> Cha
     marks: list[Mark] = [Line((0, 1), (0, 1), "muted", width=1, dashed=True)]
     if before is not None:
         marks += _claims(before, "before", "warm", filled=False)
-    marks += _claims(rows, "rows judged" if before is None else "after calibration", "accent", filled=True)
+    marks += _claims(rows, "test rows" if before is None else "after calibration", "accent", filled=True)
     return Chart(
         x=Axis("claimed probability", -0.02, 1.03, "percent"),
         y=Axis("share that came true", -0.02, 1.03, "percent"),

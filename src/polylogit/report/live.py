@@ -1,6 +1,6 @@
 """A fit as it goes, in a terminal: a row for each epoch, and below them a bar with speed and time left.
 
-Owns what a person sees while they wait. It is drawn when a step or an epoch ends, at most ten times a second, by no
+It is drawn when a step or an epoch ends, at most ten times a second, by no
 thread of its own. Where nobody watches, nothing is drawn at all: that choice is the command line's.
 """
 
@@ -74,7 +74,7 @@ def epoch_row(record: EpochRecord, epochs: int, *, best: bool) -> Text:
 
 
 class LiveFit(FitObserver):
-    """Draws a fit in a terminal, from the reading of the data to the judgement.
+    """Draws a fit in a terminal, from the reading of the data to the evaluation.
 
     Args:
         console: Of the terminal.
@@ -128,14 +128,14 @@ class LiveFit(FitObserver):
         """The headings, and the epochs that a resumed fit has behind it in one line."""
         self._status.stop()
         self._plan, self._epoch = plan, len(plan.history)
-        judged = [record.validation_loss for record in plan.history if record.validation_loss is not None]
-        self._best_loss = min(judged, default=math.inf)
+        losses = [record.validation_loss for record in plan.history if record.validation_loss is not None]
+        self._best_loss = min(losses, default=math.inf)
         where = f"{plan.device.type}, {'bfloat16' if plan.bfloat16 else 'float32'}"
         self._console.print(
             Text(f"{plan.rows:,} {self._unit} to fit, {plan.validation_rows:,} to validate ({where})", style="dim")
         )
         if plan.history:
-            self._console.print(Text(f"going on after epoch {self._epoch} of {plan.epochs}", style="dim"))
+            self._console.print(Text(f"resuming after epoch {self._epoch} of {plan.epochs}", style="dim"))
         self._console.print(Text("".join(name.rjust(width) for name, width in _WIDTHS.items()), style="bold"))
         self._task = self._progress.add_task(
             self._described(), total=plan.epochs * plan.rows, completed=self._epoch * plan.rows, speed="", left=""
@@ -168,7 +168,7 @@ class LiveFit(FitObserver):
     def ended(self, result: FitResult) -> None:
         """What comes after the fit takes its time too."""
         self._progress.stop()
-        words = "judging the model as it is; Ctrl-C stops at once" if result.ended == "interrupted" else "judging"
+        words = "evaluating the model as it is; Ctrl-C stops at once" if result.ended == "interrupted" else "evaluating"
         self._status.update(Text(words))
         self._status.start()
 

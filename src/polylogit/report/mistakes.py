@@ -1,6 +1,6 @@
 """The most confident mistakes: what the classifier was surest of and wrong about.
 
-Owns the choice and the order. How a mistake is shown stands in the template.
+See also: `templates/page.html.jinja`, which shows them.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Mistake:
     """One wrong answer.
 
     Args:
-        row: Which of the judged rows.
+        row: Index of the evaluated row, from 0.
         true: Its class index.
         predicted: The class index it was given.
         probability: Of the class it was given.

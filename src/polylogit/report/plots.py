@@ -1,7 +1,7 @@
 """Charts as matplotlib axes: what can be believed, what answering less gives, how the training went.
 
 Each function draws into the axes it is given, or into new ones, and returns them. What stands in a chart is decided in
-`judgement_charts.py` and `training_charts.py`, so that the report shows the same. Confusion matrices and pictures stand
+`evaluation_charts.py` and `training_charts.py`, so that the report shows the same. Confusion matrices and pictures stand
 in `picture_plots.py`.
 """
 

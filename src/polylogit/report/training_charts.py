@@ -1,6 +1,6 @@
 """What is drawn of the training: learning curves, and the columns that the classifier rests on.
 
-Owns which numbers of a history are drawn together: losses with losses, accuracies with accuracies.
+Losses are drawn with losses and accuracies with accuracies.
 """
 
 import math
@@ -41,14 +41,14 @@ def learning_chart(history: Sequence[Mapping[str, int | float | None]], measure:
             if (value := record.get(key)) is not None and math.isfinite(value) and (value > 0 or not logarithmic)
         ]
         x, y = [epoch for epoch, _ in points], [value for _, value in points]
-        label = _told(key) if len(keys) > 1 else ""
+        label = _label(key) if len(keys) > 1 else ""
         lines.append(Line(x, y, _COLOURS[n % len(_COLOURS)], label, dots=len(x) < MOST_DOTS))
     epochs = around([x for line in lines for x in line.x] or [0, 1], 0.03)
     values = [y for line in lines for y in line.y] or [0.1, 1]
     low, high = (min(values) / 2, 2 * max(values)) if logarithmic else around(values)
     return Chart(
         x=Axis("epoch", *epochs, "whole"),
-        y=Axis(_told(keys[0]) if len(keys) == 1 else measure, low, high, "power" if logarithmic else "plain"),
+        y=Axis(_label(keys[0]) if len(keys) == 1 else measure, low, high, "power" if logarithmic else "plain"),
         marks=tuple(lines),
     )
 
@@ -76,5 +76,5 @@ def importance_chart(importances: Sequence[ColumnImportance]) -> Chart:
     )
 
 
-def _told(key: str) -> str:
+def _label(key: str) -> str:
     return key.replace("_", " ").replace(".", " ")
