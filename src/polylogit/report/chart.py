@@ -24,7 +24,7 @@ class Axis:
         label: What it measures.
         low: Its lower end.
         high: Its upper end, above `low`.
-        form: plain: numbers. percent: shares, shown without their sign. whole: whole numbers. power: powers of ten, on a
+        form: plain: numbers. percent: shares without their sign. whole: whole numbers. power: powers of ten, on a
             logarithmic axis.
         names: Names at 0, 1, 2, ... instead of numbers.
     """

@@ -1,7 +1,7 @@
 """Charts as matplotlib axes: what can be believed, what answering less gives, how the training went.
 
-Each function draws into the axes it is given, or into new ones, and returns them. What stands in a chart is decided in
-`evaluation_charts.py` and `training_charts.py`, so that the report shows the same. Confusion matrices and pictures stand
+Each function draws into the axes it is given, or into new ones, and returns them. The charts come from
+`evaluation_charts.py` and `training_charts.py`, so that the report shows the same. Confusion matrices and pictures are
 in `picture_plots.py`.
 """
 
