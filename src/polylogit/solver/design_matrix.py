@@ -7,7 +7,7 @@ solver works in float32 (half the data's size). `SparseDesign` keeps a CSR matri
 With an intercept, dense columns are centred without touching them: (x - mu) W' = x W' - mu W', which is exact algebra
 for a free intercept and keeps Hessians well conditioned. Weights here have the intercept as their last column.
 
-This module knows rows and products. It knows no classes, losses or penalties.
+See also: `objective.py`, which adds classes, losses and the penalty.
 """
 
 import warnings

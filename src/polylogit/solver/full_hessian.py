@@ -1,4 +1,4 @@
-"""Newton's method with the whole Hessian, for problems of so few numbers that bookkeeping would be all the work.
+"""Newton's method with the full Hessian, for small problems.
 
 With K classes and D + 1 columns the Hessian is a matrix of K (D + 1) rows,
 
@@ -9,7 +9,8 @@ q_n = p_n + (diag(p_n) - p_n p_n') V x_n have G_q = -lambda (W + V), so that
 
     min F >= sum_n omega_n entropy(q_n) - ||G_q||^2 / (2 lambda)
 
-(`convex_certificate`) is as near to the optimum as the step is to reaching it, a step earlier than the gradient tells.
+(`duality_gap`) is as close to the optimum as the end of the step,
+one step earlier than a bound from the gradient would be.
 Adding a number to every intercept changes no probability; 1 / K on their block makes H regular along it and changes no
 other step. Needs a penalty, for without one H may be singular.
 
@@ -37,7 +38,7 @@ _FAR = 0.2
 
 
 class FullHessianNewton:
-    """The point of a Newton descent on a small problem, and what is known of it.
+    """The current point of Newton's method on a small problem, and its certified gap.
 
     Args:
         problem: F, with a penalty and dense rows.
@@ -71,7 +72,7 @@ class FullHessianNewton:
         return relative_gap(self.objective, self.absolute_gap)
 
     def set_point(self, weight: Float[Tensor, "K D1"]) -> None:
-        """Put the point at W; its logits and objective. The first point's intercepts are settled.
+        """Put the point at W; its logits and objective. The first point gets its optimal intercepts.
 
         The mean loss is sum_n omega_n logsumexp(z_n) - <W, sum_n omega_n y_n x_n'>.
         """

@@ -33,7 +33,7 @@ _CLOSING_NEAR = 50
 
 
 class NewtonCG:
-    """The point, what is known of it, and the preconditioner at hand.
+    """The current point, its certified gap, and the current preconditioner.
 
     Args:
         problem: F.
@@ -70,7 +70,7 @@ class NewtonCG:
         return relative_gap(self.objective, self.objective - self._lower)
 
     def set_point(self, weight: Float[Tensor, "K D1"], logits: Float[Tensor, "K N"] | None = None) -> None:
-        """Put the point at W, its intercepts settled; its logits, where not at hand, and its objective.
+        """Set the point to W with optimal intercepts, and compute its logits, unless given, and its objective.
 
         Where the point as it comes is near enough to the optimum, it stays.
         """

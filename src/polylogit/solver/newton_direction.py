@@ -77,7 +77,7 @@ def newton_direction(
     search = precondition(residual)
     squared = float((residual * search).sum())
     first, size, products, decrease = squared, squared, 0, 0.0
-    # Intercepts without a penalty can be set right in the end: see `convex_certificate`.
+    # Intercepts without a penalty can be set right in the end: see `duality_gap`.
     certified = problem.design.columns - (problem.design.intercept and problem.ridge > 0)
     while products < most_products and squared > 0:
         if squared <= forcing**2 * first and decrease > closing:

@@ -7,7 +7,9 @@ With omega_n = w_n / sum w and lambda = 1 / (C sum w),
     Hessian o V  = sum_n omega_n (diag(p_n) - p_n p_n') (V x_n) x_n' + lambda V
 
 Arrays are class-major, (K, N): both products then read the rows once, in order. Sums over rows that decide (losses,
-slopes) are taken in float64. This module knows the function; how to descend it is `convex_direction`'s.
+slopes) are taken in float64.
+
+See also: `newton.py` and `full_hessian.py`, which minimise it.
 
 Source: Bishop (2006), "Pattern Recognition and Machine Learning", equations 4.108 to 4.110.
 """

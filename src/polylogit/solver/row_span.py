@@ -1,11 +1,9 @@
-"""Fewer rows than columns: a square matrix takes their place, for their own span holds all that coefficients can use.
+"""Coordinates in the span of the rows, for fewer rows than columns: a square matrix replaces the rows.
 
 With X = L Q and orthonormal rows Q, coefficients W = V Q have the logits V L' and the norm of V, so that V can be
 fitted to L, which is N x N. Parts of W outside the span of Q would only cost penalty. L is the Cholesky factor of X X',
 and Q = L^-1 X is never formed: W = (V L^-1) X, and V = (W X') L'^-1. Rows so nearly
 dependent that X X' has lost them to rounding get a QR factorisation instead.
-
-This module knows rows and their span. What is fitted there is `convex`'s business.
 
 Source: Hastie and Tibshirani (2004), "Efficient quadratic regularization for expression arrays", Biostatistics 5,
 section 3; Golub and Van Loan (2013), "Matrix Computations", sections 4.2 and 5.2.
@@ -32,7 +30,7 @@ class RowSpan:
     """Rows in coordinates of their own span.
 
     Args:
-        features: Rows of any real dtype, fewer than columns; never changed.
+        features: Rows of any real dtype, fewer than columns; not changed.
         precision: In which X X' is summed up, where the rows are far enough from dependent; else in float64.
 
     Raises:
