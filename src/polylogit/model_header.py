@@ -123,6 +123,14 @@ class VectorScalingEntry(_Closed):
     bias: list[Annotated[float, Field(ge=-1e6, le=1e6)]]
 
 
+class StructuredScalingEntry(_Closed):
+    """The affine map of log-probabilities that follows the temperature: (diag(scale) + off_diagonal) s + bias."""
+
+    scale: list[Annotated[float, Field(gt=0)]]
+    bias: list[float]
+    off_diagonal: list[list[float]] | None = None
+
+
 class CalibrationEntries(_Closed):
     """The parts of the calibration: see `polylogit.calibration.Calibration`."""
 
@@ -130,6 +138,7 @@ class CalibrationEntries(_Closed):
     curve: CurveEntry | None = None
     floor: Annotated[float, Field(ge=1e-12, lt=1)] | None = None
     vector_scaling: VectorScalingEntry | None = None
+    structured_scaling: StructuredScalingEntry | None = None
 
 
 class ModelHeader(CalibrationEntries):
@@ -160,6 +169,11 @@ class ModelHeader(CalibrationEntries):
         classes = len(self.class_names)
         if (scaling := self.vector_scaling) and not len(scaling.scale) == len(scaling.bias) == classes:
             raise ValueError(f"vector_scaling: expected {classes} scales and biases, one for each class")
+        if structured := self.structured_scaling:
+            rows = [structured.scale, structured.bias, *(structured.off_diagonal or [])]
+            square = structured.off_diagonal is None or len(structured.off_diagonal) == classes
+            if not square or any(len(row) != classes for row in rows):
+                raise ValueError(f"structured_scaling: expected {classes} scales, biases and rows, one for each class")
         return self
 
 

@@ -51,11 +51,11 @@ def test_the_standard_error_is_that_of_repeated_draws(draw):
         (torch.eye(3)[:2], torch.tensor([0, 1]), "2 rows were held out; 50 are needed"),
         (torch.eye(3).repeat(30, 1), torch.arange(3).repeat(30), "every held-out row is right"),
         (torch.eye(3).repeat(30, 1), torch.tensor([1, 2, 0]).repeat(30), "no better than chance"),
-        (torch.ones(90, 3), torch.arange(3).repeat(30), "do not tell the classes apart"),
+        (torch.ones(90, 3), torch.arange(3).repeat(30), "do not distinguish the classes"),
         (
             torch.tensor([[30.0, 0.0]]).repeat(60, 1) * torch.linspace(0.01, 1, 60)[:, None],
             torch.eye(60, dtype=torch.int64)[0],
-            "leave it uncertain",
+            "determine it only",
         ),
     ],
 )

@@ -61,6 +61,12 @@ def column_features(column, cell, scaling):
     return values + flags + [float(missing)] * column.get("missing", False)
 
 
+def log_softmax(z):
+    """Log-probabilities of each row of logits."""
+    shifted = z - z.max(1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+
+
 def probabilities(path, rows):
     """A probability per row and class."""
     header, _, tensors, _ = read(path)
@@ -81,11 +87,16 @@ def probabilities(path, rows):
         z = x
     z = z.astype(np.float64)
     if "curve" in header:
-        s = z - np.log(np.exp(z - z.max(1, keepdims=True)).sum(1, keepdims=True)) - z.max(1, keepdims=True)
+        s = log_softmax(z)
         z = header["curve"]["slope"] * s - header["curve"]["curvature"] * s**2
     z = z / header["temperature"]
     if "vector_scaling" in header:
         z = z * header["vector_scaling"]["scale"] + header["vector_scaling"]["bias"]
+    if "structured_scaling" in header:
+        entry, s = header["structured_scaling"], log_softmax(z)
+        z = s * entry["scale"] + entry["bias"]
+        if "off_diagonal" in entry:
+            z += s @ np.array(entry["off_diagonal"]).T
     p = np.exp(z - z.max(1, keepdims=True))
     p /= p.sum(1, keepdims=True)
     floor = header.get("floor", 0.0)

@@ -1,5 +1,6 @@
 import torch
 
+from polylogit.calibration import Calibration, CalibrationFit, CandidateScore, QuadraticMap
 from polylogit.evaluation import evaluate_logits
 from polylogit.report import words
 
@@ -22,7 +23,8 @@ def test_the_hardest_class_and_what_it_is_predicted_as():
 
 
 def test_few_rows_cannot_measure_the_calibration():
-    assert "With 3 rows even perfect probabilities" in words.calibration_sentence(evaluation([0, 1, 1], [0, 1, 2]))
+    sentence = words.calibration_sentence(evaluation([0, 1, 1], [0, 1, 2], sharpness=1.0))
+    assert "show no miscalibration" in sentence
 
 
 def test_no_advice_where_no_threshold_helps():
@@ -33,6 +35,20 @@ def test_advice_is_the_threshold_that_helps_most():
     logits = torch.tensor([[2.0, 0, 0]] * 4 + [[0.2, 0, 0]] * 4)
     advice = words.threshold_advice(evaluate_logits(logits, torch.tensor([0] * 4 + [1] * 4), ["cat", "dog", "owl"]))
     assert advice == "With --abstain-below 0.5 the model answers 50% of the rows, with an accuracy of 100%."
+
+
+def test_the_calibration_is_described_with_its_evidence():
+    score = CandidateScore("temperature", 0.1, 0.02)
+    fitted = CalibrationFit(Calibration(temperature=1.5), 600, 0.5, 0.4, "temperature", (score,))
+    described = words.calibration_in_full(fitted.calibration, fitted)
+    assert "600 rows" in described
+    assert "lowers the log loss by 0.1000 nats (standard error 0.0200)" in described
+    stayed = CalibrationFit(Calibration(), 20, 0.5, 0.5, reason="20 rows were held out; 50 are needed")
+    assert "not calibrated: 20 rows were held out; 50 are needed." in words.calibration_in_full(Calibration(), stayed)
+    assert "not calibrated" in words.calibration_in_full(Calibration(), None)
+    assert "temperature 1.500" in words.calibration_in_full(Calibration(temperature=1.5), None)
+    curved = Calibration(QuadraticMap(0.25, 0.2), 0.6)
+    assert "become 0.25 s - 0.20 s²" in words.calibration_in_full(curved, None)
 
 
 def test_confusions_come_by_size():

@@ -2,50 +2,68 @@
 
 import pytest
 import torch
+from sklearn.datasets import load_iris
 
 from polylogit import Classifier
 from polylogit.data.tables.sources import open_source
-from polylogit.recipes.recipe import LinearRecipe, recipe_from_entries
+from polylogit.recipes import recipe_from_entries
 from polylogit.run import evaluate, predict, train
 
 
 @pytest.fixture(scope="module")
-def zoo(tmp_path_factory):
-    return train("zoo", LinearRecipe(), out=tmp_path_factory.mktemp("zoo") / "model.safetensors")
+def iris(tmp_path_factory):
+    """A table whose probabilities a temperature improves: the default penalty makes them underconfident."""
+    folder = tmp_path_factory.mktemp("iris")
+    load_iris(as_frame=True).frame.to_csv(folder / "iris.csv", index=False)
+    return folder / "iris.csv"
 
 
-def test_the_temperature_is_in_the_file_and_in_the_probabilities(zoo):
-    assert zoo.calibration.reason is None
-    loaded = Classifier.load(zoo.model_path)
-    assert loaded.temperature == zoo.calibration.calibration.temperature != 1
-    frame = open_source("zoo").frame
+@pytest.fixture(scope="module")
+def calibrated(iris):
+    recipe = recipe_from_entries({"data": {"target": "target"}, "calibration": {"method": "temperature"}})
+    return train(str(iris), recipe, out=iris.parent / "model.safetensors")
+
+
+def test_the_calibration_is_in_the_file_and_in_the_probabilities(calibrated, iris):
+    assert calibrated.calibration.method == "temperature"
+    loaded = Classifier.load(calibrated.model_path)
+    assert loaded.calibration == calibrated.calibration.calibration
+    assert loaded.temperature != 1
+    frame = open_source(str(iris)).frame
     inputs = loaded.preprocessing.encode(frame)
     with torch.inference_mode():
         expected = (loaded.network(inputs) / loaded.temperature).softmax(1)
     torch.testing.assert_close(loaded.predict_probabilities(frame), expected)
 
 
-def test_calibration_changes_the_probabilities_and_not_the_classes(zoo):
-    assert zoo.test.accuracy == zoo.test_uncalibrated.accuracy
-    assert zoo.test.log_loss != zoo.test_uncalibrated.log_loss
-    told = zoo.as_json()
-    assert told["calibration"]["temperature"] == told["temperature"]
-    assert told["test_uncalibrated"]["log_loss"] == zoo.test_uncalibrated.log_loss
+def test_a_temperature_changes_the_probabilities_and_not_the_classes(calibrated):
+    assert calibrated.test.accuracy == calibrated.test_uncalibrated.accuracy
+    assert calibrated.test.log_loss < calibrated.test_uncalibrated.log_loss
+    entries = calibrated.as_json()
+    assert entries["calibration"]["temperature"] == entries["temperature"]
+    assert entries["calibration"]["candidates"][0]["name"] == "temperature"
+    assert entries["test_uncalibrated"]["log_loss"] == calibrated.test_uncalibrated.log_loss
 
 
-def test_the_fit_rests_on_training_rows_alone(zoo):
-    assert zoo.calibration.rows <= zoo.train.rows
+def test_the_calibration_is_fitted_on_training_rows_alone(calibrated):
+    assert calibrated.calibration.rows <= calibrated.train.rows
 
 
-def test_none_leaves_the_temperature_at_one(zoo, tmp_path):
-    plain = train("zoo", recipe_from_entries({"calibration": {"method": "none"}}), out=tmp_path / "model.safetensors")
+def test_none_leaves_the_probabilities_of_the_network(calibrated, iris, tmp_path):
+    recipe = recipe_from_entries({"data": {"target": "target"}, "calibration": {"method": "none"}})
+    plain = train(str(iris), recipe, out=tmp_path / "model.safetensors")
     assert plain.calibration is None
-    assert plain.classifier.temperature == 1
-    assert plain.test.log_loss == pytest.approx(zoo.test_uncalibrated.log_loss, rel=1e-6)
+    assert plain.classifier.calibration.is_identity
+    assert plain.test.log_loss == pytest.approx(calibrated.test_uncalibrated.log_loss, rel=1e-6)
 
 
-def test_vector_scaling_is_kept_in_the_file_and_in_the_one_path(tmp_path):
-    """Balanced classes in the fit make the rare class too likely; a bias for each class mends it."""
+def test_the_rows_do_not_support_a_calibration_of_the_zoo(zoo_run):
+    assert zoo_run.classifier.calibration.is_identity
+    assert "within its standard error" in zoo_run.as_json()["calibration"]["reason"]
+
+
+def test_structured_scaling_is_kept_in_the_file_and_in_the_one_path(tmp_path):
+    """Balanced classes in the fit make the rare class too likely; a bias for each class corrects it."""
     draw = torch.Generator().manual_seed(0)
     labels = (torch.rand(1500, generator=draw) < 0.12).long()
     values = torch.randn(1500, generator=draw) + labels
@@ -59,15 +77,16 @@ def test_vector_scaling_is_kept_in_the_file_and_in_the_one_path(tmp_path):
         "calibration": {"method": "vector"},
     }
     run = train(str(table), recipe_from_entries(entries), out=tmp_path / "model.safetensors")
-    assert run.calibration.vector.scaling is not None
+    assert run.calibration.method == "structured vector scaling"
     assert run.test.log_loss < 0.8 * run.test_uncalibrated.log_loss
     loaded = Classifier.load(run.model_path)
     assert loaded.calibration == run.classifier.calibration == run.calibration.calibration
-    scaling = loaded.calibration.vector_scaling
-    assert run.as_json()["vector_scaling"] == {"scale": list(scaling.scale), "bias": list(scaling.bias)}
+    scaling = loaded.calibration.structured_scaling
+    assert run.as_json()["structured_scaling"] == scaling.as_json()
+    assert run.as_json()["calibration"]["vector"]["bias"] == list(scaling.bias)
     judged = evaluate(run.model_path, str(table), report=tmp_path / "report.html")
     assert judged.test == run.test
-    assert "Each class has a scale and a bias" in judged.report_path.read_text(encoding="utf-8")
+    assert "each class have a scale and a bias" in judged.report_path.read_text(encoding="utf-8")
     frame = predict(run.model_path, str(table)).frame
     expected = loaded.predict_probabilities(table)
     torch.testing.assert_close(torch.tensor(frame["probability_b"].to_list()), expected[:, 1])
@@ -78,7 +97,7 @@ def test_too_few_rows_are_told_and_leave_the_temperature_at_one(tmp_path):
     table.write_text("height,kind\n" + "".join(f"{n % 7},{'ab'[n % 2]}\n" for n in range(30)))
     few = train(str(table), recipe_from_entries({"data": {"target": "kind"}}), out=tmp_path / "model.safetensors")
     assert few.classifier.temperature == 1
-    assert "24 rows were held out; 50 are needed" in few.as_json()["calibration"]["reason"]
+    assert "24 rows were held out, and 50 are needed" in few.as_json()["calibration"]["reason"]
 
 
 def test_rows_of_a_group_are_held_out_together(tmp_path):

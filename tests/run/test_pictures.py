@@ -93,7 +93,7 @@ def test_a_network_on_gradients_is_kept_and_predicts_the_same_bits(folder, tmp_p
         torch.testing.assert_close(loaded.predict_logits(pixels[row : row + 1])[0], together[row])
 
 
-def test_the_temperature_rests_on_training_rows_that_were_not_fitted(folder, tmp_path):
+def test_the_calibration_is_chosen_on_training_rows_that_were_not_fitted(folder, tmp_path):
     doubtful = tmp_path / "doubtful"
     shutil.copytree(folder, doubtful)
     for number in range(9):  # where nothing is ever wrong, no temperature is the best
@@ -101,10 +101,10 @@ def test_the_temperature_rests_on_training_rows_that_were_not_fitted(folder, tmp
     training = {"epochs": 4, "validation_fraction": 0.6}
     warm = train(str(doubtful), recipe(training=training), out=tmp_path / "m.safetensors")
     assert warm.calibration.rows == 58
-    assert warm.classifier.temperature != 1.0
+    assert warm.calibration.candidates[0].name == "temperature"
     options = recipe(training=training, calibration={"method": "none"})
     cold = train(str(doubtful), options, out=tmp_path / "m.safetensors")
-    assert cold.classifier.temperature == 1.0
+    assert cold.calibration is None
 
 
 def test_the_same_recipe_gives_the_same_file(run, folder, tmp_path):

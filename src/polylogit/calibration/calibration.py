@@ -1,8 +1,6 @@
 """The calibration of a classifier: one value that maps a network's logits to calibrated logits.
 
-A new calibration method takes four files: its map and its fit in a file of its own, a field here, an entry in
-`polylogit.model_header.CalibrationEntries`, and a candidate in `selection.py`. The run, the command line and the report
-hold a `Calibration` and need no change.
+See also: docs/extending.md, on how to add a method.
 """
 
 from collections.abc import Mapping
@@ -13,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polylogit.calibration.quadratic import QuadraticMap
+from polylogit.calibration.structured_scaling import StructuredScaling
 from polylogit.calibration.uniform_mixing import mix_with_uniform
 from polylogit.calibration.vector_scaling import VectorScaling
 
@@ -23,12 +22,13 @@ __all__ = ["Calibration"]
 class Calibration:
     """A map from logits to calibrated logits; its parts are applied in the order of the fields.
 
-    probabilities = (1 - uniform_share) softmax(scale * quadratic(logits) / temperature + bias) + uniform_share / K
+    probabilities = (1 - uniform_share) softmax(scaling(quadratic(logits) / temperature)) + uniform_share / K
 
     Args:
         quadratic: Quadratic map of the log-probabilities; None: not applied. Keeps the predicted class.
         temperature: Positive; the logits are divided by it. Keeps the predicted class.
         vector_scaling: A scale and a bias for each class; None: not applied. May change the predicted class.
+        structured_scaling: Affine map of the log-probabilities; None: not applied. May change the predicted class.
         uniform_share: Share of the probability that is spread evenly over all classes, from 0 to less than 1. Keeps the
             predicted class.
 
@@ -45,6 +45,7 @@ class Calibration:
     quadratic: QuadraticMap | None = None
     temperature: float = 1.0
     vector_scaling: VectorScaling | None = None
+    structured_scaling: StructuredScaling | None = None
     uniform_share: float = 0.0
 
     def apply(self, logits: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
@@ -62,6 +63,8 @@ class Calibration:
             logits = logits / self.temperature
         if self.vector_scaling is not None:
             logits = self.vector_scaling.apply(logits)
+        if self.structured_scaling is not None:
+            logits = self.structured_scaling.apply(logits)
         return mix_with_uniform(logits, self.uniform_share)
 
     @property
@@ -76,6 +79,7 @@ class Calibration:
             "curve": None if self.quadratic is None else asdict(self.quadratic),
             "floor": self.uniform_share,
             "vector_scaling": None if self.vector_scaling is None else self.vector_scaling.as_json(),
+            "structured_scaling": None if self.structured_scaling is None else self.structured_scaling.as_json(),
         }
 
     def as_header(self) -> dict[str, Any]:
@@ -91,11 +95,12 @@ class Calibration:
             >>> Calibration.from_header(calibration.as_header()) == calibration
             True
         """
-        curve, scaling = entries.get("curve"), entries.get("vector_scaling")
+        curve, vector, structured = (entries.get(key) for key in ("curve", "vector_scaling", "structured_scaling"))
         return cls(
             quadratic=None if curve is None else QuadraticMap(**curve),
             temperature=entries["temperature"],
-            vector_scaling=None if scaling is None else VectorScaling(tuple(scaling["scale"]), tuple(scaling["bias"])),
+            vector_scaling=None if vector is None else VectorScaling.from_json(vector),
+            structured_scaling=None if structured is None else StructuredScaling.from_json(structured),
             uniform_share=entries.get("floor") or 0.0,
         )
 
@@ -108,6 +113,8 @@ class Calibration:
             sentences.append(f"The logits are divided by the temperature {self.temperature:.3f}.")
         if self.vector_scaling is not None:
             sentences.append(self.vector_scaling.in_words())
+        if self.structured_scaling is not None:
+            sentences.append(self.structured_scaling.in_words())
         if self.uniform_share:
             sentences.append(
                 f"{self.uniform_share:.2%} of the probability is spread evenly over all classes, which limits the cost "
@@ -122,6 +129,8 @@ class Calibration:
             values["quadratic map"] = self.quadratic.formula()
         if self.vector_scaling is not None:
             values["vector scaling"] = self.vector_scaling.ranges()
+        if self.structured_scaling is not None:
+            values["structured scaling"] = self.structured_scaling.ranges()
         if self.uniform_share:
             values["uniform share"] = f"{self.uniform_share:.2%}"
         return values

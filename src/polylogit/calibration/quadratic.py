@@ -11,14 +11,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polylogit.evaluation.metrics import row_losses
+from polylogit.calibration.newton import minimise
 from polylogit.evaluation.rows import ScoredRows
 
-__all__ = ["QuadraticFit", "QuadraticMap", "fit_quadratic"]
-
-TOLERANCE = 1e-12
-MOST_STEPS = 50
-ERRORS_OF_GAIN = 2  # docs/log.md tells how it was chosen
+__all__ = ["QuadraticMap", "fit_quadratic"]
 
 
 @dataclass(frozen=True)
@@ -54,87 +50,46 @@ class QuadraticMap:
         )
 
 
-@dataclass(frozen=True)
-class QuadraticFit:
-    """A fitted quadratic map and its evidence.
-
-    Attributes:
-        quadratic: None where it is not accepted.
-        gain: Fall of the log loss of the held-out rows, beyond what the best temperature alone gives, in nats.
-        gain_error: Standard error of the gain.
-    """
-
-    quadratic: QuadraticMap | None
-    gain: float
-    gain_error: float
-
-
-def fit_quadratic(rows: ScoredRows, temperature: float) -> QuadraticFit:
+def fit_quadratic(rows: ScoredRows, temperature: float) -> QuadraticMap | None:
     """The quadratic map that gives held-out rows the smallest log loss.
 
     min over a, b of mean -log softmax((a s - b s^2) / T)[target], s = log softmax(z)
 
     The temperature is kept, so that the two parameters measure the gain beyond it. The scores are linear in them: this
-    is softmax regression on two features of each class with shared weights, convex, and solved by Newton's method. The
-    map is accepted if both parameters are positive and the gain exceeds two standard errors.
+    is softmax regression on two features of each class with shared weights, convex, and solved by Newton's method.
 
     Args:
         rows: Rows that the network was not fitted to.
         temperature: The best temperature without a quadratic map.
 
     Returns:
-        The map, or None in its place, and the gain.
+        The map; None where a parameter is not positive, so that the map would not keep the order of the classes.
 
     Example:
         >>> generator = torch.Generator().manual_seed(0)
         >>> truth = 3 * torch.randn(20000, 10, generator=generator, dtype=torch.float64)
         >>> targets = torch.multinomial(truth.softmax(1), 1, generator=generator)[:, 0]
         >>> smoothed = (0.9 * truth.softmax(1) + 0.1 / 10).log()  # what a network learns from smoothed labels
-        >>> fit_quadratic(ScoredRows.check(truth, targets), 1.0).quadratic is None
-        True
-        >>> fit_quadratic(ScoredRows.check(smoothed, targets), 0.7).quadratic.curvature > 0.1
+        >>> fit_quadratic(ScoredRows.check(smoothed, targets), 0.7).curvature > 0.1
         True
 
     Source: Rahimi et al. (2020), Intra Order-Preserving Functions for Calibration of Multi-Class Neural Networks,
-        section 4.3 (one increasing function for all classes); two numbers in place of a network.
+        section 4.3 (one increasing function for all classes); two parameters in place of a network.
     """
     scores = rows.logits.log_softmax(dim=1)
     features = torch.stack((scores, -scores.square()), dim=2) / temperature
     own = features.gather(1, rows.targets[:, None, None].expand(-1, 1, 2))[:, 0]
+    shares = rows.weights / rows.weights.sum()
 
-    def loss(numbers: Float[Tensor, "2"]) -> float:
-        return rows.mean((features @ numbers).logsumexp(dim=1) - own @ numbers)
+    def objective(parameters: Float[Tensor, "2"]) -> float:
+        return rows.mean((features @ parameters).logsumexp(dim=1) - own @ parameters)
 
-    numbers = features.new_tensor([1.0, 0.0])
-    least = loss(numbers)
-    for _ in range(MOST_STEPS):
-        step, fall = _newton_step(features, own, rows.weights, numbers)
-        length = 1.0
-        while not (shorter := loss(numbers - length * step)) <= least - 1e-4 * length * fall and length > TOLERANCE:
-            length /= 2
-        if not least - shorter > TOLERANCE:
-            break
-        numbers, least = numbers - length * step, shorter
-    slope, curvature = numbers.tolist()
-    quadratic = QuadraticMap(slope, curvature)
-    alone, mapped = (rows.with_logits(logits / temperature) for logits in (rows.logits, quadratic.apply(rows.logits)))
-    gain, gain_error = rows.mean_and_error(row_losses(alone) - row_losses(mapped))
-    accepted = slope > 0 and curvature > 0 and gain > ERRORS_OF_GAIN * gain_error
-    return QuadraticFit(quadratic if accepted else None, gain, gain_error)
+    def derivatives(parameters: Float[Tensor, "2"]) -> tuple[Float[Tensor, "2"], Float[Tensor, "2 2"]]:
+        probabilities = (features @ parameters).softmax(dim=1)
+        means = torch.einsum("nk,nkf->nf", probabilities, features)
+        around = features - means[:, None]
+        weighted = (shares[:, None] * probabilities)[..., None] * around
+        return shares @ (means - own), weighted.flatten(0, 1).T @ around.flatten(0, 1)
 
-
-def _newton_step(
-    features: Float[Tensor, "N K 2"],
-    own: Float[Tensor, "N 2"],
-    weights: Float[Tensor, " N"],
-    numbers: Float[Tensor, "2"],
-) -> tuple[Float[Tensor, "2"], float]:
-    """Newton's step H^-1 g and g' H^-1 g: g the mean of E_p[f] - f[target], H the mean of Cov_p[f]."""
-    probabilities = (features @ numbers).softmax(dim=1)
-    shares = weights / weights.sum()
-    means = torch.einsum("nk,nkf->nf", probabilities, features)
-    gradient = shares @ (means - own)
-    around = features - means[:, None]
-    hessian = ((shares[:, None] * probabilities)[..., None] * around).flatten(0, 1).T @ around.flatten(0, 1)
-    step = torch.linalg.lstsq(hessian, gradient[:, None]).solution[:, 0]
-    return step, float(gradient @ step)
+    slope, curvature = minimise(objective, derivatives, features.new_tensor([1.0, 0.0])).tolist()
+    return QuadraticMap(slope, curvature) if slope > 0 and curvature > 0 else None

@@ -1,20 +1,41 @@
-"""The fit of a calibration on held-out rows: a temperature, and further parts where the rows show that they help."""
+"""The choice of a calibration by cross-fitted log loss, with a preference for the simpler one."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from polylogit.calibration.calibration import Calibration
-from polylogit.calibration.quadratic import fit_quadratic
-from polylogit.calibration.temperature import TemperatureFit, fit_temperature
-from polylogit.calibration.uniform_mixing import fit_uniform_share
-from polylogit.calibration.vector_scaling import VectorFit, fit_vector_scaling
-from polylogit.evaluation.metrics import log_loss
+from polylogit.calibration.candidates import Candidate, candidates_for
+from polylogit.calibration.temperature import MINIMUM_ROWS, relative_error
+from polylogit.evaluation.metrics import log_loss, row_losses
 from polylogit.evaluation.rows import ScoredRows
 
-__all__ = ["CalibrationFit", "fit_calibration"]
+__all__ = ["CalibrationFit", "CalibrationMethod", "CandidateScore", "fit_calibration"]
+
+CalibrationMethod = Literal["auto", "temperature", "vector"]
+
+FOLDS = 5
+STANDARD_ERRORS = 1.0
+"""The simplest candidate whose cross-fitted log loss is within so many standard errors of the best is chosen."""
+
+
+@dataclass(frozen=True)
+class CandidateScore:
+    """How a candidate did on held-out rows that it was not fitted to.
+
+    Attributes:
+        name: The candidate; see `polylogit.calibration.candidates`.
+        gain: Decrease of the cross-fitted log loss against no calibration, in nats.
+        gain_error: Standard error of the gain.
+    """
+
+    name: str
+    gain: float
+    gain_error: float
 
 
 @dataclass(frozen=True)
@@ -22,22 +43,29 @@ class CalibrationFit:
     """A fitted calibration and its evidence.
 
     Attributes:
-        calibration: The calibration; the identity where the rows do not suffice for one.
+        calibration: The calibration; the identity where none is chosen.
         rows: Number of held-out rows used.
         log_loss_before: Mean cross-entropy of these rows without calibration, in nats.
-        log_loss_after: The same with it.
-        relative_error: Standard error of the fitted temperature relative to it; None where none was fitted.
-        reason: Why the temperature stayed at 1; None where it was fitted.
-        vector: The fit of vector scaling; None where it was not asked for.
+        log_loss_after: The same with it; each row by a calibration that was fitted without that row.
+        method: The name of the chosen candidate, or "none".
+        candidates: All candidates that were tried, with their gains.
+        relative_error: Standard error of the temperature relative to it; None where none was fitted.
+        reason: Why there is no calibration; None where there is one.
     """
 
     calibration: Calibration
     rows: int
     log_loss_before: float
     log_loss_after: float
+    method: str = "none"
+    candidates: tuple[CandidateScore, ...] = ()
     relative_error: float | None = None
     reason: str | None = None
-    vector: VectorFit | None = None
+
+    @property
+    def chosen(self) -> CandidateScore | None:
+        """The evidence of the chosen candidate; None where none is chosen."""
+        return next((score for score in self.candidates if score.name == self.method), None)
 
     def as_json(self) -> dict[str, Any]:
         """The parts of the calibration and the evidence, as one flat object."""
@@ -45,9 +73,25 @@ class CalibrationFit:
             "rows": self.rows,
             "log_loss_before": self.log_loss_before,
             "log_loss_after": self.log_loss_after,
+            "method": self.method,
+            "candidates": [vars(score) for score in self.candidates],
             "relative_error": self.relative_error,
             "reason": self.reason,
-            "vector": None if self.vector is None else self.vector.as_json(),
+            "vector": self._vector_as_json(),
+        }
+
+    def _vector_as_json(self) -> dict[str, Any] | None:
+        """The entry `vector` of version 0.1.0: the scale and bias of each class, and the gain."""
+        score = next((score for score in self.candidates if score.name == "structured vector scaling"), None)
+        if score is None:
+            return None
+        scaling = self.calibration.structured_scaling if score is self.chosen else None
+        return {
+            "scale": None if scaling is None else list(scaling.scale),
+            "bias": None if scaling is None else list(scaling.bias),
+            "gain": score.gain,
+            "gain_error": score.gain_error,
+            "reason": None if scaling is not None else f"chosen: {self.method}",
         }
 
 
@@ -55,58 +99,126 @@ def fit_calibration(
     logits: Float[Tensor, "N K"],
     targets: Int[Tensor, " N"],
     *,
-    method: Literal["temperature", "vector"],
+    method: CalibrationMethod = "auto",
     sample_weight: Float[Tensor, " N"] | None = None,
+    groups: Int[Tensor, " N"] | None = None,
+    seed: int = 0,
 ) -> CalibrationFit:
-    """The calibration that held-out rows give.
+    """The calibration that held-out rows support.
+
+    Every candidate is fitted on four fifths of the rows and evaluated on the others, five times. Of the candidates and
+    no calibration the simplest is chosen whose log loss is within one standard error of the best; its parameters then
+    come from all rows. So no calibration is accepted on the rows that it was fitted to.
 
     Args:
         logits: Scores of rows that the network was not fitted to, any float type.
         targets: Their classes, 0 to K - 1.
-        method: temperature: with a quadratic map and uniform mixing where they help. vector: a scale and a bias for
-            each class beside the temperature where that helps, otherwise as temperature.
+        method: The candidates; see `polylogit.calibration.candidates.candidates_for`.
         sample_weight: Weight of each row, zero or more; None for equal weights.
+        groups: The group of each row where rows of a group are alike: groups are not divided between folds.
+        seed: Random seed of the folds.
 
     Returns:
-        The calibration and its evidence; the temperature is 1, with a reason, where the rows do not suffice for one.
+        The calibration and its evidence.
 
     Raises:
         ScoreError: As for `ScoredRows.check`.
 
     Example:
-        >>> import torch
         >>> generator = torch.Generator().manual_seed(0)
         >>> logits = torch.randn(4000, 3, generator=generator)
         >>> targets = torch.multinomial(logits.softmax(1), 1, generator=generator)[:, 0]
-        >>> fit = fit_calibration(3 * logits, targets, method="vector")
-        >>> round(fit.calibration.temperature, 1), fit.vector.scaling
-        (3.0, None)
+        >>> fit = fit_calibration(3 * logits, targets)
+        >>> fit.method, round(fit.calibration.temperature, 1)
+        ('temperature', 3.0)
+        >>> fit_calibration(logits[:20], targets[:20]).reason
+        '20 rows were held out, and 50 are needed'
+
+    Source: Hastie, Tibshirani and Friedman (2009), The Elements of Statistical Learning, section 7.10 (the one standard
+        error rule).
     """
-    fit = fit_temperature(logits, targets, sample_weight=sample_weight)
     rows = ScoredRows.check(logits, targets, sample_weight)
-    vector = None
-    if method == "vector":
-        vector = fit_vector_scaling(rows.with_logits(rows.logits / fit.temperature))
-        if vector.scaling is not None:
-            calibration = Calibration(temperature=fit.temperature, vector_scaling=vector.scaling)
-            return _with_evidence(calibration, fit, rows, vector)
-    if not fit.fitted:
-        return _with_evidence(Calibration(), fit, rows, vector)
-    quadratic = Calibration(quadratic=fit_quadratic(rows, fit.temperature).quadratic)
-    mixing = fit_uniform_share(rows.with_logits(quadratic.apply(rows.logits)), fit.temperature)
-    calibration = replace(quadratic, temperature=mixing.temperature, uniform_share=mixing.uniform_share)
-    return _with_evidence(calibration, fit, rows, vector)
+    before = log_loss(rows)
 
+    def none(reason: str, scores: tuple[CandidateScore, ...] = ()) -> CalibrationFit:
+        return CalibrationFit(Calibration(), len(rows.targets), before, before, "none", scores, reason=reason)
 
-def _with_evidence(
-    calibration: Calibration, fit: TemperatureFit, rows: ScoredRows, vector: VectorFit | None
-) -> CalibrationFit:
+    if rows.effective_rows < MINIMUM_ROWS:
+        return none(f"{rows.effective_rows:.0f} rows were held out, and {MINIMUM_ROWS} are needed")
+    candidates = candidates_for(method, rows.logits.shape[1], rows.effective_rows)
+    if sample_weight is not None and groups is not None:
+        groups = groups[sample_weight.cpu() > 0]
+    fold = _folds(rows.targets, groups, seed)
+    fits = {name: candidate.fit(rows, None) for name, candidate in candidates.items()}
+    losses = {"none": row_losses(rows)} | {
+        name: _cross_fitted_losses(rows, fold, candidates[name], fit) for name, fit in fits.items() if fit is not None
+    }
+    scores = tuple(
+        CandidateScore(name, *rows.mean_and_error(losses["none"] - losses[name])) for name in losses if name != "none"
+    )
+    chosen = _simplest_near_best(rows, losses)
+    fit = fits.get(chosen)
+    if fit is None:
+        return none(_why_none(scores), scores)
     return CalibrationFit(
-        calibration=calibration,
-        rows=fit.rows,
-        log_loss_before=fit.log_loss_before,
-        log_loss_after=log_loss(rows.with_logits(calibration.apply(rows.logits))),
-        relative_error=fit.relative_error,
-        reason=fit.reason,
-        vector=vector,
+        calibration=fit,
+        rows=len(rows.targets),
+        log_loss_before=before,
+        log_loss_after=rows.mean(losses[chosen]),
+        method=chosen,
+        candidates=scores,
+        relative_error=relative_error(rows, fit.temperature),
+    )
+
+
+def _folds(targets: Int[Tensor, " N"], groups: Int[Tensor, " N"] | None, seed: int) -> Int[Tensor, " N"]:
+    """A fold for each row: class by class, or whole groups at a time."""
+    generator = torch.Generator().manual_seed(seed)
+    if groups is not None:
+        _, group = torch.unique(groups, return_inverse=True)
+        return (torch.randperm(int(group.max()) + 1, generator=generator) % FOLDS)[group]
+    drawn = torch.randperm(len(targets), generator=generator)
+    order = drawn[targets[drawn].argsort(stable=True)]
+    fold = torch.empty_like(targets)
+    fold[order] = torch.arange(len(targets)) % FOLDS
+    return fold
+
+
+def _cross_fitted_losses(
+    rows: ScoredRows, fold: Int[Tensor, " N"], candidate: Candidate, start: Calibration
+) -> Float[Tensor, " N"]:
+    """The log loss of each row with a calibration that was fitted without its fold."""
+    losses = row_losses(rows)
+    for index in range(FOLDS):
+        own = fold == index
+        if not own.any() or own.all():
+            continue
+        fit = candidate.fit(_part(rows, ~own), start) or Calibration()
+        left_out = _part(rows, own)
+        losses[own] = row_losses(left_out.with_logits(fit.apply(left_out.logits)))
+    return losses
+
+
+def _part(rows: ScoredRows, chosen: Tensor) -> ScoredRows:
+    return ScoredRows(rows.logits[chosen], rows.targets[chosen], rows.weights[chosen])
+
+
+def _simplest_near_best(rows: ScoredRows, losses: Mapping[str, Float[Tensor, " N"]]) -> str:
+    best = min(losses, key=lambda name: rows.mean(losses[name]))
+    for name, its_losses in losses.items():
+        excess, error = rows.mean_and_error(its_losses - losses[best])
+        if excess <= STANDARD_ERRORS * error:
+            return name
+    return best
+
+
+def _why_none(scores: tuple[CandidateScore, ...]) -> str:
+    if not scores:
+        return "the logits of the held-out rows are no better than chance"
+    best = max(scores, key=lambda score: score.gain)
+    if best.gain <= 0:
+        return "no calibration lowers the log loss of held-out rows that it was not fitted to"
+    return (
+        f"the best candidate ({best.name}) lowers the log loss of held-out rows by {best.gain:.4f} nats, "
+        f"within its standard error of {best.gain_error:.4f}"
     )

@@ -1,8 +1,4 @@
-"""How to make probabilities believable: one temperature, fitted on rows that the network was not fitted to.
-
-Owns that fit, and the judgement whether the rows suffice for one. What goes beyond a temperature stands in `curve.py`,
-`floor.py` and `vector_scaling.py`, the choice among them in `calibration.py`.
-"""
+"""Temperature scaling: one positive divisor of the logits, fitted on rows that the network was not fitted to."""
 
 import math
 from dataclasses import dataclass
@@ -13,23 +9,30 @@ from torch import Tensor
 from polylogit.evaluation.metrics import log_loss
 from polylogit.evaluation.rows import ScoredRows
 
-__all__ = ["MINIMUM_ROWS", "TemperatureFit", "best_sharpness", "fit_temperature"]
+__all__ = [
+    "MINIMUM_ROWS",
+    "TemperatureFit",
+    "best_sharpness",
+    "fit_temperature",
+    "relative_error",
+    "smoothed_temperature",
+]
 
 MINIMUM_ROWS = 50
-MAXIMUM_RELATIVE_ERROR = 0.35  # docs/log.md tells how it was chosen
+MAXIMUM_RELATIVE_ERROR = 0.35  # chosen in docs/log.md
 TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
 class TemperatureFit:
-    """A temperature, and what it rests on.
+    """A fitted temperature and its evidence.
 
     Attributes:
-        temperature: What the logits are to be divided by; 1 where the rows do not suffice.
+        temperature: Divisor of the logits; 1 where the rows do not suffice.
         rows: Number of held-out rows used.
         log_loss_before: Mean cross-entropy of the held-out rows with temperature 1, in nats.
-        log_loss_after: The same as calibrated.
-        relative_error: Standard error of the fitted temperature as a share of it; None where there is no fit.
+        log_loss_after: The same with the temperature.
+        relative_error: Standard error of the fitted temperature relative to it; None where none was fitted.
         reason: Why the temperature stayed at 1; None where it was fitted.
     """
 
@@ -66,7 +69,7 @@ def fit_temperature(
         sample_weight: Weight of each row, zero or more; None for equal weights.
 
     Returns:
-        The temperature and what it rests on.
+        The temperature and its evidence.
 
     Raises:
         ScoreError: As for `ScoredRows.check`.
@@ -76,7 +79,7 @@ def fit_temperature(
         >>> generator = torch.Generator().manual_seed(0)
         >>> logits = torch.randn(4000, 3, generator=generator)
         >>> targets = torch.multinomial(logits.softmax(1), 1, generator=generator)[:, 0]
-        >>> fit = fit_temperature(3 * logits, targets)  # three times too sure
+        >>> fit = fit_temperature(3 * logits, targets)  # three times too large
         >>> round(fit.temperature, 1), fit.fitted
         (3.0, True)
         >>> fit_temperature(logits[:20], targets[:20]).reason
@@ -94,40 +97,69 @@ def fit_temperature(
     if rows.effective_rows < MINIMUM_ROWS:
         return stay(f"{rows.effective_rows:.0f} rows were held out; {MINIMUM_ROWS} are needed")
     if (rows.logits == rows.logits[:, :1]).all():
-        return stay("the logits do not tell the classes apart")
+        return stay("the logits do not distinguish the classes")
     if _slopes(rows, 0.0)[0] >= 0:
         return stay("the logits are no better than chance on the held-out rows")
     own = rows.logits.gather(1, rows.targets[:, None])[:, 0]
     if (own == rows.logits.max(dim=1).values).all():
-        return stay("every held-out row is right, so no finite sharpness is the best")
+        return stay("every held-out row is right, so that no finite temperature is optimal")
     inverse = best_sharpness(rows)
-    relative_error = _relative_error(rows, inverse)
-    if relative_error > MAXIMUM_RELATIVE_ERROR:
-        return stay(f"the {len(rows.targets)} held-out rows leave it uncertain by {relative_error:.0%}", relative_error)
+    error = relative_error(rows, 1 / inverse)
+    if error > MAXIMUM_RELATIVE_ERROR:
+        return stay(f"the {len(rows.targets)} held-out rows determine it only to {error:.0%}", error)
     scaled = rows.with_logits(rows.logits * inverse)
-    return TemperatureFit(1 / inverse, len(rows.targets), before, log_loss(scaled), relative_error, None)
+    return TemperatureFit(1 / inverse, len(rows.targets), before, log_loss(scaled), error, None)
 
 
-def _row_slopes(rows: ScoredRows, inverse: float) -> tuple[Float[Tensor, " N"], Float[Tensor, " N"]]:
-    """First and second derivative of each row's cross-entropy by b = 1/T: E_p[z] - z[target] and Var_p[z]."""
+def _row_slopes(
+    rows: ScoredRows, inverse: float, smoothing: float = 0.0
+) -> tuple[Float[Tensor, " N"], Float[Tensor, " N"]]:
+    """First and second derivative of each row's cross-entropy by b = 1/T: E_p[z] - E_target[z] and Var_p[z]."""
     own = rows.logits.gather(1, rows.targets[:, None])[:, 0]
+    if smoothing:
+        own = (1 - smoothing) * own + smoothing * rows.logits.mean(dim=1)
     probabilities = (rows.logits * inverse).softmax(dim=1)
     mean = (probabilities * rows.logits).sum(dim=1)
     variance = (probabilities * (rows.logits - mean[:, None]).square_()).sum(dim=1)
     return mean - own, variance
 
 
-def _slopes(rows: ScoredRows, inverse: float) -> tuple[float, float]:
-    first, second = _row_slopes(rows, inverse)
+def _slopes(rows: ScoredRows, inverse: float, smoothing: float = 0.0) -> tuple[float, float]:
+    first, second = _row_slopes(rows, inverse, smoothing)
     return rows.mean(first), rows.mean(second)
 
 
-def best_sharpness(rows: ScoredRows, start: float = 1.0) -> float:
-    """The b = 1/T of the smallest log loss: the zero of its rising derivative, by Newton steps between known ends."""
+def smoothed_temperature(rows: ScoredRows) -> float | None:
+    """The temperature of the smallest log loss with Laplace-smoothed targets: finite also where every row is right.
+
+    Each target is (1 - e) one-hot + e/K with e = 1/(n + 1) for n effective rows: one row in total is spread evenly.
+
+    Args:
+        rows: Rows that the network was not fitted to.
+
+    Returns:
+        The temperature; None where the logits do not differ or are no better than chance.
+
+    Example:
+        >>> import torch
+        >>> right = ScoredRows.check(torch.tensor([[3.0, 0.0], [0.0, 3.0]] * 50), torch.tensor([0, 1] * 50))
+        >>> round(smoothed_temperature(right), 2)
+        0.57
+
+    Source: the smoothed targets of Platt (1999), section 2.1, with one pseudo-row for all classes.
+    """
+    smoothing = 1 / (rows.effective_rows + 1)
+    if (rows.logits == rows.logits[:, :1]).all() or _slopes(rows, 0.0, smoothing)[0] >= 0:
+        return None
+    return 1 / best_sharpness(rows, smoothing=smoothing)
+
+
+def best_sharpness(rows: ScoredRows, start: float = 1.0, smoothing: float = 0.0) -> float:
+    """The b = 1/T of the smallest log loss: the zero of its increasing derivative, by bracketed Newton steps."""
     low, high = 0.0, math.inf
     inverse = start
     for _ in range(200):
-        first, second = _slopes(rows, inverse)
+        first, second = _slopes(rows, inverse, smoothing)
         if first < 0:
             low = inverse
         else:
@@ -141,10 +173,15 @@ def best_sharpness(rows: ScoredRows, start: float = 1.0) -> float:
     return inverse
 
 
-def _relative_error(rows: ScoredRows, inverse: float) -> float:
-    """Standard error of b over b (that of T over T, to first order): sqrt(sum w^2 g^2) / (sum w h) / b."""
-    first, second = _row_slopes(rows, inverse)
+def relative_error(rows: ScoredRows, temperature: float) -> float:
+    """Standard error of a temperature relative to it.
+
+    In b = 1/T: sqrt(sum w^2 g^2) / (sum w h) / b with the first and second derivative g and h of each row's loss.
+
+    Source: White (1982), Maximum Likelihood Estimation of Misspecified Models, theorem 3.2.
+    """
+    first, second = _row_slopes(rows, 1 / temperature)
     information = float(rows.weights @ second)
     if information == 0:
         return math.inf
-    return float((rows.weights * first).square().sum().sqrt()) / information / inverse
+    return float((rows.weights * first).square().sum().sqrt()) / information * temperature

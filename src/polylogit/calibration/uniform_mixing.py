@@ -6,39 +6,19 @@ temperature to the other rows.
 """
 
 import math
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polylogit.calibration.temperature import best_sharpness
-from polylogit.evaluation.metrics import row_losses
+from polylogit.calibration.newton import minimise
 from polylogit.evaluation.rows import ScoredRows
 
-__all__ = ["MixingFit", "fit_uniform_share", "mix_with_uniform"]
+__all__ = ["fit_uniform_share", "mix_with_uniform"]
 
 START = 0.01
-LEAST = 1e-6
-TOLERANCE = 1e-9
-MOST_STEPS = 100
-
-
-@dataclass(frozen=True)
-class MixingFit:
-    """A uniform share, the temperature that goes with it, and their evidence.
-
-    Attributes:
-        temperature: Divisor of the logits.
-        uniform_share: Share of the probability that is spread evenly over all classes; 0 where it is not accepted.
-        gain: Fall of the log loss of the held-out rows, beyond what the best temperature alone gives, in nats.
-        gain_error: Standard error of the gain.
-    """
-
-    temperature: float
-    uniform_share: float
-    gain: float
-    gain_error: float
+LEAST_ROWS = 0.1
+"""A share of fewer rows than this is none."""
 
 
 def mix_with_uniform(logits: Float[Tensor, "N K"], share: float) -> Float[Tensor, "N K"]:
@@ -54,54 +34,59 @@ def mix_with_uniform(logits: Float[Tensor, "N K"], share: float) -> Float[Tensor
     return torch.logaddexp(logits.log_softmax(dim=1) + math.log1p(-share), least)
 
 
-def fit_uniform_share(rows: ScoredRows, temperature: float) -> MixingFit:
-    """The uniform share and the temperature that together give held-out rows the smallest log loss.
+def fit_uniform_share(rows: ScoredRows, temperature: float) -> tuple[float, float]:
+    """The temperature and the uniform share that together give held-out rows the smallest log loss.
 
     min over T > 0, 0 <= f < 1 of mean -log((1 - f) softmax(z / T)[target] + f / K)
 
-    Solved by expectation maximisation: each row is divided between the two components, f is the mean share of the
-    uniform one, and T the best temperature of rows weighted by the other. The share is accepted if the gain exceeds its
-    standard error.
+    The problem is not convex. It is solved by Newton's method in (1/T, f) from the given temperature and a share of
+    1 %, with the mean outer product of the rows' gradients where the Hessian is not positive definite.
 
     Args:
         rows: Rows that the network was not fitted to.
         temperature: The best temperature without mixing.
 
     Returns:
-        Both, or the given temperature and a share of 0.
+        The temperature and the share; the given temperature and 0 where no share lowers the log loss.
 
     Example:
         >>> generator = torch.Generator().manual_seed(0)
         >>> logits = 4 * torch.randn(40000, 4, generator=generator)
         >>> targets = torch.multinomial(mix_with_uniform(logits, 0.04).exp(), 1, generator=generator)[:, 0]
-        >>> fit = fit_uniform_share(ScoredRows.check(logits, targets), 1.2)
-        >>> round(fit.temperature, 1), round(fit.uniform_share, 2)
+        >>> temperature, share = fit_uniform_share(ScoredRows.check(logits, targets), 1.2)
+        >>> round(temperature, 1), round(share, 2)
         (1.0, 0.04)
 
     Source: Zhang, Kailkhura and Han (2020), Mix-n-Match, section 4.1 (ensemble temperature scaling).
     """
-    classes = rows.logits.shape[1]
-    sharpness, share, loss = 1 / temperature, START, math.inf
-    for _ in range(MOST_STEPS):
-        claimed = (1 - share) * _own(rows, sharpness)
-        total = claimed + share / classes
-        if loss - (loss := rows.mean(-total.log())) < TOLERANCE or share < LEAST:
-            break
-        responsibility = claimed / total
-        share = rows.mean(1 - responsibility)
-        counted = responsibility > 0
-        sharpness = best_sharpness(
-            ScoredRows(rows.logits[counted], rows.targets[counted], (rows.weights * responsibility)[counted]),
-            start=sharpness,
-        )
-    alone = rows.with_logits(rows.logits / temperature)
-    mixed = rows.with_logits(mix_with_uniform(rows.logits * sharpness, share))
-    gain, gain_error = rows.mean_and_error(row_losses(alone) - row_losses(mixed))
-    if gain <= gain_error or share < LEAST:
-        return MixingFit(temperature, 0.0, gain, gain_error)
-    return MixingFit(1 / sharpness, share, gain, gain_error)
+    classes, shares = rows.logits.shape[1], rows.weights / rows.weights.sum()
+    own = rows.logits.gather(1, rows.targets[:, None])[:, 0]
 
+    def objective(point: Float[Tensor, "2"]) -> float:
+        sharpness, share = point.tolist()
+        if not (sharpness > 0 and 0 <= share < 1):
+            return math.inf
+        claimed = (rows.logits * sharpness).log_softmax(dim=1).gather(1, rows.targets[:, None])[:, 0].exp()
+        return float(shares @ -((1 - share) * claimed + share / classes).log())
 
-def _own(rows: ScoredRows, sharpness: float) -> Float[Tensor, " N"]:
-    """The probability of each row's own class without mixing."""
-    return (rows.logits * sharpness).softmax(dim=1).gather(1, rows.targets[:, None])[:, 0]
+    def derivatives(point: Float[Tensor, "2"]) -> tuple[Float[Tensor, "2"], Float[Tensor, "2 2"]]:
+        sharpness, share = point.tolist()
+        probabilities = (rows.logits * sharpness).softmax(dim=1)
+        mean = (probabilities * rows.logits).sum(dim=1)
+        variance = (probabilities * (rows.logits - mean[:, None]).square()).sum(dim=1)
+        claimed, margin = probabilities.gather(1, rows.targets[:, None])[:, 0], own - mean
+        mixed = (1 - share) * claimed + share / classes
+        scores = torch.stack([(1 - share) * claimed * margin, 1 / classes - claimed], dim=1) / mixed[:, None]
+        outer = scores.T @ (scores * shares[:, None])
+        curved = shares @ ((1 - share) * claimed * (margin.square() - variance) / mixed)
+        crossed = shares @ (-claimed * margin / mixed)
+        hessian = outer - torch.stack([curved, crossed, crossed, torch.zeros_like(curved)]).reshape(2, 2)
+        definite = bool(hessian[0, 0] > 0) and bool(torch.linalg.det(hessian) > 0)
+        return -(shares @ scores), hessian if definite else outer
+
+    alone = rows.logits.new_tensor([1 / temperature, 0.0])
+    found = minimise(objective, derivatives, rows.logits.new_tensor([1 / temperature, START]))
+    sharpness, share = found.tolist()
+    if share * rows.effective_rows < LEAST_ROWS or objective(found) >= objective(alone):
+        return temperature, 0.0
+    return 1 / sharpness, share

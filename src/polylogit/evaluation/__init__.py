@@ -1,16 +1,17 @@
-"""The judgement: pure functions of logits and targets.
+"""Evaluation: pure functions of logits and targets.
 
     rows.py         logits, targets and weights, checked once
     metrics.py      how good: accuracy and its interval, top-k, log loss, Brier score
     ranking.py      how well the probabilities order the rows: ROC AUC, average precision
-    reliability.py  how far the probabilities can be believed: bins and calibration errors
-    coverage.py     what is had by answering only the sure rows
-    importance.py   which columns it rests on
-    summary.py      the figures that are told first: `Summary`
-    figures.py      all of it about one set of rows: `Evaluation`
+    reliability.py  reliability bins and calibration errors
+    smooth_calibration.py  smooth calibration error, its interval and a verdict
+    coverage.py     selective classification: accuracy against coverage
+    importance.py   permutation importance of columns
+    summary.py      the main metrics: `Summary`
+    figures.py      all metrics of one set of rows: `Evaluation`
 
-Nothing here trains, reads files or draws. Logits come in as they are to be judged: whoever wants the calibrated
-figures divides by the temperature first.
+Nothing here trains, reads files or draws. Logits are evaluated as given: for calibrated metrics apply the calibration
+first.
 """
 
 from polylogit.evaluation.coverage import Answered, CoverageCurve, answered_above, coverage_curve
@@ -18,6 +19,7 @@ from polylogit.evaluation.figures import Averages, Baselines, ClassFigures, Eval
 from polylogit.evaluation.importance import ColumnImportance, permutation_importance
 from polylogit.evaluation.reliability import ReliabilityBins, calibration_error, reliability_bins
 from polylogit.evaluation.rows import ScoredRows
+from polylogit.evaluation.smooth_calibration import SmoothCalibration, smooth_calibration
 from polylogit.evaluation.summary import Summary, summarise_logits
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "Evaluation",
     "ReliabilityBins",
     "ScoredRows",
+    "SmoothCalibration",
     "Summary",
     "answered_above",
     "calibration_error",
@@ -37,5 +40,6 @@ __all__ = [
     "evaluate_logits",
     "permutation_importance",
     "reliability_bins",
+    "smooth_calibration",
     "summarise_logits",
 ]

@@ -19,6 +19,7 @@ from polylogit.evaluation.metrics import top_k_accuracy
 from polylogit.evaluation.ranking import ranking_figures
 from polylogit.evaluation.reliability import classwise_calibration_errors
 from polylogit.evaluation.rows import ScoredRows
+from polylogit.evaluation.smooth_calibration import SmoothCalibration, smooth_calibration
 from polylogit.evaluation.summary import Summary, summarise
 
 __all__ = ["Averages", "Baselines", "ClassFigures", "Evaluation", "evaluate_logits"]
@@ -95,6 +96,7 @@ class Evaluation(Summary):
         top_k_accuracy: For k = 2, 3, 5 and 10, as far as there are more classes: share of rows whose class is
             among the k largest logits.
         classwise_calibration_error: Mean over classes of their own calibration error.
+        smooth_calibration: Smooth calibration error of the top probability, with its interval.
         macro: Class figures, each class counting the same.
         weighted: Class figures, each class counting by its support.
         answered: Coverage and accuracy when only rows above a top probability are answered.
@@ -107,6 +109,7 @@ class Evaluation(Summary):
     balanced_accuracy: float
     top_k_accuracy: dict[int, float]
     classwise_calibration_error: float
+    smooth_calibration: SmoothCalibration
     macro: Averages
     weighted: Averages
     answered: tuple[Answered, ...]
@@ -128,6 +131,8 @@ class Evaluation(Summary):
         named = zip(self.class_names, plain["per_class"], strict=True)
         plain["per_class"] = [{"class": name, **figures} for name, figures in named]
         plain["answered"] = list(plain["answered"])
+        smooth = self.smooth_calibration
+        plain["smooth_calibration"] |= {"interval": list(smooth.interval), "miscalibrated": smooth.miscalibrated}
         plain["confusion"] = [list(row) for row in self.confusion]
         return plain
 
@@ -172,6 +177,7 @@ def evaluate_logits(
         balanced_accuracy=sum(recalls) / len(recalls),
         top_k_accuracy={k: top_k_accuracy(rows, k) for k in TOP_K if k < classes},
         classwise_calibration_error=sum(figures.calibration_error for figures in per_class) / classes,
+        smooth_calibration=smooth_calibration(rows),
         macro=_average(per_class, by_support=False),
         weighted=_average(per_class, by_support=True),
         answered=answered_above(rows),

@@ -205,10 +205,12 @@ class TrainingRecipe(Section):
 class CalibrationRecipe(Section):
     """How the probabilities are calibrated."""
 
-    method: Literal["temperature", "vector", "none"] = Field(
-        default="temperature",
-        description="temperature: temperature scaling on out-of-fold rows. vector: also a scale and a bias for each "
-        "class, if cross-validation shows that it helps.",
+    method: Literal["auto", "temperature", "vector", "none"] = Field(
+        default="auto",
+        description="The candidate calibrations, fitted and compared by cross-validation on training rows that the "
+        "model has not seen; the simplest whose log loss is within one standard error of the best is chosen, which may "
+        "be none. auto: all methods. temperature: those that keep the order of the classes. vector: these, and a scale "
+        "and a bias for each class. none: no calibration.",
     )
 
 

@@ -4,7 +4,6 @@ See also: `polylogit.report.conclusions`, for what follows from them.
 """
 
 from polylogit.calibration import Calibration, CalibrationFit
-from polylogit.calibration.vector_scaling import VectorFit
 from polylogit.evaluation import Evaluation, Summary
 from polylogit.report.numbers import counted, percent
 
@@ -17,8 +16,6 @@ __all__ = [
     "most_confused",
     "threshold_advice",
 ]
-
-FEW_ROWS = 1000
 
 
 def headline(evaluation: Evaluation, noun: str = "row") -> str:
@@ -53,11 +50,7 @@ def calibration_sentence(evaluation: Evaluation, uncalibrated: Summary | None = 
     sentence = (
         f"The probability of the predicted class is off by {100 * error:.1f} percentage points on average{before}."
     )
-    if evaluation.rows < FEW_ROWS:
-        sentence += (
-            f" With {counted(evaluation.rows, 'row')} even perfect probabilities would show an error of several points."
-        )
-    return sentence
+    return f"{sentence} {evaluation.smooth_calibration.verdict()}"
 
 
 def hardest_class(evaluation: Evaluation) -> str:
@@ -98,25 +91,12 @@ def calibration_in_full(calibration: Calibration, fit: CalibrationFit | None) ->
         if not parts:
             return "The probabilities are not calibrated: the recipe asks for none, or no row could be held out."
         return " ".join([*parts, "The calibration was fitted in training."])
-    vector = [] if fit.vector is None else [_vector_evidence(fit.vector)]
-    if not parts:
-        return " ".join([f"The probabilities are not calibrated: {fit.reason}.", *vector])
-    character = "overconfident" if calibration.temperature > 1 else "underconfident"
-    evidence = (
-        f"Uncalibrated, the network is {character}. The calibration was fitted on {counted(fit.rows, 'row')} that "
-        "the model behind it had not seen, and never on the rows evaluated here"
-    )
-    if fit.relative_error is not None:
-        evidence += f"; the relative standard error of the temperature is {fit.relative_error:.0%}"
-    return " ".join([*parts, f"{evidence}.", *vector])
-
-
-def _vector_evidence(vector: VectorFit) -> str:
-    if vector.scaling is None:
-        return f"The classes are not scaled: {vector.reason}."
+    if not parts or fit.chosen is None:
+        return f"The probabilities are not calibrated: {fit.reason}."
     return (
-        f"In cross-validation among these rows the scales and biases lower the log loss by {vector.gain:.4f} nats "
-        f"(standard error {vector.gain_error:.4f})."
+        f"{' '.join(parts)} The calibration was fitted on {fit.rows:,} rows that the model behind it had not seen, and "
+        f"never on the rows evaluated here. In cross-validation among those rows it lowers the log loss by "
+        f"{fit.chosen.gain:.4f} nats (standard error {fit.chosen.gain_error:.4f})."
     )
 
 
@@ -131,8 +111,7 @@ def calibration_in_short(fit: CalibrationFit | None, test: Summary | None, uncal
             f": log loss {uncalibrated.log_loss:.3f} before and {test.log_loss:.3f} after, calibration error "
             f"{uncalibrated.calibration_error:.3f} before and {test.calibration_error:.3f} after"
         )
-    rejected = [] if fit.vector is None or fit.vector.scaling is not None else [_vector_evidence(fit.vector)]
-    return " ".join([f"{sentence}.", *rejected])
+    return f"{sentence}."
 
 
 def most_confused(evaluation: Evaluation, most: int = 12) -> list[tuple[str, str, int | float, float]]:

@@ -7,13 +7,13 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from polylogit.calibration import fit_calibration
+from polylogit.calibration import CalibrationMethod, fit_calibration
 from polylogit.data.split import Split
 from polylogit.data.tables.encoder import TableEncoder
 from polylogit.errors import RecipeError
@@ -26,6 +26,7 @@ from polylogit.fitting.forward import network_logits
 from polylogit.fitting.out_of_fold import out_of_fold_logits
 from polylogit.recipes import LinearRecipe, MlpRecipe, Recipe
 from polylogit.run.fit import TrainingPlace, fit_model, linear_logits_held_out
+from polylogit.run.labelled_rows import LabelledRows
 from polylogit.run.task import Task
 
 __all__ = ["FEW_ROWS", "USUAL_FOLDS", "CrossValidation", "cross_validate", "cross_validation_told", "folds_wanted"]
@@ -201,7 +202,7 @@ def cross_validate(task: Task, recipe: Recipe, observers: Sequence[FitObserver] 
         logits, held_out = found.logits, rows.take(found.rows)
         method = recipe.calibration.method
         if isinstance(recipe, LinearRecipe) and method != "none":
-            logits = _calibrated(logits, held_out.targets, found.sizes, method, held_out.weights)
+            logits = _calibrated(logits, held_out, found.sizes, method)
         scored = ScoredRows.check(logits, held_out.targets, held_out.weights)
         summaries.append(summarise(scored))
     return _over_repeats(folds, summaries, scored.effective_rows)
@@ -231,20 +232,22 @@ def _network_fold(task: Task, recipe: MlpRecipe, encode: Encode) -> FitAndScore:
 
 
 def _calibrated(
-    logits: Float[Tensor, "N K"],
-    targets: Int[Tensor, " N"],
-    sizes: Sequence[int],
-    method: Literal["temperature", "vector"],
-    sample_weight: Float[Tensor, " N"] | None,
+    logits: Float[Tensor, "N K"], held_out: LabelledRows, sizes: Sequence[int], method: CalibrationMethod
 ) -> Float[Tensor, "N K"]:
     """The logits of each fold, calibrated on those of the other folds."""
+    weights, groups = held_out.weights, held_out.groups
     calibrated, start = [], 0
     for size in sizes:
-        own = torch.zeros(len(targets), dtype=torch.bool)
-        own[start : start + size] = True
-        weights = None if sample_weight is None else sample_weight[~own]
-        others = fit_calibration(logits[~own], targets[~own], method=method, sample_weight=weights)
-        calibrated.append(others.calibration.apply(logits[own]))
+        others = torch.ones(len(held_out), dtype=torch.bool)
+        others[start : start + size] = False
+        fit = fit_calibration(
+            logits[others],
+            held_out.targets[others],
+            method=method,
+            sample_weight=None if weights is None else weights[others],
+            groups=None if groups is None else groups[others],
+        )
+        calibrated.append(fit.calibration.apply(logits[~others]))
         start += size
     return torch.cat(calibrated)
 

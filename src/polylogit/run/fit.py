@@ -218,7 +218,9 @@ def _cross_fitted_calibration(
     if held_out is None:
         return None
     scored = rows.take(held_out.rows)
-    return fit_calibration(held_out.logits, scored.targets, method=method, sample_weight=scored.weights)
+    return fit_calibration(
+        held_out.logits, scored.targets, method=method, sample_weight=scored.weights, groups=scored.groups
+    )
 
 
 def _network_model(task: Task, recipe: NetworkRecipe, place: TrainingPlace) -> FittedModel:
@@ -259,7 +261,9 @@ def _network_model(task: Task, recipe: NetworkRecipe, place: TrainingPlace) -> F
     calibration = None
     if method != "none":
         logits = network_logits(network, held_out.inputs, prepare=prepare)
-        calibration = fit_calibration(logits, held_out.targets, method=method, sample_weight=held_out.weights)
+        calibration = fit_calibration(
+            logits, held_out.targets, method=method, sample_weight=held_out.weights, groups=held_out.groups
+        )
     network.to("cpu")
     return FittedModel(
         network=network,
