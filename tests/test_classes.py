@@ -33,7 +33,7 @@ def test_one_hot_of_the_documents():
 
 @pytest.mark.parametrize(("index", "row"), [(3, 1), (-1, 1)])
 def test_an_index_outside_the_classes_is_named(index, row):
-    with pytest.raises(DataError, match=f"row {row}: the class index {index} is outside 0..2"):
+    with pytest.raises(DataError, match=rf"targets\[{row}\]: expected a class index from 0 to 2, got {index}"):
         one_hot(torch.tensor([0, index]), 3)
 
 

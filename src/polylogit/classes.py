@@ -3,12 +3,19 @@
 from collections.abc import Iterable, Sequence
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer
 from torch import Tensor
 
-from polylogit.errors import DataError, did_you_mean
+from polylogit.errors import DataError, PolylogitError, did_you_mean
 
-__all__ = ["balanced_class_weight", "chosen_classes", "class_indices", "one_hot", "ordered_class_names"]
+__all__ = [
+    "balanced_class_weight",
+    "check_class_indices",
+    "chosen_classes",
+    "class_indices",
+    "one_hot",
+    "ordered_class_names",
+]
 
 
 def ordered_class_names(labels: Iterable[str]) -> tuple[str, ...]:
@@ -88,6 +95,42 @@ def class_indices(labels: Sequence[str], class_names: Sequence[str]) -> Int[Tens
         ) from None
 
 
+def check_class_indices(
+    targets: Integer[Tensor, "..."],
+    classes: int,
+    *,
+    name: str = "targets",
+    remedy: str = "Indices count from 0; check the number of classes.",
+    error: type[PolylogitError] = DataError,
+) -> None:
+    """Raise an error where a class index is outside [0, K).
+
+    Args:
+        targets: Class indices, of any integer dtype.
+        classes: K, the number of classes.
+        name: What the message calls the indices.
+        remedy: The last sentence of the message: what to do.
+        error: Class of the error.
+
+    Raises:
+        PolylogitError: An index is out of range, of the class `error`. The message names the first such row, counted
+            from 0, its index, and how many there are.
+
+    Example:
+        >>> check_class_indices(torch.tensor([0, 3, 4]), 3)
+        Traceback (most recent call last):
+            ...
+        polylogit.errors.DataError: targets[1]: expected a class index from 0 to 2, got 3 ...
+    """
+    outside = (targets < 0) | (targets >= classes)
+    if bool(outside.any()):
+        position = outside.nonzero()[0].tolist()
+        raise error(
+            f"{name}{position}: expected a class index from 0 to {classes - 1}, got {int(targets[tuple(position)])} "
+            f"({int(outside.sum())} of {targets.numel()} are out of range). {remedy}"
+        )
+
+
 def one_hot(targets: Int[Tensor, " N"], classes: int) -> Float[Tensor, "N K"]:
     """Rows of zeros with a one in the place of the class.
 
@@ -106,13 +149,7 @@ def one_hot(targets: Int[Tensor, " N"], classes: int) -> Float[Tensor, "N K"]:
         tensor([[0., 0., 1.],
                 [1., 0., 0.]])
     """
-    outside = (targets < 0) | (targets >= classes)
-    if bool(outside.any()):
-        row = int(outside.nonzero()[0])
-        raise DataError(
-            f"row {row}: the class index {int(targets[row])} is outside 0..{classes - 1}. "
-            "Indices count from 0; check the number of classes."
-        )
+    check_class_indices(targets, classes)
     return torch.nn.functional.one_hot(targets.long(), classes).float()
 
 

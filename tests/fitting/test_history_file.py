@@ -21,7 +21,7 @@ def fit(path, *, resume, on_epoch=None, share=1e9):
         torch.arange(3).repeat(8),
         options=OPTIONS,
         on_epoch=on_epoch,
-        observers=[HistoryFile(path / "history.jsonl")],
+        callbacks=[HistoryFile(path / "history.jsonl")],
         checkpoint=Checkpoint(path / "checkpoint.safetensors", "a", resume=resume, share=share),
     )
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from polylogit.errors import DivergenceError
+from polylogit.errors import DataError, DivergenceError
 from polylogit.fitting.loop import fit_network
 from polylogit.fitting.options import TrainingOptions
 
@@ -174,10 +174,18 @@ def test_augmentation_is_for_training_only(rows):
 
 def test_divergence_before_the_end_of_an_epoch_names_the_place(rows):
     inputs, targets = rows
+    with pytest.raises(DivergenceError, match=r"in epoch 1, batch \d of 5, at learning rate 1e\+30\. Try"):
+        fit_network(network(), inputs, targets, options=replace(PLAIN, learning_rate=1e30))
+
+
+def test_an_infinite_input_is_named_in_place_of_the_learning_rate(rows):
+    inputs, targets = rows
     inputs = inputs.clone()
     inputs[3, 2] = float("inf")
-    with pytest.raises(DivergenceError, match=r"in epoch 1, batch \d of 5, at learning rate 0\.1\. Try"):
-        fit_network(network(), inputs, targets, options=PLAIN)
+    with pytest.raises(DataError, match=r"inputs\[3, 2\]: expected finite numbers, got inf"):
+        fit_network(network(), inputs, targets, options=PLAIN, check_misuse=False)
+    with pytest.raises(DataError, match=r"inputs\[3, 2\]: expected finite numbers after preparation, got inf"):
+        fit_network(network(), inputs, targets, options=PLAIN, prepare=lambda batch: batch * 2, check_misuse=False)
 
 
 def test_divergence_later_keeps_the_last_good_weights(rows):

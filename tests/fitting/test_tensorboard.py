@@ -21,7 +21,7 @@ def points(folder):
 def test_the_events_are_the_history(tmp_path):
     rows = torch.eye(3).repeat(8, 1), torch.arange(3).repeat(8)
     options = TrainingOptions(epochs=3, batch_size=8)
-    fit = fit_network(nn.Linear(3, 3), *rows, options=options, validation=rows, observers=[TensorBoardFiles(tmp_path)])
+    fit = fit_network(nn.Linear(3, 3), *rows, options=options, validation=rows, callbacks=[TensorBoardFiles(tmp_path)])
     found = points(tmp_path)
     for name, told in (
         ("loss/train", "train_loss"),

@@ -168,7 +168,7 @@ def test_a_softmax_over_positions():
 
 
 @pytest.mark.parametrize(
-    ("targets", "code", "mend"),
+    ("targets", "code", "fix"),
     [
         (torch.arange(N) % K + 1, "labels-from-1", "targets - 1"),
         (torch.arange(N) % (K + 2), "labels-out-of-range", "5 outputs"),
@@ -182,10 +182,10 @@ def test_a_softmax_over_positions():
         (torch.arange(N // 2) % K, "shuffled-rows", "axis 0"),
     ],
 )
-def test_targets_of_the_wrong_kind(targets, code, mend):
+def test_targets_of_the_wrong_kind(targets, code, fix):
     findings = diagnose(ending_with(), nn.CrossEntropyLoss(), torch.randn(N, D), targets)
     assert findings.codes == (code,)
-    assert re.search(mend, findings[0].mend)
+    assert re.search(fix, findings[0].fix)
 
 
 def test_labels_beyond_the_rows_looked_at_are_seen():

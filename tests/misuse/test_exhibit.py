@@ -48,7 +48,7 @@ def test_the_mistake_is_found_before_the_first_step():
     finding = findings[0]
     assert "log(1 + 2/e) = 0.5514" in finding.cost
     assert "8 rows" in finding.seen
-    assert "Drop the softmax" in finding.mend
+    assert "Drop the softmax" in finding.fix
     assert finding.confidence >= 0.99
     assert diagnose(Net(softmax=False), nn.CrossEntropyLoss(), ROWS, CLASSES).codes == ()
 

@@ -34,7 +34,7 @@ def drawn_at_once(monkeypatch):
 def fit(console, epochs, **more):
     options = TrainingOptions(epochs=epochs, batch_size=8)
     with LiveFit(console, "pictures") as watching:
-        return fit_network(nn.Linear(3, 3), *ROWS, options=options, validation=ROWS, observers=[watching], **more)
+        return fit_network(nn.Linear(3, 3), *ROWS, options=options, validation=ROWS, callbacks=[watching], **more)
 
 
 def test_every_epoch_has_a_row_and_the_bar_tells_speed_and_time_left(drawn_at_once):

@@ -22,7 +22,7 @@ from polylogit.data.pictures.encoder import Pictures
 from polylogit.data.pictures.sources import PictureSource
 from polylogit.data.split import Split
 from polylogit.errors import DataError, ModelFileError, RecipeError
-from polylogit.fitting.callbacks import FitObserver
+from polylogit.fitting.callbacks import TrainingCallback
 from polylogit.recipes.recipe import LinearRecipe, recipe_from_entries
 from polylogit.run import evaluate, predict, train
 
@@ -276,7 +276,7 @@ def test_a_run_that_was_killed_goes_on_with_resume(tmp_path):
 def test_a_checkpoint_of_another_recipe_is_refused(tmp_path):
     out = tmp_path / "model.safetensors"
 
-    class Interrupt(FitObserver):
+    class Interrupt(TrainingCallback):
         def epoch_done(self, record):
             if record.epoch == 2:
                 signal.raise_signal(signal.SIGINT)

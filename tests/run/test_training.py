@@ -14,7 +14,7 @@ from polylogit.classes import class_indices
 from polylogit.classifier import Classifier
 from polylogit.data.split import stratified_split
 from polylogit.data.tables.sources import open_source
-from polylogit.fitting.callbacks import FitObserver
+from polylogit.fitting.callbacks import TrainingCallback
 from polylogit.recipes.recipe import LinearRecipe, recipe_from_entries
 from polylogit.run import evaluate, predict, train, training
 
@@ -108,7 +108,7 @@ def test_columns_in_another_order_with_others_between_give_the_same(zoo_run, tmp
 
 
 def test_an_interrupted_solver_leaves_a_model_and_says_so(tmp_path):
-    class Interrupt(FitObserver):
+    class Interrupt(TrainingCallback):
         def iteration_done(self, record):
             if record.iteration == 1:
                 raise KeyboardInterrupt
@@ -142,7 +142,7 @@ def test_the_seconds_end_with_the_written_model(tmp_path, monkeypatch):
 def test_iterations_and_refits_are_reported_through_one_channel(zoo_run, tmp_path):
     calls = []
 
-    class Record(FitObserver):
+    class Record(TrainingCallback):
         def iteration_done(self, record):
             calls.append(record.iteration)
 

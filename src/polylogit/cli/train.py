@@ -33,7 +33,7 @@ from polylogit.report.numbers import counted
 from polylogit.report.terminal_text import TerminalConsole
 
 if TYPE_CHECKING:
-    from polylogit.fitting.callbacks import FitObserver
+    from polylogit.fitting.callbacks import TrainingCallback
     from polylogit.run import TrainingRun
 
 __all__ = ["EPILOG", "train"]
@@ -149,7 +149,7 @@ def _check_options_of_networks(recipe: Recipe, *, device: str, resume: bool, ten
             raise RecipeError(f"{option}: {reason}. Leave the option out, or choose a network with --model.")
 
 
-def _tensorboard(folder: Path) -> "FitObserver":
+def _tensorboard(folder: Path) -> "TrainingCallback":
     from polylogit.fitting.tensorboard import TensorBoardFiles
 
     return TensorBoardFiles(folder)

@@ -448,6 +448,7 @@ class SoftmaxClassifier(ConvertibleMixin, ParameterHintsMixin, CallbackSupportMi
             validation=None if held_out is None else (inputs[held_out], torch.from_numpy(targets)[held_out]),
             validation_weight=None if held_out is None or weight is None else weight[held_out],
             sample_weight=weight if fitted is None or weight is None else weight[fitted],
+            check_misuse=False,
             prepare=prepare,
             device=find_device(self.device, torch.float32),
             on_epoch=partial(self._epoch_done, callbacks),

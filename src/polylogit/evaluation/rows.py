@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from polylogit.classes import check_class_indices
 from polylogit.errors import ScoreError
 
 __all__ = ["ScoredRows"]
@@ -58,7 +59,7 @@ class ScoredRows:
             tensor([1., 1.], dtype=torch.float64)
             >>> ScoredRows.check(torch.zeros(2, 3), torch.tensor([0, 3]))
             Traceback (most recent call last):
-            polylogit.errors.ScoreError: targets[1] is 3, but the logits have 3 classes: expected 0 to 2.
+            polylogit.errors.ScoreError: targets[1]: expected a class index from 0 to 2, got 3 ...
         """
         if logits.ndim != 2 or targets.shape != logits.shape[:1]:
             raise ScoreError(
@@ -75,12 +76,9 @@ class ScoredRows:
             raise ScoreError(
                 f"logits[{row}, {k}] is {logits[row, k].item()}: expected finite scores. Look at the training."
             )
-        if (outside := (targets < 0) | (targets >= classes)).any():
-            row = int(outside.nonzero()[0])
-            raise ScoreError(
-                f"targets[{row}] is {targets[row].item()}, but the logits have {classes} classes: "
-                f"expected 0 to {classes - 1}."
-            )
+        check_class_indices(
+            targets, classes, remedy=f"The logits have {classes} classes; indices count from 0.", error=ScoreError
+        )
         if sample_weight is None:
             return cls(logits, targets, torch.ones(rows, dtype=torch.float64))
         if sample_weight.shape != targets.shape:

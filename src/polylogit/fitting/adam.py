@@ -1,8 +1,8 @@
-"""Adam and AdamW on a CPU with nothing around torch's fused kernel.
+"""Adam and AdamW on a CPU: torch's fused kernel without the grouping of parameters in each step.
 
-The updates are those of `torch.optim.Adam(fused=True)`, bit by bit. Its step sorts the parameters by device and dtype
-each time, which for the documents' networks takes as long as the kernel or several times that. Owns the CPU's optimiser
-alone; on other devices torch's own serves.
+The updates and the state are those of `torch.optim.Adam(fused=True)`, with the same bits and the same names.
+
+See also: `optimizers.py`, which takes torch's own class on other devices and where the kernel is missing.
 """
 
 from collections.abc import Iterable, MutableMapping, Sequence
@@ -17,10 +17,10 @@ _EPSILON = 1e-8
 
 
 def moments(kept: MutableMapping[Tensor, dict[str, Tensor]], parameters: Sequence[Tensor]) -> list[dict[str, Tensor]]:
-    """What Adam keeps of each parameter: `step`, t, and `mean` and `square`, m and v; zeros where it has none yet.
+    """The state of Adam for each parameter, under torch's names: `step`, `exp_avg`, `exp_avg_sq`; zeros at the start.
 
     Args:
-        kept: The state of an optimiser, where new ones are put.
+        kept: The state of an optimiser, which gets the new ones.
         parameters: The parameters.
 
     Returns:
@@ -30,8 +30,8 @@ def moments(kept: MutableMapping[Tensor, dict[str, Tensor]], parameters: Sequenc
     for state, parameter in zip(states, parameters, strict=True):
         if not state:
             state["step"] = torch.zeros(())
-            state["mean"] = torch.zeros_like(parameter)
-            state["square"] = torch.zeros_like(parameter)
+            state["exp_avg"] = torch.zeros_like(parameter)
+            state["exp_avg_sq"] = torch.zeros_like(parameter)
     return states
 
 
@@ -86,8 +86,8 @@ class Adam(torch.optim.Optimizer):
             self._kernel(
                 moved,
                 [parameter.grad for parameter in moved],
-                [state["mean"] for state in states],
-                [state["square"] for state in states],
+                [state["exp_avg"] for state in states],
+                [state["exp_avg_sq"] for state in states],
                 [],
                 steps,
                 lr=group["lr"],

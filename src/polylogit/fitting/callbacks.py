@@ -9,20 +9,20 @@ import torch
 
 from polylogit.fitting.history import EpochRecord, FitResult, IterationRecord
 
-__all__ = ["FitObserver", "FitPlan"]
+__all__ = ["FitObserver", "FitPlan", "TrainingCallback"]
 
 
 @dataclass(frozen=True)
 class FitPlan:
-    """What a fit sets out to do.
+    """The plan of a fit.
 
     Args:
-        epochs: Planned in all, those behind it included.
+        epochs: Planned in all, including those done before a resumption.
         rows: Trained on in an epoch.
-        validation_rows: Judged after each epoch; 0: none.
-        device: Where the network runs.
-        bfloat16: Whether products are taken in bfloat16.
-        history: The epochs behind it, where it goes on from a checkpoint.
+        validation_rows: Evaluated after each epoch; 0: none.
+        device: Device of the network.
+        bfloat16: Whether matrix products are computed in bfloat16.
+        history: The epochs done before, where the fit resumes from a checkpoint.
     """
 
     epochs: int
@@ -33,11 +33,11 @@ class FitPlan:
     history: tuple[EpochRecord, ...] = ()
 
 
-class FitObserver:
+class TrainingCallback:
     """Callbacks that do nothing; a subclass overrides those that it needs.
 
     Example:
-        >>> class Losses(FitObserver):
+        >>> class Losses(TrainingCallback):
         ...     def epoch_done(self, record):
         ...         print(f"{record.train_loss:.2f}")
         >>> Losses().epoch_done(EpochRecord(1, 0.5, 0.1, 100.0, 2.0))
@@ -48,7 +48,7 @@ class FitObserver:
         """Before the first step."""
 
     def stepped(self, rows: int) -> None:
-        """After each step: so many rows of the epoch are done."""
+        """After each step, with the number of rows of the epoch that are done."""
 
     def epoch_done(self, record: EpochRecord) -> None:
         """After each epoch and the evaluation of its validation rows."""
@@ -67,3 +67,7 @@ class FitObserver:
 
     def ended(self, result: FitResult) -> None:
         """After the last epoch, however the fit ended, unless it failed."""
+
+
+FitObserver = TrainingCallback
+"""Deprecated: the former name of `TrainingCallback`."""

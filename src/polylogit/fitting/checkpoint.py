@@ -110,7 +110,3 @@ class Checkpoint:
                 "differ. Repeat that run's options to go on with it, or leave out --resume to start anew."
             )
         return TrainingState(tensors=tensors, **entries)
-
-    def remove(self) -> None:
-        """Remove the file, once the run is safe in its model file."""
-        self.path.unlink(missing_ok=True)

@@ -1,7 +1,6 @@
-"""What changes in a fit from epoch to epoch: as it lives, and as the plain state that a checkpoint keeps.
+"""The state of a fit between epochs, and its conversion to and from the contents of a checkpoint.
 
-Owns the way there and back. The file is the business of `checkpoint`, the moments at which it is written that of
-`loop`.
+See also: `checkpoint.py`, which reads and writes the file.
 """
 
 import math
@@ -10,11 +9,15 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from polylogit.errors import ModelFileError
 from polylogit.fitting.checkpoint import TrainingState
 from polylogit.fitting.ema import AveragedWeights
 from polylogit.fitting.history import EpochRecord
 
 __all__ = ["FitState", "copied_weights"]
+
+# Checkpoints of version 0.1 name Adam's moments so; now they have the names that torch.optim uses.
+_FORMER_NAMES = {"mean": "exp_avg", "square": "exp_avg_sq"}
 
 
 @dataclass
@@ -46,7 +49,7 @@ class FitState:
     best: dict[str, Tensor] = field(default_factory=dict)
 
     @property
-    def judged(self) -> nn.Module:
+    def kept_network(self) -> nn.Module:
         """The network whose weights are kept."""
         return self.network if self.averaged is None else self.averaged.network
 
@@ -68,30 +71,44 @@ class FitState:
             history=[vars(record) for record in self.history],
         )
 
-    def take_up(self, kept: TrainingState) -> None:
-        """Go on from the state of a checkpoint, bit by bit."""
-        self.network.load_state_dict(kept.under("network"))
+    def restore(self, kept: TrainingState) -> None:
+        """Resume from the state of a checkpoint, with the same bits.
+
+        Raises:
+            ModelFileError: The state is of another network or optimiser.
+        """
+        try:
+            self.network.load_state_dict(kept.under("network"))
+        except RuntimeError as fault:
+            raise ModelFileError(
+                f"the checkpoint is of another network: {fault}. Start again without resuming."
+            ) from fault
         if self.averaged is not None:
             self.averaged.network.load_state_dict(kept.under("averaged"))
             self.averaged.updates = kept.averages
-        self._take_up_moments(kept.under("optimizer"))
+        self._restore_optimizer(kept.under("optimizer"))
         self.epoch, self.seconds = kept.epoch, kept.seconds
         self.history = [EpochRecord(**record) for record in kept.history]
         self.best_loss = math.inf if kept.best_loss is None else kept.best_loss
         self.best_epoch = kept.best_epoch
         self.best = kept.under("best")
-        self.good = copied_weights(self.judged)
+        self.good = copied_weights(self.kept_network)
 
-    def _take_up_moments(self, kept: dict[str, Tensor]) -> None:
+    def _restore_optimizer(self, kept: dict[str, Tensor]) -> None:
         groups = self.optimizer.state_dict()["param_groups"]
         trained = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         moments: dict[int, dict[str, Tensor]] = {}
         for name, value in kept.items():
             index, _, key = name.partition(".")
+            if not index.isdecimal() or int(index) >= len(trained):
+                raise ModelFileError(
+                    f"the checkpoint has optimiser state for parameter {index}, but the network has "
+                    f"{len(trained)} trainable parameters: it is of another network. Start again without resuming."
+                )
             parameter = trained[int(index)]
             # A fused optimiser walks through memory: moments must lie there in the same order as their parameter.
             moment = torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
-            moments.setdefault(int(index), {})[key] = moment
+            moments.setdefault(int(index), {})[_FORMER_NAMES.get(key, key)] = moment
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
 
 

@@ -19,13 +19,13 @@ def network_logits(
     *,
     prepare: Callable[[Tensor], Tensor] | None = None,
     rows_at_once: int = _ROWS_AT_ONCE,
-) -> Float[Tensor, "N K"]:
+) -> Float[Tensor, "N K ..."]:
     """Logits of rows, in evaluation mode and float32, a block of rows at a time.
 
     Args:
-        network: Its mode is as before afterwards.
-        inputs: Rows as they lie in memory, or pictures in files; each block goes to the network's device.
-        prepare: From a block of inputs to what the network takes.
+        network: The mode of each of its modules is restored.
+        inputs: Rows in memory, or pictures in files; each block is moved to the network's device.
+        prepare: From a block of inputs to the network's inputs.
         rows_at_once: Rows in a block.
 
     Returns:
@@ -36,8 +36,8 @@ def network_logits(
         torch.Size([5, 3])
     """
     device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
-    was_training = network.training
-    if was_training:
+    training = [module for module in network.modules() if module.training]
+    if training:
         network.eval()
     try:
         with torch.inference_mode():
@@ -46,12 +46,12 @@ def network_logits(
                 for block in blocks_of_rows(inputs, rows_at_once)
             ]
     finally:
-        if was_training:
-            network.train()
+        for module in training:  # each in its own mode: a frozen normalisation stays in evaluation mode
+            module.training = True
     return torch.cat(blocks)
 
 
 def prepare_batch(inputs: Num[Tensor, "N ..."], prepare: Callable[[Tensor], Tensor] | None) -> Num[Tensor, "N ..."]:
-    """A batch as the network is shown it: prepared, and pictures with their channels last in memory."""
+    """The network's inputs for a batch: prepared, and pictures in channels-last memory format."""
     inputs = inputs if prepare is None else prepare(inputs)
     return inputs.contiguous(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs

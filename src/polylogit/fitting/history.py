@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from polylogit.misuse.findings import Diagnosis
+
 __all__ = ["Ended", "EpochRecord", "FitResult", "IterationRecord"]
 
 Ended = Literal["finished", "early", "interrupted", "diverged"]
@@ -10,7 +12,7 @@ Ended = Literal["finished", "early", "interrupted", "diverged"]
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """What one epoch reached.
+    """The metrics of one epoch.
 
     Args:
         epoch: Counted from 1.
@@ -18,9 +20,9 @@ class EpochRecord:
             `batch_size="all"` an epoch is one step, and this is the loss before it.
         learning_rate: At the last step.
         rows_per_second: Of training, without validation.
-        seconds: Since the fit began, those before an interruption included.
+        seconds: Since the fit began, including time before an interruption.
         validation_loss: Mean log loss of the validation rows, in nats, unsmoothed and unweighted.
-        validation_accuracy: Share of the validation rows that are classified rightly.
+        validation_accuracy: Share of the validation rows that are classified correctly.
     """
 
     epoch: int
@@ -34,7 +36,7 @@ class EpochRecord:
 
 @dataclass(frozen=True)
 class IterationRecord:
-    """What one outer iteration reached.
+    """The state after one outer iteration.
 
     Args:
         iteration: Count of Newton steps taken so far; 0 is the start.
@@ -60,16 +62,18 @@ class IterationRecord:
 
 @dataclass(frozen=True)
 class FitResult:
-    """How a fit went. The weights are in the network itself, in evaluation mode.
+    """How a fit ended. The weights are in the network itself, in evaluation mode.
 
     Args:
-        epochs: Whole epochs behind the fit, those before an interruption included.
+        epochs: Completed epochs, including those before an interruption.
         history: One record per epoch.
         ended: "finished", "early" (by patience), "interrupted" (by Ctrl-C) or "diverged".
-        message: The same in words.
+        message: The same as a sentence.
+        misuse: What `polylogit.misuse.diagnose` found on the first batch; None where it was not asked.
     """
 
     epochs: int
     history: tuple[EpochRecord, ...]
     ended: Ended
     message: str
+    misuse: Diagnosis | None = None

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from polylogit.errors import PolylogitError
-from polylogit.fitting.callbacks import FitObserver, FitPlan
+from polylogit.fitting.callbacks import FitPlan, TrainingCallback
 from polylogit.fitting.history import EpochRecord, IterationRecord
 from polylogit.system.atomic_file import atomic_write
 
 __all__ = ["HistoryFile"]
 
 
-class HistoryFile(FitObserver):
+class HistoryFile(TrainingCallback):
     """Writes what a fit tells to a file, row by row.
 
     Args:

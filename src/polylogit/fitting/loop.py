@@ -1,51 +1,62 @@
-"""The training loop: the one way in which networks are fitted.
+"""The training loop of networks: batches, steps, validation, early stopping, checkpoints, interruption, divergence.
 
-The data lie in one tensor on the device, as they are (pictures as uint8), or in files where they are too big for that;
-each batch is taken by its rows, augmented, prepared (say, normalised) and shown to the network. In a batch with rows n
-of weights w_n the loss is
+The data are one tensor on the device (pictures as uint8), or files where they are too big for that; each batch is
+selected by its rows, augmented and prepared (say, normalised). In a batch with rows n of weights w_n the loss is
 
     sum_n w_n loss_n / sum_n w_n,      w_n = class_weight[target_n] * sample_weight_n,
 
-however many parts the batch is worked through in. Everything random in an epoch is drawn from the seed and the epoch's
-number, so that an epoch begins the same whether or not the run was cut before it.
+for any number of gradient accumulation steps. All random numbers of an epoch are drawn from the seed and the epoch's
+number, so that a resumed run draws the same ones.
 
-Owns the order of things in a run: batches, steps, validation, early stopping, checkpoints, interruption, divergence.
-It does not own networks, where data come from, or what is printed.
+See also: `training_rows.py` (batches and checks), `optimizers.py`, `checkpoint.py`, `polylogit.networks`.
 """
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from functools import partial
 
 import torch
-from jaxtyping import Float, Int, Num
+from jaxtyping import Float, Num, Shaped
 from torch import Tensor, nn
 
 from polylogit.data.pictures.stored import StoredPictures
-from polylogit.errors import DivergenceError
-from polylogit.fitting.callbacks import FitObserver, FitPlan
+from polylogit.errors import DataError, DivergenceError
+from polylogit.fitting.callbacks import FitPlan, TrainingCallback
 from polylogit.fitting.checkpoint import Checkpoint
 from polylogit.fitting.devices import uses_bfloat16
 from polylogit.fitting.divergence import Diverged, EpochLoss
 from polylogit.fitting.ema import AveragedWeights
 from polylogit.fitting.fit_state import FitState, copied_weights
-from polylogit.fitting.forward import network_logits
+from polylogit.fitting.forward import network_logits, prepare_batch
 from polylogit.fitting.history import Ended, EpochRecord, FitResult
 from polylogit.fitting.interrupt import Interrupt, listening_for_interrupt
 from polylogit.fitting.memory import check_batch_fits_memory, values_in_a_row
 from polylogit.fitting.optimizers import build_optimizer, learning_rate_factor
 from polylogit.fitting.options import TrainingOptions
-from polylogit.fitting.training_rows import TrainingRows, batch_bounds, check_shapes, check_targets
+from polylogit.fitting.training_rows import (
+    TrainingRows,
+    batch_bounds,
+    check_shapes,
+    check_targets,
+    check_weights,
+    explain_nonfinite_inputs,
+)
 from polylogit.losses import cross_entropy_with_logits, target_weights, weighted_mean
+from polylogit.misuse import Diagnosis, MisuseWarning, diagnose
 
 __all__ = ["fit_network"]
+
+_DIAGNOSED_ROWS = 256
 
 
 def fit_network(
     network: nn.Module,
     inputs: Num[Tensor, "N ..."] | StoredPictures,
-    targets: Int[Tensor, " N"],
+    targets: Shaped[Tensor, "N ..."],
     *,
     options: TrainingOptions,
     validation: tuple[Tensor | StoredPictures, Tensor] | None = None,
@@ -56,32 +67,42 @@ def fit_network(
     augment: Callable[[Tensor], Tensor] | None = None,
     device: torch.device | None = None,
     on_epoch: Callable[[EpochRecord], None] | None = None,
-    observers: Sequence[FitObserver] = (),
+    callbacks: Sequence[TrainingCallback] = (),
     checkpoint: Checkpoint | None = None,
+    check_misuse: bool = True,
+    observers: Sequence[TrainingCallback] | None = None,
 ) -> FitResult:
     """Fit a network that gives logits; its weights are changed in place.
+
+    A network in training mode keeps those of its modules that are in evaluation mode there (a frozen normalisation);
+    one in evaluation mode is trained as a whole, but for modules whose parameters are all frozen. Afterwards it is in
+    evaluation mode, on `device`, in the memory format that it had.
 
     Args:
         network: Any module from prepared inputs to logits (N, K).
         inputs: Rows of any dtype, in memory once and as they are; or pictures that stay in their files.
-        targets: Class indices in [0, K).
+        targets: Class indices (N,) in [0, K), of any integer dtype; or rows over the classes (N, K), one-hot or soft.
         options: How to fit.
-        validation: Inputs and targets of rows that are not trained on: judged after every epoch.
+        validation: Inputs and targets of the validation set, which is evaluated after every epoch.
         class_weight: Weight of each class in the objective; 1 when left out.
         sample_weight: Weight of each row in the objective; 1 when left out.
         validation_weight: Weight of each validation row in their loss and accuracy; 1 when left out.
-        prepare: From a batch of inputs to what the network takes, as in prediction.
+        prepare: From a batch of inputs to the network's inputs, as in prediction.
         augment: Changes a batch of inputs at random before it is prepared; only in training.
-        device: Where to compute; the CPU when left out.
+        device: Device of the computation; the CPU when left out.
         on_epoch: Called after each epoch, with the network as it then stands.
-        observers: Are told how the fit goes; see `polylogit.fitting.callbacks`.
-        checkpoint: Where the state is kept, and taken up again if it is there.
+        callbacks: Training callbacks; see `polylogit.fitting.callbacks`.
+        checkpoint: The file of the fit's state, from which an interrupted fit resumes.
+        check_misuse: Whether to run `polylogit.misuse.diagnose` on the first batch, before the first step: about ten
+            passes over at most 256 rows. Findings are warned of (`MisuseWarning`) and kept in the result's `misuse`.
+        observers: Deprecated: the former name of `callbacks`.
 
     Returns:
         The history and how the fit ended.
 
     Raises:
-        DataError: The rows and targets do not fit together, or a target is outside the classes.
+        DataError: The rows, targets and weights do not fit together; a class index is out of range, a soft row does
+            not sum to 1, a weight is negative; the network's logits are not (N, K); or an input is NaN or infinite.
         RecipeError: An option does not fit the data, or the memory does not suffice.
         DivergenceError: The loss was NaN or infinite before one epoch was whole.
 
@@ -95,41 +116,74 @@ def fit_network(
 
     Source: Goodfellow, Bengio and Courville (2016), Deep Learning, algorithms 7.1 (early stopping) and 8.1.
     """
+    if observers is not None:
+        warnings.warn("fit_network: observers is now called callbacks.", DeprecationWarning, stacklevel=2)
+        callbacks = (*callbacks, *observers)
     device = device or torch.device("cpu")
-    rows = TrainingRows(inputs, targets.long(), class_weight, sample_weight, prepare, augment)
+    # The step calls the compiled network; all else (state, copies, prediction) concerns the module inside.
+    compiled, network = network, getattr(network, "_orig_mod", network)
+    rows = TrainingRows(inputs, targets, class_weight, sample_weight, prepare, augment)
     check_shapes(rows, options, validated=validation is not None)
     with values_in_a_row(network) as values:
-        classes = network_logits(network, inputs[:1], prepare=prepare).shape[1]
-    check_targets("row", targets, classes)
+        shape = network_logits(network, inputs[:1], prepare=prepare).shape
+    rows = replace(rows, targets=check_targets("targets", targets, shape))
+    classes = shape[1]
+    check_weights("class_weight", class_weight, classes, "class")
     if validation is not None:
-        check_targets("validation row", validation[1], classes)
+        validation = (validation[0], check_targets("validation targets", validation[1], shape))
+        check_weights("validation_weight", validation_weight, len(validation[1]), "row")
     network.to(device)
-    if inputs.ndim == 4:
-        network.to(memory_format=torch.channels_last)
     rows = rows.on(device)
-    fit = _Fit(
-        network=network,
-        rows=rows,
-        classes=classes,
-        options=options,
-        validation=validation,
-        validation_weight=validation_weight,
-        device=device,
-        checkpoint=checkpoint,
-        observers=observers,
-    )
-    largest = max(last - first for first, last in fit.batches)
-    check_batch_fits_memory(network, sum(values), largest, options, device, bfloat16=fit.bfloat16)
-    with listening_for_interrupt() as interrupt:
-        return fit.run(interrupt, on_epoch)
+    with _channels_last(network) if inputs.ndim == 4 else nullcontext():
+        misuse = _diagnose_first_batch(network, rows, options) if check_misuse else None
+        fit = _Fit(
+            forward=compiled,
+            network=network,
+            rows=rows,
+            classes=classes,
+            options=options,
+            validation=validation,
+            validation_weight=validation_weight,
+            device=device,
+            checkpoint=checkpoint,
+            callbacks=callbacks,
+        )
+        largest = max(last - first for first, last in fit.batches)
+        check_batch_fits_memory(network, sum(values), largest, options, device, bfloat16=fit.bfloat16)
+        with listening_for_interrupt() as interrupt:
+            return replace(fit.run(interrupt, on_epoch), misuse=misuse)
+
+
+def _diagnose_first_batch(network: nn.Module, rows: TrainingRows, options: TrainingOptions) -> Diagnosis:
+    """The misuse findings for the first rows, each warned of."""
+    first = slice(0, min(len(rows.targets), _DIAGNOSED_ROWS))
+    inputs = prepare_batch(next(rows.batches([first])), rows.prepare)
+    loss = partial(cross_entropy_with_logits, label_smoothing=options.label_smoothing)
+    found = diagnose(network, loss, inputs, rows.targets_of(first))
+    for finding in found:
+        warnings.warn(f"fit_network, first batch: {finding}", MisuseWarning, stacklevel=3)
+    return found
+
+
+@contextmanager
+def _channels_last(network: nn.Module) -> Iterator[None]:
+    """Lay the kernels of a network out with their channels last, and restore their layout afterwards."""
+    changed = [value for value in network.parameters() if value.ndim == 4 and value.is_contiguous()]
+    network.to(memory_format=torch.channels_last)
+    try:
+        yield
+    finally:
+        for value in changed:
+            value.data = value.data.contiguous()
 
 
 class _Fit:
-    """One fit under way."""
+    """The state of one fit while it runs."""
 
     def __init__(
         self,
         *,
+        forward: nn.Module,
         network: nn.Module,
         rows: TrainingRows,
         classes: int,
@@ -138,12 +192,13 @@ class _Fit:
         validation_weight: Tensor | None,
         device: torch.device,
         checkpoint: Checkpoint | None,
-        observers: Sequence[FitObserver],
+        callbacks: Sequence[TrainingCallback],
     ) -> None:
-        self.network, self.rows, self.classes, self.options = network, rows, classes, options
+        self.forward, self.network, self.rows, self.classes, self.options = forward, network, rows, classes, options
+        self.trained_modules = _trained_modules(network)
         self.validation, self.device, self.checkpoint = validation, device, checkpoint
         self.validation_weight = validation_weight
-        self.observers = observers
+        self.callbacks = callbacks
         self.parameters = list(network.parameters())
         self.count = len(rows.targets)
         self.batches = batch_bounds(self.count, options.batch_size)
@@ -161,12 +216,12 @@ class _Fit:
 
     def run(self, interrupt: Interrupt, on_epoch: Callable[[EpochRecord], None] | None) -> FitResult:
         state = self.state
-        kept = None if self.checkpoint is None else self.checkpoint.read()
-        if kept is not None:
-            state.take_up(kept)
+        saved = None if self.checkpoint is None else self.checkpoint.read()
+        if saved is not None:
+            state.restore(saved)
         plan = self._plan()
-        for observer in self.observers:
-            observer.begun(plan)
+        for callback in self.callbacks:
+            callback.begun(plan)
         ended: Ended = "finished"
         fault: Diverged | None = None
         while state.epoch < self.options.epochs:
@@ -181,14 +236,14 @@ class _Fit:
             if record is None:
                 ended = "interrupted"
                 break
-            for observer in self.observers:
-                observer.epoch_done(record)
+            for callback in self.callbacks:
+                callback.epoch_done(record)
             if on_epoch is not None:
                 on_epoch(record)
-            self._keep()
+            self._write_checkpoint()
         result = self._result(ended, fault)
-        for observer in self.observers:
-            observer.ended(result)
+        for callback in self.callbacks:
+            callback.ended(result)
         return result
 
     def _plan(self) -> FitPlan:
@@ -205,27 +260,33 @@ class _Fit:
         """One epoch; None when it was cut short."""
         state, options = self.state, self.options
         start = time.perf_counter()
-        self.network.train()
+        for module in self.trained_modules:
+            module.training = True
         with _seeded(options.seed, state.epoch, self.device):
             whole = len(self.batches) == 1 and options.batch_size == "all"
             order = None if whole else torch.randperm(self.count).to(self.device)
             losses = EpochLoss(self.device)
             chosen = [slice(first, last) if order is None else order[first:last] for first, last in self.batches]
-            for index, (rows, inputs) in enumerate(zip(chosen, self.rows.batches(chosen), strict=True)):
-                step = state.epoch * len(self.batches) + index
-                factor = learning_rate_factor(
-                    options.schedule, step, options.epochs * len(self.batches), options.warmup_fraction
-                )
-                for group in self.optimizer.param_groups:
-                    group["lr"] = options.learning_rate * factor
-                losses.add(index, *self._step(rows, inputs), options.learning_rate * factor)
-                for observer in self.observers:
-                    observer.stepped(self.batches[index][1])
-                if interrupt.asked:
-                    return None
-            losses.check()
+            try:
+                for index, (rows, inputs) in enumerate(zip(chosen, self.rows.batches(chosen), strict=True)):
+                    step = state.epoch * len(self.batches) + index
+                    factor = learning_rate_factor(
+                        options.schedule, step, options.epochs * len(self.batches), options.warmup_fraction
+                    )
+                    for group in self.optimizer.param_groups:
+                        group["lr"] = options.learning_rate * factor
+                    loss_sum, weight_sum = self._step(rows, inputs)
+                    losses.add(index, loss_sum, weight_sum, options.learning_rate * factor)
+                    for callback in self.callbacks:
+                        callback.stepped(self.batches[index][1])
+                    if interrupt.asked:
+                        return None
+                losses.check()
+            except Diverged as diverged:
+                self._name_nonfinite_inputs(chosen[diverged.batch], diverged)
+                raise
         seconds = time.perf_counter() - start
-        loss, accuracy = self._validated()
+        loss, accuracy = self._evaluate_validation_set()
         state.seconds += time.perf_counter() - start
         record = EpochRecord(
             epoch=state.epoch + 1,
@@ -236,7 +297,7 @@ class _Fit:
             validation_loss=loss,
             validation_accuracy=accuracy,
         )
-        self._note(record)
+        self._take_into_history(record)
         return record
 
     def _step(self, chosen: Tensor | slice, inputs: Tensor) -> tuple[Tensor | float, Tensor | float]:
@@ -253,7 +314,7 @@ class _Fit:
         for first in range(0, count, size):
             part = slice(first, first + size)
             with self.arithmetic:
-                logits = self.network(inputs[part])
+                logits = self.forward(inputs[part])
             loss = cross_entropy_with_logits(
                 logits.float(),
                 targets[part],
@@ -261,7 +322,7 @@ class _Fit:
                 sample_weight=None if weights is None else weights[part],
                 label_smoothing=options.label_smoothing,
                 reduction="sum",
-                validate=False,  # the targets were looked at once, before the first epoch
+                validate=False,  # the targets were checked once, before the first epoch
             )
             torch.autograd.backward(loss / weight if isinstance(weight, float) else weighted_mean(loss, weight))
             total = total + loss.detach()
@@ -274,23 +335,29 @@ class _Fit:
             self.averaged.update(self.network)
         return total, weight
 
-    def _validated(self) -> tuple[float | None, float | None]:
+    def _name_nonfinite_inputs(self, chosen: Tensor | slice, fault: Diverged) -> None:
+        """Raise DataError where the batch whose loss was not finite has an input that is not."""
+        if not self.state.good and (message := explain_nonfinite_inputs(self.rows, chosen)) is not None:
+            raise DataError(message) from fault
+
+    def _evaluate_validation_set(self) -> tuple[float | None, float | None]:
         if self.validation is None:
             return None, None
         inputs, targets = self.validation
-        logits = network_logits(self.state.judged, inputs, prepare=self.rows.prepare)
+        logits = network_logits(self.state.kept_network, inputs, prepare=self.rows.prepare)
         targets = targets.cpu()
-        hits = (logits.argmax(1) == targets).float()
+        classes = targets.argmax(1) if targets.ndim == 2 else targets
+        hits = (logits.argmax(1) == classes).float()
         if self.validation_weight is None:
             return float(nn.functional.cross_entropy(logits, targets)), float(hits.mean())
         weights = self.validation_weight.to(logits)
         share = weights / weights.sum()
         return float(nn.functional.cross_entropy(logits, targets, reduction="none") @ share), float(hits @ share)
 
-    def _note(self, record: EpochRecord) -> None:
-        """Take an epoch that went well into the history, and remember its weights."""
+    def _take_into_history(self, record: EpochRecord) -> None:
+        """Append an epoch whose weights are finite to the history, and copy its weights."""
         state = self.state
-        weights = copied_weights(state.judged)
+        weights = copied_weights(state.kept_network)
         if not all(bool(value.isfinite().all()) for value in weights.values() if value.is_floating_point()):
             raise Diverged(len(self.batches) - 1, math.nan, record.learning_rate)
         state.epoch = record.epoch
@@ -304,8 +371,8 @@ class _Fit:
         patience = self.options.patience
         return patience is not None and self.state.epoch - self.state.best_epoch >= patience
 
-    def _keep(self) -> None:
-        """Write the state, if it is time to."""
+    def _write_checkpoint(self) -> None:
+        """Write the checkpoint, if it is due."""
         if self.checkpoint is not None and self.checkpoint.is_due():
             self.checkpoint.write(self.state.as_kept())
 
@@ -320,10 +387,10 @@ class _Fit:
             )
             if not state.good:
                 raise DivergenceError(f"the fit diverged: {at}.")
-        kept = state.best or (state.good if ended == "diverged" else state.judged.state_dict())
+        kept = state.best or (state.good if ended == "diverged" else state.kept_network.state_dict())
         self.network.load_state_dict(kept)
         self.network.eval()
-        onward = "" if self.checkpoint is None else " --resume goes on from the last checkpoint."
+        onward = "" if self.checkpoint is None else " --resume continues from the last checkpoint."
         message = {
             "finished": f"All {epochs} epochs done.",
             "early": f"Stopped after epoch {state.epoch}: the validation loss no longer falls.",
@@ -335,10 +402,28 @@ class _Fit:
         return FitResult(state.epoch, tuple(state.history), ended, message)
 
 
+def _trained_modules(network: nn.Module) -> list[nn.Module]:
+    """The modules that each epoch puts into training mode.
+
+    Of a network in training mode, those that are in it. A network in evaluation mode, such as one fitted before, is
+    trained as a whole, but for modules whose own parameters are all frozen.
+    """
+    if network.training:
+        return [module for module in network.modules() if module.training]
+
+    def frozen(module: nn.Module) -> bool:
+        own = list(module.parameters(recurse=False))
+        return bool(own) and not any(parameter.requires_grad for parameter in own)
+
+    return [module for module in network.modules() if not frozen(module)]
+
+
 @contextmanager
 def _seeded(seed: int, epoch: int, device: torch.device) -> Iterator[None]:
     """Draw everything random from the seed and the epoch, and leave the caller's generators as they were."""
-    indices = [torch.cuda.current_device()] if device.type == "cuda" else []
+    indices = []
+    if device.type == "cuda":
+        indices = [torch.cuda.current_device() if device.index is None else device.index]
     with torch.random.fork_rng(devices=indices):
         # torch.manual_seed seeds every kind of GPU as well, and keeps a stack trace of each call until one is used:
         # more work than a step of a small network.

@@ -114,8 +114,8 @@ class Muon(torch.optim.Optimizer):
         adamw(
             parameters,
             [parameter.grad for parameter in parameters if parameter.grad is not None],
-            [state["mean"] for state in states],
-            [state["square"] for state in states],
+            [state["exp_avg"] for state in states],
+            [state["exp_avg_sq"] for state in states],
             [],
             [state["step"] for state in states],
             fused=all(parameter.device.type == "cpu" for parameter in parameters),  # where the count of steps lies

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from polylogit.errors import PolylogitError
-from polylogit.fitting.callbacks import FitObserver, FitPlan
+from polylogit.fitting.callbacks import FitPlan, TrainingCallback
 from polylogit.fitting.history import EpochRecord, FitResult
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["TensorBoardFiles"]
 
 
-class TensorBoardFiles(FitObserver):
+class TensorBoardFiles(TrainingCallback):
     """Writes loss, accuracy, learning rate and speed of each epoch for TensorBoard.
 
     The points stand at the number of their epoch. A fit that is resumed hides the points of epochs that it runs again.

@@ -1,6 +1,6 @@
-"""The rows of a fit: how they lie on the device, which of them make a batch, and whether they fit together.
+"""The rows of a fit on their device, their batches, and the checks of inputs, targets and weights.
 
-Owns the way from rows to the batches that the network is trained on. What is done with a batch is the loop's business.
+See also: `loop.py`, which trains on the batches.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -8,24 +8,33 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int, Num
+from jaxtyping import Float, Int, Num, Shaped
 from torch import Tensor
 
+from polylogit.classes import check_class_indices
 from polylogit.data.pictures.stored import StoredPictures
-from polylogit.errors import DataError, RecipeError
+from polylogit.errors import DataError, RecipeError, ScoreError
 from polylogit.fitting.forward import prepare_batch
 from polylogit.fitting.options import TrainingOptions
+from polylogit.losses.targets import check_rows, resolve_targets
 
-__all__ = ["TrainingRows", "batch_bounds", "check_shapes", "check_targets"]
+__all__ = [
+    "TrainingRows",
+    "batch_bounds",
+    "check_shapes",
+    "check_targets",
+    "check_weights",
+    "explain_nonfinite_inputs",
+]
 
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """Rows on the device, and how they become what the network sees.
+    """Rows on the device, and the steps from them to the network's inputs.
 
     Args:
         inputs: Rows of any dtype, as they are; or pictures that stay in their files.
-        targets: Their class indices.
+        targets: Their class indices (N,), or soft rows (N, K).
         class_weight: Weight of each class; None: 1.
         sample_weight: Weight of each row; None: 1.
         prepare: From a batch of inputs to what the network takes.
@@ -33,7 +42,7 @@ class TrainingRows:
     """
 
     inputs: Num[Tensor, "N ..."] | StoredPictures
-    targets: Int[Tensor, " N"]
+    targets: Shaped[Tensor, "N ..."]
     class_weight: Float[Tensor, " K"] | None
     sample_weight: Float[Tensor, " rows"] | None
     prepare: Callable[[Tensor], Tensor] | None
@@ -50,7 +59,7 @@ class TrainingRows:
         )
 
     def batches(self, chosen: Sequence[Int[Tensor, " _"] | slice]) -> Iterator[Num[Tensor, "_ ..."]]:
-        """The inputs of one choice of rows after another, on the device, as they are."""
+        """The unprepared inputs of each selection of rows in turn, on the device."""
         if isinstance(self.inputs, StoredPictures):
             for batch in self.inputs.batches([rows if isinstance(rows, slice) else rows.cpu() for rows in chosen]):
                 yield batch.to(self.targets.device)
@@ -59,19 +68,19 @@ class TrainingRows:
             # Copying whole rows is many times faster than indexing, which looks at every value's place.
             yield self.inputs[rows] if isinstance(rows, slice) else torch.index_select(self.inputs, 0, rows)
 
-    def targets_of(self, chosen: Int[Tensor, " M"] | slice) -> Int[Tensor, " M"]:
-        """The targets of a choice of rows."""
+    def targets_of(self, chosen: Int[Tensor, " M"] | slice) -> Shaped[Tensor, "M ..."]:
+        """The targets of a selection of rows."""
         return self.targets[chosen] if isinstance(chosen, slice) else torch.index_select(self.targets, 0, chosen)
 
     def prepare_batch(self, inputs: Num[Tensor, "M ..."]) -> Num[Tensor, "M ..."]:
-        """What the network sees of a batch: augmented and prepared."""
+        """The network's inputs for a batch: augmented and prepared."""
         return prepare_batch(inputs if self.augment is None else self.augment(inputs), self.prepare)
 
 
 def batch_bounds(count: int, batch_size: int | Literal["all"]) -> list[tuple[int, int]]:
     """First and last row of each batch.
 
-    A last batch of one row joins the one before it, as no normalisation over a batch can be had from one row.
+    A last batch of one row joins the one before it, because batch normalisation needs more than one row.
 
     Args:
         count: N.
@@ -92,7 +101,7 @@ def batch_bounds(count: int, batch_size: int | Literal["all"]) -> list[tuple[int
 
 
 def check_shapes(rows: TrainingRows, options: TrainingOptions, *, validated: bool) -> None:
-    """Refuse rows that do not fit together, or not with the options.
+    """Check that rows fit together and with the options.
 
     Args:
         rows: The rows.
@@ -100,17 +109,13 @@ def check_shapes(rows: TrainingRows, options: TrainingOptions, *, validated: boo
         validated: Whether there are validation rows.
 
     Raises:
-        DataError: The counts differ, or no row has a weight.
-        RecipeError: A batch is larger than the data, or early stopping has nothing to go by.
+        DataError: The counts differ, or a weight is not valid.
+        RecipeError: A batch is larger than the data, or early stopping has no validation rows.
     """
     count = len(rows.inputs)
     if not count or len(rows.targets) != count:
         raise DataError(f"expected rows and as many targets, got {count} rows and {len(rows.targets)} targets.")
-    if rows.sample_weight is not None:
-        if len(rows.sample_weight) != count:
-            raise DataError(f"expected a sample weight for each of {count} rows, got {len(rows.sample_weight)}.")
-        if not float(rows.sample_weight.sum()) > 0:
-            raise DataError("the sample weights sum to 0: nothing is left to fit. Give some row a weight.")
+    check_weights("sample_weight", rows.sample_weight, count, "row")
     if options.batch_size != "all" and options.batch_size > count:
         raise RecipeError(
             f"training.batch_size: {options.batch_size} rows in a batch, but there are {count} to train on. "
@@ -120,21 +125,101 @@ def check_shapes(rows: TrainingRows, options: TrainingOptions, *, validated: boo
         raise RecipeError("training.patience: early stopping needs validation rows, and there are none.")
 
 
-def check_targets(name: str, targets: Int[Tensor, " N"], classes: int) -> None:
-    """Refuse targets outside the classes.
+def check_targets(name: str, targets: Shaped[Tensor, "N ..."], logits_shape: Sequence[int]) -> Shaped[Tensor, "N ..."]:
+    """Check the targets of a fit, and bring them to one of two forms.
 
     Args:
-        name: What messages call a row.
-        targets: Class indices, or what should be.
-        classes: K.
+        name: What messages call the targets.
+        targets: Class indices (N,) of an integer dtype; or one row over the classes per example, (N, K): one-hot, or
+            soft rows of a floating dtype.
+        logits_shape: Shape of the network's logits for the first row: (1, K).
+
+    Returns:
+        int64 class indices (N,), or floating rows (N, K).
 
     Raises:
-        DataError: A target lies outside 0..K-1; the first is named.
+        DataError: The network does not give logits (N, K), the targets have another form, a class index is outside
+            0..K-1, or a soft row does not sum to 1. The message counts rows from 0.
+
+    Example:
+        >>> check_targets("targets", torch.tensor([0, 2], dtype=torch.uint8), (1, 3))
+        tensor([0, 2])
+        >>> check_targets("targets", torch.tensor([[0.5, 0.6]]), (1, 2))
+        Traceback (most recent call last):
+            ...
+        polylogit.errors.DataError: targets, row 0: expected probabilities that sum to 1 over the 2 classes, ...
     """
-    outside = ((targets < 0) | (targets >= classes)).nonzero()
-    if len(outside):
-        row = int(outside[0])
+    if len(logits_shape) != 2:
         raise DataError(
-            f"{name} {row + 1}: the target {int(targets[row])} lies outside the network's classes, 0..{classes - 1}. "
-            "Count classes from 0, or give the network more of them."
+            f"the network: expected logits of shape (N, K), one row of scores per example, got shape "
+            f"{('N', *logits_shape[1:])}. Targets per pixel or per position cannot be fitted here: give each position "
+            "a row of its own, or use the losses of polylogit.losses in a loop of your own."
         )
+    classes = logits_shape[1]
+    if targets.ndim == 1 and not targets.is_floating_point() and targets.dtype != torch.bool:
+        check_class_indices(
+            targets, classes, name=name, remedy="Count classes from 0, or give the network more outputs."
+        )
+        return targets.long()
+    if targets.ndim == 1:
+        raise DataError(
+            f"{name}: expected class indices of an integer dtype, got {str(targets.dtype).removeprefix('torch.')}. "
+            f"Convert them with .long() if they are class indices; probabilities need one row of {classes} per example."
+        )
+    try:
+        rows = resolve_targets(targets, (len(targets), classes))
+        if rows.is_floating_point():
+            check_rows(rows, 1, name=name)
+    except ScoreError as fault:
+        raise DataError(f"{name}{str(fault).removeprefix(name).removeprefix('targets')}") from fault
+    return rows
+
+
+def check_weights(name: str, weights: Tensor | None, count: int, what: str) -> None:
+    """Check that there is one finite weight of 0 or more for each class or row, and that one is positive.
+
+    Args:
+        name: What messages call the weights.
+        weights: Shape (count,); None: all are 1.
+        count: How many there must be.
+        what: What a weight belongs to: "class" or "row".
+
+    Raises:
+        DataError: The shape differs, a weight is negative, NaN or infinite, or all are 0.
+    """
+    if weights is None:
+        return
+    if tuple(weights.shape) != (count,):
+        raise DataError(f"{name}: expected one weight per {what}, shape ({count},), got {tuple(weights.shape)}.")
+    wrong = (~(weights.isfinite() & (weights >= 0))).nonzero()
+    if len(wrong):
+        at = int(wrong[0])
+        raise DataError(
+            f"{name}[{at}]: expected a finite weight of 0 or more, got {float(weights[at]):g}. "
+            f"Give 0 to leave a {what} out."
+        )
+    if not float(weights.sum()) > 0:
+        raise DataError(f"{name}: all weights are 0, so there is nothing to fit. Give some {what} a positive weight.")
+
+
+def explain_nonfinite_inputs(rows: TrainingRows, chosen: Int[Tensor, " M"] | slice) -> str | None:
+    """Say which of the chosen rows has an input that is NaN or infinite once it is prepared; None where none has.
+
+    Args:
+        rows: The rows of the fit.
+        chosen: The rows of one batch.
+    """
+    inputs = next(rows.batches([chosen]))
+    inputs = inputs if rows.prepare is None else rows.prepare(inputs)
+    if not inputs.is_floating_point():
+        return None
+    wrong = (~inputs.isfinite()).nonzero()
+    if not len(wrong):
+        return None
+    position = wrong[0].tolist()
+    row = (chosen.start or 0) + position[0] if isinstance(chosen, slice) else int(chosen[position[0]])
+    prepared = "" if rows.prepare is None else " after preparation"
+    return (
+        f"inputs{[row, *position[1:]]}: expected finite numbers{prepared}, got {float(inputs[tuple(position)])}. "
+        "Impute or drop missing values before the fit."
+    )

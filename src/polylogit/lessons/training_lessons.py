@@ -105,6 +105,7 @@ class TrainingLesson:
             options=loop_options(self.recipe, rows=len(train)),
             prepare=self._prepare,
             on_epoch=on_epoch,
+            check_misuse=False,
         )
         return [record.train_loss for record in fit.history]
 

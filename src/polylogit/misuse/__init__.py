@@ -9,7 +9,7 @@ autograd graph, so views, `no_grad` and `torch.compile` change nothing.
 """
 
 from polylogit.misuse.diagnosis import diagnose
-from polylogit.misuse.findings import Diagnosis, Finding, MisuseWarning
+from polylogit.misuse.findings import Diagnosis, Finding, MisuseFinding, MisuseWarning
 from polylogit.misuse.watching import watch
 
-__all__ = ["Diagnosis", "Finding", "MisuseWarning", "diagnose", "watch"]
+__all__ = ["Diagnosis", "Finding", "MisuseFinding", "MisuseWarning", "diagnose", "watch"]

@@ -18,7 +18,7 @@ from polylogit.misuse.contracts import (
     takes_integer_rows,
     unwrap,
 )
-from polylogit.misuse.findings import Diagnosis, Finding
+from polylogit.misuse.findings import Diagnosis, MisuseFinding
 from polylogit.misuse.forms import as_rows, constant_rows
 from polylogit.misuse.probes import Probe
 from polylogit.misuse.score_checks import (
@@ -76,7 +76,12 @@ def diagnose(
     return Diagnosis(sorted(findings, key=lambda finding: -finding.confidence))
 
 
-def _findings(model: Callable[..., Any], loss: Callable[..., Any], inputs: Any, targets: Tensor) -> Iterator[Finding]:  # noqa: ANN401
+def _findings(
+    model: Callable[..., Any],
+    loss: Callable[..., Any],
+    inputs: Any,  # noqa: ANN401 - whatever the model takes
+    targets: Tensor,
+) -> Iterator[MisuseFinding]:
     targets = targets.detach()
     ignore_index = getattr(unwrap(loss), "ignore_index", -100)
     few_inputs, few_targets = _first_rows(inputs, targets)
@@ -113,7 +118,7 @@ def _findings(model: Callable[..., Any], loss: Callable[..., Any], inputs: Any, 
         yield from _constant_scores(probe, loss, scores, few_targets, value)
 
 
-def findings_of_scores(loss: Callable[..., Any], scores: Tensor, targets: Tensor) -> Iterator[Finding]:
+def findings_of_scores(loss: Callable[..., Any], scores: Tensor, targets: Tensor) -> Iterator[MisuseFinding]:
     """What can be told without a model: from scores as the loss gets them, where a loop has changed the model's.
 
     Args:
@@ -137,7 +142,9 @@ def findings_of_scores(loss: Callable[..., Any], scores: Tensor, targets: Tensor
     yield from _about_the_loss(loss, scores, targets, explained=bool(about_targets or about_scores))
 
 
-def _about_the_loss(loss: Callable[..., Any], scores: Tensor, targets: Tensor, *, explained: bool) -> Iterator[Finding]:
+def _about_the_loss(
+    loss: Callable[..., Any], scores: Tensor, targets: Tensor, *, explained: bool
+) -> Iterator[MisuseFinding]:
     """What a loss does wrong by itself, and that it refuses what it gets where nothing else has explained that."""
     floor = softmax_inside_twice(loss, scores, targets)
     if floor is not None:
@@ -151,7 +158,7 @@ def _about_the_loss(loss: Callable[..., Any], scores: Tensor, targets: Tensor, *
             loss(scores, targets)
     except (RuntimeError, ValueError, IndexError, TypeError) as error:
         said = str(error).partition("\n")[0]
-        yield Finding(
+        yield MisuseFinding(
             "loss-refuses",
             f"the loss raises {type(error).__name__}: {said}",
             f"scores of shape {tuple(scores.shape)} and {scores.dtype} do not go with targets of shape "
@@ -177,7 +184,7 @@ def _value(loss: Callable[..., Any], scores: Tensor, targets: Tensor) -> float:
         return math.nan
 
 
-def _mixed_rows(probe: Probe, scores: Tensor) -> Iterator[Finding]:
+def _mixed_rows(probe: Probe, scores: Tensor) -> Iterator[MisuseFinding]:
     """A row of scores that heeds another row's inputs and not its own has been moved by a view or reshape."""
     rows = len(probe.inputs) if isinstance(probe.inputs, Tensor) and probe.inputs.dim() else 0
     if rows < 2 or scores.dim() == 0 or len(scores) % rows:
@@ -202,7 +209,7 @@ def _mixed_rows(probe: Probe, scores: Tensor) -> Iterator[Finding]:
     if 2 * len(strays) <= len(probed) or not probe.takes_fewer_rows():
         return
     row, stray_row = max(strays)
-    yield Finding(
+    yield MisuseFinding(
         "shuffled-rows",
         f"changing row {row} of the inputs changes row {stray_row} of the scores, and not all of its own",
         "a view or reshape in the model has mixed the batch axis with another, so scores and targets do not pair",
@@ -214,7 +221,7 @@ def _mixed_rows(probe: Probe, scores: Tensor) -> Iterator[Finding]:
 
 def _constant_scores(
     probe: Probe, loss: Callable[..., Any], scores: Tensor, targets: Tensor, value: float
-) -> Iterator[Finding]:
+) -> Iterator[MisuseFinding]:
     """Rows that are all the same, and stay so after a step: no start, but the end."""
     if isinstance(probe.inputs, Tensor) and probe.inputs.dim() and bool((probe.inputs == probe.inputs[:1]).all()):
         return  # the same row over and over: the model cannot but answer the same
@@ -226,7 +233,7 @@ def _constant_scores(
         if stepped is not None and not constant_rows(stepped):
             return
     rows = as_rows(scores)
-    yield Finding(
+    yield MisuseFinding(
         "constant-scores",
         f"all {len(rows)} rows of scores are the same, {[round(number, 4) for number in rows[0].tolist()[:5]]}, "
         "and a step against the gradient leaves them so",
@@ -240,9 +247,9 @@ def _constant_scores(
         yield stuck_at_log_k(value, classes, "and a step against the gradient does not change that")
 
 
-def parameters_unchanged(steps: int) -> Finding:
+def parameters_unchanged(steps: int) -> MisuseFinding:
     """The finding for a model whose parameters are the same to the last bit after many losses with gradients."""
-    return Finding(
+    return MisuseFinding(
         "parameters-unchanged",
         f"after {steps} losses with gradients, each trainable parameter is what it was",
         "no optimizer step has reached the model, and its gradients are never cleared: another model's parameters were "
@@ -253,7 +260,7 @@ def parameters_unchanged(steps: int) -> Finding:
     )
 
 
-def stuck_at_log_k(value: float, classes: int, when: str) -> Finding:
+def stuck_at_log_k(value: float, classes: int, when: str) -> MisuseFinding:
     """The finding for a loss that stays where guessing is.
 
     Args:
@@ -261,7 +268,7 @@ def stuck_at_log_k(value: float, classes: int, when: str) -> Finding:
         classes: K.
         when: Words for how long, or why it will stay.
     """
-    return Finding(
+    return MisuseFinding(
         "loss-at-log-k",
         f"the loss is {value:.4f}, log {classes} = {math.log(classes):.4f}, {when}",
         "log K is the loss of giving every class the same probability: nothing of the inputs has been used",

@@ -12,7 +12,7 @@ from torch import Tensor
 from polylogit.errors import ScoreError
 from polylogit.losses import cross_entropy_with_probabilities
 from polylogit.misuse.contracts import Kind
-from polylogit.misuse.findings import Finding
+from polylogit.misuse.findings import MisuseFinding
 from polylogit.misuse.forms import (
     as_rows,
     is_distribution,
@@ -25,7 +25,9 @@ from polylogit.misuse.forms import (
 __all__ = ["logits_by_chance_from_0_to_1", "loss_forgets_the_log", "loss_is_softmax_twice", "score_findings"]
 
 
-def score_findings(samples: Sequence[Tensor], targets: Tensor, kind: Kind | None, value: float) -> Iterator[Finding]:
+def score_findings(
+    samples: Sequence[Tensor], targets: Tensor, kind: Kind | None, value: float
+) -> Iterator[MisuseFinding]:
     """Findings about scores of one batch.
 
     Args:
@@ -43,7 +45,7 @@ def score_findings(samples: Sequence[Tensor], targets: Tensor, kind: Kind | None
     elif kind == "probabilities":
         yield from _for_probabilities(samples, sure)
     elif kind == "binary_logits" and is_unit_interval(samples):
-        yield Finding(
+        yield MisuseFinding(
             "sigmoid-twice",
             f"all {scores.numel()} scores lie from {float(scores.min()):.4g} to {float(scores.max()):.4g}",
             "the loss takes logits and applies the sigmoid itself; these have been through one",
@@ -55,7 +57,7 @@ def score_findings(samples: Sequence[Tensor], targets: Tensor, kind: Kind | None
         yield _binary_logits(f"scores from {float(scores.min()):.4g} to {float(scores.max()):.4g}", 0.99)
 
 
-def logits_by_chance_from_0_to_1(scores: Tensor, elsewhere: Sequence[Tensor]) -> Iterator[Finding]:
+def logits_by_chance_from_0_to_1(scores: Tensor, elsewhere: Sequence[Tensor]) -> Iterator[MisuseFinding]:
     """The finding for a binary loss of probabilities whose scores lie from 0 to 1 in this batch only.
 
     Args:
@@ -75,8 +77,8 @@ def logits_by_chance_from_0_to_1(scores: Tensor, elsewhere: Sequence[Tensor]) ->
         )
 
 
-def _binary_logits(seen: str, confidence: float) -> Finding:
-    return Finding(
+def _binary_logits(seen: str, confidence: float) -> MisuseFinding:
+    return MisuseFinding(
         "logits-for-probabilities",
         seen,
         "the loss takes probabilities, from 0 to 1; these are logits",
@@ -86,12 +88,12 @@ def _binary_logits(seen: str, confidence: float) -> Finding:
     )
 
 
-def _for_logits(samples: Sequence[Tensor], targets: Tensor, value: float, sure: float) -> Iterator[Finding]:
+def _for_logits(samples: Sequence[Tensor], targets: Tensor, value: float, sure: float) -> Iterator[MisuseFinding]:
     scores = samples[0]
     rows = as_rows(scores)
     classes = rows.shape[1]
     if classes == 1:
-        yield Finding(
+        yield MisuseFinding(
             "softmax-of-one-class",
             f"scores of shape {tuple(scores.shape)}: one class",
             "the softmax of one number is 1, whatever the number",
@@ -101,7 +103,7 @@ def _for_logits(samples: Sequence[Tensor], targets: Tensor, value: float, sure: 
         )
     elif is_distribution(samples):
         floor = math.log1p((classes - 1) / math.e)
-        yield Finding(
+        yield MisuseFinding(
             "softmax-twice",
             f"each of {len(rows)} rows of scores lies from 0 to 1 and sums to 1{_right_loss(scores, targets, value)}",
             "the loss takes logits and applies softmax itself; these scores are probabilities already",
@@ -111,7 +113,7 @@ def _for_logits(samples: Sequence[Tensor], targets: Tensor, value: float, sure: 
             sure if len(rows) > 1 or len(samples) > 1 else 0.7,
         )
     elif is_log_distribution(samples):
-        yield Finding(
+        yield MisuseFinding(
             "log-probabilities-for-logits",
             f"in each of {len(rows)} rows the exponentials of the scores sum to 1",
             "the loss takes logits and applies log-softmax itself; these scores are log-probabilities already",
@@ -120,7 +122,7 @@ def _for_logits(samples: Sequence[Tensor], targets: Tensor, value: float, sure: 
             sure,
         )
     elif is_distribution(samples, over_rows=True) and len(rows) > 1:
-        yield Finding(
+        yield MisuseFinding(
             "softmax-over-rows",
             f"each of {classes} columns of scores sums to 1 over the {len(rows)} rows",
             "a softmax was taken over the batch, so a row's scores depend on the other rows",
@@ -129,7 +131,7 @@ def _for_logits(samples: Sequence[Tensor], targets: Tensor, value: float, sure: 
             sure,
         )
     elif (axis := _axis_of_a_softmax(samples)) is not None:
-        yield Finding(
+        yield MisuseFinding(
             "softmax-over-positions",
             f"scores of shape {tuple(scores.shape)} sum to 1 over axis {axis}; the classes lie on axis 1",
             "a softmax was taken over positions in place of classes; the loss takes one of its own over the classes",
@@ -139,7 +141,7 @@ def _for_logits(samples: Sequence[Tensor], targets: Tensor, value: float, sure: 
             sure,
         )
     elif is_unit_interval(samples):
-        yield Finding(
+        yield MisuseFinding(
             "sigmoid-outputs",
             f"all {scores.numel()} scores lie from {float(scores.min()):.4g} to {float(scores.max()):.4g}; "
             "rows do not sum to 1",
@@ -151,7 +153,7 @@ def _for_logits(samples: Sequence[Tensor], targets: Tensor, value: float, sure: 
         )
     elif is_rectified(samples):
         zeros = float((scores == 0).float().mean())
-        yield Finding(
+        yield MisuseFinding(
             "final-relu",
             f"no score is below 0, and {zeros:.0%} of {scores.numel()} are exactly 0",
             "logits need both signs; a ReLU at the end of the model cuts the negative ones off, with their gradient",
@@ -169,13 +171,13 @@ def _axis_of_a_softmax(samples: Sequence[Tensor]) -> int | None:
     return None
 
 
-def _for_log_probabilities(samples: Sequence[Tensor], value: float, sure: float) -> Iterator[Finding]:
+def _for_log_probabilities(samples: Sequence[Tensor], value: float, sure: float) -> Iterator[MisuseFinding]:
     scores = samples[0]
     rows = as_rows(scores)
     if rows.shape[1] < 2 or is_log_distribution(samples[:1]):
         return
     if is_distribution(samples):
-        yield Finding(
+        yield MisuseFinding(
             "probabilities-for-log-probabilities",
             f"each of {len(rows)} rows of scores lies from 0 to 1 and sums to 1; the loss reads {value:.4g}",
             "the loss takes log-probabilities (at most 0) and these are probabilities",
@@ -185,7 +187,7 @@ def _for_log_probabilities(samples: Sequence[Tensor], value: float, sure: float)
         )
         return
     total = float(rows.logsumexp(1).exp().mean())
-    yield Finding(
+    yield MisuseFinding(
         "logits-for-log-probabilities",
         f"scores from {float(rows.min()):.4g} to {float(rows.max()):.4g}; a row's exponentials sum to {total:.4g} on "
         "average, not to 1",
@@ -196,32 +198,32 @@ def _for_log_probabilities(samples: Sequence[Tensor], value: float, sure: float)
     )
 
 
-def _for_probabilities(samples: Sequence[Tensor], sure: float) -> Iterator[Finding]:
+def _for_probabilities(samples: Sequence[Tensor], sure: float) -> Iterator[MisuseFinding]:
     scores = samples[0]
     rows = as_rows(scores)
     if rows.shape[1] < 2 or is_distribution(samples[:1]):
         return
     if is_log_distribution(samples):
-        code, what, mend = (
+        code, what, fix = (
             "log-probabilities-for-probabilities",
             "log-probabilities",
             "cross_entropy_with_log_probabilities",
         )
     elif is_unit_interval(samples):
-        code, what, mend = (
+        code, what, fix = (
             "sigmoid-outputs",
             "outputs of a sigmoid, whose rows do not sum to 1",
             "softmax in place of sigmoid",
         )
     else:
-        code, what, mend, sure = "logits-for-probabilities", "logits", "cross_entropy_with_logits", 0.99
-    yield Finding(
+        code, what, fix, sure = "logits-for-probabilities", "logits", "cross_entropy_with_logits", 0.99
+    yield MisuseFinding(
         code,
         f"scores from {float(rows.min()):.4g} to {float(rows.max()):.4g}; rows sum to "
         f"{float(rows.sum(1).mean()):.4g} on average",
         f"the loss takes probabilities, rows from 0 to 1 that sum to 1; these are {what}",
         "the log of a negative number is NaN, and without a sum of 1 the loss can be lowered by raising all scores",
-        f"Use {mend}.",
+        f"Use {fix}.",
         sure,
     )
 
@@ -235,9 +237,9 @@ def _right_loss(scores: Tensor, targets: Tensor, value: float) -> str:
     return f"; the loss reads {value:.4f} where the cross-entropy of these probabilities is {right:.4f}"
 
 
-def loss_is_softmax_twice(floor: float, classes: int) -> Finding:
+def loss_is_softmax_twice(floor: float, classes: int) -> MisuseFinding:
     """The finding for a loss that takes softmax twice by itself."""
-    return Finding(
+    return MisuseFinding(
         "softmax-twice",
         f"scores that are right by a margin of 100 still cost {floor:.4f}",
         "the loss takes softmax twice: once itself and once in what it calls",
@@ -248,9 +250,9 @@ def loss_is_softmax_twice(floor: float, classes: int) -> Finding:
     )
 
 
-def loss_forgets_the_log(classes: int) -> Finding:
+def loss_forgets_the_log(classes: int) -> MisuseFinding:
     """The finding for a loss that takes softmax by itself and then no log."""
-    return Finding(
+    return MisuseFinding(
         "probabilities-for-log-probabilities",
         f"equal scores cost {-1 / classes:.4f} and scores that are right by a margin of 100 cost -1",
         "the loss takes softmax and hands the probabilities to nll_loss, which takes log-probabilities",

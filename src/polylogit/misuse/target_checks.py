@@ -10,14 +10,14 @@ from torch import Tensor
 
 from polylogit.losses.targets import soft_row_tolerance
 from polylogit.misuse.contracts import Kind
-from polylogit.misuse.findings import Finding
+from polylogit.misuse.findings import MisuseFinding
 
 __all__ = ["target_findings"]
 
 
 def target_findings(
     scores: Tensor, targets: Tensor, kind: Kind | None, ignore_index: int, *, integer_rows: bool = False
-) -> Iterator[Finding]:
+) -> Iterator[MisuseFinding]:
     """Findings about targets for a loss of this kind.
 
     Args:
@@ -41,26 +41,26 @@ def target_findings(
         yield from _class_targets(targets, wanted, ignore_index, integer_rows=integer_rows)
 
 
-def _rows_do_not_pair(shape: tuple[int, ...], wanted: tuple[int, ...]) -> Iterator[Finding]:
+def _rows_do_not_pair(shape: tuple[int, ...], wanted: tuple[int, ...]) -> Iterator[MisuseFinding]:
     transposed = len(shape) == 2 and shape == wanted[:2][::-1]
-    mend = (
+    fix = (
         "Transpose the targets: targets.T." if transposed else "Keep the batch on axis 0 of inputs, scores and targets."
     )
-    yield Finding(
+    yield MisuseFinding(
         "shuffled-rows",
         f"scores have shape {wanted} and targets {shape}: {wanted[0]} rows against {shape[0] if shape else 'none'}",
         "row n of the targets has to belong to row n of the scores",
         "a reshape that only makes the numbers fit pairs inputs with the labels of others, and nothing can be learned",
-        mend,
+        fix,
         0.95,
     )
 
 
-def _binary_targets(targets: Tensor, wanted: tuple[int, ...]) -> Iterator[Finding]:
+def _binary_targets(targets: Tensor, wanted: tuple[int, ...]) -> Iterator[MisuseFinding]:
     shape = tuple(targets.shape)
     if shape != wanted:
         squeeze = "scores" if wanted == (*shape, 1) else "targets"
-        yield Finding(
+        yield MisuseFinding(
             "shuffled-rows",
             f"scores have shape {wanted} and targets {shape}",
             "where shapes differ by an axis of length 1, arithmetic pairs every score with every target",
@@ -71,7 +71,7 @@ def _binary_targets(targets: Tensor, wanted: tuple[int, ...]) -> Iterator[Findin
     lowest, highest = float(targets.min()), float(targets.max())
     if lowest < 0 or highest > 1:
         from_one = (lowest, highest) == (1.0, 2.0)
-        yield Finding(
+        yield MisuseFinding(
             "labels-from-1" if from_one else "labels-out-of-range",
             f"binary targets from {lowest:g} to {highest:g}",
             "a binary cross-entropy takes the probability of class 1, from 0 to 1",
@@ -85,7 +85,7 @@ def _binary_targets(targets: Tensor, wanted: tuple[int, ...]) -> Iterator[Findin
 
 def _class_targets(
     targets: Tensor, wanted: tuple[int, ...], ignore_index: int, *, integer_rows: bool
-) -> Iterator[Finding]:
+) -> Iterator[MisuseFinding]:
     shape, classes = tuple(targets.shape), wanted[1]
     per_example = (wanted[0], *wanted[2:])
     if shape == wanted:
@@ -93,7 +93,7 @@ def _class_targets(
     elif shape == per_example and not targets.is_floating_point():
         yield from _class_indices(targets, classes, ignore_index)
     elif shape == per_example:
-        yield Finding(
+        yield MisuseFinding(
             "one-hot-or-index",
             f"class indices as {str(targets.dtype).removeprefix('torch.')}",
             "floating targets are read as rows of probabilities, class indices have to be integers",
@@ -102,7 +102,7 @@ def _class_targets(
             0.95,
         )
     elif len(wanted) > 2 and shape == wanted[:-1]:
-        yield Finding(
+        yield MisuseFinding(
             "class-axis",
             f"scores of shape {wanted} with targets {shape}: the classes seem to lie on the last axis",
             "the loss takes classes on axis 1",
@@ -112,7 +112,7 @@ def _class_targets(
         )
     else:
         column = shape == (*per_example, 1)
-        yield Finding(
+        yield MisuseFinding(
             "one-hot-or-index",
             f"targets of shape {shape} for scores of shape {wanted}",
             f"a softmax loss takes class indices {per_example} or rows over the classes {wanted}",
@@ -124,9 +124,9 @@ def _class_targets(
         )
 
 
-def _rows_of_classes(targets: Tensor, *, integer_rows: bool) -> Iterator[Finding]:
+def _rows_of_classes(targets: Tensor, *, integer_rows: bool) -> Iterator[MisuseFinding]:
     if not targets.is_floating_point() and not integer_rows:
-        yield Finding(
+        yield MisuseFinding(
             "one-hot-or-index",
             f"one-hot rows as {str(targets.dtype).removeprefix('torch.')}",
             "PyTorch's losses read integers as class indices; rows over the classes have to be floating point",
@@ -139,7 +139,7 @@ def _rows_of_classes(targets: Tensor, *, integer_rows: bool) -> Iterator[Finding
     wrong = ((sums - 1).abs() > slack) | (targets.double() < -slack).any(1)
     if bool(wrong.any()):
         number, worst = int(wrong.sum()), float(sums[wrong][0])
-        yield Finding(
+        yield MisuseFinding(
             "rows-are-no-distributions",
             f"{number} of {wrong.numel()} rows of targets do not sum to 1 (the first of them to {worst:g})",
             "a softmax loss takes one distribution over the classes per row; PyTorch does not check",
@@ -149,7 +149,7 @@ def _rows_of_classes(targets: Tensor, *, integer_rows: bool) -> Iterator[Finding
         )
 
 
-def _class_indices(targets: Tensor, classes: int, ignore_index: int) -> Iterator[Finding]:
+def _class_indices(targets: Tensor, classes: int, ignore_index: int) -> Iterator[MisuseFinding]:
     used = targets[targets != ignore_index]
     if used.numel() == 0:
         return
@@ -158,14 +158,14 @@ def _class_indices(targets: Tensor, classes: int, ignore_index: int) -> Iterator
         return
     outside = int(((used < 0) | (used >= classes)).sum())
     from_one = lowest >= 1 and highest == classes
-    yield Finding(
+    yield MisuseFinding(
         "labels-from-1" if from_one else "labels-out-of-range",
         f"class indices from {lowest} to {highest} for {classes} classes; {outside} of {used.numel()} are out of range",
         f"class indices run from 0 to {classes - 1}",
         "an error on a CPU, a device assert that ends the process on a GPU",
         "Subtract 1: targets - 1."
         if from_one
-        else f"Give the model {highest + 1} outputs, or mend the labels."
+        else f"Give the model {highest + 1} outputs, or fix the labels."
         if lowest >= 0
         else f"Pass ignore_index={lowest} to the loss if that marks rows to leave out.",
         0.99,

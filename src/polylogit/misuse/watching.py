@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from polylogit.misuse.diagnosis import diagnose, findings_of_scores, parameters_unchanged, stuck_at_log_k
-from polylogit.misuse.findings import Diagnosis, Finding, MisuseWarning
+from polylogit.misuse.findings import Diagnosis, MisuseFinding, MisuseWarning
 
 __all__ = ["watch"]
 
@@ -56,7 +56,7 @@ class watch:  # noqa: N801 - used like a function: with watch(model, loss):
         self._diagnosing = False
         self._at_log_k = 0
         self._left = False
-        self._found: dict[str, Finding] = {}
+        self._found: dict[str, MisuseFinding] = {}
         self._handles: list[Any] = []
 
     @property
@@ -155,7 +155,7 @@ class watch:  # noqa: N801 - used like a function: with watch(model, loss):
                 self._tell(parameters_unchanged(self._patience))
         self._training_losses += 1
 
-    def _tell(self, finding: Finding) -> None:
+    def _tell(self, finding: MisuseFinding) -> None:
         if finding.code not in self._found:
             self._found[finding.code] = finding
             warnings.warn(f"polylogit.misuse: {finding}", MisuseWarning, stacklevel=2)

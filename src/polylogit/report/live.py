@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.status import Status
 from rich.text import Text
 
-from polylogit.fitting.callbacks import FitObserver, FitPlan
+from polylogit.fitting.callbacks import FitPlan, TrainingCallback
 from polylogit.fitting.history import EpochRecord, FitResult, IterationRecord
 
 __all__ = ["LiveFit", "duration", "epoch_row"]
@@ -73,7 +73,7 @@ def epoch_row(record: EpochRecord, epochs: int, *, best: bool) -> Text:
     return row
 
 
-class LiveFit(FitObserver):
+class LiveFit(TrainingCallback):
     """Draws a fit in a terminal, from the reading of the data to the evaluation.
 
     Args:

@@ -21,7 +21,7 @@ from polylogit.evaluation import Summary
 from polylogit.evaluation.metrics import accuracy_interval
 from polylogit.evaluation.rows import ScoredRows
 from polylogit.evaluation.summary import summarise
-from polylogit.fitting.callbacks import FitObserver
+from polylogit.fitting.callbacks import TrainingCallback
 from polylogit.fitting.forward import network_logits
 from polylogit.fitting.out_of_fold import out_of_fold_logits
 from polylogit.recipes import LinearRecipe, MlpRecipe, Recipe
@@ -140,7 +140,7 @@ def folds_wanted(task: Task, recipe: Recipe) -> int:
     return asked
 
 
-def cross_validate(task: Task, recipe: Recipe, observers: Sequence[FitObserver] = ()) -> CrossValidation | None:
+def cross_validate(task: Task, recipe: Recipe, observers: Sequence[TrainingCallback] = ()) -> CrossValidation | None:
     """Evaluate a recipe by repeated cross-validation, if it asks for it.
 
     In each repeat the rows are split into folds class by class, or whole groups at a time. For each fold encoder and

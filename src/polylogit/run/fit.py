@@ -22,7 +22,7 @@ from polylogit.data.pictures.encoder import PictureEncoder
 from polylogit.data.pictures.stored import StoredPictures
 from polylogit.data.tables.feature_matrix import sparse_where_mostly_zero
 from polylogit.errors import RecipeError
-from polylogit.fitting.callbacks import FitObserver
+from polylogit.fitting.callbacks import TrainingCallback
 from polylogit.fitting.checkpoint import Checkpoint
 from polylogit.fitting.devices import DeviceName, choose_device
 from polylogit.fitting.forward import network_logits
@@ -73,10 +73,10 @@ class TrainingPlace:
     checkpoint: Path | None = None
     resume: bool = False
     history: Path | None = None
-    observers: tuple[FitObserver, ...] = ()
+    observers: tuple[TrainingCallback, ...] = ()
 
     @property
-    def callbacks(self) -> tuple[FitObserver, ...]:
+    def callbacks(self) -> tuple[TrainingCallback, ...]:
         """The history file, where one is written, and the observers."""
         return self.observers if self.history is None else (HistoryFile(self.history), *self.observers)
 
@@ -200,7 +200,7 @@ def linear_logits_held_out(
 
 
 def _cross_fitted_calibration(
-    rows: LabelledRows, classes: int, recipe: LinearRecipe, observers: Sequence[FitObserver]
+    rows: LabelledRows, classes: int, recipe: LinearRecipe, observers: Sequence[TrainingCallback]
 ) -> CalibrationFit | None:
     """A calibration from training rows, each scored by a model that was fitted without it."""
     method = recipe.calibration.method
@@ -253,7 +253,8 @@ def _network_model(task: Task, recipe: NetworkRecipe, place: TrainingPlace) -> F
             prepare=prepare,
             augment=_augmentation(task, recipe),
             device=device,
-            observers=place.callbacks,
+            callbacks=place.callbacks,
+            check_misuse=False,  # the networks and their loss are polylogit's own
             checkpoint=None
             if place.checkpoint is None
             else Checkpoint(place.checkpoint, _identity(task, recipe), resume=place.resume),

@@ -14,7 +14,7 @@ from polylogit.classifier import Classifier
 from polylogit.data.pictures.names import stands_for_pictures
 from polylogit.data.tables.audit import Audit
 from polylogit.evaluation import Evaluation, Summary, summarise_logits
-from polylogit.fitting.callbacks import FitObserver
+from polylogit.fitting.callbacks import TrainingCallback
 from polylogit.fitting.devices import DeviceName
 from polylogit.model_header import TrainedOn
 from polylogit.networks.test_time_augmentation import without_test_time_augmentation
@@ -126,7 +126,7 @@ def train(
     data_root: Path | None = None,
     device: DeviceName = "auto",
     resume: bool = False,
-    observers: Sequence[FitObserver] = (),
+    observers: Sequence[TrainingCallback] = (),
 ) -> TrainingRun:
     """Train a classifier, evaluate it on held-out rows, and write the model file.
 

@@ -67,7 +67,7 @@ def test_a_file_with_another_checksum_is_named(small_mnist):
     ("labels", "message"),
     [
         ([0, 1, 2, 3, 4], "6 training pictures, but 5 labels"),
-        ([0, 1, 2, 3, 4, 17], "picture 6: the label 17 is outside"),
+        ([0, 1, 2, 3, 4, 17], r"labels\[5\]: expected a class index from 0 to 9, got 17"),
     ],
 )
 def test_labels_that_do_not_belong_are_refused(small_mnist, labels, message):

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
+from polylogit.classes import check_class_indices
 from polylogit.data.pictures.encoder import Background, Pictures
 from polylogit.data.pictures.files import common_form, read_pictures, readable_files
 from polylogit.data.pictures.listing import (
@@ -237,13 +238,9 @@ def open_named_pictures(name: str, root: Path | None = None) -> PictureSource:
                 f"{name}: {len(pixels)} {which} pictures, but {len(targets)} labels. The files do not belong together."
             )
     targets, classes = torch.cat(named.targets), len(named.class_names)
-    outside = ((targets < 0) | (targets >= classes)).nonzero()
-    if len(outside):
-        row = int(outside[0])
-        raise DataError(
-            f"{name}, picture {row + 1}: the label {int(targets[row])} is outside 0..{classes - 1}. "
-            "The file of labels is not that of this data set."
-        )
+    check_class_indices(
+        targets, classes, name=f"{name}, labels", remedy="The file of labels is not that of this data set."
+    )
     digest = hashlib.sha256()
     for part in (*named.pixels, *named.targets):
         digest.update(part.contiguous().numpy().data)
