@@ -57,7 +57,7 @@ def test_no_best_loss_yet_is_kept_as_none():
 @pytest.mark.parametrize("former_names", [False, True])
 @pytest.mark.parametrize(("name", "kind"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)])
 def test_adam_of_a_cpu_resumes_with_the_optimiser_that_torch_uses_elsewhere(name, kind, former_names):
-    """As on a GPU, whose optimiser is torch's own class; checkpoints of version 0.1 have other names for the moments."""
+    """As on a GPU, where the class is torch's own; checkpoints of version 0.1 name the moments differently."""
     first, second = state(name, seed=0), state(name, seed=1)
     step(first, seed=0)
     kept = deepcopy(first.as_kept())

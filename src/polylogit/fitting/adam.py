@@ -11,7 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["Adam", "moments"]
+__all__ = ["HAS_KERNELS", "Adam", "moments"]
+
+HAS_KERNELS = hasattr(torch, "_fused_adam_") and hasattr(torch, "_fused_adamw_")
+"""Whether this version of torch has the private kernels; `optimizers.py` takes torch's own classes where it has not."""
 
 _EPSILON = 1e-8
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from polylogit.fitting.adam import Adam
+from polylogit.fitting.adam import HAS_KERNELS, Adam
 from polylogit.fitting.muon import Muon
 
 __all__ = ["OptimizerName", "ScheduleName", "build_optimizer", "learning_rate_factor"]
@@ -63,7 +63,7 @@ def build_optimizer(
     fused = devices <= {"cpu", "cuda", "mps"}
     if name == "sgd":
         return torch.optim.SGD(groups, lr=learning_rate, momentum=momentum, nesterov=momentum > 0, fused=fused)
-    if devices == {"cpu"} and all(parameter.dtype == torch.float32 for parameter in trained):
+    if devices == {"cpu"} and HAS_KERNELS and all(parameter.dtype == torch.float32 for parameter in trained):
         return Adam(groups, lr=learning_rate, betas=(momentum, 0.999), decoupled=name == "adamw")
     kind = torch.optim.AdamW if name == "adamw" else torch.optim.Adam
     return kind(groups, lr=learning_rate, betas=(momentum, 0.999), fused=fused)

@@ -1,8 +1,6 @@
-"""What kind of score a loss takes.
+"""The kind of score that a loss takes: by name for losses of PyTorch and polylogit, else by its values on probes.
 
-Owns the answer for any loss: by name for PyTorch's and polylogit's own, and for anybody else's callable by what it does
-to numbers (a softmax inside makes a loss blind to a shift of a row; a log-likelihood is linear in log-probabilities).
-Does not own what scores a model gives.
+A loss with a softmax inside does not change with a shift of a row; a log-likelihood is linear in log-probabilities.
 """
 
 import functools
@@ -177,7 +175,7 @@ def _value(loss: Callable[..., Any], scores: Tensor, targets: Tensor) -> float:
     """Mean loss of a probe; NaN where the loss does not take it."""
     try:
         with torch.no_grad():
-            return float(torch.as_tensor(loss(scores, targets)).double().mean())
+            return float(torch.as_tensor(loss(scores, targets)).cpu().double().mean())
     except (RuntimeError, ValueError, IndexError, TypeError, AssertionError):
         return math.nan
 

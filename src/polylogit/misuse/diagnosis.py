@@ -1,6 +1,6 @@
-"""Diagnose one batch: a model, its loss, inputs and targets.
+"""Diagnosis of one batch: a model, its loss, inputs and targets.
 
-Owns the order of the checks and what they are asked with. Does not own any single check.
+See also: `probes.py` (calls of the model), `score_checks.py`, `target_checks.py`, `gradient_checks.py`.
 """
 
 import math
@@ -20,6 +20,7 @@ from polylogit.misuse.contracts import (
 )
 from polylogit.misuse.findings import Diagnosis, MisuseFinding
 from polylogit.misuse.forms import as_rows, constant_rows
+from polylogit.misuse.gradient_checks import cut_gradient_findings, nonfinite_findings, one_hot_scores
 from polylogit.misuse.probes import Probe
 from polylogit.misuse.score_checks import (
     logits_by_chance_from_0_to_1,
@@ -94,11 +95,19 @@ def _findings(
         # A model that knows its rows, like the nodes of a graph, takes all of them or none.
         few_targets, probe = targets, Probe(model, inputs)
         scores = probe.scores()
-    kind = kind_of(loss, scores, few_targets)
     value = _value(loss, scores, few_targets)
+    if broken := list(nonfinite_findings(model, few_inputs, scores, few_targets, value)):
+        yield from broken
+        return
+    cut = list(cut_gradient_findings(probe, lambda given: loss(given, few_targets), scores))
+    yield from cut
+    if one_hot_scores(scores) and cut:
+        return  # an argmax explains what its scores look like
+    kind = kind_of(loss, scores, few_targets)
 
     integer_rows = takes_integer_rows(loss)
     about_targets = list(target_findings(scores, few_targets, kind, ignore_index, integer_rows=integer_rows))
+    about_targets = _without_forms_of_the_users(loss, value, about_targets)
     if not about_targets and few_targets is not targets:
         stand_in = scores[:1].expand(len(targets), *scores.shape[1:])
         about_targets = list(target_findings(stand_in, targets, kind, ignore_index, integer_rows=integer_rows))
@@ -114,7 +123,7 @@ def _findings(
     yield from about_scores
     yield from _about_the_loss(loss, scores, few_targets, explained=bool(about_targets or about_scores))
     yield from _mixed_rows(probe, scores)
-    if not about_targets and constant_rows(scores):
+    if not about_targets and not cut and constant_rows(scores):
         yield from _constant_scores(probe, loss, scores, few_targets, value)
 
 
@@ -128,8 +137,13 @@ def findings_of_scores(loss: Callable[..., Any], scores: Tensor, targets: Tensor
     """
     scores, targets = scores.detach(), targets.detach()
     ignore_index = getattr(unwrap(loss), "ignore_index", -100)
+    value = _value(loss, scores, targets)
+    if broken := list(nonfinite_findings(loss, (), scores, targets, value)):
+        yield from broken
+        return
     kind = kind_of(loss, scores, targets)
     about_targets = list(target_findings(scores, targets, kind, ignore_index, integer_rows=takes_integer_rows(loss)))
+    about_targets = _without_forms_of_the_users(loss, value, about_targets)
     yield from about_targets
     if scores.numel() == 0 or not bool(scores.isfinite().any()):
         return
@@ -140,6 +154,15 @@ def findings_of_scores(loss: Callable[..., Any], scores: Tensor, targets: Tensor
     ]
     yield from about_scores
     yield from _about_the_loss(loss, scores, targets, explained=bool(about_targets or about_scores))
+
+
+def _without_forms_of_the_users(
+    loss: Callable[..., Any], value: float, findings: list[MisuseFinding]
+) -> list[MisuseFinding]:
+    """Leave out doubts about the form of targets that a loss of the user's own takes, such as pairs for mixup."""
+    if is_known(loss) or math.isnan(value):
+        return findings
+    return [finding for finding in findings if finding.code != "one-hot-or-index"]
 
 
 def _about_the_loss(
@@ -179,7 +202,7 @@ def _value(loss: Callable[..., Any], scores: Tensor, targets: Tensor) -> float:
     """Mean loss of the batch, NaN where the loss refuses it (the checks of targets and scores say why)."""
     try:
         with torch.no_grad():
-            return float(torch.as_tensor(loss(scores, targets)).double().mean())
+            return float(torch.as_tensor(loss(scores, targets)).cpu().double().mean())
     except (RuntimeError, ValueError, IndexError, TypeError):
         return math.nan
 

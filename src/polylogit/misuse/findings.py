@@ -73,7 +73,9 @@ class Diagnosis(tuple[MisuseFinding, ...]):
 
     examined: str
 
-    def __new__(cls, findings: Iterable[MisuseFinding] = (), examined: str = "") -> "Diagnosis":
+    def __new__(  # noqa: D102 - documented by the class
+        cls, findings: Iterable[MisuseFinding] = (), examined: str = ""
+    ) -> "Diagnosis":
         diagnosis = super().__new__(cls, findings)
         diagnosis.examined = examined
         return diagnosis

@@ -1,7 +1,9 @@
-"""What form scores have: a distribution, log-probabilities, numbers from 0 to 1, rectified, the same in every row.
+"""The form of scores: a distribution, log-probabilities, numbers from 0 to 1, rectified, bounded, equal in all rows.
 
-Owns predicates over scores laid as (rows, K). Each is asked of the batch's scores and of the scores under redrawn
-parameters; a form is the model's only where it holds for all of them. Does not own what follows from a form.
+Each predicate is applied to the scores of the batch and to those under redrawn parameters: a form is the model's only
+where it holds for all of them.
+
+See also: `score_checks.py`, which draws the conclusions.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,9 +15,11 @@ from torch import Tensor
 __all__ = [
     "as_rows",
     "constant_rows",
+    "is_bounded_by_1",
     "is_distribution",
     "is_log_distribution",
     "is_outside_unit_interval",
+    "is_positive",
     "is_rectified",
     "is_unit_interval",
 ]
@@ -85,11 +89,31 @@ def is_rectified(samples: Sequence[Tensor]) -> bool:
     return _all_have(samples, holds, least_classes=1)
 
 
+def is_bounded_by_1(samples: Sequence[Tensor]) -> bool:
+    """Every score lies from -1 to 1 with both signs, under redrawn parameters too, and some come near the bounds."""
+
+    def holds(scores: Tensor) -> bool:
+        return float(scores.abs().max()) <= 1 and float(scores.min()) < 0 < float(scores.max())
+
+    if len(samples) < 3 or samples[0].numel() < 20 or not _all_have(samples, holds, least_classes=2):
+        return False
+    return any(float(scores.abs().max()) > 0.9 for scores in samples)
+
+
+def is_positive(samples: Sequence[Tensor]) -> bool:
+    """No score is negative in many, under redrawn parameters either, and some exceed 1."""
+    many = bool(samples) and samples[0].numel() >= 20 and len(samples) >= 3
+    return many and _all_have(samples, lambda scores: bool((scores >= 0).all()), least_classes=2)
+
+
 def constant_rows(scores: Shaped[Tensor, "..."]) -> bool:
     """All rows are the same, up to rounding; each class by its own size, for a masked one may stand at -1e9 or -inf."""
     rows = as_rows(scores)
-    highest, lowest = rows.amax(0), rows.amin(0)
-    same = (highest == lowest) | (highest - lowest <= 1e-6 * (1 + rows.abs().amax(0)))
+    finite = rows.isfinite()
+    if not bool((finite == finite[:1]).all()):
+        return False  # masked with -inf in some rows and not in others
+    rows = torch.where(finite, rows, 0)
+    same = rows.amax(0) - rows.amin(0) <= 1e-6 * (1 + rows.abs().amax(0))
     return len(rows) > 1 and bool(same.all())
 
 

@@ -1,19 +1,18 @@
-"""Numbers drawn from a model without changing it.
+"""Calls of a model that leave it unchanged: its mode, buffers, attributes, gradients and the random generators.
 
-Owns the calls of the model: in its own mode, on a copy of its buffers, with the generators of random numbers put back
-after each call. So nothing of the model, its gradients or the run is touched. What is asked:
+The probes:
 
 - `scores()`: what comes out for the batch.
 - `redrawn()`: what comes out for other parameters: what is still true then is the model's form, not its present state.
+- `gradients()`: which layers a gradient reaches.
 - `one_step()`: what comes out after a step against the gradient, "not trained yet" or "cannot be".
 - `changed_rows(row)`: which rows of scores move when one row of inputs is changed.
 - `on_larger_inputs()`, `takes_fewer_rows()`: what the scores are bounded by, and whether the model knows its rows.
-
-Does not own any judgement, and never reads the autograd graph.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -81,7 +80,9 @@ class Probe:
             if not value.requires_grad:
                 return None
             gradients = torch.autograd.grad(value, list(parameters.values()), allow_unused=True)
-        norm = sum(float(gradient.double().square().sum()) for gradient in gradients if gradient is not None) ** 0.5
+        norm = (
+            sum(float(gradient.cpu().double().square().sum()) for gradient in gradients if gradient is not None) ** 0.5
+        )
         if norm == 0 or math.isnan(norm):
             return None
         moved = {
@@ -90,6 +91,63 @@ class Probe:
         }
         with torch.no_grad():
             return self._call({**self.parameters, **moved}, self.inputs).detach()
+
+    @property
+    def trainable(self) -> bool:
+        """Whether the model is a module with parameters that require a gradient."""
+        return (
+            bool(self.parameters)
+            and isinstance(self.model, nn.Module)
+            and any(value.requires_grad for value in self.model.parameters())
+        )
+
+    def gradients(self, loss: Callable[[Tensor], Tensor]) -> dict[str, str] | None:
+        """Which layers with trainable parameters a gradient reaches; None where the pass itself fails.
+
+        Args:
+            loss: From scores to a number.
+
+        Returns:
+            "some" or "none" for each layer that was called, in the order of the calls. Layers that are in evaluation
+            mode, or called with gradients switched off in a model that is otherwise trained, count as frozen on purpose
+            and are left out.
+        """
+        if not isinstance(self.model, nn.Module):
+            return None
+        trained = {name for name, value in self.model.named_parameters() if value.requires_grad}
+        parameters = {
+            name: self.parameters[name].clone().requires_grad_() for name in self.parameters if name in trained
+        }
+        order: dict[str, bool] = {}
+
+        def note(name: str) -> Callable[..., None]:
+            def hook(module: nn.Module, given: object, output: object) -> None:
+                order[name] = order.get(name, False) or (torch.is_grad_enabled() and module.training)
+
+            return hook
+
+        owners = {name.rpartition(".")[0] for name in trained}
+        layers = {name: module for name, module in self.model.named_modules() if name in owners}
+        hooks = [module.register_forward_hook(note(name)) for name, module in layers.items()]
+        found: tuple[Tensor | None, ...] = (None,) * len(parameters)
+        try:
+            with torch.enable_grad():
+                value = loss(self._call({**self.parameters, **parameters}, self.inputs)).sum()
+                if value.requires_grad:
+                    found = torch.autograd.grad(value, list(parameters.values()), allow_unused=True)
+        except (RuntimeError, ValueError, IndexError, TypeError):
+            return None
+        finally:
+            for hook in hooks:
+                hook.remove()
+        reached = {
+            name.rpartition(".")[0]: "some"
+            for name, gradient in zip(parameters, found, strict=True)
+            if gradient is not None
+        }
+        if not reached:
+            return {name or "the model": "none" for name in order or owners}
+        return {name: reached.get(name, "none") for name, counts in order.items() if counts or name in reached}
 
     def on_larger_inputs(self) -> Tensor | None:
         """The scores for inputs a hundred times as large; None where these are no floating point numbers."""
@@ -138,12 +196,29 @@ class Probe:
             )  # the same dropout in each call, so that only what was changed can make a difference
             if isinstance(self.model, nn.Module) and (parameters or self.buffers):
                 state = {**parameters, **{name: value.clone() for name, value in self.buffers.items()}}
-                result = functional_call(self.model, state, arguments, keywords)
+                with _attributes_restored(self.model):
+                    result = functional_call(self.model, state, arguments, keywords)
             else:
                 result = self.model(*arguments, **keywords)
         if not isinstance(result, Tensor):
             raise TypeError(f"the model gives a {type(result).__name__} where scores, one tensor, are needed")
         return result
+
+
+@contextmanager
+def _attributes_restored(model: nn.Module) -> Iterator[None]:
+    """Restore the attributes of all modules afterwards, such as a hidden state kept from one call to the next."""
+    before = [(module, dict(module.__dict__)) for module in model.modules()]
+    lists = [(value, list(value)) for _, values in before for value in values.values() if type(value) is list]
+    try:
+        yield
+    finally:
+        for module, values in before:
+            for name in module.__dict__.keys() - values.keys():
+                del module.__dict__[name]
+            module.__dict__.update(values)
+        for value, content in lists:
+            value[:] = content
 
 
 def _inner(model: Callable[..., Any]) -> Callable[..., Any]:

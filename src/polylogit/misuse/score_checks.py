@@ -1,7 +1,6 @@
-"""What the scores' form shows to be wrong, given the kind of score that the loss takes.
+"""Findings about scores: the wrong kind for the loss, or a last activation that should not be there.
 
-Owns the findings about scores: the wrong kind, a last activation that should not be there, rows that are all the same.
-Does not own the targets (`target_checks`), nor how forms and kinds are found (`forms`, `contracts`).
+See also: `forms.py` and `contracts.py` (forms of scores, kinds of losses), `target_checks.py`.
 """
 
 import math
@@ -15,9 +14,11 @@ from polylogit.misuse.contracts import Kind
 from polylogit.misuse.findings import MisuseFinding
 from polylogit.misuse.forms import (
     as_rows,
+    is_bounded_by_1,
     is_distribution,
     is_log_distribution,
     is_outside_unit_interval,
+    is_positive,
     is_rectified,
     is_unit_interval,
 )
@@ -44,6 +45,15 @@ def score_findings(
         yield from _for_log_probabilities(samples, value, sure)
     elif kind == "probabilities":
         yield from _for_probabilities(samples, sure)
+    elif kind in ("binary_logits", "binary_probabilities") and scores.dim() > 1 and is_distribution(samples):
+        yield MisuseFinding(
+            "softmax-with-binary-loss",
+            f"each of {len(as_rows(scores))} rows of scores lies from 0 to 1 and sums to 1; the loss is a binary one",
+            "a binary cross-entropy treats every class as a question of its own; softmax makes the classes compete",
+            "several classes of one row cannot all be likely, and the loss of a single class counts each class twice",
+            "Drop the softmax: use cross_entropy_with_logits for one class per row, or BCEWithLogitsLoss for several.",
+            sure,
+        )
     elif kind == "binary_logits" and is_unit_interval(samples):
         yield MisuseFinding(
             "sigmoid-twice",
@@ -151,6 +161,16 @@ def _for_logits(samples: Sequence[Tensor], targets: Tensor, value: float, sure: 
             "Drop the sigmoid at the end of the model; for several labels at once use a binary cross-entropy.",
             sure,
         )
+    elif is_bounded_by_1(samples):
+        yield MisuseFinding(
+            "bounded-scores",
+            f"all {scores.numel()} scores lie from -1 to 1, and do so under other parameters too",
+            "logits are unbounded; these have been through a tanh, or are cosines without a temperature",
+            f"no class can get more than e^2 times the odds of another: with {classes} classes the loss cannot fall "
+            f"below {math.log1p((classes - 1) / math.e**2):.4f}",
+            "Drop the tanh at the end of the model; divide cosines by a temperature such as 0.07.",
+            0.9,
+        )
     elif is_rectified(samples):
         zeros = float((scores == 0).float().mean())
         yield MisuseFinding(
@@ -160,6 +180,15 @@ def _for_logits(samples: Sequence[Tensor], targets: Tensor, value: float, sure: 
             "a class can be made unlikely only by raising all others, and a class at 0 gets no gradient in that row",
             "Drop the ReLU after the last layer.",
             sure,
+        )
+    elif is_positive(samples):
+        yield MisuseFinding(
+            "positive-scores",
+            f"none of {scores.numel()} scores is negative, under other parameters either",
+            "logits need both signs; these have been through softplus, exp, abs or a square, or are distances",
+            "a class can be made unlikely only by raising all others; with distances the nearest class gets the least",
+            "Drop the last activation; use negative distances.",
+            0.8,
         )
 
 

@@ -1,7 +1,6 @@
-"""What targets alone, or beside the shape of the scores, show to be wrong.
+"""Findings about targets: out of range, counted from 1, one-hot against class index, axes in the wrong place.
 
-Owns the findings about labels: out of range, counted from 1, one-hot against class index, axes in the wrong place. Does
-not own the scores' kind (`score_checks`).
+See also: `score_checks.py`.
 """
 
 from collections.abc import Iterator
@@ -134,9 +133,9 @@ def _rows_of_classes(targets: Tensor, *, integer_rows: bool) -> Iterator[MisuseF
             "Give class indices, targets.argmax(1), or floats, targets.float().",
             0.9,
         )
-    sums = targets.double().sum(1)
+    sums = targets.cpu().double().sum(1)
     slack = soft_row_tolerance(targets.dtype)
-    wrong = ((sums - 1).abs() > slack) | (targets.double() < -slack).any(1)
+    wrong = ((sums - 1).abs() > slack) | (targets.cpu().double() < -slack).any(1)
     if bool(wrong.any()):
         number, worst = int(wrong.sum()), float(sums[wrong][0])
         yield MisuseFinding(
@@ -165,7 +164,7 @@ def _class_indices(targets: Tensor, classes: int, ignore_index: int) -> Iterator
         "an error on a CPU, a device assert that ends the process on a GPU",
         "Subtract 1: targets - 1."
         if from_one
-        else f"Give the model {highest + 1} outputs, or fix the labels."
+        else f"Give the model {highest + 1} outputs, or correct the labels."
         if lowest >= 0
         else f"Pass ignore_index={lowest} to the loss if that marks rows to leave out.",
         0.99,
