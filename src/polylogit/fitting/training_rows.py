@@ -16,7 +16,8 @@ from polylogit.data.pictures.stored import StoredPictures
 from polylogit.errors import DataError, RecipeError, ScoreError
 from polylogit.fitting.forward import prepare_batch
 from polylogit.fitting.options import TrainingOptions
-from polylogit.losses.targets import check_rows, resolve_targets
+from polylogit.losses.target_checks import check_rows
+from polylogit.losses.targets import resolve_targets
 
 __all__ = [
     "TrainingRows",

@@ -85,7 +85,7 @@ def fit_softmax_regression(
         tolerance: Largest certified relative gap at which to stop.
         max_iterations: Most Newton steps.
         initial: Weights and intercepts to start from; zeros when left out.
-        on_iteration: Called at the start and after each step, as `FitObserver.iteration_done` of training callbacks.
+        on_iteration: Called at the start and after each step, as `TrainingCallback.iteration_done`.
         seed: Of the rows that the preconditioner is drawn from: it changes the path, not the optimum.
 
     Returns:
