@@ -18,7 +18,7 @@ from polylogit.misuse.contracts import unwrap
 
 __all__ = ["FunctionCalls", "bound_call"]
 
-_FRAMES = 8  # between a call of torch inside a loss and the loss itself
+_FRAMES = 16  # between a call of torch inside a loss and the loss itself
 
 
 def bound_call(
