@@ -8,6 +8,7 @@ A file that is compressed, or is not UTF-8, is first written out as plain UTF-8 
 import codecs
 import csv
 import mmap
+import re
 import shutil
 import tempfile
 from collections import Counter
@@ -46,6 +47,7 @@ CELLS_AT_ONCE = 1_000_000
 MOST_COLUMNS = 20_000
 """A wider table is refused."""
 
+_SEPARATOR_LINE = re.compile(rb'(?:\xef\xbb\xbf)?"?sep=([,;|\t])"?[;,]*\r?\n', re.IGNORECASE)
 _CHUNK = 4 * 2**20
 _IN_CACHE = 2**18
 _SPACE = ord(" ")
@@ -91,7 +93,13 @@ def read_delimited(path: Path, dialect: Dialect | None = None) -> pl.DataFrame:
     """
     with _plain(path, dialect or Dialect()) as text:
         try:
-            frame = pl.read_csv(literal_path(text.file), separator=text.separator, infer_schema=False, glob=False)
+            frame = pl.read_csv(
+                literal_path(text.file),
+                separator=text.separator,
+                infer_schema=False,
+                skip_lines=text.lines_above,
+                glob=False,
+            )
         except pl.exceptions.PolarsError as fault:
             raise text.at_fault(fault) from fault
         if frame.width > 1 and frame.to_series(-1).null_count():  # polars fills short rows with nulls from the right
@@ -120,7 +128,12 @@ def scan_delimited(path: Path, dialect: Dialect | None = None) -> Iterator[pl.Da
         found = False
         try:
             scan = pl.scan_csv(
-                literal_path(text.file), separator=text.separator, infer_schema=False, low_memory=True, glob=False
+                literal_path(text.file),
+                separator=text.separator,
+                infer_schema=False,
+                low_memory=True,
+                skip_lines=text.lines_above,
+                glob=False,
             )
             rows = max(1, CELLS_AT_ONCE // text.columns)
             for batch in scan.collect_batches(chunk_size=rows, maintain_order=True):
@@ -144,6 +157,7 @@ class _Text:
         columns: How many cells its header has.
         quoted: Whether a quotation mark occurs in it.
         padded: Whether white space may stand around its cells.
+        lines_above: The number of lines above the header: 1 where a spreadsheet wrote `sep=;` there.
     """
 
     path: Path
@@ -152,6 +166,7 @@ class _Text:
     columns: int
     quoted: bool
     padded: bool
+    lines_above: int
 
     def tidy(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Without white space around names and cells, and without empty lines."""
@@ -184,6 +199,7 @@ class _Text:
             quote_char=None,
             schema={"line": pl.String},
             low_memory=True,
+            skip_lines=self.lines_above,
             glob=False,
         )
         line = pl.col("line").str.strip_chars_end("\r")
@@ -197,8 +213,10 @@ class _Text:
 
     def _check_row_lengths_by_line(self) -> None:
         with self.file.open(encoding="utf-8-sig", newline="", errors="replace") as lines:
+            for _ in range(self.lines_above):
+                lines.readline()
             reader = csv.reader(lines, delimiter=self.separator)
-            line = 1
+            line = 1 + self.lines_above
             try:
                 for cells in reader:
                     if cells and len(cells) != self.columns:
@@ -206,7 +224,7 @@ class _Text:
                             f"{self.path}, line {line}: expected {self.columns} cells as in the header, got "
                             f"{len(cells)}. Mend the line: a cell that holds the separator needs quotes around it."
                         )
-                    line = reader.line_num + 1
+                    line = reader.line_num + 1 + self.lines_above
             except csv.Error as fault:
                 raise DataError(f"{self.path}, line {line}: {fault}.") from fault
 
@@ -229,10 +247,10 @@ def _plain(path: Path, dialect: Dialect) -> Iterator[_Text]:
                 raise _empty(path)
             with file.open("rb") as plain, mmap.mmap(plain.fileno(), 0, access=mmap.ACCESS_READ) as content:
                 _check_no_nul(path, content)
-                separator, names = _header(path, content, dialect)
+                separator, names, lines_above = _header(path, content, dialect)
                 quoted = content.find(b'"') >= 0
                 padded = _padded(content, separator.encode())
-            yield _Text(path, file, separator, len(names), quoted, padded)
+            yield _Text(path, file, separator, len(names), quoted, padded, lines_above)
     except OSError as fault:
         raise DataError(f"{path}: cannot be read ({fault.strerror or fault}).") from fault
 
@@ -298,18 +316,21 @@ def _check_encoding(path: Path, file: Path) -> None:
             lines += chunk.count(b"\n")
 
 
-def _header(path: Path, content: mmap.mmap, dialect: Dialect) -> tuple[str, list[str]]:
-    """The separator and the column names, once they are sound."""
-    end = content.find(b"\n", 0, LONGEST_HEADER)
+def _header(path: Path, content: mmap.mmap, dialect: Dialect) -> tuple[str, list[str], int]:
+    """The separator, the checked column names, and the number of lines above them."""
+    announced = _SEPARATOR_LINE.match(content)
+    start = announced.end() if announced else 0
+    end = content.find(b"\n", start, start + LONGEST_HEADER)
     if end < 0 and len(content) > LONGEST_HEADER:
         raise DataError(
             f"{path}: the first line is longer than {LONGEST_HEADER // 2**20} MiB. Expected a header, one line of "
             "column names; is this a table?"
         )
-    header = content[: end if end >= 0 else len(content)].decode("utf-8-sig", errors="replace").strip("\r")
+    header = content[start : end if end >= 0 else len(content)].decode("utf-8-sig", errors="replace").strip("\r")
     if header.count('"') % 2:
         raise DataError(f"{path}: a column name holds a line break or an open quotation mark. Mend the first line.")
-    separator = dialect.separator or ("\t" if ".tsv" in path.suffixes else None)
+    separator = dialect.separator or (announced[1].decode() if announced else None)
+    separator = separator or ("\t" if ".tsv" in path.suffixes else None)
     if separator is None:
         separator = max(SEPARATORS, key=lambda candidate: len(_cells(header, candidate)))
     names = [name.strip() for name in _cells(header, separator)]
@@ -317,7 +338,7 @@ def _header(path: Path, content: mmap.mmap, dialect: Dialect) -> tuple[str, list
         raise _empty(path)
     check_column_count(path, len(names))
     _check_column_names(path, names)
-    return separator, names
+    return separator, names, int(announced is not None)
 
 
 def check_column_count(path: Path, columns: int) -> None:
