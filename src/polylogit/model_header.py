@@ -1,9 +1,11 @@
 """The header of a model file: what it must hold, and how it is read without running or trusting anything.
 
 A model file is a safetensors file: eight bytes with the length of a JSON object, that object, and the tensors' bytes.
-Under `__metadata__` polylogit keeps one entry, `polylogit`, whose text is the JSON of a `ModelHeader`. Owns the schema
-and the checks that need no tensor; `classifier` owns the tensors. It stays free of torch, so that a recipe can be
-taken from a model file at no cost.
+Under `__metadata__` polylogit keeps one entry, `polylogit`, whose text is the JSON of a `ModelHeader`. This module
+has the schema and the checks that need no tensor, and imports no torch, so that a recipe can be read from a model file
+quickly.
+
+See also: `polylogit.classifier`, which reads the tensors.
 """
 
 import json

@@ -80,7 +80,7 @@ def test_weights_equal_repetition_in_every_figure(draw, whole_weights):
     repeated = evaluate_logits(logits.repeat_interleave(weights, 0), targets.repeat_interleave(weights), names(5))
     weighted = evaluate_logits(logits, targets, names(5), sample_weight=weights.double())
     left, right = repeated.as_json(), weighted.as_json()
-    for key in ("rows", "accuracy_interval"):  # these tell how much was seen, which weights do not add to
+    for key in ("rows", "accuracy_interval"):  # these depend on the number of rows, which weights do not change
         left.pop(key), right.pop(key)
     for key in ("interval", "limit_if_calibrated"):
         left["smooth_calibration"].pop(key), right["smooth_calibration"].pop(key)

@@ -11,7 +11,7 @@ TARGETS = torch.tensor([0, 1, 1])
 @pytest.mark.parametrize(
     ("logits", "targets", "weights", "message"),
     [
-        (torch.zeros(0, 2), torch.zeros(0, dtype=torch.int64), None, "nothing to judge"),
+        (torch.zeros(0, 2), torch.zeros(0, dtype=torch.int64), None, "nothing to evaluate"),
         (torch.tensor([[0.0, float("nan")]]), torch.tensor([0]), None, r"logits\[0, 1\] is nan"),
         (LOGITS, torch.tensor([0, 1, -1]), None, r"targets\[2\] is -1.*expected 0 to 1"),
         (LOGITS, torch.tensor([0, 2, 1]), None, r"targets\[1\] is 2"),
@@ -30,7 +30,7 @@ def test_rows_of_weight_zero_are_left_out():
     assert rows.targets.tolist() == [0, 2]
 
 
-def test_half_precision_logits_are_judged_in_double():
+def test_half_precision_logits_are_evaluated_in_double():
     rows = ScoredRows.check(torch.eye(2, dtype=torch.bfloat16), torch.arange(2))
     assert rows.probabilities.dtype == torch.float64
 

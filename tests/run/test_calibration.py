@@ -84,15 +84,15 @@ def test_structured_scaling_is_kept_in_the_file_and_in_the_one_path(tmp_path):
     scaling = loaded.calibration.structured_scaling
     assert run.as_json()["structured_scaling"] == scaling.as_json()
     assert run.as_json()["calibration"]["vector"]["bias"] == list(scaling.bias)
-    judged = evaluate(run.model_path, str(table), report=tmp_path / "report.html")
-    assert judged.test == run.test
-    assert "each class have a scale and a bias" in judged.report_path.read_text(encoding="utf-8")
+    evaluated = evaluate(run.model_path, str(table), report=tmp_path / "report.html")
+    assert evaluated.test == run.test
+    assert "each class have a scale and a bias" in evaluated.report_path.read_text(encoding="utf-8")
     frame = predict(run.model_path, str(table)).frame
     expected = loaded.predict_probabilities(table)
     torch.testing.assert_close(torch.tensor(frame["probability_b"].to_list()), expected[:, 1])
 
 
-def test_too_few_rows_are_told_and_leave_the_temperature_at_one(tmp_path):
+def test_too_few_rows_give_no_calibration_and_the_reason(tmp_path):
     table = tmp_path / "few.csv"
     table.write_text("height,kind\n" + "".join(f"{n % 7},{'ab'[n % 2]}\n" for n in range(30)))
     few = train(str(table), recipe_from_entries({"data": {"target": "kind"}}), out=tmp_path / "model.safetensors")
@@ -101,10 +101,10 @@ def test_too_few_rows_are_told_and_leave_the_temperature_at_one(tmp_path):
 
 
 def test_rows_of_a_group_are_held_out_together(tmp_path):
-    """Every row stands twice: only where both copies are held out together is the temperature an honest one."""
+    """Every row stands twice: only if both copies are held out together are the logits those of unseen rows."""
     draw = torch.Generator().manual_seed(0)
     features = torch.randn(60, 40, generator=draw).repeat(2, 1)
-    labels = torch.randint(2, (60,), generator=draw).repeat(2)  # nothing to learn: a believable model is unsure
+    labels = torch.randint(2, (60,), generator=draw).repeat(2)  # nothing to learn
     lines = [",".join([f"{x:.4f}" for x in row] + [str(n % 60), "ab"[label]]) for n, (row, label) in
              enumerate(zip(features.tolist(), labels.tolist(), strict=True))]  # fmt: skip
     table = tmp_path / "twice.csv"
@@ -113,5 +113,5 @@ def test_rows_of_a_group_are_held_out_together(tmp_path):
     entries = {"data": {"target": "kind", "drop": ["patient"]}}
     blind = train(str(table), recipe_from_entries(entries), out=tmp_path / "blind.safetensors")
     entries = {"data": {"target": "kind", "group": "patient"}}
-    honest = train(str(table), recipe_from_entries(entries), out=tmp_path / "honest.safetensors")
-    assert honest.calibration.log_loss_before > 2 * blind.calibration.log_loss_before
+    grouped = train(str(table), recipe_from_entries(entries), out=tmp_path / "grouped.safetensors")
+    assert grouped.calibration.log_loss_before > 2 * blind.calibration.log_loss_before

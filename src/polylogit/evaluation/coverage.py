@@ -1,6 +1,6 @@
-"""What is had by not answering every row: coverage and accuracy above a probability.
+"""Selective classification: accuracy against coverage when only rows above a probability are answered.
 
-Owns the threshold advice. The threshold is put to use by `polylogit predict --abstain-below`.
+See also: `polylogit predict --abstain-below`, which applies a threshold.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
 @dataclass(frozen=True)
 class Answered:
-    """What is had by answering only where the top probability is at least a threshold.
+    """Coverage and accuracy when only rows whose top probability is at least a threshold are answered.
 
     Attributes:
         threshold: The least top probability that is answered.
@@ -30,7 +30,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class CoverageCurve:
-    """Accuracy of the surest rows, for every share of rows that can be answered.
+    """Accuracy of the rows with the largest top probability, for every share of rows that can be answered.
 
     Attributes:
         threshold: Distinct top probabilities, falling.

@@ -1,8 +1,4 @@
-"""All that is known about a classifier on some rows, as plain data.
-
-Owns which figures there are, those that are read off the confusion matrix, and how undefined ones are told. The other
-mathematics stands in the other files of this floor.
-"""
+"""All metrics of a classifier on a set of rows, as plain data; those of the confusion matrix are computed here."""
 
 import math
 from collections.abc import Sequence
@@ -71,12 +67,12 @@ class Averages:
 
 @dataclass(frozen=True)
 class Baselines:
-    """What could be had on these rows without looking at them; a classifier has to beat it.
+    """Metrics of the best constant predictions on these rows; a classifier has to beat them.
 
     Attributes:
         majority_class: The most frequent class of the rows.
-        majority_accuracy: Accuracy of always answering it.
-        frequency_log_loss: Log loss of always answering the classes' frequencies, the best constant answer.
+        majority_accuracy: Accuracy of always predicting it.
+        frequency_log_loss: Log loss of always predicting the class frequencies, the best constant prediction.
         frequency_brier_score: Brier score of the same.
     """
 
@@ -88,7 +84,7 @@ class Baselines:
 
 @dataclass(frozen=True)
 class Evaluation(Summary):
-    """What is known about a classifier on some rows: the summary, and everything else.
+    """All metrics of a classifier on a set of rows: the summary and the others.
 
     Attributes:
         class_names: Name of each class, in the order of the logits.
@@ -100,7 +96,7 @@ class Evaluation(Summary):
         macro: Class figures, each class counting the same.
         weighted: Class figures, each class counting by its support.
         answered: Coverage and accuracy when only rows above a top probability are answered.
-        baselines: What could be had without looking.
+        baselines: Metrics of the best constant predictions.
         per_class: Figures of each class.
         confusion: Rows by true class (first index) and predicted class; with weights, sums of theirs.
     """
@@ -144,16 +140,16 @@ def evaluate_logits(
     *,
     sample_weight: Float[Tensor, " N"] | None = None,
 ) -> Evaluation:
-    """Judge the logits of rows whose class is known.
+    """Evaluate the logits of rows whose class is known.
 
     Args:
-        logits: Scores, any float type; already divided by the temperature where the calibrated figures are wanted.
+        logits: Scores, any float type; calibrated already where the metrics of the calibrated classifier are wanted.
         targets: The true class of each row, 0 to K - 1.
         class_names: Name of each class, in the order of the logits.
         sample_weight: Weight of each row, zero or more; None for equal weights.
 
     Returns:
-        All figures, as plain data.
+        All metrics, as plain data.
 
     Raises:
         ScoreError: The names are not as many as the classes, or as for `ScoredRows.check`.
@@ -167,7 +163,7 @@ def evaluate_logits(
     rows = ScoredRows.check(logits, targets, sample_weight)
     classes = rows.logits.shape[1]
     if len(class_names) != classes:
-        raise ScoreError(f"the logits have {classes} classes, but {len(class_names)} class names came.")
+        raise ScoreError(f"the logits have {classes} classes, but {len(class_names)} class names were given.")
     confusion = _confusion(rows)
     per_class = _class_figures(rows, confusion)
     recalls = [figures.recall for figures in per_class if figures.recall is not None]

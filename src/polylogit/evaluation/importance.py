@@ -1,7 +1,4 @@
-"""How much a classifier rests on each column: what it loses when the column's values are shuffled.
-
-Owns the shuffles and the arithmetic. How shuffled rows become logits is the caller's.
-"""
+"""Permutation importance of the columns of a table; the caller computes the logits of shuffled rows."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -46,8 +43,8 @@ def permutation_importance(
 ) -> list[ColumnImportance]:
     """Rise of the log loss when one column is shuffled, for each column.
 
-    A column that others can stand in for shows little, however much it tells: the figure is about this classifier, not
-    about the data.
+    A column that is redundant with others has a small importance however informative it is: the importance describes
+    this classifier, not the data.
 
     Args:
         columns: Their names.
@@ -56,7 +53,7 @@ def permutation_importance(
         logits: Of the rows as they are.
         targets: The classes of the rows.
         sample_weight: Weight of each row, zero or more; None for equal weights. A row keeps its own in a shuffle.
-        seed: Of the shuffles.
+        seed: Random seed of the shuffles.
         repeats: Shuffles of each column, at least 2.
 
     Returns:
@@ -65,9 +62,9 @@ def permutation_importance(
     Example:
         >>> inputs, targets = torch.eye(2).repeat(20, 1), torch.tensor([0, 1]).repeat(20)
         >>> def shuffled(column, order):
-        ...     return inputs[order] if column == "told" else inputs
-        >>> told, silent = permutation_importance(["told", "silent"], shuffled, inputs, targets)
-        >>> told.mean > 0.3, silent.mean, silent.spread
+        ...     return inputs[order] if column == "used" else inputs
+        >>> used, unused = permutation_importance(["used", "unused"], shuffled, inputs, targets)
+        >>> used.mean > 0.3, unused.mean, unused.spread
         (True, 0.0, 0.0)
 
     Source: Breiman (2001), Random Forests, section 10; Fisher, Rudin and Dominici (2019), section 3.

@@ -1,6 +1,6 @@
 """How good the predictions are: one function a figure, each a weighted mean over rows unless it says otherwise.
 
-Log loss is not scikit-learn's, which takes probabilities and clips them. Areas under curves stand in `ranking.py`,
+Log loss is not scikit-learn's, which takes probabilities and clips them. Areas under curves are in `ranking.py`,
 figures that are read off the confusion matrix in `figures.py`, calibration errors in `reliability.py`.
 """
 
@@ -64,13 +64,13 @@ def top_k_accuracy(rows: ScoredRows, k: int) -> float:
 
 
 def accuracy_interval(accuracy: float, effective_rows: int | float, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of an accuracy: where the true one lies with the given confidence.
+    """Wilson's score interval of an accuracy: which covers the true one with the given confidence.
 
     (a + z^2/2n ± z sqrt(a (1 - a)/n + z^2/4n^2)) / (1 + z^2/n)
 
     Args:
         accuracy: Share of right rows, 0 to 1.
-        effective_rows: Number of rows; with weights, of equally weighted rows that would tell as much.
+        effective_rows: Number of rows; with weights, the effective number of rows.
         confidence: Probability with which the interval covers, 0 to 1.
 
     Returns:

@@ -1,7 +1,7 @@
-"""How well the probabilities order the rows: areas under curves, each class against the rest.
+"""Ranking metrics of each class against the rest: area under the ROC curve and average precision.
 
-Own code, though scikit-learn has both figures: its metrics take over a second to import, and the command line judges
-every run. The tests hold these figures to scikit-learn's.
+scikit-learn has both, but its metrics take over a second to import, and the command line evaluates every run. The tests
+compare these values with scikit-learn's.
 """
 
 import torch

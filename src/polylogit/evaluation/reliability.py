@@ -1,7 +1,7 @@
-"""How far probabilities can be believed: reliability bins and the calibration errors that they give.
+"""Reliability bins and binned calibration errors.
 
-Binning, everywhere in polylogit unless told otherwise: 15 bins of equal width between 0 and 1, closed below and open
-above, the last one closed. Calibration errors with other bins are other figures; compare only like with like.
+Binning, everywhere in polylogit unless stated otherwise: 15 bins of equal width between 0 and 1, closed below and open
+above, the last one closed. Calibration errors with other bins are not comparable with these.
 """
 
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ def reliability_bins(rows: ScoredRows, bins: int = BINS) -> ReliabilityBins:
     """Bins of the probability of the predicted class, against how often the prediction is right.
 
     Args:
-        rows: Judged rows.
+        rows: Evaluated rows.
         bins: Number of bins of equal width.
 
     Returns:

@@ -1,7 +1,4 @@
-"""Logits, targets and weights, checked once and brought to one precision.
-
-Owns what a set of judged rows must fulfil, and the words when it does not. Computes no figure.
-"""
+"""Logits, targets and weights, checked once and brought to one precision."""
 
 import math
 from dataclasses import dataclass, replace
@@ -68,7 +65,7 @@ class ScoredRows:
             )
         rows, classes = logits.shape
         if rows == 0 or classes == 0:
-            raise ScoreError(f"there is nothing to judge: the logits have shape {tuple(logits.shape)}.")
+            raise ScoreError(f"there is nothing to evaluate: the logits have shape {tuple(logits.shape)}.")
         logits = logits.detach().to("cpu", torch.float64)
         targets = targets.detach().to("cpu", torch.int64)
         if not (finite := logits.isfinite()).all():
@@ -89,7 +86,7 @@ class ScoredRows:
             raise ScoreError(f"sample_weight[{row}] is {weights[row].item()}: expected zero or more, and finite.")
         counted = weights > 0
         if not counted.any():
-            raise ScoreError(f"there is nothing to judge: all {rows} weights are zero.")
+            raise ScoreError(f"there is nothing to evaluate: all {rows} weights are zero.")
         return cls(logits[counted], targets[counted], weights[counted])
 
     def with_logits(self, logits: Float[Tensor, "N K"]) -> "ScoredRows":
@@ -127,7 +124,7 @@ class ScoredRows:
 
     @cached_property
     def effective_rows(self) -> float:
-        """How many equally weighted rows would tell as much: (sum of weights)^2 / sum of squared weights.
+        """Number of equally weighted rows with the same information: (sum of weights)^2 / sum of squared weights.
 
         Source: Kish (1965), Survey Sampling, section 8.2.
         """

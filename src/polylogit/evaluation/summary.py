@@ -1,6 +1,6 @@
-"""The figures that are told first: quick to compute, and enough where two sets of scores are compared.
+"""The main metrics: quick to compute, and enough for comparing two sets of scores.
 
-Owns the choice. The whole judgement of a set of rows stands in `figures.py`.
+See also: `figures.py`, which has all metrics.
 """
 
 from dataclasses import asdict, dataclass
@@ -21,9 +21,9 @@ class Summary:
     """How good a classifier is on some rows, in short.
 
     Attributes:
-        rows: Number of rows judged (those of weight zero are not).
+        rows: Number of rows evaluated (those of weight zero are not).
         accuracy: Share of rows whose largest logit is their class.
-        accuracy_interval: Where the true accuracy lies, with 95 % confidence (Wilson).
+        accuracy_interval: 95 % interval of the accuracy (Wilson).
         log_loss: Mean cross-entropy in nats.
         brier_score: Mean squared distance from the one-hot target, 0 to 2.
         calibration_error: Of the top probability, 15 bins of equal width (ECE).
@@ -60,12 +60,12 @@ def summarise_logits(
     """The summary of logits of rows whose class is known.
 
     Args:
-        logits: Scores, any float type; calibrated where the calibrated figures are wanted.
+        logits: Scores, any float type; calibrated where the metrics of the calibrated classifier are wanted.
         targets: The true class of each row, 0 to K - 1.
         sample_weight: Weight of each row, zero or more; None for equal weights.
 
     Returns:
-        The figures that are told first.
+        The main metrics.
 
     Raises:
         ScoreError: As for `ScoredRows.check`.
