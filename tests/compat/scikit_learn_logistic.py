@@ -34,6 +34,12 @@ SOLVERS = ("lbfgs", "newton-cholesky")
 GAP = 1e-13
 """Largest gap of the fits: the tests compare coefficients more closely than the default tol promises."""
 
+PARAMETERS = {
+    name
+    for estimator in (sklearn.linear_model.LogisticRegression, sklearn.linear_model.LogisticRegressionCV)
+    for name in estimator().get_params()
+}
+
 NOT_HERE = "a warning or deprecation of a parameter that does not exist here"
 
 
@@ -86,6 +92,10 @@ class LogisticRegression(SoftmaxRegression):
             warm_start=warm_start,
             n_jobs=n_jobs,
         )
+
+    def get_params(self, deep=True):
+        """The parameters that the installed version of scikit-learn has."""
+        return {name: value for name, value in super().get_params(deep).items() if name in PARAMETERS}
 
     def set_params(self, **parameters):
         """Set parameters, those of scikit-learn included, which `SoftmaxRegression` answers with a hint."""
@@ -144,6 +154,10 @@ class LogisticRegressionCV(SoftmaxRegressionCV):
             refit=refit,
             random_state=random_state,
         )
+
+    def get_params(self, deep=True):
+        """The parameters that the installed version of scikit-learn has."""
+        return {name: value for name, value in super().get_params(deep).items() if name in PARAMETERS}
 
     def set_params(self, **parameters):
         """Set parameters, those of scikit-learn included, which `SoftmaxRegressionCV` answers with a hint."""
