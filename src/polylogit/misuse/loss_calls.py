@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from polylogit.misuse.contracts import unwrap
+from polylogit.system import torch_private
 
 __all__ = ["FunctionCalls", "bound_call"]
 
@@ -93,7 +94,7 @@ class FunctionCalls(TorchFunctionMode):
         return func(*args, **kwargs)
 
     def _look(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        with torch._C.DisableTorchFunction():
+        with torch_private.without_torch_function():
             if func is self._function:
                 call = bound_call(func, args, kwargs)
                 if call is not None:
