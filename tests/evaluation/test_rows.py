@@ -13,8 +13,8 @@ TARGETS = torch.tensor([0, 1, 1])
     [
         (torch.zeros(0, 2), torch.zeros(0, dtype=torch.int64), None, "nothing to evaluate"),
         (torch.tensor([[0.0, float("nan")]]), torch.tensor([0]), None, r"logits\[0, 1\] is nan"),
-        (LOGITS, torch.tensor([0, 1, -1]), None, r"targets\[2\] is -1.*expected 0 to 1"),
-        (LOGITS, torch.tensor([0, 2, 1]), None, r"targets\[1\] is 2"),
+        (LOGITS, torch.tensor([0, 1, -1]), None, r"targets\[2\]: expected a class index from 0 to 1, got -1"),
+        (LOGITS, torch.tensor([0, 2, 1]), None, r"targets\[1\]: expected a class index from 0 to 1, got 2"),
         (LOGITS, TARGETS, torch.tensor([1.0, -1.0, 1.0]), r"sample_weight\[1\] is -1.0"),
         (LOGITS, TARGETS, torch.tensor([1.0, 1.0, float("inf")]), r"sample_weight\[2\] is inf"),
         (LOGITS, TARGETS, torch.zeros(3), "all 3 weights are zero"),

@@ -229,6 +229,19 @@ def test_a_learning_rate_of_0_is_named():
     assert watching.findings.codes == ("learning-rate-zero",)
 
 
+def test_a_slow_start_is_sound():
+    model, loss, (inputs, targets) = mlp(), nn.CrossEntropyLoss(), batch()
+    nn.init.zeros_(model[2].weight)
+    nn.init.zeros_(model[2].bias)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-5)
+    with watch(model, loss) as watching:
+        for _ in range(120):
+            optimizer.zero_grad()
+            loss(model(inputs), targets).backward()
+            optimizer.step()
+    assert not watching.findings
+
+
 @pytest.mark.parametrize("parts", [1, 128])
 def test_gradient_accumulation_and_steps_by_hand_are_sound(parts):
     model, loss, (inputs, targets) = mlp(), nn.CrossEntropyLoss(), batch()

@@ -225,7 +225,8 @@ class watch:  # noqa: N801 - used like a function: with watch(model, loss):
             self._left = True
             return
         self._at_log_k += 1
-        if self._at_log_k == self._patience:
+        # Where the parameters move it is a slow start, not a fault: a long warm-up, a hard task, a last layer at 0.
+        if self._at_log_k == self._patience and (self._start is None or self._start == self._wide_norms()):
             self._report(stuck_at_log_k(number, scores.shape[1], f"as in each of the {self._patience} steps before"))
 
     def _count_discarded_gradients(self) -> None:
@@ -253,6 +254,10 @@ class watch:  # noqa: N801 - used like a function: with watch(model, loss):
     def _gradient_arrived(self, parameter: Tensor) -> None:
         self._pending = True
 
+    def _wide_norms(self) -> list[float]:
+        trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        return [float(parameter.detach().cpu().double().norm()) for parameter in trained]
+
     def _norms(self) -> list[float]:
         return [float(value.detach().float().norm()) for value in self.model.parameters() if value.requires_grad]
 
@@ -261,8 +266,7 @@ class watch:  # noqa: N801 - used like a function: with watch(model, loss):
         if self._training_losses > self._patience:
             return
         if self._training_losses in (0, self._patience):
-            trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-            now = [float(parameter.detach().cpu().double().norm()) for parameter in trained]
+            now = self._wide_norms()
             if self._start is None:
                 self._start = now
             elif now and now == self._start and self._foreign_steps >= self._patience:
