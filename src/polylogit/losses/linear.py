@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from jaxtyping import Float, Shaped
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from polylogit.errors import ScoreError
 from polylogit.losses.arithmetic import product
@@ -293,8 +294,10 @@ def _on_leaves(
 def _kernel(
     layer: tuple[Tensor, Tensor, Tensor | None], targets: Tensor, ignore_index: int, reduction: Reduction
 ) -> Tensor:
-    """PyTorch's blocked kernel for features, weight and bias."""
+    """PyTorch's blocked kernel for features, weight and bias; before torch 2.14, blocks that are computed twice."""
     features, weight, bias = layer
+    if not hasattr(torch.nn, "LinearCrossEntropyOptions"):
+        return _checkpointed_blocks(layer, targets, ignore_index, reduction)
     options = torch.nn.LinearCrossEntropyOptions(
         batch_chunk_size=max(1, _BLOCK // weight.shape[0]),
         acc_policy="accurate",
@@ -310,3 +313,22 @@ def _kernel(
         options=options,
     )
     return losses
+
+
+def _checkpointed_blocks(
+    layer: tuple[Tensor, Tensor, Tensor | None], targets: Tensor, ignore_index: int, reduction: Reduction
+) -> Tensor:
+    """The same from blocks of rows whose logits are computed again in the backward pass instead of being kept."""
+    features, weight, bias = layer
+    rows = max(1, _BLOCK // weight.shape[0])
+
+    def losses_of(block: Tensor, of_block: Tensor) -> Tensor:
+        logits = F.linear(block, weight, bias).float() if block.dtype.itemsize < 4 else F.linear(block, weight, bias)
+        return F.cross_entropy(logits, of_block, ignore_index=ignore_index, reduction="none")
+
+    blocks = zip(features.split(rows), targets.split(rows), strict=True)
+    parts = [checkpoint(losses_of, block, of_block, use_reentrant=False) for block, of_block in blocks]
+    losses = torch.cat(parts) if parts else features.new_zeros(0)
+    if reduction == "none":
+        return losses
+    return losses.sum() if reduction == "sum" else losses.sum() / (targets != ignore_index).sum()
