@@ -1,7 +1,7 @@
 """polylogit: softmax classification for PyTorch, from the loss to a model in use.
 
-The names below are loaded when they are first used, so that `import polylogit` and `polylogit --help` stay free of
-torch. The losses stand in `polylogit.losses`, the detector of misuse in `polylogit.misuse`.
+The names below are imported when they are first used, so that `import polylogit` and `polylogit --help` do not import
+torch. See also: `polylogit.losses` and `polylogit.misuse`.
 """
 
 from importlib.metadata import version

@@ -43,7 +43,7 @@ from polylogit.model_header import (
     TrainedOn,
     read_header_and_metadata,
 )
-from polylogit.model_tensors import check_options, content_digest
+from polylogit.model_tensors import check_options, content_digest, with_sorted_metadata
 from polylogit.networks import build_network
 from polylogit.system.atomic_file import atomic_write
 
@@ -376,7 +376,7 @@ class Classifier:
         text = json.dumps(entries, ensure_ascii=False, allow_nan=False)
         with atomic_write(Path(path)) as temporary:
             metadata = {"polylogit": text, "digest": content_digest(text, tensors)}
-            temporary.write_bytes(save_tensors(tensors, metadata=metadata))
+            temporary.write_bytes(with_sorted_metadata(save_tensors(tensors, metadata=metadata)))
 
     @classmethod
     def load(cls, path: str | Path) -> "Classifier":

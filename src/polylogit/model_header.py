@@ -1,4 +1,4 @@
-"""The header of a model file: what it must hold, and how it is read without running or trusting anything.
+"""The header of a model file: its schema, and how it is read without running or trusting anything.
 
 A model file is a safetensors file: eight bytes with the length of a JSON object, that object, and the tensors' bytes.
 Under `__metadata__` polylogit keeps one entry, `polylogit`, whose text is the JSON of a `ModelHeader`. This module
@@ -37,7 +37,7 @@ FORMAT_VERSION = 2
 
 Files of version 1 are read; their recipes are converted."""
 MOST_HEADER_BYTES = 32 * 2**20
-"""A header longer than this is refused before it is read."""
+"""A header longer than this is rejected before it is read."""
 MOST_PIXELS = 4096
 """A picture side longer than this is refused: a network is never tried on pictures of a size that no memory holds."""
 
@@ -163,7 +163,7 @@ class ModelHeader(CalibrationEntries):
     @model_validator(mode="after")
     def _class_names_differ(self) -> "ModelHeader":
         if len(set(self.class_names)) < len(self.class_names):
-            raise ValueError("class_names: a name stands there twice")
+            raise ValueError("class_names: a name occurs twice")
         return self
 
     @model_validator(mode="after")

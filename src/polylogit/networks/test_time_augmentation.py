@@ -1,7 +1,6 @@
-"""Views: a picture judged several times over, mirrored or moved by a pixel, and the logits averaged.
+"""Test-time augmentation: logits averaged over mirror images and shifts of a picture.
 
-Owns the views and their mean. A network for pictures takes them in evaluation mode alone, so that they are part of the
-one inference path and cost nothing in training.
+It is part of the network in evaluation mode, so that every prediction includes it and training does not.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -66,13 +65,13 @@ def check_views(views: str) -> None:
 
 
 def takes_many_views(network: nn.Module) -> bool:
-    """Whether a network judges pictures by more views than one."""
+    """Whether a network averages over more than the plain picture."""
     return getattr(network, "views", "one") != "one"
 
 
 @contextmanager
 def without_test_time_augmentation(network: nn.Module) -> Iterator[None]:
-    """Within this, the network judges pictures by one view: for figures along the way, at a fraction of the time.
+    """Use the plain picture only, within this context: for metrics during training.
 
     Args:
         network: Of any kind; one that takes no views is left as it is.

@@ -1,7 +1,6 @@
-"""What a chart is, as plain data: axes with their ticks, and the marks that stand in them.
+"""Charts as plain data: axes with their ticks, and the marks in them.
 
-Owns what can be drawn and how an axis is divided and lettered. What is drawn is decided in `evaluation_charts.py` and
-`training_charts.py`; `svg.py` draws it for a page, `plots.py` with matplotlib, and both draw the same.
+See also: `evaluation_charts` and `training_charts`, which decide what a chart shows; `svg` and `plots`, which draw it.
 """
 
 import math

@@ -1,7 +1,6 @@
-"""The colours of every figure, by what they stand for.
+"""The colours of every figure, by purpose, as hexadecimal numbers.
 
-Owns the palette as hexadecimal numbers. A page names them as CSS variables instead, so that one file serves light, dark
-and paper; the values of those stand in `templates/page.css`.
+A page refers to them as CSS variables, so that one file serves light, dark and paper; see `templates/page.css`.
 """
 
 from typing import Literal

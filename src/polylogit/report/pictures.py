@@ -1,7 +1,4 @@
-"""Tensors as pictures: PNG inside a page.
-
-Owns how a tensor becomes something to look at. Which pictures are worth it is decided in `mistakes.py`.
-"""
+"""Tensors as PNG pictures inside a page."""
 
 import base64
 import io

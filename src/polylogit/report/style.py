@@ -1,7 +1,4 @@
-"""How figures look in matplotlib.
-
-Owns the settings. Nothing drawn outside `figure_style` is touched by them.
-"""
+"""Settings of matplotlib figures; they apply inside `figure_style` only."""
 
 import warnings
 from collections.abc import Iterator

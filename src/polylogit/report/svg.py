@@ -1,7 +1,7 @@
-"""Charts as SVG inside a page.
+"""Charts as SVG inside a page: margins, grid, labels and legend.
 
-Owns the layout: margins, grid, lettering, legend. Text is text in the page's own font, colours are the page's CSS
-variables, and an id begins with the chart's name, so that many charts stand in one page.
+Text uses the page's font and colours its CSS variables; ids begin with the chart's name, so that many charts fit in one
+page.
 """
 
 import math
@@ -97,7 +97,7 @@ def _element(name: str, title: str, width: Number, height: Number, body: Sequenc
 
 @dataclass(frozen=True)
 class _Frame:
-    """Where the field of a chart lies within its picture, in pixels."""
+    """The position of the plotting area in the picture, in pixels."""
 
     x: Axis
     y: Axis

@@ -87,7 +87,7 @@ class DenseDesign:
 
     @staticmethod
     def float32_suffices(features: Num[Tensor, "N D"]) -> bool:
-        """Whether no column's offset or scale would drown its spread in float32's rounding, judged on some rows."""
+        """Whether no column's offset or scale would drown its spread in float32's rounding, checked on some rows."""
         if features.dtype in {torch.uint8, torch.bool, torch.int8, torch.float16, torch.bfloat16}:
             return True
         sample = features[:: max(1, len(features) // _ROWS_LOOKED_AT)].double()

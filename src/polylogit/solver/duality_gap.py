@@ -23,7 +23,7 @@ terms that vanish at the optimum, and none that cancel. Two choices of q:
 * `gap_by_step`, from Newton's step V: with q_n = p_n + (diag(p_n) - p_n p_n') (V x_n + c), lambda W + G_q is
   -(r + lambda V), r being the residual of Newton's equation, and the intercepts c make g_q vanish. For r = 0 the gap is
   then, to second order in V, just what F falls by along V: the bound on F(W + V) is of third order. Where a q_n would
-  have a negative part, that is cut off and the rest is scaled to 1; what this and c add to G_q is summed up anew.
+  have a negative part, that is cut off and the rest is scaled to 1; what this and c add to G_q is summed again.
 
 Without a penalty (`gap_by_newton`): D(q) needs G_q = 0. Newton's step gives a q whose G_q is r. As long as every q_n is
 a distribution,

@@ -22,7 +22,7 @@ StopReason = Literal["tolerance", "iterations", "interrupted", "separable", "wea
 * "iterations": the limit of iterations.
 * "interrupted": KeyboardInterrupt.
 * "separable": the tolerance was not reached, and the coefficients classify every row correctly. Without a penalty there
-  is no finite optimum; with a weak one it lies at very large coefficients.
+  is no finite optimum; with a weak one its coefficients are very large.
 * "weak_penalty": the tolerance was not reached, and the penalty is below the rounding of the loss's curvature, because
   C or the columns' values are very large.
 * "rounding": no step decreases the objective any more.

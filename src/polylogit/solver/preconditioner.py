@@ -10,7 +10,7 @@ Where K blocks of D x D are too much, or their factors take longer than the prod
 classes' mean curvature serves all; where even that is too much (sparse rows with very many columns), the exact
 diagonals do.
 
-A preconditioner changes how fast the optimum is reached, never where it lies.
+A preconditioner changes how fast the optimum is reached, never the optimum itself.
 
 Source: importance sampling of Hessians: Xu, Yang, Roosta-Khorasani, Ré, Mahoney (2016), "Sub-sampled Newton methods
 with non-uniform sampling", NeurIPS 29, section 3; the block-diagonal part of H: Böhning (1992), section 2.

@@ -1,7 +1,6 @@
-"""The types that a column may have, and the words that ask for one.
+"""The types of columns and the words that ask for one; imports no polars, so that recipes are checked quickly.
 
-Owns names alone and stays free of polars, so that a recipe can be checked at no cost. How cells are read is the
-business of `columns`.
+See also: `polylogit.data.tables.columns`, which reads the cells.
 """
 
 from dataclasses import dataclass

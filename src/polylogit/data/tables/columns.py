@@ -1,8 +1,7 @@
-"""The cells of columns, read as what they mean: numbers, booleans, categories or dates.
+"""Cells of columns, read by type: numbers, booleans, categories or dates.
 
-Owns how cells of each type are read, and which texts stand for a missing value. A column that was read is Float64,
-Boolean, String or Date, and null where its value is missing; NaN is missing too. Which type a column has is found by
-`type_inference`; what becomes of it is the business of `encoder`.
+A column that was read is Float64, Boolean, String or Date, and null where its value is missing; NaN is missing too. See
+also: `type_inference`, which finds the type of a column, and `encoder`, which makes features of it.
 """
 
 import math

@@ -1,7 +1,4 @@
-"""Compressed files, read as if they were not.
-
-Owns which endings mean a compression: gzip, bzip2, xz and Zstandard, as Python's own library reads them.
-"""
+"""Compressed files, read like plain ones: gzip, bzip2, xz and Zstandard, by their endings."""
 
 import bz2
 import gzip

@@ -1,8 +1,7 @@
-"""Delimited text in: a CSV or TSV file becomes a frame of text columns, or a clear error.
+"""Delimited text: a CSV or TSV file becomes a frame of text columns, or a clear error.
 
-Owns what can be wrong with the file itself: its encoding, its line ends, its header, its rows. Every cell stays text
-with the white space around it removed, and an empty cell is missing; what a column means is the business of `columns`.
-A file that is compressed, or is not UTF-8, is first written out as plain UTF-8 to a temporary file.
+Encoding, line ends, header and row lengths are checked here. Every cell stays text without surrounding white space, and
+an empty cell is missing. A file that is compressed, or is not UTF-8, is first written to a temporary UTF-8 file.
 """
 
 import codecs
@@ -121,7 +120,7 @@ def scan_delimited(path: Path, dialect: Dialect | None = None) -> Iterator[pl.Da
         Frames of String columns.
 
     Raises:
-        DataError: As `read_delimited`, but a fault far down in the file is told when it is reached.
+        DataError: As `read_delimited`, but a fault far down in the file is raised when it is reached.
     """
     with _plain(path, dialect or Dialect()) as text:
         text.check_row_lengths()
@@ -297,7 +296,7 @@ def _check_no_nul(path: Path, content: mmap.mmap) -> None:
     nul = content.find(b"\0")
     if nul >= 0:
         line = content[:nul].count(b"\n") + 1
-        raise DataError(f"{path}, line {line}: a NUL byte. This is not a text table; export it anew as CSV.")
+        raise DataError(f"{path}, line {line}: a NUL byte. This is not a text table; export it again as CSV.")
 
 
 def _check_encoding(path: Path, file: Path) -> None:

@@ -1,6 +1,6 @@
 """Rows from Python: pandas, polars, Arrow and numpy become one kind of frame.
 
-Owns the conversion alone. Names are text from here on; rows keep their order, and an index is left aside.
+Column names become text; rows keep their order, and an index is left out.
 """
 
 from collections.abc import Sequence

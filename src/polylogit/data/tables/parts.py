@@ -1,7 +1,4 @@
-"""A folder of table files that are parts of one table.
-
-Owns which files are parts, their order, and that they agree on their columns.
-"""
+"""A folder of table files that are parts of one table: which files, in which order, with which columns."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -72,7 +69,7 @@ def scan_parts(paths: Sequence[Path], dialect: Dialect | None = None) -> Iterato
         A part's path and some of its rows.
 
     Raises:
-        DataError: As `read_parts`, told when it is reached.
+        DataError: As `read_parts`, raised when it is reached.
     """
     first: pl.DataFrame | None = None
     for path in paths:

@@ -1,8 +1,6 @@
-"""Tables in: one file of any known format becomes a frame, or a clear error.
+"""Table files: one file of any known format becomes a frame, or a clear error.
 
-Owns the choice by file ending and what can be wrong with the formats that carry their own types: Parquet, Arrow and
-JSON lines. Delimited text is the business of `delimited`, folders of parts that of `parts`, and what a column means
-that of `columns`.
+The format is chosen by the ending. See also: `delimited` for text, `parts` for folders, `columns` for cells.
 """
 
 import json
@@ -92,7 +90,7 @@ def scan_table(path: Path, dialect: Dialect | None = None) -> Iterator[pl.DataFr
         Frames, in the order of the rows.
 
     Raises:
-        DataError: As `read_table`, but a fault far down in the file is told when it is reached.
+        DataError: As `read_table`, but a fault far down in the file is raised when it is reached.
     """
     if table_ending(path) in DELIMITED_ENDINGS:
         yield from scan_delimited(path, dialect)
@@ -108,7 +106,7 @@ def scan_table(path: Path, dialect: Dialect | None = None) -> Iterator[pl.DataFr
 
 
 def _slices(scan: pl.LazyFrame, rows: int) -> Iterator[pl.DataFrame]:
-    """Slice by slice, each read from the file anew: polars' own batches read ahead, three times as much memory."""
+    """Slice by slice, each read from the file again: polars' own batches read ahead, three times as much memory."""
     height = scan.select(pl.len()).collect().item()
     for start in range(0, height, rows):
         yield scan.slice(start, rows).collect()

@@ -1,7 +1,4 @@
-"""What the word DATA on the command line may mean, and the rows behind it.
-
-Owns the names of the bundled data and the choice by file ending. It does not look into the cells.
-"""
+"""DATA as given on the command line: bundled tables, files and folders of parts, and their rows."""
 
 import hashlib
 from collections.abc import Sequence
@@ -34,7 +31,7 @@ class TableSource:
         fingerprint: SHA-256 of the bytes of the file, or of all parts; tells whether a model saw these very data in
             training.
         files: The files whose rows stand one below the other, each with their number.
-        rows_to_train: How many rows stand before those of a second table, which only judges.
+        rows_to_train: Number of rows before those of a second table, which is the test set.
     """
 
     name: str
@@ -68,7 +65,7 @@ class TableSource:
         return f'{file or self.name}, column "{column}", row {row}'
 
     def with_test(self, test: "TableSource") -> "TableSource":
-        """This table and below it the rows of another, which judge what is trained on this one.
+        """This table and below it the rows of another, which are the test set.
 
         Args:
             test: A table with the same columns, in any order; others may stand beside them.

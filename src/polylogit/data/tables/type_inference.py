@@ -1,7 +1,6 @@
-"""Which type each column of a table has, found in its cells or asked for.
+"""Column types: inferred from the cells or as asked for, with messages for columns that cannot be used.
 
-Owns that judgement, and the words for columns that cannot be used. How the cells are read then is the business of
-`columns`.
+See also: `polylogit.data.tables.columns`, which reads the cells.
 """
 
 from collections.abc import Iterable, Mapping
@@ -66,7 +65,7 @@ def find_reading(series: pl.Series) -> Reading:
 
     Numbers, booleans and dates are taken by the column's type. Text is boolean where all of it is true and false (or
     yes and no), a number where more than half of it reads as numbers, a date where at least nine tenths read as dates
-    of one format; these are judged by ten to twenty thousand evenly spaced rows of a longer table. It is free text
+    of one format; these are decided by ten to twenty thousand evenly spaced rows of a longer table. It is free text
     where more than half of all rows are distinct (and more than `FEWEST_TEXTS`), and else a category.
 
     Example:

@@ -1,6 +1,6 @@
-"""The audit of a table: everything that is wrong with it, told at once and before training.
+"""The audit of a table before training: every error, warning and note, found in one pass and reported together.
 
-Owns the one pass over the table and the order of what it finds; `labels`, `features` and `rows` own the rules.
+See also: `labels`, `features` and `rows` in this package, which contain the rules.
 """
 
 from collections.abc import Mapping, Sequence

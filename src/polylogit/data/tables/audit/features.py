@@ -1,7 +1,4 @@
-"""The audit of the feature columns: cells that cannot be read, and columns that teach nothing or too much.
-
-Owns the rules about single columns. How cells are read is the business of `columns`.
-"""
+"""Audit rules for single feature columns: unreadable cells, and columns that carry no information or leak the class."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -31,7 +28,7 @@ GIVES_AWAY = 0.02
 """A column gives the target away where at most this share of the majority guess's errors is left."""
 
 ROBUST_SCALES = 20.0
-"""An outlier lies further than this many robust standard deviations from the median."""
+"""An outlier is further than this many robust standard deviations from the median."""
 
 _FEWEST_ROWS = 20
 _MOSTLY_MISSING = 0.5
@@ -82,7 +79,7 @@ def _mistakes(raw: pl.Series, read: pl.Series, reading: Reading) -> Iterator[Aud
             yield from _wrong_cells(code, read.alias(raw.name), wrong, lambda row: expected_magnitude(read[row]))
 
 
-def _wrong_cells(code: str, cells: pl.Series, wrong: pl.Series, told: Callable[[int], str]) -> Iterator[AuditFinding]:
+def _wrong_cells(code: str, cells: pl.Series, wrong: pl.Series, text: Callable[[int], str]) -> Iterator[AuditFinding]:
     """One error for all the wrong cells of a column, which names the first of them."""
     if not wrong.any():
         return
@@ -91,7 +88,7 @@ def _wrong_cells(code: str, cells: pl.Series, wrong: pl.Series, told: Callable[[
     yield AuditFinding(
         code,
         "error",
-        f"{told(row)}{more}.",
+        f"{text(row)}{more}.",
         "Correct the cell, or drop the row.",
         column=cells.name,
         row=row + 1,
@@ -195,7 +192,7 @@ def _outliers(numbers: pl.DataFrame) -> Iterator[AuditFinding]:
             yield AuditFinding(
                 "outlier",
                 "note",
-                f"{numbers[name][row]:g} lies {furthest / scale:.0f} robust standard deviations from the median "
+                f"{numbers[name][row]:g} is {furthest / scale:.0f} robust standard deviations from the median "
                 f"{median:g} ({count} rows lie further than {ROBUST_SCALES:g}).",
                 "Correct it if it is a mistake.",
                 column=name,
@@ -236,7 +233,7 @@ def accuracy_of_one_column(values: pl.Series, targets: npt.NDArray[np.int64]) ->
         targets: Class indices of the same rows.
 
     Returns:
-        The share of rows that are told rightly.
+        The share of rows that are classified correctly.
 
     Example:
         >>> accuracy_of_one_column(pl.Series(["a", "a", "b", "b", "c"]), np.array([0, 0, 1, 1, 1]))
@@ -249,8 +246,8 @@ def accuracy_of_one_column(values: pl.Series, targets: npt.NDArray[np.int64]) ->
     ordered = np.sort(counts, axis=1)
     most = ordered[:, -1]
     second = ordered[:, -2] if classes > 1 else np.zeros_like(most)
-    told = np.where((most > 1) & (most - 1 >= second) & (most > second), most, 0)
-    return float(told.sum() / len(targets))
+    right = np.where((most > 1) & (most - 1 >= second) & (most > second), most, 0)
+    return float(right.sum() / len(targets))
 
 
 def _groups(values: pl.Series) -> npt.NDArray[np.int64]:

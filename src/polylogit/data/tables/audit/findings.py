@@ -1,7 +1,4 @@
-"""What an audit found: one finding for each thing that is wrong with a table, and all of them together.
-
-Owns the form of findings, not how they are come by.
-"""
+"""Findings of an audit: one for each problem of a table, and all of them together."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -79,7 +76,7 @@ class Audit:
         return replace(self, findings=tuple(ordered))
 
     def located(self, locate: Callable[[int], tuple[str | None, int]]) -> "Audit":
-        """The audit with every row told by its file and its number there.
+        """The audit with every row given by its file and its number in that file.
 
         Args:
             locate: From a row's number in the table, from 1, to its file and its number there.

@@ -1,7 +1,4 @@
-"""The audit of the target column: whether its values are classes, and whether they can be learnt.
-
-Owns the rules about labels. Features are the business of `features`, whole rows that of `rows`.
-"""
+"""Audit rules for the target column: whether its values are classes, and whether they can be learned."""
 
 import re
 import unicodedata
@@ -135,7 +132,7 @@ def _uneven(name: str, labels: pl.Series, counts: Mapping[str, int]) -> Iterator
         yield AuditFinding(
             "class-too-rare",
             "warning",
-            f"{len(single)} classes have one row only ({listed}); they are trained on, but never judged.",
+            f"{len(single)} classes have one row only ({listed}); they are trained on, but never evaluated.",
             "Add rows of them, or drop them.",
             column=name,
             row=_first(labels == single[0]),

@@ -1,6 +1,6 @@
-"""The audit of whole rows: rows that occur twice, contradict one another, or stand on both sides of a split.
+"""Audit rules for whole rows: duplicates, contradictions, and copies on both sides of a split.
 
-Owns what can be told by comparing rows; rows are compared as they were read, by a 64-bit hash.
+Rows are compared as they were read, by a 64-bit hash.
 """
 
 from collections.abc import Callable, Iterator
@@ -38,7 +38,7 @@ def audit_rows(read: pl.DataFrame, targets: npt.NDArray[np.int64] | None) -> Ite
             "duplicate-rows",
             "note",
             f"{count} of {rows.height} rows repeat an earlier row.",
-            "If they are the same observation, keep one of them: copies on both sides of a split flatter the figures.",
+            "If they are the same observation, keep one of them: copies on both sides of a split are optimistic.",
             row=int(repeats["row"].min()),  # type: ignore[arg-type]  # a column of integers, not empty
             count=count,
         )
@@ -87,7 +87,7 @@ def audit_leakage(
             "leakage",
             "warning",
             f"{count} of {len(test)} rows of the test part have the same features as a training row.",
-            "The figures on the test part flatter: split by group, or drop the copies.",
+            "The test metrics are optimistic: split by group, or drop the copies.",
             row=row,
             count=count,
             file=file,
