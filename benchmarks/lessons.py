@@ -94,7 +94,7 @@ def page(entries: dict[str, Entry]) -> str:
     return f"""# The networks for clothes: results
 
 Five networks of the lecture on Fashion-MNIST, 30 epochs each, trained by their recipes on all 60,000 training rows and
-judged on the 10,000 test rows. Seconds include the looks at the training rows. Written by `make lessons-all`.
+evaluated on the 10,000 test rows. Seconds include the training accuracies along the way. Written by `make lessons-all`.
 
 {table(ending)}
 

@@ -2,7 +2,7 @@
 
     POLYLOGIT_DATA=... python docs/lessons/draw_pictures.py
 
-Owns what is drawn and how it looks. Every curve comes from polylogit's own parts.
+Every curve is computed with polylogit's own parts.
 """
 
 import math

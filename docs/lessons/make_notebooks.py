@@ -3,7 +3,7 @@
     python docs/lessons/make_notebooks.py
 
 A notebook says what its page says, and shows what its page shows: text becomes text, each example becomes a cell with
-the output that the page has. Owns that translation. It runs nothing; the tests run both.
+the output that the page has. Nothing is run here; the tests run both.
 """
 
 import ast

@@ -1,1 +1,1 @@
-"""Fitting: the exact linear solver and the training loop."""
+"""Fitting networks: the training loop and its parts."""

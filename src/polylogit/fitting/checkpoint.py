@@ -1,7 +1,7 @@
-"""Checkpoints: the whole state of a fit in one file, so that a run that was cut goes on as if it had not been.
+"""Checkpoints: the whole state of a fit in one file, so that an interrupted run can be resumed.
 
-A checkpoint is a safetensors file, written whole or not at all, with the epoch, the history and the run's identity in
-its header; reading one runs no code. Owns the file. What the state consists of is the loop's business.
+A checkpoint is a safetensors file, written atomically, with the epoch, the history and the run's identity in its
+header; reading one runs no code. See also: `fit_state.py`, the state.
 """
 
 import json
@@ -85,7 +85,7 @@ class Checkpoint:
         self._next = end + (end - start) / self.share
 
     def read(self) -> TrainingState | None:
-        """The state to go on from; None where a run is to start anew.
+        """The state to go on from; None where a run starts from the beginning.
 
         Raises:
             ModelFileError: The file is damaged, or belongs to another run.
@@ -102,11 +102,11 @@ class Checkpoint:
             version, identity = entries.pop("format_version"), entries.pop("identity")
         except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as fault:
             raise ModelFileError(
-                f"{self.path}: this is no checkpoint of polylogit, or a damaged one ({fault}). Remove it to start anew."
+                f"{self.path}: this is no checkpoint of polylogit, or a damaged one ({fault}). Remove it to start over."
             ) from fault
         if version != _FORMAT_VERSION or identity != self.identity:
             raise ModelFileError(
                 f"{self.path}: the checkpoint is of another run: the data, the recipe or the version of polylogit "
-                "differ. Repeat that run's options to go on with it, or leave out --resume to start anew."
+                "differ. Repeat that run's options to go on with it, or leave out --resume to start over."
             )
         return TrainingState(tensors=tensors, **entries)

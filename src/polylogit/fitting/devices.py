@@ -1,7 +1,6 @@
-"""Where the arithmetic runs, and in which precision.
+"""The device and the precision of a fit, chosen by what the hardware can do and what the network is.
 
-Owns the choice of the device and of bfloat16 by what the hardware can do and what the network is. It measures nothing,
-so that the same machine gives the same choice, and so the same weights, every time.
+Nothing is measured, so that the same machine makes the same choice, and gives the same weights, every time.
 """
 
 from typing import Literal

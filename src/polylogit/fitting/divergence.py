@@ -1,8 +1,4 @@
-"""The losses of an epoch, and the moment at which one of them is no longer a number.
-
-Owns the sums that an epoch's mean loss comes from, and the news of a divergence. What becomes of the fit then is the
-loop's business.
-"""
+"""The losses of an epoch, and the detection of a loss that is NaN or infinite."""
 
 import math
 

@@ -1,7 +1,4 @@
-"""Averaged weights: a second network that follows the first and is steadier than it.
-
-Owns the average alone; when it is taken and what it is used for is the loop's business.
-"""
+"""An exponential moving average (EMA) of the weights, kept in a second network."""
 
 import copy
 

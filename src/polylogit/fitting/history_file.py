@@ -1,7 +1,6 @@
 """`history.jsonl`: one JSON object per epoch, written as the epochs end.
 
-A line is written in one piece, so that a process that is killed leaves whole lines: those of the epochs it finished.
-Owns the file. What a line tells is the business of `history` and of the solver.
+A line is written in one piece, so that a process that is killed leaves complete lines. See also: `history.py`.
 """
 
 import json
@@ -37,9 +36,9 @@ class HistoryFile(TrainingCallback):
         self.path = path
 
     def start(self, rows: Sequence[Mapping[str, Any]] = ()) -> None:
-        """Begin the file anew, with the rows of the epochs that a resumed fit has behind it.
+        """Start a new file, with the rows of the epochs that a resumed fit has finished.
 
-        A fit that was killed may have told of epochs after its last checkpoint; they will be run, and told, again.
+        A fit that was killed may have recorded epochs after its last checkpoint; they are run and recorded again.
 
         Raises:
             PolylogitError: The file cannot be written.

@@ -1,7 +1,4 @@
-"""Ctrl-C as a wish, not an accident: the step under way is finished first.
-
-Owns the signal handler and its removal. What is done with the wish is the loop's business.
-"""
+"""Graceful SIGINT handling: after Ctrl-C the current step is finished before the fit stops."""
 
 import signal
 import threading

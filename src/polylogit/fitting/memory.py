@@ -1,9 +1,7 @@
-"""How much memory a fit needs: known before it begins, so that none dies half way.
+"""The memory estimate before training: a fit that cannot fit into memory is refused before it begins.
 
-Owns the estimate and the refusal; how much there is stands in `polylogit.system.available_memory`.
-The estimate counts what is certain:
-weights, their gradients, the optimiser's moments, the copies that are kept, and what a batch leaves for the
-backward pass. Scratch memory inside an operation is not in it.
+The estimate counts weights, gradients, the moments of the optimiser, copies, and the values that a batch keeps for the
+backward pass. Scratch memory inside an operation is not included. See also: `polylogit.system.available_memory`.
 """
 
 from collections.abc import Callable, Iterator

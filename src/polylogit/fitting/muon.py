@@ -1,7 +1,6 @@
-"""Muon: momentum whose steps on matrices are made orthogonal, so that every direction moves alike.
+"""Muon: momentum whose steps on matrices are orthogonalised.
 
-Owns the optimiser alone. It pays where few steps must do: a step costs a few small matrix products more than AdamW's,
-and brings the fit further.
+It helps where few steps are available: a step costs a few small matrix products more than AdamW's and achieves more.
 """
 
 import math
@@ -118,7 +117,7 @@ class Muon(torch.optim.Optimizer):
             [state["exp_avg_sq"] for state in states],
             [],
             [state["step"] for state in states],
-            fused=all(parameter.device.type == "cpu" for parameter in parameters),  # where the count of steps lies
+            fused=all(parameter.device.type == "cpu" for parameter in parameters),  # where the count of steps is
             amsgrad=False,
             beta1=group["momentum"],
             beta2=_ADAM_DECAY,

@@ -1,7 +1,4 @@
-"""Optimisers and learning rates: which weights are updated how, and how fast at each step.
-
-Owns the closed sets of optimisers and schedules. The loop that calls them stands in `loop`.
-"""
+"""Optimisers and learning-rate schedules: the closed sets that options may name."""
 
 import math
 from typing import Any, Literal

@@ -1,7 +1,6 @@
-"""Logits of training rows from models that have not seen them: what a temperature is fitted on.
+"""Out-of-fold logits: logits of training rows from models that were fitted without them.
 
-Owns which rows are held out, and how often a model is fitted for it. How one is fitted, and what becomes of the
-logits, is the caller's.
+See also: `polylogit.run.fit` and `polylogit.run.cross_validation`, which use them.
 """
 
 from collections.abc import Callable
@@ -99,7 +98,7 @@ def out_of_fold_logits(
 
 
 def _deal(targets: Int[Tensor, " N"], folds: int, seed: int) -> Int[Tensor, " N"]:
-    """The fold of each row, dealt class by class without starting anew; -1 for the only row of a class."""
+    """The fold of each row, assigned class by class in one cycle; -1 for the only row of a class."""
     draw = np.random.Generator(np.random.PCG64(seed))
     fold = np.full(len(targets), -1)
     dealt = 0

@@ -1,7 +1,4 @@
-"""A fit for TensorBoard: event files with a point per epoch.
-
-Owns the names of the curves. TensorBoard itself is an extra; what is missing without it is told before a fit begins.
-"""
+"""Training curves for TensorBoard: event files with a point per epoch. TensorBoard is an extra."""
 
 from importlib.util import find_spec
 from pathlib import Path

@@ -128,7 +128,7 @@ def _findings(
 
 
 def findings_of_scores(loss: Callable[..., Any], scores: Tensor, targets: Tensor) -> Iterator[MisuseFinding]:
-    """What can be told without a model: from scores as the loss gets them, where a loop has changed the model's.
+    """What can be found without a model: from scores as the loss gets them, where a loop has changed the model's.
 
     Args:
         loss: As in `diagnose`.

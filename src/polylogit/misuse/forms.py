@@ -39,7 +39,7 @@ def tolerance(scores: Shaped[Tensor, "..."]) -> float:
 
 
 def is_distribution(samples: Sequence[Tensor], *, over_rows: bool = False) -> bool:
-    """Every row (or every column) lies from 0 to 1 and sums to 1."""
+    """Every row (or every column) is from 0 to 1 and sums to 1."""
 
     def holds(scores: Tensor) -> bool:
         slack = tolerance(scores)
@@ -62,7 +62,7 @@ def is_log_distribution(samples: Sequence[Tensor]) -> bool:
 
 
 def is_unit_interval(samples: Sequence[Tensor]) -> bool:
-    """Every score lies from 0 to 1.
+    """Every score is from 0 to 1.
 
     Small logits may lie there by chance, so this form has to survive redrawn parameters, or show both ends among many
     scores.
@@ -90,7 +90,7 @@ def is_rectified(samples: Sequence[Tensor]) -> bool:
 
 
 def is_bounded_by_1(samples: Sequence[Tensor]) -> bool:
-    """Every score lies from -1 to 1 with both signs, under redrawn parameters too, and some come near the bounds."""
+    """Every score is from -1 to 1 with both signs, under redrawn parameters too, and some come near the bounds."""
 
     def holds(scores: Tensor) -> bool:
         return float(scores.abs().max()) <= 1 and float(scores.min()) < 0 < float(scores.max())

@@ -233,7 +233,7 @@ def _inner(model: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _redraw(value: Tensor, size: float, generator: torch.Generator) -> Tensor:
-    """Parameters of the same shape and about the same size, drawn anew; matrices that are all 0 get a usual size."""
+    """Parameters of the same shape and about the same size, redrawn; matrices that are all 0 get a usual size."""
     if not value.is_floating_point() or value.numel() == 0:
         return value
     spread = float(value.float().square().mean().sqrt()) or value[0].numel() ** -0.5

@@ -48,7 +48,7 @@ def score_findings(
     elif kind in ("binary_logits", "binary_probabilities") and scores.dim() > 1 and is_distribution(samples):
         yield MisuseFinding(
             "softmax-with-binary-loss",
-            f"each of {len(as_rows(scores))} rows of scores lies from 0 to 1 and sums to 1; the loss is a binary one",
+            f"each of {len(as_rows(scores))} rows of scores is from 0 to 1 and sums to 1; the loss is a binary one",
             "a binary cross-entropy treats every class as a question of its own; softmax makes the classes compete",
             "several classes of one row cannot all be likely, and the loss of a single class counts each class twice",
             "Drop the softmax: use cross_entropy_with_logits for one class per row, or BCEWithLogitsLoss for several.",
@@ -115,7 +115,7 @@ def _for_logits(samples: Sequence[Tensor], targets: Tensor, value: float, sure: 
         floor = math.log1p((classes - 1) / math.e)
         yield MisuseFinding(
             "softmax-twice",
-            f"each of {len(rows)} rows of scores lies from 0 to 1 and sums to 1{_right_loss(scores, targets, value)}",
+            f"each of {len(rows)} rows of scores is from 0 to 1 and sums to 1{_right_loss(scores, targets, value)}",
             "the loss takes logits and applies softmax itself; these scores are probabilities already",
             f"with {classes} classes the loss cannot fall below log(1 + {classes - 1}/e) = {floor:.4f}, however right "
             "the model is, and its gradients are shrunk by a second softmax",
@@ -208,7 +208,7 @@ def _for_log_probabilities(samples: Sequence[Tensor], value: float, sure: float)
     if is_distribution(samples):
         yield MisuseFinding(
             "probabilities-for-log-probabilities",
-            f"each of {len(rows)} rows of scores lies from 0 to 1 and sums to 1; the loss reads {value:.4g}",
+            f"each of {len(rows)} rows of scores is from 0 to 1 and sums to 1; the loss reads {value:.4g}",
             "the loss takes log-probabilities (at most 0) and these are probabilities",
             "the loss runs to -1 instead of 0, and its gradient is the same for a sure mistake as for a doubtful one",
             "Use log_softmax in place of softmax, or cross_entropy_with_probabilities.",
@@ -258,7 +258,7 @@ def _for_probabilities(samples: Sequence[Tensor], sure: float) -> Iterator[Misus
 
 
 def _right_loss(scores: Tensor, targets: Tensor, value: float) -> str:
-    """What the loss of these probabilities should read, where that can be told."""
+    """What the loss of these probabilities should read, where that is known."""
     try:
         right = float(cross_entropy_with_probabilities(scores, targets))
     except ScoreError:

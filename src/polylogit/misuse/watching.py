@@ -53,7 +53,7 @@ class watch:  # noqa: N801 - used like a function: with watch(model, loss):
         self.model = model
         self._loss = loss
         self._patience = patience
-        # A scripted module takes no hooks: then there are only the scores that the loss gets to judge by.
+        # A scripted module takes no hooks: then only the scores that the loss receives can be checked.
         self._hookable = not isinstance(model, torch.jit.ScriptModule)
         self._inputs: Any = None
         self._output: Any = None
