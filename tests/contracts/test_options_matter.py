@@ -76,7 +76,9 @@ PICTURE_TABLE = PICTURES | {
 }
 AUGMENTATION = of("augmentation", flip=True, shift=2, cutout=3)
 SOLVER = {
-    "calibration.method": Change({"calibration": {"method": "none"}}, data="many"),
+    "calibration.method": Change(
+        {"calibration": {"method": "temperature"}}, {"calibration": {"method": "none"}}, data="many"
+    ),
     **of("training", C=0.01, tolerance=0.5),
 }
 LOOP = {
@@ -86,8 +88,8 @@ LOOP = {
     "training.patience": Change({"training": {"epochs": 30, "patience": 1}}, {"training": {"epochs": 30}}),
     "training.precision": Change({"training": {"precision": "bfloat16"}}, {"training": {"precision": "float32"}}),
     "calibration.method": Change(
+        {"training": {"validation_fraction": 0.7}, "calibration": {"method": "temperature"}},
         {"training": {"validation_fraction": 0.7}, "calibration": {"method": "none"}},
-        {"training": {"validation_fraction": 0.7}},
         data="many",
     ),
 }

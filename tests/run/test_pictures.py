@@ -232,8 +232,9 @@ def test_a_data_sets_own_test_part_is_what_is_judged(monkeypatch, tmp_path):
 KILLED = {"model": {"kind": "mlp", "hidden": [64]}, "training": {"epochs": 1200}}
 
 
-def told_epochs(folder):
-    return [json.loads(line)["epoch"] for line in (folder / "history.jsonl").read_text().splitlines()]
+def recorded_epochs(folder):
+    lines = (folder / "killed.history.jsonl").read_text().splitlines()
+    return [json.loads(line)["epoch"] for line in lines]
 
 
 def test_a_run_that_was_killed_goes_on_with_resume(tmp_path):
@@ -251,23 +252,23 @@ def test_a_run_that_was_killed_goes_on_with_resume(tmp_path):
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     assert not out.exists()
-    told = told_epochs(tmp_path)
-    assert told == list(range(1, len(told) + 1))
-    assert len(told) >= 1
+    recorded = recorded_epochs(tmp_path)
+    assert recorded == list(range(1, len(recorded) + 1))
+    assert len(recorded) >= 1
     process = subprocess.Popen(
         [*words, out, "--resume"], env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE
     )
-    while len(told_epochs(tmp_path)) <= len(told) and process.poll() is None:
+    while len(recorded_epochs(tmp_path)) <= len(recorded) and process.poll() is None:
         time.sleep(0.005)
     process.send_signal(signal.SIGINT)
     summary, noted = (stream.decode() for stream in process.communicate())
     assert process.returncode == 0
-    assert re.search(r"Interrupted in epoch \d+ of 1200; .* --resume goes on .* The model can be used as it is", noted)
+    assert re.search(r"Interrupted in epoch \d+ of 1200; .* --resume continues from the last checkpoint\. The model can be used as it is", noted)
     assert "Interrupted" not in summary
     assert re.search(r"mlp: stopped after \d+ epochs", summary)
     assert Classifier.load(out).predict("zoo")
     subprocess.run([*words, out, "--resume"], env=environment, check=True, stdout=subprocess.DEVNULL)
-    assert told_epochs(tmp_path) == list(range(1, 1201))
+    assert recorded_epochs(tmp_path) == list(range(1, 1201))
     first, second = load_file(whole.model_path), load_file(out)
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not checkpoint.exists()
@@ -315,7 +316,7 @@ def test_a_broken_picture_that_stays_in_its_file_is_named_before_the_fit(folder,
     options = recipe(data={"pictures_in_memory": "never", "picture_values": values})
     with pytest.raises(DataError, match=r"/\d\d\.png: no picture can be read from it"):
         train(str(tmp_path / "pictures"), options, out=tmp_path / "m.safetensors")
-    assert not (tmp_path / "history.jsonl").exists()
+    assert not list(tmp_path.glob("*history.jsonl"))
 
 
 def test_pictures_and_tables_are_not_taken_for_each_other(run, folder, zoo_run, tmp_path):

@@ -55,7 +55,7 @@ def test_every_figure_takes_each_row_by_its_weight(noisy, tmp_path, kind):
         assert last["validation_loss"] < 0.2
         assert last["validation_accuracy"] > 0.95
     page = done.report_path.read_text(encoding="utf-8")
-    assert "rows carry weights here" in page
+    assert "the rows have weights, and every share, mean and count on this page is weighted" in page
     low, high = done.test.accuracy_interval
     assert high - low > 0.05  # 48 rows or so count, not 80
 
