@@ -195,7 +195,7 @@ def test_another_format_version_is_refused_with_what_to_do(version, remedy, zoo_
         ("vector_scaling", {"scale": [1e300] * 7, "bias": [0.0] * 7}, "Input should be less than or equal to"),
         ("temperature", "hot", "temperature: Input should be a valid number"),
         ("class_names", ["a"], "class_names: List should have at least 2 items"),
-        ("class_names", ["a"] * 7, "a name stands there twice"),
+        ("class_names", ["a"] * 7, "a name occurs twice"),
         ("class_names", ["a", "b"], "scores of shape (1, 7), but there are 2 class names"),
         ("surprise", 1, "surprise: Extra inputs are not permitted"),
         ("network.kind", "os.system", 'no network of kind "os.system" is known here'),

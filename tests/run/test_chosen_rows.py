@@ -137,7 +137,7 @@ def test_fewer_than_two_classes_or_one_twice_are_refused(classes, words):
 def test_with_nothing_held_out_all_rows_are_trained_on_and_nothing_is_claimed(table, tmp_path, polylogit):
     told = polylogit("train", table, "--target", "kind", "--set", "data.test_fraction=0", "--out", "m.safetensors")
     assert told.exit_code == 0
-    assert "90 rows trained on, 0 held out" in " ".join(told.stdout.split())
+    assert "90 training rows, 0 test rows" in " ".join(told.stdout.split())
     assert "these are training metrics and are optimistic" in " ".join(told.stdout.split())
     assert "report   none" in told.stdout
     assert not (tmp_path / "report.html").exists()

@@ -9,7 +9,7 @@ import torch
 
 from polylogit.data.tables.sources import open_source
 from polylogit.errors import RecipeError
-from polylogit.recipes.recipe import LinearRecipe
+from polylogit.recipes import recipe_from_entries
 from polylogit.run import evaluate, predict, train
 from polylogit.run.report_contents import column_importances
 
@@ -17,7 +17,8 @@ from polylogit.run.report_contents import column_importances
 @pytest.fixture(scope="module")
 def zoo(tmp_path_factory):
     folder = tmp_path_factory.mktemp("zoo")
-    return train("zoo", LinearRecipe(), out=folder / "model.safetensors", report=folder / "report.html")
+    recipe = recipe_from_entries({"calibration": {"method": "temperature"}})
+    return train("zoo", recipe, out=folder / "model.safetensors", report=folder / "report.html")
 
 
 def test_the_page_has_the_numbers_of_the_run(zoo):
@@ -27,7 +28,7 @@ def test_the_page_has_the_numbers_of_the_run(zoo):
     assert f'id="log-loss">{better["log_loss"]:.3f}<' in page
     assert f'id="calibration-error">{better["calibration_error"]:.3f}<' in page
     assert f"test set {test['log_loss']:.3f}" in page
-    assert f"{100 * told['test_uncalibrated']['calibration_error']:.1f} before calibration" in page
+    assert f"is off by {100 * test['calibration_error']:.1f} percentage points on average" in page
     assert f"<td>{told['temperature']:.4f}</td>" in page
 
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from polylogit.data.tables.column_types import ColumnType, Reading
 from polylogit.data.tables.columns import DATE_FORMATS, date_of_text, present_cells
-from polylogit.data.tables.number_format import find_number_format
+from polylogit.data.tables.number_format import NumberFormat, find_number_format
 from polylogit.errors import DataError, did_you_mean
 
 __all__ = [
@@ -110,7 +110,7 @@ def _number_reading(texts: pl.Series) -> Reading | None:
     unread = texts.cast(pl.Float64, strict=False).null_count()
     if unread:
         number_format = find_number_format(texts)
-        if number_format is not None:
+        if number_format not in (None, NumberFormat()):
             return Reading("number", str(number_format))
     return Reading("number") if 2 * unread < len(texts) else None
 
