@@ -11,9 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from polylogit.system import torch_private
+
 __all__ = ["HAS_KERNELS", "Adam", "moments"]
 
-HAS_KERNELS = hasattr(torch, "_fused_adam_") and hasattr(torch, "_fused_adamw_")
+HAS_KERNELS = torch_private.FUSED_ADAM is not None and torch_private.FUSED_ADAMW is not None
 """Whether this version of torch has the private kernels; `optimizers.py` takes torch's own classes where it has not."""
 
 _EPSILON = 1e-8
@@ -65,10 +67,13 @@ class Adam(torch.optim.Optimizer):
         self, groups: Iterable[dict[str, Any]], lr: float, betas: tuple[float, float], *, decoupled: bool
     ) -> None:
         super().__init__(groups, {"lr": lr, "betas": betas, "weight_decay": 0.0})
-        self._kernel = torch._fused_adamw_ if decoupled else torch._fused_adam_
+        kernel = torch_private.FUSED_ADAMW if decoupled else torch_private.FUSED_ADAM
+        if kernel is None:
+            raise RuntimeError("this version of torch lacks the fused kernels: take torch.optim.Adam or AdamW")
+        self._kernel = kernel
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add a group of parameters, without the import of torch._dynamo that torch's own method does first.
+        """Add a group of parameters, without the import of torch's compiler that its own method does first.
 
         That import takes two to three seconds, once in a process, and serves `torch.compile` alone. A version of torch
         whose method is not wrapped has no such import.
@@ -85,7 +90,7 @@ class Adam(torch.optim.Optimizer):
                 continue
             states = moments(self.state, moved)
             steps = [state["step"] for state in states]
-            torch._foreach_add_(steps, 1)
+            torch_private.foreach_add(steps, 1)
             self._kernel(
                 moved,
                 [parameter.grad for parameter in moved],

@@ -16,8 +16,11 @@ from torch import Tensor
 
 __all__ = [
     "FALLBACKS",
+    "FUSED_ADAM",
+    "FUSED_ADAMW",
     "autocast_is_enabled",
     "cross_entropy_loss",
+    "foreach_add",
     "is_batched",
     "nll_loss",
     "nll_loss_gradient",
@@ -112,9 +115,15 @@ def _autocast_is_enabled() -> bool:
     return True  # perhaps: callers ask about the device then
 
 
+def _foreach_add(tensors: list[Tensor], value: float) -> None:
+    for tensor in tensors:
+        tensor.add_(value)
+
+
 FALLBACKS: dict[str, Callable[..., Any]] = {
     "autocast_is_enabled": _autocast_is_enabled,
     "cross_entropy_loss": _cross_entropy_loss,
+    "foreach_add": _foreach_add,
     "nll_loss": _nll_loss,
     "nll_loss_gradient": _nll_loss_gradient,
     "onednn_linear": _onednn_linear,
@@ -236,3 +245,15 @@ operations_run_plainly: Callable[..., bool] = _bound(
 without_torch_function: Callable[[], AbstractContextManager[object]] = _bound(
     "without_torch_function", _find("_C.DisableTorchFunction")
 )
+
+# torch 2.14: _foreach_add_(self, scalar). One call for all tensors.
+foreach_add: Callable[[list[Tensor], float], None] = _bound("foreach_add", _find("_foreach_add_"), [torch.zeros(1)], 1)
+
+FUSED_ADAM: Callable[..., Any] | None = _find("_fused_adam_")
+"""The kernel under `torch.optim.Adam(fused=True)`, from torch 2.0; None where it is missing.
+
+Its public fallback is that class itself, which `polylogit.fitting.optimizers` takes then.
+"""
+
+FUSED_ADAMW: Callable[..., Any] | None = _find("_fused_adamw_")
+"""The same for `torch.optim.AdamW`."""
