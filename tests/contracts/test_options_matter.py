@@ -76,10 +76,20 @@ PICTURE_TABLE = PICTURES | {
 }
 AUGMENTATION = of("augmentation", flip=True, shift=2, cutout=3)
 SOLVER = {
-    "calibration.method": Change(
-        {"calibration": {"method": "temperature"}}, {"calibration": {"method": "none"}}, data="many"
+    "calibration.method": Change(  # a weak penalty makes the probabilities overconfident
+        {"training": {"C": 100}, "calibration": {"method": "temperature"}},
+        {"training": {"C": 100}, "calibration": {"method": "none"}},
+        data="many",
     ),
     **of("training", C=0.01, tolerance=0.5),
+}
+OVERCONFIDENT = {"data": {"target": "kind"}, "training": {"C": 100}}
+OVERCONFIDENT_TABLE = {
+    "calibration.method": Change(
+        OVERCONFIDENT | {"calibration": {"method": "temperature"}},
+        OVERCONFIDENT | {"calibration": {"method": "none"}},
+        data="noisy",
+    )
 }
 LOOP = {
     **of("training", start="zeros", batch_size="all", optimizer="sgd", learning_rate=0.02, momentum=0.5),
@@ -112,7 +122,7 @@ START = {
     "picture table": {"data": {"path": "file", "target": "kind"}},
 }
 CHANGES = {
-    ("linear", "table"): ALL | TABLE | SOLVER,
+    ("linear", "table"): ALL | TABLE | SOLVER | OVERCONFIDENT_TABLE,
     ("linear", "picture folder"): ALL | PICTURES | SOLVER,
     ("linear", "picture table"): ALL | PICTURE_TABLE | SOLVER,
     ("mlp", "table"): ALL | TABLE | LOOP | MLP,
@@ -168,7 +178,12 @@ def data(tmp_path_factory):
     latin = "n,c\n" + "".join(f"{n},{'éa'[n % 2]}\n" for n in rows)
     (folder / "latin.csv").write_bytes(latin.encode("latin-1"))
     zoo.sample(40, seed=0).write_csv(folder / "other.csv")
-    named = {name: str(folder / f"{name}.csv") for name in ("parts", "texts", "separated", "latin", "other")}
+    noise = np.random.default_rng(0).standard_normal((400, 40))
+    kinds = pl.Series("kind", np.where(noise[:, 0] + noise[:, 1:3].sum(axis=1) > 0, "a", "b"))
+    flipped = pl.Series(np.arange(400) % 4 == 0)
+    kinds = pl.select(pl.when(flipped).then(pl.lit("a")).otherwise(kinds).alias("kind")).to_series()
+    pl.DataFrame(noise).with_columns(kinds).write_csv(folder / "noisy.csv")
+    named = {name: str(folder / f"{name}.csv") for name in ("parts", "texts", "separated", "latin", "other", "noisy")}
     few = pictures(folder / "few", 60, light=12)
     many = pictures(folder / "many", 600, light=25)
     clear = pictures(folder / "clear", 60, light=12, mode="RGBA")
