@@ -12,6 +12,7 @@ from polylogit.run.model_recipe import recipe_of_model
 from polylogit.run.prediction_file import PREDICTION_ENDINGS, write_frames
 from polylogit.run.prediction_frames import prediction_frames
 from polylogit.run.spreadsheet_text import without_formulas
+from polylogit.run.table_task import dialect_of
 
 __all__ = ["PREDICTION_ENDINGS", "Predictions", "predict"]
 
@@ -76,10 +77,11 @@ def predict(
     if escape_formulas and out is not None and out.suffix.lower() != ".csv":
         raise RecipeError(f"--escape-formulas: applies to CSV, but {out} is not. Leave the option out.")
     classifier = Classifier.load(model_path)
-    recipe_of_model(classifier, model_path)  # so that a fault of the recipe names the file
+    dialect = dialect_of(recipe_of_model(classifier, model_path))
     frames = prediction_frames(
         classifier,
         data,
+        dialect=dialect,
         carry=carry,
         abstain_below=abstain_below,
         allow_unseen=allow_unseen,

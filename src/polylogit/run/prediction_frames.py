@@ -13,6 +13,7 @@ from polylogit.classifier import Classifier
 from polylogit.data.pictures.encoder import PictureEncoder, Pictures
 from polylogit.data.pictures.sources import read_unlabelled
 from polylogit.data.pictures.stored import StoredPictures
+from polylogit.data.tables.delimited import Dialect
 from polylogit.data.tables.encoder import TableEncoder
 from polylogit.data.tables.named_column import select_named
 from polylogit.data.tables.parts import scan_parts
@@ -20,8 +21,6 @@ from polylogit.data.tables.sources import source_paths
 from polylogit.data.tables.type_inference import check_columns_exist
 from polylogit.data.tables.unseen import UnseenCounts, warning_words
 from polylogit.errors import DataError, RecipeError
-from polylogit.recipes import recipe_from_entries
-from polylogit.run.table_task import dialect_of
 
 __all__ = ["PredictionFrames", "notes_on_table", "prediction_frame", "prediction_frames"]
 
@@ -64,6 +63,7 @@ def prediction_frames(
     classifier: Classifier,
     data: str,
     *,
+    dialect: Dialect,
     carry: Sequence[str] = (),
     abstain_below: float | None = None,
     allow_unseen: bool = False,
@@ -75,6 +75,7 @@ def prediction_frames(
     Args:
         classifier: The classifier.
         data: DATA as given on the command line; columns in any order, the target need not be there.
+        dialect: How a text table is written.
         carry: Columns of a table that precede the prediction.
         abstain_below: Give no class to a row whose top probability is below this.
         allow_unseen: Whether to predict a table even where most cells of a column are unseen categories.
@@ -101,6 +102,7 @@ def prediction_frames(
         classifier,
         data,
         encoder,
+        dialect,
         tuple(carry),
         abstain_below=abstain_below,
         allow_unseen=allow_unseen,
@@ -193,6 +195,7 @@ class _TableFrames(PredictionFrames):
         classifier: Classifier,
         data: str,
         encoder: TableEncoder,
+        dialect: Dialect,
         carry: tuple[str, ...],
         *,
         abstain_below: float | None,
@@ -201,6 +204,7 @@ class _TableFrames(PredictionFrames):
     ) -> None:
         super().__init__(classifier, data, abstain_below=abstain_below, on_progress=on_progress)
         self._encoder = encoder
+        self._dialect = dialect
         self._carry = carry
         self._allow_unseen = allow_unseen
         self._unseen = UnseenCounts()
@@ -209,7 +213,7 @@ class _TableFrames(PredictionFrames):
     def _batches(self) -> Iterator[tuple[Float[Tensor, "N K"], pl.DataFrame | None]]:
         parts = source_paths(self._data)
         part, first_row = parts[0], 0
-        for path, batch in scan_parts(parts, dialect_of(recipe_from_entries(self._classifier.recipe))):
+        for path, batch in scan_parts(parts, self._dialect):
             if path != part:
                 part, first_row = path, 0
             place = self._data if len(parts) == 1 else str(path)
