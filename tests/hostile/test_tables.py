@@ -31,7 +31,7 @@ BROKEN = {
         ",".join(f"c{place}" for place in range(100_000)) + "\n",
         "100000 columns; at most 20000 are taken",
     ),
-    "one endless line": ("a," * (9 * 2**20), "the first line is longer than 16 MiB"),
+    "one endless line": ("a," * (9 * 2**20), "the first line is longer than 16777216 bytes"),
     "a NUL byte": (HEADER + ROWS + "4,f\0r,mammal\n", "line 22: a NUL byte"),
 }
 

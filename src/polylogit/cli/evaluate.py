@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from polylogit.cli.console import print_json, print_notes, reported_errors
-from polylogit.cli.options import Data, DataRoot, Json, Model, check_data_root
+from polylogit.cli.options import Data, DataRoot, Json, Limit, Model, check_data_root, limited_reading
 from polylogit.report.terminal_text import TerminalConsole
 
 __all__ = ["evaluate"]
@@ -19,10 +19,11 @@ def evaluate(
         Path | None, typer.Option(metavar="FILE", help="Report to write: .html (opens offline), .json or .md.")
     ] = None,
     data_root: DataRoot = None,
+    limit: Limit = None,
     as_json: Json = False,
 ) -> None:
     """Evaluate a saved model on labelled data."""
-    with reported_errors():
+    with reported_errors(), limited_reading(limit):
         check_data_root(data, data_root)
         from polylogit import run
 

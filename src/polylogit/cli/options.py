@@ -1,15 +1,29 @@
 """Arguments and options that several commands share."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from polylogit.data.pictures.names import NAMED_PICTURES
+from polylogit.data.tables.limits import limits_from, reading_limits
 from polylogit.errors import RecipeError
 
-__all__ = ["Data", "DataRoot", "Drop", "Json", "Model", "Settings", "Target", "check_data_root", "with_options"]
+__all__ = [
+    "Data",
+    "DataRoot",
+    "Drop",
+    "Json",
+    "Limit",
+    "Model",
+    "Settings",
+    "Target",
+    "check_data_root",
+    "limited_reading",
+    "with_options",
+]
 
 Data = Annotated[
     str,
@@ -33,6 +47,30 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="SECTION.OPTION=VALUE", help="Set one option of the recipe; may be repeated."),
 ]
+
+Limit = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--limit",
+        metavar="NAME=VALUE",
+        help="Change a limit on what a table may expand to: expansion (times its file's size, 100), bytes (after "
+        "decompression, 64GiB), columns (20000), line (in bytes, 16MiB); may be repeated.",
+    ),
+]
+
+
+@contextmanager
+def limited_reading(limit: list[str] | None) -> Iterator[None]:
+    """Read tables under the limits of `--limit`.
+
+    Args:
+        limit: The values of the option.
+
+    Raises:
+        RecipeError: One of them is at fault.
+    """
+    with reading_limits(limits_from(limit or ())):
+        yield
 
 
 def with_options(entries: dict[str, Any], options: Mapping[str, Mapping[str, object]]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from polylogit.cli.console import print_notes, print_warnings, reported_errors, row_counter
-from polylogit.cli.options import Data, DataRoot, Model, check_data_root
+from polylogit.cli.options import Data, DataRoot, Limit, Model, check_data_root, limited_reading
 
 __all__ = ["predict"]
 
@@ -38,9 +38,10 @@ def predict(
         ),
     ] = False,
     data_root: DataRoot = None,
+    limit: Limit = None,
 ) -> None:
     """Predict the class of each row, with a probability per class."""
-    with reported_errors():
+    with reported_errors(), limited_reading(limit):
         check_data_root(data, data_root)
         from polylogit import run
 

@@ -13,10 +13,12 @@ from polylogit.cli.options import (
     DataRoot,
     Drop,
     Json,
+    Limit,
     Settings,
     Target,
     check_data_root,
     dropped_columns,
+    limited_reading,
     with_options,
 )
 from polylogit.data.pictures.names import stands_for_pictures
@@ -99,10 +101,11 @@ def train(
         Path | None, typer.Option(metavar="FOLDER", help="Write the training curves of a network for TensorBoard.")
     ] = None,
     data_root: DataRoot = None,
+    limit: Limit = None,
     as_json: Json = False,
 ) -> None:
     """Train a classifier, evaluate it on held-out rows, and save it."""
-    with reported_errors():
+    with reported_errors(), limited_reading(limit):
         check_data_root(data, data_root)
         entries = read_recipe(recipe, settings or ())
         own = {"target": target, "drop": dropped_columns(entries, drop), "weight": weight, "test": test}

@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import io
 import lzma
 import sys
 import zlib
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from polylogit.data.tables.limits import Unpacked
 from polylogit.errors import DataError
 
 if sys.version_info >= (3, 14):
@@ -25,6 +27,8 @@ _OPEN: dict[str, Callable[..., Any]] = {
     ".xz": lzma.open,
     ".zst": zstd.open,
 }
+
+_AT_ONCE = 2**20
 
 COMPRESSIONS = tuple(_OPEN)
 """The endings of compressed files that can be read."""
@@ -56,12 +60,16 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         A binary file object, open for reading.
 
     Raises:
-        DataError: The compressed stream is cut short or damaged.
+        DataError: The compressed stream is cut short or damaged, or expands beyond the limits (see `limits`).
         OSError: The file cannot be opened.
     """
     try:
-        with _OPEN.get(path.suffix.lower(), open)(path, "rb") as source:
-            yield source
+        if not is_compressed(path):
+            with path.open("rb") as source:
+                yield source
+            return
+        with _OPEN[path.suffix.lower()](path, "rb") as unpacked:
+            yield io.BufferedReader(Unpacked(unpacked, path, path.stat().st_size), _AT_ONCE)
     except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error, zstd.ZstdError) as fault:
         raise DataError(f"{path}: the compressed file is cut short or damaged ({fault}).") from fault
     except OSError as fault:

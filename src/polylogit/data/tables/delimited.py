@@ -20,15 +20,13 @@ import numpy as np
 import polars as pl
 
 from polylogit.data.tables.compression import is_compressed, opened
+from polylogit.data.tables.limits import current_limits
 from polylogit.errors import DataError
 
 __all__ = [
     "CELLS_AT_ONCE",
-    "LONGEST_HEADER",
-    "MOST_COLUMNS",
     "SEPARATORS",
     "Dialect",
-    "check_column_count",
     "literal_path",
     "read_delimited",
     "scan_delimited",
@@ -37,14 +35,8 @@ __all__ = [
 SEPARATORS = ",;\t|"
 """What may stand between the cells of a line."""
 
-LONGEST_HEADER = 16 * 2**20
-"""A file whose first line is longer than this many bytes is no table."""
-
 CELLS_AT_ONCE = 1_000_000
 """About how many cells of a table are in memory together while it is read in batches."""
-
-MOST_COLUMNS = 20_000
-"""A wider table is refused."""
 
 _SEPARATOR_LINE = re.compile(rb'(?:\xef\xbb\xbf)?"?sep=([,;|\t])"?[;,]*\r?\n', re.IGNORECASE)
 _CHUNK = 4 * 2**20
@@ -247,6 +239,8 @@ def _plain(path: Path, dialect: Dialect) -> Iterator[_Text]:
             with file.open("rb") as plain, mmap.mmap(plain.fileno(), 0, access=mmap.ACCESS_READ) as content:
                 _check_no_nul(path, content)
                 separator, names, lines_above = _header(path, content, dialect)
+                for _ in current_limits().blocks_of_lines(path, content):
+                    pass
                 quoted = content.find(b'"') >= 0
                 padded = _padded(content, separator.encode())
             yield _Text(path, file, separator, len(names), quoted, padded, lines_above)
@@ -257,7 +251,7 @@ def _plain(path: Path, dialect: Dialect) -> Iterator[_Text]:
 def _written_plain(path: Path, dialect: Dialect, folder: Path) -> Path:
     """The path itself where it is plain UTF-8 with line feeds already; else a copy of it in `folder` that is."""
     with opened(path) as source:
-        start = source.read(LONGEST_HEADER)
+        start = source.read(_CHUNK)
     encoding = next((name for mark, name in _BYTE_ORDER_MARKS if start.startswith(mark)), dialect.encoding)
     old_line_ends = b"\r" in start and b"\n" not in start
     is_utf8 = codecs.lookup(encoding).name in ("utf-8", "ascii", "utf-8-sig")
@@ -319,11 +313,12 @@ def _header(path: Path, content: mmap.mmap, dialect: Dialect) -> tuple[str, list
     """The separator, the checked column names, and the number of lines above them."""
     announced = _SEPARATOR_LINE.match(content)
     start = announced.end() if announced else 0
-    end = content.find(b"\n", start, start + LONGEST_HEADER)
-    if end < 0 and len(content) > LONGEST_HEADER:
+    longest = current_limits().line
+    end = content.find(b"\n", start, start + longest)
+    if end < 0 and len(content) > longest:
         raise DataError(
-            f"{path}: the first line is longer than {LONGEST_HEADER // 2**20} MiB. Expected a header, one line of "
-            "column names; is this a table?"
+            f"{path}: the first line is longer than {longest} bytes. Expected a header, one line of column names; "
+            "is this a table? --limit line=N allows longer ones."
         )
     header = content[start : end if end >= 0 else len(content)].decode("utf-8-sig", errors="replace").strip("\r")
     if header.count('"') % 2:
@@ -333,20 +328,11 @@ def _header(path: Path, content: mmap.mmap, dialect: Dialect) -> tuple[str, list
     if separator is None:
         separator = max(SEPARATORS, key=lambda candidate: len(_cells(header, candidate)))
     names = [name.strip() for name in _cells(header, separator)]
-    if not any(names) and not content[:LONGEST_HEADER].strip():
+    if not any(names) and not content[:longest].strip():
         raise _empty(path)
-    check_column_count(path, len(names))
+    current_limits().check_columns(path, len(names))
     _check_column_names(path, names)
     return separator, names, int(announced is not None)
-
-
-def check_column_count(path: Path, columns: int) -> None:
-    """Refuse a table that is wider than `MOST_COLUMNS`, before work starts that would take minutes."""
-    if columns > MOST_COLUMNS:
-        raise DataError(
-            f"{path}: {columns} columns; at most {MOST_COLUMNS} are taken. Keep those that matter, or hand over the "
-            "numbers as an array to polylogit.SoftmaxRegression."
-        )
 
 
 def _cells(line: str, separator: str) -> list[str]:

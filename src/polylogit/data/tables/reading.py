@@ -4,6 +4,8 @@ The format is chosen by the ending. See also: `delimited` for text, `parts` for 
 """
 
 import json
+import mmap
+import re
 import shutil
 import tempfile
 from collections import Counter
@@ -17,11 +19,11 @@ from polylogit.data.tables.compression import is_compressed, opened, table_endin
 from polylogit.data.tables.delimited import (
     CELLS_AT_ONCE,
     Dialect,
-    check_column_count,
     literal_path,
     read_delimited,
     scan_delimited,
 )
+from polylogit.data.tables.limits import current_limits
 from polylogit.errors import DataError
 
 __all__ = ["DELIMITED_ENDINGS", "ENDINGS", "is_table", "read_table", "scan_table"]
@@ -35,6 +37,9 @@ _BINARY_ENDINGS = (*_PARQUET_ENDINGS, *_ARROW_ENDINGS)
 
 ENDINGS = (*DELIMITED_ENDINGS, *_PARQUET_ENDINGS, *_ARROW_ENDINGS, *_JSON_ENDINGS)
 """The endings of the table files that can be read; text files may be compressed too, as in `.csv.gz`."""
+
+_NAME = re.compile(rb'"([^"\\]*)"\s*:')
+"""A name in a JSON object, up to escapes; one inside a nested object counts too."""
 
 _FAULTS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError)
 
@@ -124,7 +129,7 @@ def _scanned(path: Path) -> Iterator[pl.LazyFrame]:
     with ExitStack() as files:
         try:
             scan = _lazy(path, files)
-            check_column_count(path, len(scan.collect_schema()))
+            _check_size(path, scan)
             yield scan
         except _FAULTS as fault:
             if isinstance(fault, DataError):
@@ -156,8 +161,31 @@ def _lazy(path: Path, files: ExitStack) -> pl.LazyFrame:
         plain = Path(files.enter_context(tempfile.TemporaryDirectory(prefix="polylogit-"))) / "plain.jsonl"
         with opened(path) as source, plain.open("wb") as target:
             shutil.copyfileobj(source, target, 4 * 2**20)
+    _check_names(path, plain)
     # An open file, because a path would be read as a pattern: `a[1].jsonl` would name `a1.jsonl`.
     return pl.scan_ndjson(files.enter_context(plain.open("rb")), infer_schema_length=None)
+
+
+def _check_size(path: Path, scan: pl.LazyFrame) -> None:
+    """Raise an error if the table is too wide, or claims more rows than its bytes explain."""
+    columns = len(scan.collect_schema())
+    current_limits().check_columns(path, columns)
+    if table_ending(path) in _BINARY_ENDINGS:
+        rows = scan.select(pl.len()).collect().item()
+        current_limits().check_cells(path, rows, columns, path.stat().st_size)
+
+
+def _check_names(path: Path, plain: Path) -> None:
+    """Raise an error if the objects of JSON lines have so many names that their table would be mostly empty."""
+    if not plain.stat().st_size:
+        return
+    limits, names, rows = current_limits(), set[bytes](), 0
+    with plain.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        for start, end in limits.blocks_of_lines(path, content):
+            names.update(_NAME.findall(content, start, end))
+            rows += content[start:end].count(b"\n")
+            limits.check_columns(path, len(names))
+            limits.check_cells(path, rows, len(names), path.stat().st_size)
 
 
 def _format_name(path: Path) -> str:
