@@ -1,12 +1,10 @@
 """The classifier: preprocessing, network, calibration and class names in one, from raw rows to probabilities.
 
-Every prediction of a trained model goes through `Classifier.score`, and every network through `network_logits`. The
-model file is data and never code.
+Every prediction of a trained model goes through `Classifier.score`, and every network through `network_logits`.
 
-See also: `polylogit.run`, which trains, evaluates and applies classifiers.
+See also: `polylogit.model_file`, which writes and reads it; `polylogit.run`, which trains, evaluates and applies it.
 """
 
-import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,9 +17,6 @@ import numpy as np
 import polars as pl
 import torch
 from jaxtyping import Bool, Float, Num, UInt8
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from polylogit.calibration.calibration import Calibration
@@ -33,19 +28,10 @@ from polylogit.data.tables.frames import as_frame
 from polylogit.data.tables.row_encoder import RowEncoder
 from polylogit.data.tables.sources import open_source
 from polylogit.data.tables.unseen import UnseenCounts, warning_words
-from polylogit.errors import DataError, ModelFileError, PolylogitWarning
+from polylogit.errors import DataError, PolylogitWarning
 from polylogit.fitting.forward import network_logits
-from polylogit.model_header import (
-    FORMAT_VERSION,
-    PREPROCESSING,
-    ModelHeader,
-    NetworkSpec,
-    TrainedOn,
-    read_header_and_metadata,
-)
-from polylogit.model_tensors import check_options, content_digest, with_sorted_metadata
-from polylogit.networks import build_network
-from polylogit.system.atomic_file import atomic_write
+from polylogit.model_file import read_model_file, write_model_file
+from polylogit.model_header import FORMAT_VERSION, PREPROCESSING, ModelHeader, NetworkSpec, TrainedOn
 
 if TYPE_CHECKING:
     from polylogit.estimators.fitted_classifier import FittedClassifier
@@ -60,11 +46,6 @@ TIE_MARGIN = 1e-4
 
 ROWS_ENCODED_AT_ONCE = 16_384
 """Rows whose features are in memory together when a frame is predicted."""
-
-
-_ENCODERS: Mapping[str, type[TableEncoder | PictureEncoder]] = {
-    encoder.kind: encoder for encoder in (TableEncoder, PictureEncoder)
-}
 
 
 class RowPrediction(NamedTuple):
@@ -369,14 +350,7 @@ class Classifier:
             recipe=dict(self.recipe),
             **self.calibration.as_header(),
         )
-        tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
-        tensors |= {f"preprocessing.{name}": tensor for name, tensor in self.preprocessing.tensors().items()}
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        entries = header.model_dump(mode="json", exclude_none=True)
-        text = json.dumps(entries, ensure_ascii=False, allow_nan=False)
-        with atomic_write(Path(path)) as temporary:
-            metadata = {"polylogit": text, "digest": content_digest(text, tensors)}
-            temporary.write_bytes(with_sorted_metadata(save_tensors(tensors, metadata=metadata)))
+        write_model_file(Path(path), header, self.network, self.preprocessing)
 
     @classmethod
     def load(cls, path: str | Path) -> "Classifier":
@@ -395,31 +369,7 @@ class Classifier:
         Warns:
             PolylogitWarning: The file was written by polylogit 0.1, which kept no digest of the content.
         """
-        path = Path(path)
-        header, metadata = read_header_and_metadata(path)
-        try:
-            tensors = load_tensors(path.read_bytes())
-        except (SafetensorError, ValueError, KeyError, OSError) as fault:
-            raise ModelFileError(f"{path}: the file is cut short or damaged: {fault}.") from fault
-        _check_digest(path, metadata, tensors)
-        for name, tensor in tensors.items():
-            if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-                raise ModelFileError(f"{path}: the tensor {name} holds NaN or infinity. Train the model again.")
-        try:
-            check_options(header.network.options, _under("network.", tensors))
-            network = _network_from(header, _under("network.", tensors))
-            state = header.preprocessing.model_dump(mode="json", exclude_none=True)
-            preprocessing = _ENCODERS[header.preprocessing.kind].from_state(state, _under("preprocessing.", tensors))
-            _check_no_extra_tensors(tensors, network, preprocessing)
-            weights = _under("network.", tensors)
-            if isinstance(preprocessing, TableEncoder):
-                network.load_state_dict(weights, assign=True)
-                _check_shapes(header, network, torch.zeros(1, *preprocessing.input_shape))
-            else:  # a hostile size of pictures may not cost memory; torch takes a second to start to work without it
-                _check_shapes(header, network, torch.empty(1, *preprocessing.input_shape, device="meta"))
-                network.load_state_dict(weights, assign=True)
-        except ModelFileError as fault:
-            raise ModelFileError(f"{path}: {fault}") from fault
+        header, network, preprocessing = read_model_file(Path(path))
         return cls(
             preprocessing=preprocessing,
             network=network,
@@ -454,61 +404,3 @@ def _single_row(inputs: Num[Tensor, "N ..."] | StoredPictures, row: int) -> Num[
     if isinstance(inputs, StoredPictures):
         return inputs[torch.tensor([row])].read()
     return inputs[row : row + 1].clone()
-
-
-def _check_digest(path: Path, metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> None:
-    """Compare the content with the digest that was written with it."""
-    if "digest" not in metadata:
-        warnings.warn(
-            f"{path}: written by polylogit 0.1, without a digest of its content, so that damage to its weights cannot "
-            "be detected. Load it and save it again to add one.",
-            PolylogitWarning,
-            stacklevel=3,
-        )
-    elif metadata["digest"] != content_digest(metadata["polylogit"], tensors):
-        raise ModelFileError(
-            f"{path}: the content differs from the digest that was written with it: the file is damaged or was "
-            "changed. Copy it again, or train the model again."
-        )
-
-
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def _network_from(header: ModelHeader, tensors: Mapping[str, Tensor]) -> nn.Module:
-    """Build the network without memory, and make sure that each of its tensors is there and fits its place."""
-    with torch.device("meta"):
-        network = build_network(header.network.kind, header.network.options)
-    for name, expected in network.state_dict().items():
-        if name not in tensors:
-            raise ModelFileError(f"the tensor network.{name} is missing")
-        found = tensors[name]
-        if found.shape != expected.shape or found.dtype != expected.dtype:
-            raise ModelFileError(
-                f"network.{name}: expected {expected.dtype} {list(expected.shape)}, "
-                f"found {found.dtype} {list(found.shape)}"
-            )
-    return network
-
-
-def _check_shapes(header: ModelHeader, network: nn.Module, row: Float[Tensor, "1 ..."]) -> None:
-    """Try one row of the preprocessing's shape on the network: out must come K logits."""
-    expected = (1, len(header.class_names))
-    try:
-        with torch.inference_mode():
-            found = tuple(network.eval()(row).shape)
-    except (RuntimeError, TypeError, ValueError) as fault:
-        raise ModelFileError(f"the network does not take what the preprocessing gives: {fault}") from fault
-    if found != expected:
-        raise ModelFileError(f"the network gives scores of shape {found}, but there are {expected[1]} class names")
-
-
-def _check_no_extra_tensors(
-    tensors: Mapping[str, Tensor], network: nn.Module, preprocessing: TableEncoder | PictureEncoder
-) -> None:
-    known = {f"network.{name}" for name in network.state_dict()}
-    known |= {f"preprocessing.{name}" for name in preprocessing.tensors()}
-    unseen = sorted(set(tensors) - known)
-    if unseen:
-        raise ModelFileError(f"tensors that belong to no part of the model: {', '.join(unseen[:5])}")

@@ -73,7 +73,7 @@ def interrupt(*_, **__):
 
 
 def test_ctrl_c_while_writing_leaves_nothing(polylogit, tmp_path, monkeypatch):
-    monkeypatch.setattr("polylogit.classifier.save_tensors", interrupt)
+    monkeypatch.setattr("polylogit.model_file.save_tensors", interrupt)
     assert polylogit("train", "zoo").exit_code == 130
     left = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert [path.name for path in left] == ["history.jsonl"]

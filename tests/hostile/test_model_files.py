@@ -98,7 +98,7 @@ def test_a_file_without_a_digest_is_refused_unless_it_is_of_version_1(zoo_run, t
     ],
 )
 def test_options_are_bounded_by_the_tensors_before_a_network_is_built(options, words, zoo_run, tmp_path, monkeypatch):
-    monkeypatch.setattr("polylogit.classifier.build_network", None)
+    monkeypatch.setattr("polylogit.model_file.build_network", None)
     entries = header_of(zoo_run.model_path)
     entries["network"] = {"kind": "mlp", "options": {"features": 16, "classes": 7, **options}}
     assert words in refused(rewritten(zoo_run, tmp_path, entries))
