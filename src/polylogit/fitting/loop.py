@@ -1,18 +1,12 @@
-"""The training loop of networks: batches, steps, validation, early stopping, checkpoints, interruption, divergence.
+"""The training loop of networks: what comes in is checked, and then the epochs run.
 
 The data are one tensor on the device (pictures as uint8), or files where they are too big for that; each batch is
-selected by its rows, augmented and prepared (say, normalised). In a batch with rows n of weights w_n the loss is
+selected by its rows, augmented and prepared (say, normalised).
 
-    sum_n w_n loss_n / sum_n w_n,      w_n = class_weight[target_n] * sample_weight_n,
-
-for any number of gradient accumulation steps. All random numbers of an epoch are drawn from the seed and the epoch's
-number, so that a resumed run draws the same ones.
-
-See also: `training_rows.py` (batches and checks), `optimizers.py`, `checkpoint.py`, `polylogit.networks`.
+See also: `running_fit.py` (steps and epochs), `training_rows.py` (batches and checks), `optimizers.py`,
+`checkpoint.py`, `polylogit.networks`.
 """
 
-import math
-import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -24,28 +18,16 @@ from jaxtyping import Float, Num, Shaped
 from torch import Tensor, nn
 
 from polylogit.data.pictures.stored import StoredPictures
-from polylogit.errors import DataError, DivergenceError
-from polylogit.fitting.callbacks import FitPlan, TrainingCallback
+from polylogit.fitting.callbacks import TrainingCallback
 from polylogit.fitting.checkpoint import Checkpoint
-from polylogit.fitting.devices import uses_bfloat16
-from polylogit.fitting.divergence import Diverged, EpochLoss
-from polylogit.fitting.ema import AveragedWeights
-from polylogit.fitting.fit_state import FitState, copied_weights
 from polylogit.fitting.forward import network_logits, prepare_batch
-from polylogit.fitting.history import Ended, EpochRecord, FitResult
-from polylogit.fitting.interrupt import Interrupt, listening_for_interrupt
+from polylogit.fitting.history import EpochRecord, FitResult
+from polylogit.fitting.interrupt import listening_for_interrupt
 from polylogit.fitting.memory import check_batch_fits_memory, values_in_a_row
-from polylogit.fitting.optimizers import build_optimizer, learning_rate_factor
 from polylogit.fitting.options import TrainingOptions
-from polylogit.fitting.training_rows import (
-    TrainingRows,
-    batch_bounds,
-    check_shapes,
-    check_targets,
-    check_weights,
-    explain_nonfinite_inputs,
-)
-from polylogit.losses import cross_entropy_with_logits, target_weights, weighted_mean
+from polylogit.fitting.running_fit import RunningFit
+from polylogit.fitting.training_rows import TrainingRows, check_shapes, check_targets, check_weights
+from polylogit.losses import cross_entropy_with_logits
 from polylogit.misuse import Diagnosis, MisuseWarning, diagnose
 
 __all__ = ["fit_network"]
@@ -136,7 +118,7 @@ def fit_network(
     rows = rows.on(device)
     with _channels_last(network) if inputs.ndim == 4 else nullcontext():
         misuse = _diagnose_first_batch(network, rows, options) if check_misuse else None
-        fit = _Fit(
+        fit = RunningFit(
             forward=compiled,
             network=network,
             rows=rows,
@@ -175,258 +157,3 @@ def _channels_last(network: nn.Module) -> Iterator[None]:
     finally:
         for value in changed:
             value.data = value.data.contiguous()
-
-
-class _Fit:
-    """The state of one fit while it runs."""
-
-    def __init__(
-        self,
-        *,
-        forward: nn.Module,
-        network: nn.Module,
-        rows: TrainingRows,
-        classes: int,
-        options: TrainingOptions,
-        validation: tuple[Tensor | StoredPictures, Tensor] | None,
-        validation_weight: Tensor | None,
-        device: torch.device,
-        checkpoint: Checkpoint | None,
-        callbacks: Sequence[TrainingCallback],
-    ) -> None:
-        self.forward, self.network, self.rows, self.classes, self.options = forward, network, rows, classes, options
-        self.trained_modules = _trained_modules(network)
-        self.validation, self.device, self.checkpoint = validation, device, checkpoint
-        self.validation_weight = validation_weight
-        self.callbacks = callbacks
-        self.parameters = list(network.parameters())
-        self.count = len(rows.targets)
-        self.batches = batch_bounds(self.count, options.batch_size)
-        self.bfloat16 = uses_bfloat16(options.precision, device, network, pictures=rows.inputs.ndim == 4)
-        self.arithmetic = torch.autocast(device.type, torch.bfloat16) if self.bfloat16 else nullcontext()
-        self.optimizer = build_optimizer(
-            network,
-            options.optimizer,
-            learning_rate=options.learning_rate,
-            momentum=options.momentum,
-            weight_decay=options.weight_decay,
-        )
-        self.averaged = None if options.averaging is None else AveragedWeights(network, options.averaging)
-        self.state = FitState(network, self.optimizer, self.averaged)
-
-    def run(self, interrupt: Interrupt, on_epoch: Callable[[EpochRecord], None] | None) -> FitResult:
-        state = self.state
-        saved = None if self.checkpoint is None else self.checkpoint.read()
-        if saved is not None:
-            state.restore(saved)
-        plan = self._plan()
-        for callback in self.callbacks:
-            callback.begun(plan)
-        ended: Ended = "finished"
-        fault: Diverged | None = None
-        while state.epoch < self.options.epochs:
-            if self._out_of_patience():
-                ended = "early"
-                break
-            try:
-                record = self._epoch(interrupt)
-            except Diverged as diverged:
-                fault, ended = diverged, "diverged"
-                break
-            if record is None:
-                ended = "interrupted"
-                break
-            for callback in self.callbacks:
-                callback.epoch_done(record)
-            if on_epoch is not None:
-                on_epoch(record)
-            self._write_checkpoint()
-        result = self._result(ended, fault)
-        for callback in self.callbacks:
-            callback.ended(result)
-        return result
-
-    def _plan(self) -> FitPlan:
-        return FitPlan(
-            epochs=self.options.epochs,
-            rows=self.count,
-            validation_rows=0 if self.validation is None else len(self.validation[1]),
-            device=self.device,
-            bfloat16=self.bfloat16,
-            history=tuple(self.state.history),
-        )
-
-    def _epoch(self, interrupt: Interrupt) -> EpochRecord | None:
-        """One epoch; None when it was cut short."""
-        state, options = self.state, self.options
-        start = time.perf_counter()
-        for module in self.trained_modules:
-            module.training = True
-        with _seeded(options.seed, state.epoch, self.device):
-            whole = len(self.batches) == 1 and options.batch_size == "all"
-            order = None if whole else torch.randperm(self.count).to(self.device)
-            losses = EpochLoss(self.device)
-            chosen = [slice(first, last) if order is None else order[first:last] for first, last in self.batches]
-            try:
-                for index, (rows, inputs) in enumerate(zip(chosen, self.rows.batches(chosen), strict=True)):
-                    step = state.epoch * len(self.batches) + index
-                    factor = learning_rate_factor(
-                        options.schedule, step, options.epochs * len(self.batches), options.warmup_fraction
-                    )
-                    for group in self.optimizer.param_groups:
-                        group["lr"] = options.learning_rate * factor
-                    loss_sum, weight_sum = self._step(rows, inputs)
-                    losses.add(index, loss_sum, weight_sum, options.learning_rate * factor)
-                    for callback in self.callbacks:
-                        callback.stepped(self.batches[index][1])
-                    if interrupt.asked:
-                        return None
-                losses.check()
-            except Diverged as diverged:
-                self._name_nonfinite_inputs(chosen[diverged.batch], diverged)
-                raise
-        seconds = time.perf_counter() - start
-        loss, accuracy = self._evaluate_validation_set()
-        state.seconds += time.perf_counter() - start
-        record = EpochRecord(
-            epoch=state.epoch + 1,
-            train_loss=losses.mean(),
-            learning_rate=options.learning_rate * factor,
-            rows_per_second=self.count / seconds,
-            seconds=state.seconds,
-            validation_loss=loss,
-            validation_accuracy=accuracy,
-        )
-        self._take_into_history(record)
-        return record
-
-    def _step(self, chosen: Tensor | slice, inputs: Tensor) -> tuple[Tensor | float, Tensor | float]:
-        """One step; gives the sum of weighted losses and the sum of weights, before the step."""
-        rows, options = self.rows, self.options
-        inputs, targets, count = rows.prepare_batch(inputs), rows.targets_of(chosen), len(inputs)
-        weights = None if rows.sample_weight is None else rows.sample_weight[chosen]
-        weight: Tensor | float = float(count)
-        if rows.class_weight is not None or weights is not None:
-            shape = (count, self.classes)
-            weight = target_weights(targets, shape, class_weight=rows.class_weight, sample_weight=weights).sum()
-        total: Tensor | float = 0.0
-        size = math.ceil(count / options.accumulation)
-        for first in range(0, count, size):
-            part = slice(first, first + size)
-            with self.arithmetic:
-                logits = self.forward(inputs[part])
-            loss = cross_entropy_with_logits(
-                logits.float(),
-                targets[part],
-                class_weight=rows.class_weight,
-                sample_weight=None if weights is None else weights[part],
-                label_smoothing=options.label_smoothing,
-                reduction="sum",
-                validate=False,  # the targets were checked once, before the first epoch
-            )
-            torch.autograd.backward(loss / weight if isinstance(weight, float) else weighted_mean(loss, weight))
-            total = total + loss.detach()
-        if options.gradient_clip is not None:
-            nn.utils.clip_grad_norm_(self.parameters, options.gradient_clip)
-        self.optimizer.step()
-        for parameter in self.parameters:
-            parameter.grad = None
-        if self.averaged is not None:
-            self.averaged.update(self.network)
-        return total, weight
-
-    def _name_nonfinite_inputs(self, chosen: Tensor | slice, fault: Diverged) -> None:
-        """Raise DataError where the batch whose loss was not finite has an input that is not."""
-        if not self.state.good and (message := explain_nonfinite_inputs(self.rows, chosen)) is not None:
-            raise DataError(message) from fault
-
-    def _evaluate_validation_set(self) -> tuple[float | None, float | None]:
-        if self.validation is None:
-            return None, None
-        inputs, targets = self.validation
-        logits = network_logits(self.state.kept_network, inputs, prepare=self.rows.prepare)
-        targets = targets.cpu()
-        classes = targets.argmax(1) if targets.ndim == 2 else targets
-        hits = (logits.argmax(1) == classes).float()
-        if self.validation_weight is None:
-            return float(nn.functional.cross_entropy(logits, targets)), float(hits.mean())
-        weights = self.validation_weight.to(logits)
-        share = weights / weights.sum()
-        return float(nn.functional.cross_entropy(logits, targets, reduction="none") @ share), float(hits @ share)
-
-    def _take_into_history(self, record: EpochRecord) -> None:
-        """Append an epoch whose weights are finite to the history, and copy its weights."""
-        state = self.state
-        weights = copied_weights(state.kept_network)
-        if not all(bool(value.isfinite().all()) for value in weights.values() if value.is_floating_point()):
-            raise Diverged(len(self.batches) - 1, math.nan, record.learning_rate)
-        state.epoch = record.epoch
-        state.good = weights
-        state.history.append(record)
-        if record.validation_loss is not None and record.validation_loss < state.best_loss:
-            state.best_loss, state.best_epoch = record.validation_loss, record.epoch
-            state.best = weights if self.options.patience is not None else {}
-
-    def _out_of_patience(self) -> bool:
-        patience = self.options.patience
-        return patience is not None and self.state.epoch - self.state.best_epoch >= patience
-
-    def _write_checkpoint(self) -> None:
-        """Write the checkpoint, if it is due."""
-        if self.checkpoint is not None and self.checkpoint.is_due():
-            self.checkpoint.write(self.state.as_kept())
-
-    def _result(self, ended: Ended, fault: Diverged | None) -> FitResult:
-        state, epochs = self.state, self.options.epochs
-        at = ""
-        if fault is not None:
-            at = (
-                f"the loss became {fault.loss} in epoch {state.epoch + 1}, batch {fault.batch + 1} of "
-                f"{len(self.batches)}, at learning rate {fault.learning_rate:.3g}. Try a tenth of the learning rate, a "
-                'longer warm-up, gradient_clip = 1.0, or precision = "float32"'
-            )
-            if not state.good:
-                raise DivergenceError(f"the fit diverged: {at}.")
-        kept = state.best or (state.good if ended == "diverged" else state.kept_network.state_dict())
-        self.network.load_state_dict(kept)
-        self.network.eval()
-        onward = "" if self.checkpoint is None else " --resume continues from the last checkpoint."
-        message = {
-            "finished": f"All {epochs} epochs done.",
-            "early": f"Stopped after epoch {state.epoch}: the validation loss no longer falls.",
-            "interrupted": f"Interrupted in epoch {state.epoch + 1} of {epochs}; the weights so far are kept.{onward}",
-            "diverged": f"Diverged: {at}. The weights after epoch {state.epoch} are kept.",
-        }[ended]
-        if state.best and ended != "diverged":
-            message += f" The weights of epoch {state.best_epoch} are kept: they have the best validation loss."
-        return FitResult(state.epoch, tuple(state.history), ended, message)
-
-
-def _trained_modules(network: nn.Module) -> list[nn.Module]:
-    """The modules that each epoch puts into training mode.
-
-    Of a network in training mode, those that are in it. A network in evaluation mode, such as one fitted before, is
-    trained as a whole, but for modules whose own parameters are all frozen.
-    """
-    if network.training:
-        return [module for module in network.modules() if module.training]
-
-    def frozen(module: nn.Module) -> bool:
-        own = list(module.parameters(recurse=False))
-        return bool(own) and not any(parameter.requires_grad for parameter in own)
-
-    return [module for module in network.modules() if not frozen(module)]
-
-
-@contextmanager
-def _seeded(seed: int, epoch: int, device: torch.device) -> Iterator[None]:
-    """Draw everything random from the seed and the epoch, and leave the caller's generators as they were."""
-    indices = []
-    if device.type == "cuda":
-        indices = [torch.cuda.current_device() if device.index is None else device.index]
-    with torch.random.fork_rng(devices=indices):
-        # torch.manual_seed seeds every kind of GPU as well, and keeps a stack trace of each call until one is used:
-        # more work than a step of a small network.
-        seeding = torch.default_generator.manual_seed if device.type == "cpu" else torch.manual_seed
-        seeding((seed * 1_000_003 + epoch) % 2**63)
-        yield
