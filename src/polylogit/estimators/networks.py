@@ -1,37 +1,34 @@
 """`SoftmaxClassifier`: a multilayer perceptron as a scikit-learn compatible estimator.
 
-See also `polylogit.networks.mlp`, the network, and `polylogit.fitting.loop`, the training loop.
+See also: `network_model.py`, its predictions; `polylogit.networks.mlp`, the network; `polylogit.fitting.loop`, the fit.
 """
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, no_type_check
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from numpy.typing import NDArray
-from scipy import sparse
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 from torch import Tensor
 
 from polylogit.data.split import stratified_split
 from polylogit.errors import DataError, RecipeError
-from polylogit.estimators.array_conversion import as_features, as_numpy, in_namespace_of
+from polylogit.estimators.array_conversion import as_numpy, in_namespace_of
 from polylogit.estimators.caller_warnings import warn_caller
 from polylogit.estimators.class_weights import row_weights
 from polylogit.estimators.column_scales import warn_of_scales
-from polylogit.estimators.conversion import ColumnScaling, ConvertibleMixin, TrainedParts
 from polylogit.estimators.devices import find_device
 from polylogit.estimators.fit_callbacks import FitCallbacks
 from polylogit.estimators.labelled_rows import at_least_two
-from polylogit.estimators.parameter_hints import NETWORK_HINTS, ParameterHintsMixin, with_hints
+from polylogit.estimators.network_model import NetworkModel, as_inputs
+from polylogit.estimators.parameter_hints import NETWORK_HINTS, with_hints
 from polylogit.estimators.sklearn_compat import (
     CallbackSupportMixin,
     Interval,
@@ -39,13 +36,10 @@ from polylogit.estimators.sklearn_compat import (
     check_sample_weight,
     fit_context,
 )
-from polylogit.estimators.sparse_rows import SparseRows
-from polylogit.fitting.forward import network_logits
 from polylogit.fitting.history import EpochRecord
 from polylogit.fitting.loop import fit_network
 from polylogit.fitting.memory import check_network_fits_memory
 from polylogit.fitting.options import TrainingOptions
-from polylogit.model_header import NetworkSpec
 from polylogit.networks.mlp import ACTIVATIONS, MlpNetwork
 
 __all__ = ["SoftmaxClassifier"]
@@ -53,7 +47,7 @@ __all__ = ["SoftmaxClassifier"]
 USUAL_BATCH = 256
 
 
-class SoftmaxClassifier(ConvertibleMixin, ParameterHintsMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class SoftmaxClassifier(CallbackSupportMixin, NetworkModel):
     """A multilayer perceptron with softmax probabilities.
 
     p_n = softmax(network(x_n)), fitted by AdamW to the mean cross-entropy, weighted where weights are given.
@@ -292,82 +286,10 @@ class SoftmaxClassifier(ConvertibleMixin, ParameterHintsMixin, CallbackSupportMi
         callbacks = FitCallbacks(self, X, y, sample_weight, step="epoch", steps=1)
         return self._train(rows, labels, sample_weight, epochs=1, schedule="constant", callbacks=callbacks)
 
-    def decision_function(self, X: Any) -> Any:  # noqa: ANN401
-        """Logits of each row; with two classes, that of the second minus that of the first.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, tensor} of shape (n_samples, n_features)
-            Rows.
-
-        Returns:
-        -------
-        logits : array of shape (n_samples, n_classes), or (n_samples,) for two classes
-            Unnormalised log-probabilities, in the order of `classes_`.
-        """
-        logits = self._logits(X)
-        if logits.shape[1] == 2:
-            return in_namespace_of(X, (logits[:, 1] - logits[:, 0]).numpy())
-        return in_namespace_of(X, logits.numpy())
-
-    def predict_proba(self, X: Any) -> Any:  # noqa: ANN401
-        """Probability of each class.
-
-        The probabilities are p_nk = softmax(network(x_n))_k.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, tensor} of shape (n_samples, n_features)
-            Rows.
-
-        Returns:
-        -------
-        probabilities : array of shape (n_samples, n_classes)
-            In the order of `classes_`; each row sums to 1.
-        """
-        return in_namespace_of(X, torch.softmax(self._logits(X), dim=1).numpy())
-
-    def predict_log_proba(self, X: Any) -> Any:  # noqa: ANN401
-        """Logarithm of the probability of each class.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, tensor} of shape (n_samples, n_features)
-            Rows.
-
-        Returns:
-        -------
-        log_probabilities : array of shape (n_samples, n_classes)
-            In nats, in the order of `classes_`.
-        """
-        return in_namespace_of(X, torch.log_softmax(self._logits(X), dim=1).numpy())
-
-    def predict(self, X: Any) -> Any:  # noqa: ANN401
-        """Most probable class of each row.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, tensor} of shape (n_samples, n_features)
-            Rows.
-
-        Returns:
-        -------
-        labels : array of shape (n_samples,)
-            Class labels.
-        """
-        most_probable = self._logits(X).argmax(dim=1).numpy()
-        return in_namespace_of(X, as_numpy(self.classes_)[most_probable])
-
     def _validated(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, NDArray[Any]]:  # noqa: ANN401
         rows, labels = validate_data(self, as_numpy(X), as_numpy(y), dtype=np.float32, accept_sparse="csr", reset=reset)
         check_classification_targets(labels)
         return rows, labels
-
-    def _logits(self, X: Any) -> Float[Tensor, "N K"]:  # noqa: ANN401
-        check_is_fitted(self)
-        rows = validate_data(self, as_numpy(X), dtype=np.float32, accept_sparse="csr", reset=False)
-        inputs, prepare = _as_inputs(rows)
-        return network_logits(self.network_, inputs, prepare=prepare)
 
     def _widths(self) -> tuple[int, ...]:
         """Widths of the hidden layers."""
@@ -428,7 +350,7 @@ class SoftmaxClassifier(ConvertibleMixin, ParameterHintsMixin, CallbackSupportMi
         targets = np.searchsorted(classes, labels)
         weights = None if sample_weight is None else check_sample_weight(as_numpy(sample_weight), rows)
         weights = row_weights(self.class_weight, classes, targets, weights)
-        inputs, prepare = _as_inputs(rows)
+        inputs, prepare = as_inputs(rows)
         fitted, held_out = self._split(torch.from_numpy(targets))
         weight = None if weights is None else torch.from_numpy(weights).float()
         result = fit_network(
@@ -501,62 +423,3 @@ class SoftmaxClassifier(ConvertibleMixin, ParameterHintsMixin, CallbackSupportMi
     def _as_it_is(self) -> dict[str, Any]:
         """The fitted attributes after an epoch, apart from the network that is being trained."""
         return {"classes_": self.classes_, "network_": self._copied_network()}
-
-    def _copied_network(self) -> MlpNetwork:
-        network = MlpNetwork(**self._network_options)
-        network.load_state_dict({name: value.detach().cpu() for name, value in self.network_.state_dict().items()})
-        return network.eval()
-
-    def _trained_parts(self) -> TrainedParts:
-        """The network, and a recipe with the same options."""
-        options = self._network_options
-        names = ("epochs", "learning_rate", "weight_decay", "label_smoothing")
-        training = {name: getattr(self, name) for name in names}
-        if self.class_weight == "balanced":
-            training["class_weight"] = "balanced"
-        if self.batch_size is not None:
-            training["batch_size"] = self.batch_size
-        if self.early_stopping:
-            training |= {"patience": self.n_iter_no_change, "validation_fraction": self.validation_fraction}
-        model = {"kind": "mlp"} | {name: options[name] for name in ("hidden", "activation", "dropout")}
-        zeros, ones = np.zeros(self.n_features_in_), np.ones(self.n_features_in_)
-        return TrainedParts(
-            spec=NetworkSpec(kind="mlp", options={**options, "hidden": list(options["hidden"])}),
-            network=self._copied_network(),
-            scaling=ColumnScaling(zeros, ones),
-            recipe={"model": model, "training": training, "calibration": {"method": "none"}},
-            rows=self._fitted_rows,
-        )
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Plain data and arrays, so that formats that run no code (skops) keep a fitted network too."""
-        state = dict(super().__getstate__())
-        network = state.pop("network_", None)
-        if network is not None:
-            state["_network_state"] = {name: value.numpy() for name, value in network.state_dict().items()}
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Build the network from the options and arrays of `__getstate__`."""
-        state = dict(state)
-        arrays = state.pop("_network_state", None)
-        super().__setstate__(state)
-        if arrays is not None:
-            self.network_ = MlpNetwork(**self._network_options)
-            self.network_.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in arrays.items()})
-            self.network_.eval()
-
-    def __sklearn_tags__(self) -> Any:  # noqa: ANN401
-        """Sparse rows are accepted, and arrays that follow the array API standard."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.array_api_support = True
-        return tags
-
-
-def _as_inputs(rows: Any) -> tuple[Tensor, Callable[[Tensor], Tensor] | None]:  # noqa: ANN401 - scipy has no types
-    """Rows as the inputs of a network, and what makes a batch of them dense."""
-    if sparse.issparse(rows):
-        lookup = SparseRows(rows)
-        return lookup.indices, lookup.prepare
-    return as_features(rows, torch.device("cpu")), None
