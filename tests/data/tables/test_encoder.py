@@ -149,7 +149,7 @@ def test_levels_are_limited_where_their_features_would_not_fit_memory(monkeypatc
     wide = [f"n{index % 300}" for index in range(900)]
     frame = pl.DataFrame({"a": wide, "b": [f"m{index % 130}" for index in range(900)], "c": ["x", "y"] * 450})
     assert TableEncoder.fit(frame).features == 300 + 130 + 2
-    monkeypatch.setattr("polylogit.data.tables.encoder.MOST_FEATURE_CELLS", 900 * 332)
+    monkeypatch.setattr("polylogit.data.tables.fitted_columns.MOST_FEATURE_CELLS", 900 * 332)
     limited = TableEncoder.fit(frame)
     assert [len(column.levels) for column in limited.columns] == [200, 130, 2]
     assert [column.pooled for column in limited.columns] == [True, False, False]

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 import torch
 from jaxtyping import Float, Int
@@ -15,18 +14,15 @@ from torch import Tensor
 
 from polylogit.data.tables.column_types import Reading, number_digits
 from polylogit.data.tables.columns import read_columns
-from polylogit.data.tables.encoded_column import LEVELS_ALWAYS_KEPT, UNSEEN, Column
+from polylogit.data.tables.encoded_column import UNSEEN, Column
 from polylogit.data.tables.feature_matrix import aligned_zeros
+from polylogit.data.tables.feature_values import raise_flags, scaled_numbers, write_standardised
+from polylogit.data.tables.fitted_columns import fitted_columns
 from polylogit.data.tables.type_inference import find_readings, refusal
 from polylogit.data.tables.unseen import UnseenCounts
 from polylogit.errors import DataError, ModelFileError, did_you_mean
 
-__all__ = ["MOST_FEATURE_CELLS", "TableEncoder", "fitted_columns"]
-
-MOST_FEATURE_CELLS = 2**28
-"""Features of levels are limited so that all training rows together have about as many cells, 1 GiB of float32."""
-
-_ROWS_A_BLOCK = 8192
+__all__ = ["TableEncoder"]
 
 
 class TableEncoder:
@@ -196,7 +192,7 @@ class TableEncoder:
             is_seen[rows.numpy()] = True
             seen = read.filter(pl.Series(is_seen))  # several times faster than gathering the rows by number
         columns = fitted_columns(seen, readings, most_levels)
-        there = [values[~np.isnan(values)] for values in _numbers(seen, columns)]
+        there = [values[~np.isnan(values)] for values in scaled_numbers(seen, columns)]
         mean = torch.tensor([float(values.mean()) if len(values) else 0.0 for values in there], dtype=torch.float64)
         spread = torch.tensor([float(values.std()) if len(values) else 0.0 for values in there], dtype=torch.float64)
         # A constant column may show a spread of rounding errors only; dividing by it would blow the errors up.
@@ -286,14 +282,16 @@ class TableEncoder:
     def _encoded(self, read: pl.DataFrame) -> tuple[Float[Tensor, "N D"], UnseenCounts]:
         inputs = aligned_zeros(read.height, self.features)
         features = inputs.numpy()
-        self._fill_scaled(read, features)
+        places = [at + place for column, at in self._places() for place in range(len(column.scaled_names))]
+        numbers = scaled_numbers(read, self.columns)
+        write_standardised(features, places, numbers, self.mean.tolist(), self.scale.tolist())
         gaps = {series.name: series.null_count() for series in read}
         flags = read.select(
             expression
             for column, at in self._places()
             for expression in column.flag_expressions(at, gaps=gaps[column.name] > 0)
         )
-        _raise_flags(flags, features)
+        raise_flags(flags, features)
         return inputs, self._unseen(gaps, flags, read.height)
 
     def _places(self) -> Iterator[tuple[Column, int]]:
@@ -302,18 +300,6 @@ class TableEncoder:
         for column in self.columns:
             yield column, at
             at += column.width
-
-    def _fill_scaled(self, read: pl.DataFrame, features: npt.NDArray[np.float32]) -> None:
-        places = [at + place for column, at in self._places() for place in range(len(column.scaled_names))]
-        numbers = list(zip(places, _numbers(read, self.columns), self.mean.tolist(), self.scale.tolist(), strict=True))
-        # Block by block, so that the rows written to stay in the cache from column to column.
-        for start in range(0, len(features), _ROWS_A_BLOCK):
-            block = slice(start, start + _ROWS_A_BLOCK)
-            for place, values, mean, scale in numbers:
-                standardised = values[block] - mean
-                standardised /= scale
-                standardised[np.isnan(standardised)] = 0.0
-                features[block, place] = standardised
 
     def _unseen(self, gaps: Mapping[str, int], flags: pl.DataFrame, rows: int) -> UnseenCounts:
         unseen, filled = {}, {}
@@ -340,40 +326,6 @@ class TableEncoder:
             )
 
 
-def fitted_columns(seen: pl.DataFrame, readings: Mapping[str, Reading], most_levels: int | None = None) -> list[Column]:
-    """Learn each column from its training rows.
-
-    Without a limit, categories keep a feature for each level; the penalty shrinks the weights of levels with few rows.
-    Where these would be more than `MOST_FEATURE_CELLS` numbers in all rows together, the columns with the most levels
-    keep the most frequent ones only, but at least `LEVELS_ALWAYS_KEPT` each.
-
-    Args:
-        seen: The training rows, as read.
-        readings: How the columns were read; each usable.
-        most_levels: The most levels of a category with a feature each.
-
-    Returns:
-        The columns in the order of `readings`.
-    """
-    columns = [Column.fit(seen[name], reading, most_levels) for name, reading in readings.items()]
-    if most_levels is not None:
-        return columns
-    widths = sorted(len(column.levels) for column in columns if column.type == "category")
-    room = MOST_FEATURE_CELLS // max(seen.height, 1)
-    if sum(widths) <= room:
-        return columns
-    limit = 0
-    for place, width in enumerate(widths):  # the largest limit whose sum of min(width, limit) stays within the room
-        limit = (room - sum(widths[:place])) // (len(widths) - place)
-        if limit < width:
-            break
-    limit = max(limit, LEVELS_ALWAYS_KEPT)
-    return [
-        Column.fit(seen[column.name], column.reading, limit) if len(column.levels) > limit else column
-        for column in columns
-    ]
-
-
 def _read(
     frame: pl.DataFrame, place: str, readings: Mapping[str, Reading] | None
 ) -> tuple[pl.DataFrame, Mapping[str, Reading]]:
@@ -385,29 +337,3 @@ def _read(
         if not reading.usable:
             raise refusal(frame[name], reading, place)
     return read_columns(frame, readings, place), readings
-
-
-def _numbers(read: pl.DataFrame, columns: Sequence[Column]) -> list[npt.NDArray[np.float64]]:
-    """The numbers of each scaled feature before they are standardised; NaN where a value is missing."""
-    numbers = []
-    for column in columns:
-        if column.type in ("number", "boolean"):  # tables may have thousands of these: polars' expressions take longer
-            numbers.append(read[column.name].cast(pl.Float64).to_numpy())
-        elif column.scaled_names:
-            numbers += [series.to_numpy() for series in read.select(column.scaled_expressions())]
-    return numbers
-
-
-def _raise_flags(flags: pl.DataFrame, features: npt.NDArray[np.float32]) -> None:
-    """Set the named feature of each row to 1, block by block for the cache."""
-    groups = [series.to_numpy() for series in flags]
-    for start in range(0, len(features), _ROWS_A_BLOCK):
-        block = features[start : start + _ROWS_A_BLOCK]
-        rows = np.arange(len(block))
-        for group in groups:
-            places = group[start : start + _ROWS_A_BLOCK]
-            there = places >= 0
-            if there.all():
-                block[rows, places] = 1.0
-            else:
-                block[rows[there], places[there]] = 1.0
