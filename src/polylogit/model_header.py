@@ -235,11 +235,16 @@ def read_header_and_metadata(path: Path) -> tuple[ModelHeader, dict[str, str]]:
 
 
 def _in_current_format(header: ModelHeader) -> ModelHeader:
-    """The header of an older format version as the current version writes it.
+    """The header of an older file as the current version writes it.
 
     Version 1 penalised one row of weights per class for two classes too, where scikit-learn's objective has one vector:
-    the same optimum is at twice the C.
+    the same optimum is at twice the C. Tables whose recipe lacks `data.duplicate_rows` were split before copies of rows
+    were kept together, and the rows that are held out of them stay those.
     """
+    data = header.recipe.get("data", {})
+    if header.preprocessing.kind == "table" and isinstance(data, dict) and "duplicate_rows" not in data:
+        recipe = header.recipe | {"data": data | {"duplicate_rows": "independent"}}
+        header = header.model_copy(update={"recipe": recipe})
     if header.format_version >= 2:
         return header
     recipe, training = header.recipe, header.recipe.get("training")

@@ -57,6 +57,7 @@ TABLE = {
     "data.free_text": Change({"data": {"target": "type", "free_text": "drop"}}, {"data": {"target": "type"}}, "texts"),
     "data.separator": Change({"data": {"target": "c", "separator": "|"}}, {"data": {"target": "c"}}, "separated"),
     "data.encoding": Change({"data": {"target": "c", "encoding": "latin-1"}}, {"data": {"target": "c"}}, "latin"),
+    "data.duplicate_rows": Change({"data": {"duplicate_rows": "together"}}),
     "cross_validation.folds": Change({"cross_validation": {"folds": 2, "repeats": 1}}),
     "cross_validation.repeats": Change(
         {"cross_validation": {"folds": 2, "repeats": 2}}, {"cross_validation": {"folds": 2, "repeats": 1}}

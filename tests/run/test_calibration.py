@@ -110,7 +110,7 @@ def test_rows_of_a_group_are_held_out_together(tmp_path):
     table = tmp_path / "twice.csv"
     header = ",".join([f"x{n}" for n in range(40)] + ["patient", "kind"])
     table.write_text("\n".join([header, *lines]) + "\n")
-    entries = {"data": {"target": "kind", "drop": ["patient"]}}
+    entries = {"data": {"target": "kind", "drop": ["patient"], "duplicate_rows": "independent"}}
     blind = train(str(table), recipe_from_entries(entries), out=tmp_path / "blind.safetensors")
     entries = {"data": {"target": "kind", "group": "patient"}}
     grouped = train(str(table), recipe_from_entries(entries), out=tmp_path / "grouped.safetensors")

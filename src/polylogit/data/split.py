@@ -40,13 +40,16 @@ class Split:
         return Split(train=rows[self.train], test=rows[self.test])
 
 
-def drawn_split(targets: Int[Tensor, " N"], test_fraction: float, seed: int) -> Split:
+def drawn_split(
+    targets: Int[Tensor, " N"], test_fraction: float, seed: int, copies: Int[Tensor, " N"] | None = None
+) -> Split:
     """Hold out a fraction of every class, among the rows that are of one; with the fraction 0, none.
 
     Args:
         targets: Class indices; rows of index -1 are in neither part.
         test_fraction: The share of rows to hold out, from 0 to less than 1.
         seed: Of the draw.
+        copies: As for `stratified_split`.
 
     Returns:
         The two parts.
@@ -61,10 +64,12 @@ def drawn_split(targets: Int[Tensor, " N"], test_fraction: float, seed: int) -> 
     rows = torch.nonzero(targets >= 0).flatten()
     if test_fraction == 0:
         return Split(train=rows, test=rows[:0])
-    return stratified_split(targets[rows], test_fraction, seed).of(rows)
+    return stratified_split(targets[rows], test_fraction, seed, None if copies is None else copies[rows]).of(rows)
 
 
-def stratified_split(targets: Int[Tensor, " N"], test_fraction: float, seed: int) -> Split:
+def stratified_split(
+    targets: Int[Tensor, " N"], test_fraction: float, seed: int, copies: Int[Tensor, " N"] | None = None
+) -> Split:
     """Hold out a fraction of every class.
 
     The test part has round(test_fraction * N) rows. Each class gives its share of them, rounded by largest remainder,
@@ -75,12 +80,14 @@ def stratified_split(targets: Int[Tensor, " N"], test_fraction: float, seed: int
         targets: Class indices.
         test_fraction: The share of rows to hold out, between 0 and 1.
         seed: Of the draw.
+        copies: A number for each row, the same for rows of a class that stay on one side. A set of copies is held out
+            where it fits into the share of its class.
 
     Returns:
         The two parts. The row of a class with a single row is in the training part.
 
     Raises:
-        DataError: The rows are too few for one held-out row.
+        DataError: The rows are too few for one held-out row, or each set of copies is larger than its class's share.
 
     Example:
         >>> split = stratified_split(torch.tensor([0, 0, 0, 0, 1, 1, 1, 1]), 0.25, seed=0)
@@ -102,10 +109,35 @@ def stratified_split(targets: Int[Tensor, " N"], test_fraction: float, seed: int
     held_out = []
     for index, share in zip(classes.tolist(), shares.tolist(), strict=True):
         rows = np.flatnonzero(targets.numpy() == index)
-        held_out.append(draw.permutation(rows)[:share])
+        if copies is None:
+            held_out.append(draw.permutation(rows)[:share])
+        else:
+            held_out.append(rows[_whole_sets(copies.numpy()[rows], share, draw)])
     is_test = np.zeros(targets.numel(), dtype=np.bool_)
     is_test[np.concatenate(held_out)] = True
+    if not is_test.any():
+        raise DataError(
+            "no row can be held out: each set of copies is larger than the share of its class. Drop the copies, or "
+            "split them like other rows with --set data.duplicate_rows=independent."
+        )
     return _split(is_test)
+
+
+def _whole_sets(copies: Rows, share: int, draw: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """Which rows are held out: whole sets of copies in a random order, as long as they fit into the share."""
+    _, set_of, sizes = np.unique(copies, return_inverse=True, return_counts=True)
+    order = draw.permutation(len(sizes))
+    first = int(np.searchsorted(np.cumsum(sizes[order]), share, side="right"))
+    taken = np.zeros(len(sizes), dtype=np.bool_)
+    taken[order[:first]] = True
+    left = share - int(sizes[order[:first]].sum())
+    for index in order[first:]:
+        if not left:
+            break
+        if sizes[index] <= left:
+            taken[index], left = True, left - int(sizes[index])
+    held_out: npt.NDArray[np.bool_] = taken[set_of]
+    return held_out
 
 
 def _apportion(seats: int, counts: Rows, most: Rows) -> Rows:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -60,7 +61,8 @@ def out_of_fold_logits(
         fit_and_score: Fits a model to the rows named first and gives its logits of the rows named second.
         seed: Of the draw of the folds.
         groups: The group of each row, where rows of a group are alike; no group stands on both sides of a fit. A class
-            that lives in one group only is never held out.
+            that lives in one group only is never held out. Where each group is of one class, as copies of rows are,
+            every class is dealt out evenly, too.
         folds: How many parts the rows are dealt into, at least 2; every class is dealt out evenly.
         rows_wanted: Stop as soon as so many rows are held out.
         on_fit: Called after each fit with the number of fits done and of fits planned.
@@ -113,14 +115,31 @@ def _deal(targets: Int[Tensor, " N"], folds: int, seed: int) -> Int[Tensor, " N"
 def _deal_groups(targets: Int[Tensor, " N"], groups: Int[Tensor, " N"], folds: int, seed: int) -> Int[Tensor, " N"]:
     """The fold of each row, whole groups at a time, each to the fold that has the fewest rows; -1 as above."""
     draw = np.random.Generator(np.random.PCG64(seed))
-    names, group = np.unique(groups.numpy(), return_inverse=True)
-    sizes, fold_of = np.zeros(folds, dtype=np.int64), np.empty(len(names), dtype=np.int64)
-    for index in draw.permutation(len(names)):
-        fold_of[index] = int(sizes.argmin())
-        sizes[fold_of[index]] += int((group == index).sum())
+    names, first, group, rows_of = np.unique(groups.numpy(), return_index=True, return_inverse=True, return_counts=True)
+    class_of = targets.numpy()[first]
+    if (class_of[group] == targets.numpy()).all():
+        fold_of = _deal_within_classes(class_of, rows_of, folds, draw)
+    else:
+        sizes, fold_of = np.zeros(folds, dtype=np.int64), np.empty(len(names), dtype=np.int64)
+        for index in draw.permutation(len(names)):
+            fold_of[index] = int(sizes.argmin())
+            sizes[fold_of[index]] += rows_of[index]
     fold = fold_of[group]
     for k in np.unique(targets.numpy()):
         rows = targets.numpy() == k
         if len(np.unique(fold[rows])) == 1:
             fold[rows] = -1
     return torch.from_numpy(fold)
+
+
+def _deal_within_classes(
+    class_of: npt.NDArray[np.int64], rows_of: npt.NDArray[np.int64], folds: int, draw: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """The fold of each group, assigned class by class; the rows of a class, in random order of groups, in a cycle."""
+    fold_of, dealt = np.empty(len(class_of), dtype=np.int64), 0
+    for k in np.unique(class_of):
+        order = draw.permutation(np.flatnonzero(class_of == k))
+        before = np.cumsum(rows_of[order]) - rows_of[order]
+        fold_of[order] = (dealt + before) % folds
+        dealt += int(rows_of[order].sum())
+    return fold_of

@@ -112,6 +112,11 @@ class DataRecipe(Section):
     test_fraction: Annotated[float, OF_ROWS_TO_SPLIT] = Field(
         default=0.2, ge=0, lt=1, description="Fraction of the rows held out as the test set; 0: no test set."
     )
+    duplicate_rows: Annotated[Literal["auto", "together", "independent"], OF_TABLES] = Field(
+        default="auto",
+        description="How exact copies of rows are split. together: they stay on one side of every split. independent: "
+        "like other rows. auto: together, unless chance explains the copies because columns have few distinct values.",
+    )
     picture_size: Annotated[Annotated[int, Field(ge=1)] | None, OF_PICTURE_FILES] = Field(
         default=None,
         description="Height and width that pictures are scaled to. Default: unchanged if all are small and of one "
@@ -142,4 +147,6 @@ class DataRecipe(Section):
         named = [name for name in ("group", "time", "split", "test") if getattr(self, name) is not None]
         if len(named) > 1:
             raise ValueError(f"rows can be split in one way only, but {' and '.join(named)} are given")
+        if self.group is not None and self.duplicate_rows == "together":
+            raise ValueError("group says which rows stay together, so duplicate_rows cannot; leave one of them out")
         return self

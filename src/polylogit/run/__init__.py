@@ -8,6 +8,7 @@
     validation_split.py    the training rows that a network is not fitted on
     cross_validation.py    repeated cross-validation of a table
     task.py                data and recipe before a fit; table_task.py and picture_task.py make one
+    table_split.py         training rows and test rows of a table
     labelled_rows.py       inputs, targets, weights and groups of rows
     evaluated_rows.py      scores and metrics of labelled rows
     output_paths.py        where a run writes model file, history, checkpoint and report

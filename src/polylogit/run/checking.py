@@ -6,7 +6,8 @@ from polylogit.data.pictures.names import stands_for_pictures
 from polylogit.data.tables.audit import Audit, audit_leakage
 from polylogit.errors import RecipeError
 from polylogit.recipes import Recipe
-from polylogit.run.table_task import audited_table, opened_table, row_weights, split_of_table, with_target
+from polylogit.run.table_split import rows_kept_together, split_of_table
+from polylogit.run.table_task import audited_table, opened_table, row_weights, with_target
 
 __all__ = ["check"]
 
@@ -35,6 +36,7 @@ def check(data: str, recipe: Recipe) -> Audit:
     audit = audited.audit.located(source.locate)
     given = recipe.data.split is not None or recipe.data.test is not None
     if audited.targets is not None and given and not audit.of("error"):
-        split = split_of_table(source, torch.tensor(audited.targets), recipe)
+        together = rows_kept_together(source, audited.copies, recipe)
+        split = split_of_table(source, torch.tensor(audited.targets), recipe, together)
         audit = audit.and_also(audit_leakage(audited.features, split.train.numpy(), split.test.numpy(), source.locate))
     return audit

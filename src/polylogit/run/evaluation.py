@@ -11,6 +11,8 @@ from torch import Tensor
 from polylogit.classifier import Classifier
 from polylogit.data.pictures.encoder import PictureEncoder
 from polylogit.data.pictures.sources import open_pictures
+from polylogit.data.tables.columns import read_cells
+from polylogit.data.tables.copies import find_copies
 from polylogit.data.tables.encoder import TableEncoder
 from polylogit.data.tables.named_column import select_named
 from polylogit.data.tables.sources import open_source
@@ -23,7 +25,8 @@ from polylogit.run.model_recipe import recipe_of_model
 from polylogit.run.picture_task import picture_reading, split_of_pictures, targets_by_name
 from polylogit.run.prediction_frames import notes_on_table
 from polylogit.run.report_contents import report_data
-from polylogit.run.table_task import dialect_of, known_targets, row_weights, split_of_table, without_weightless
+from polylogit.run.table_split import rows_kept_together, split_of_table
+from polylogit.run.table_task import dialect_of, known_targets, row_weights, without_weightless
 
 __all__ = ["EvaluationRun", "evaluate"]
 
@@ -116,16 +119,16 @@ def _evaluated_table(
     recipe = recipe_of_model(classifier, model_path)
     source = open_source(data, dialect_of(recipe))
     trained_on = classifier.trained_on
-    targets = known_targets(
+    classes = known_targets(
         source, trained_on.target, classifier.class_names, leave_out_others=recipe.data.classes is not None
     )
-    notes = _notes_on_others(targets)
+    notes = _notes_on_others(classes)
     weights = None
     if recipe.data.weight is not None and recipe.data.weight not in source.frame.columns:
         notes.append(f'there is no column "{recipe.data.weight}" of weights, so all rows weigh the same.')
     else:
         weights = row_weights(source, recipe)
-    targets = without_weightless(targets, weights)
+    targets = without_weightless(classes, weights)
     rows = torch.nonzero(targets >= 0).flatten()
     if source.fingerprint == trained_on.fingerprint:
         if recipe.data.test is not None:
@@ -134,7 +137,8 @@ def _evaluated_table(
                 f"are optimistic. The test set was {recipe.data.test}."
             )
         else:
-            rows = split_of_table(source, targets, recipe).test
+            copies = find_copies(read_cells(source.frame, encoder.readings), classes.numpy())
+            rows = split_of_table(source, targets, recipe, rows_kept_together(source, copies, recipe)).test
             notes.append(
                 f"{source.name} is the file that the model was trained on: only its {len(rows)} held-out rows are "
                 "evaluated."

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from polylogit.classes import class_indices
-from polylogit.data.split import Split, drawn_split, given_split, group_numbers, grouped_split, time_split
+from polylogit.data.split import Split
 from polylogit.data.tables.audit import AuditedTable, audit_leakage, audit_table
 from polylogit.data.tables.column_types import Reading, asked_reading
 from polylogit.data.tables.columns import read_columns
@@ -23,6 +23,7 @@ from polylogit.errors import DataError, RecipeError, did_you_mean
 from polylogit.recipes import Recipe
 from polylogit.recipes.data_kinds import check_options_apply
 from polylogit.run.labelled_rows import LabelledRows
+from polylogit.run.table_split import notes_on_copies, rows_kept_together, split_of_table
 from polylogit.run.task import Task
 
 __all__ = [
@@ -31,7 +32,6 @@ __all__ = [
     "known_targets",
     "opened_table",
     "row_weights",
-    "split_of_table",
     "table_task",
     "with_target",
     "without_weightless",
@@ -64,7 +64,8 @@ def table_task(data: str, recipe: Recipe) -> tuple[Recipe, Task]:
     audit.raise_on_errors()
     targets, weights = torch.tensor(audited.targets), row_weights(source, recipe)
     targets = without_weightless(targets, weights)
-    split = split_of_table(source, targets, recipe)
+    together = rows_kept_together(source, audited.copies, recipe)
+    split = split_of_table(source, targets, recipe, together)
     if recipe.data.test is not None:
         _check_known_classes(source, str(recipe.data.target), targets, audited.class_names, split)
     if recipe.data.split is not None or recipe.data.time is not None or recipe.data.test is not None:
@@ -72,17 +73,17 @@ def table_task(data: str, recipe: Recipe) -> tuple[Recipe, Task]:
     encoder, inputs = TableEncoder.fit_encode_read(  # the audit has read the cells
         audited.features, audited.readings, split.train, standardise=recipe.data.number_values == "standardised"
     )
-    groups = None if recipe.data.group is None else _groups(source, recipe.data.group)
     task = Task(
         name=source.name,
         target=str(recipe.data.target),
         fingerprint=source.fingerprint,
         encoder=encoder,
-        rows=LabelledRows(inputs, targets, weights, groups),
+        rows=LabelledRows(inputs, targets, weights, together),
         class_names=audited.class_names,
         split=split,
         cells=audited.features,
         audit=audit,
+        notes=notes_on_copies(audited.copies, recipe),
         rows_before_test=0 if recipe.data.test is None else source.rows_to_train,
     )
     return recipe, task
@@ -215,7 +216,7 @@ def row_weights(source: TableSource, recipe: Recipe) -> Float[Tensor, " N"] | No
     if name is None:
         return None
     check_columns_exist(source.frame, [name], 'data.weight names the column "{}", which is not there', source.name)
-    weights = _read(source, name, "number")
+    weights = read_columns(source.frame, {name: Reading("number")}, source.name)[name]
     wrong = weights.is_null() | (weights < 0)
     if wrong.any():
         row = int(wrong.arg_max() or 0)
@@ -226,45 +227,6 @@ def row_weights(source: TableSource, recipe: Recipe) -> Float[Tensor, " N"] | No
     if not (weights > 0).any():
         raise DataError(f'{source.name}, column "{name}": every weight is 0, so no row is left. Give some a weight.')
     return torch.tensor(weights.to_numpy())
-
-
-def split_of_table(source: TableSource, targets: Int[Tensor, " N"], recipe: Recipe) -> Split:
-    """The rows that a recipe trains on, and those that it holds out.
-
-    Args:
-        source: The table.
-        targets: Class indices of its rows; -1 for rows that are left out, for their class or their weight of 0.
-        recipe: Names the column to split by, or else the share of rows to draw.
-
-    Returns:
-        The split; the same for the same table and recipe. Rows that are left out are in neither part.
-
-    Raises:
-        DataError: A column is not there or cannot be split by, or too few rows or classes are left to train on.
-    """
-    wanted = recipe.data
-    for option in ("group", "time", "split"):
-        name = getattr(wanted, option)
-        if name is not None:
-            words = f'data.{option} names the column "{{}}", which is not there'
-            check_columns_exist(source.frame, [name], words, source.name)
-    rows = torch.nonzero(targets >= 0).flatten()
-    if wanted.test is not None:
-        first = source.rows_to_train
-        given = Split(train=torch.arange(first), test=torch.arange(first, source.frame.height))
-        split = given.within(rows)
-    elif wanted.split is not None:
-        split = given_split(_read(source, wanted.split, "category"), source.name).within(rows)
-    elif wanted.group is not None and wanted.test_fraction:
-        groups = _groups(source, wanted.group)[rows]
-        split = grouped_split(targets[rows], groups, wanted.test_fraction, recipe.seed).of(rows)
-    elif wanted.time is not None and wanted.test_fraction:
-        split = time_split(_time(source, wanted.time)[rows.numpy()], wanted.test_fraction).of(rows)
-    else:
-        return drawn_split(targets, wanted.test_fraction, recipe.seed)
-    if len(torch.unique(targets[split.train])) < 2:
-        raise DataError(f"{source.name}: the rows to train on are all of one class. Split the rows in another way.")
-    return split
 
 
 def _check_known_classes(
@@ -278,32 +240,3 @@ def _check_known_classes(
         name = class_names[int(targets[row])]
         place = source.place_of(row + 1, target)
         raise DataError(f'{place}: the class "{name}" is not in {source.name}.{did_you_mean(name, names)}')
-
-
-def _groups(source: TableSource, name: str) -> Int[Tensor, " N"]:
-    return group_numbers(_read(source, name, "category"))
-
-
-def _read(source: TableSource, name: str, kind: str) -> pl.Series:
-    return read_columns(source.frame, {name: asked_reading(kind)}, source.name)[name]
-
-
-def _time(source: TableSource, name: str) -> pl.Series:
-    """Moments that can be put in order: numbers, or dates with their time."""
-    column = source.frame[name]
-    if column.dtype.is_temporal() or column.dtype.is_numeric():
-        moments = column.to_physical()
-    else:
-        text = column.cast(pl.String).str.strip_chars()
-        moments = text.cast(pl.Float64, strict=False)
-        if moments.null_count():
-            moments = text.str.replace(" ", "T").str.to_datetime(strict=False).to_physical()
-        if moments.null_count():
-            moments = _read(source, name, "date").to_physical()
-    if moments.null_count():
-        row = int(moments.is_null().arg_max() or 0)
-        raise DataError(
-            f'{source.name}, column "{name}", row {row + 1}: the time is missing, so the rows cannot be split by it. '
-            "Write it in, or drop the row."
-        )
-    return moments

@@ -34,7 +34,7 @@ class Task:
         cells: The feature columns as read, before they were encoded; None for pictures.
         audit: What was found in the table; None for pictures.
         validation: The data's own validation rows, which are among the training rows; None where a recipe draws them.
-        notes: What was left aside while the data were read, in sentences.
+        notes: What was left aside while the data were read, and what happens to copies of rows, in sentences.
         rows_before_test: Rows of the table before those of a second file, whose rows are numbered from 1 again.
     """
 

@@ -25,8 +25,8 @@ def fitted_and_validation_rows(task: Task, recipe: NetworkRecipe) -> tuple[Int[T
     """The training rows that the network is fitted on, and those kept for validation and calibration.
 
     Args:
-        task: Its own validation rows are used where it has some; else its training rows are split by class, or by
-            group where it has groups.
+        task: Its own validation rows are used where it has some; else its training rows are split by class, with
+            copies on one side, or by group where a column names groups.
         recipe: Its `training.validation_fraction` overrides both; left out, the share is `usual_validation_share`.
 
     Returns:
@@ -43,8 +43,8 @@ def fitted_and_validation_rows(task: Task, recipe: NetworkRecipe) -> tuple[Int[T
         return rows[~torch.isin(rows, task.validation)], task.validation
     shares = [share] if share is not None else [usual_validation_share(len(rows)), *GROUP_SHARES]
     targets, groups = task.rows.targets[rows], task.rows.groups
-    if groups is None:
-        parts = stratified_split(targets, shares[0], recipe.seed)
+    if groups is None or recipe.data.group is None:
+        parts = stratified_split(targets, shares[0], recipe.seed, None if groups is None else groups[rows])
     else:
         parts = _whole_groups(targets, groups[rows], shares, recipe)
     return rows[parts.train], rows[parts.test]

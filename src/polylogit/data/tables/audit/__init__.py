@@ -17,6 +17,7 @@ from polylogit.data.tables.audit.labels import audit_labels
 from polylogit.data.tables.audit.rows import audit_leakage, audit_rows
 from polylogit.data.tables.column_types import Reading
 from polylogit.data.tables.columns import read_cells
+from polylogit.data.tables.copies import Copies, find_copies
 from polylogit.data.tables.named_column import is_pattern, select_named
 from polylogit.data.tables.type_inference import check_columns_exist, find_readings
 from polylogit.errors import DataError
@@ -34,6 +35,7 @@ class AuditedTable:
         readings: How they were read.
         class_names: The classes in their order; empty without a target.
         targets: Class indices, -1 for a missing class and for one that is left out; None without a target.
+        copies: The rows that are exact copies of each other; None where there are none.
     """
 
     audit: Audit
@@ -41,6 +43,7 @@ class AuditedTable:
     readings: Mapping[str, Reading]
     class_names: tuple[str, ...]
     targets: npt.NDArray[np.int64] | None
+    copies: Copies | None
 
 
 def audit_table(
@@ -99,9 +102,12 @@ def audit_table(
     class_names, targets, counts = _classes(labels, classes, place)
     if labels is not None:
         found += audit_labels(labels, counts)
+    copies = None
     if usable:
+        hashes = read.hash_rows()
+        copies = find_copies(read, targets, hashes)
         found += audit_features(features, read, usable, targets)
-        found += audit_rows(read, targets)
+        found += audit_rows(hashes, targets, copies)
     elif not features.width or drop_unusable:
         found.append(
             AuditFinding(
@@ -115,7 +121,7 @@ def audit_table(
         classes=counts,
         findings=(),
     ).and_also(found)
-    return AuditedTable(audit, read, usable, class_names, targets)
+    return AuditedTable(audit, read, usable, class_names, targets, copies)
 
 
 def _classes(

@@ -10,37 +10,39 @@ import numpy.typing as npt
 import polars as pl
 
 from polylogit.data.tables.audit.findings import AuditFinding
+from polylogit.data.tables.copies import Copies
 
 __all__ = ["audit_leakage", "audit_rows"]
 
 
-def audit_rows(read: pl.DataFrame, targets: npt.NDArray[np.int64] | None) -> Iterator[AuditFinding]:
+def audit_rows(
+    hashes: pl.Series, targets: npt.NDArray[np.int64] | None, copies: Copies | None
+) -> Iterator[AuditFinding]:
     """Rows that occur more than once, and rows that differ in their class alone.
 
     Args:
-        read: The feature columns, as read.
+        hashes: A hash of the feature columns of each row, as read.
         targets: Class indices, -1 for rows that are of no class; None without a target.
+        copies: The exact copies among the rows.
 
     Yields:
         At most two findings.
     """
-    hashes = read.hash_rows()
-    if hashes.n_unique() == read.height:
+    if hashes.n_unique() == len(hashes):
         return
-    rows = pl.DataFrame({"features": hashes, "row": np.arange(1, read.height + 1)})
-    rows = rows.with_columns(pl.Series("class", np.zeros(read.height, np.int64) if targets is None else targets))
+    rows = pl.DataFrame({"features": hashes, "row": np.arange(1, len(hashes) + 1)})
+    rows = rows.with_columns(pl.Series("class", np.zeros(len(hashes), np.int64) if targets is None else targets))
     rows = rows.filter(pl.col("class") >= 0)
     groups = rows.group_by("features", "class").agg(pl.col("row").min(), pl.len().alias("rows"))
     repeats = groups.filter(pl.col("rows") > 1)
-    if repeats.height:
-        count = int(repeats["rows"].sum()) - repeats.height
+    if copies is not None:
         yield AuditFinding(
             "duplicate-rows",
             "note",
-            f"{count} of {rows.height} rows repeat an earlier row.",
-            "If they are the same observation, keep one of them: copies on both sides of a split are optimistic.",
+            f"{copies.repeats:,} of {rows.height:,} rows repeat an earlier row, class included; {_reason(copies)}",
+            "If they are the same observation, keep one of them.",
             row=int(repeats["row"].min()),  # type: ignore[arg-type]  # a column of integers, not empty
-            count=count,
+            count=copies.repeats,
         )
     disputed = (
         groups.group_by("features")
@@ -59,6 +61,12 @@ def audit_rows(read: pl.DataFrame, targets: npt.NDArray[np.int64] | None) -> Ite
             row=first,
             count=int(disputed["rows"].sum()),
         )
+
+
+def _reason(copies: Copies) -> str:
+    if copies.by_chance:
+        return "the columns have few distinct values, so that different observations can agree in all of them."
+    return "chance does not explain so many: they look like copies of one observation."
 
 
 def audit_leakage(
