@@ -57,6 +57,8 @@ TABLE = {
     "data.free_text": Change({"data": {"target": "type", "free_text": "drop"}}, {"data": {"target": "type"}}, "texts"),
     "data.separator": Change({"data": {"target": "c", "separator": "|"}}, {"data": {"target": "c"}}, "separated"),
     "data.encoding": Change({"data": {"target": "c", "encoding": "latin-1"}}, {"data": {"target": "c"}}, "latin"),
+    "data.decimal": Change({"data": {"target": "kind", "decimal": ","}}, {"data": {"target": "kind"}}, "commas"),
+    "data.thousands": Change({"data": {"target": "kind", "thousands": "none"}}, {"data": {"target": "kind"}}, "commas"),
     "data.duplicate_rows": Change({"data": {"duplicate_rows": "together"}}),
     "cross_validation.folds": Change({"cross_validation": {"folds": 2, "repeats": 1}}),
     "cross_validation.repeats": Change(
@@ -178,13 +180,16 @@ def data(tmp_path_factory):
     (folder / "separated.csv").write_text("a,b|c\n" + "".join(f"{n % 3},{n % 5}|{'xy'[n % 2]}\n" for n in rows))
     latin = "n,c\n" + "".join(f"{n},{'éa'[n % 2]}\n" for n in rows)
     (folder / "latin.csv").write_bytes(latin.encode("latin-1"))
+    amounts = "".join(f"{n % 9},{n};{'ab'[n % 2]}\n{n};{'ba'[n % 2]}\n" for n in range(100, 200))
+    (folder / "commas.csv").write_text("amount;kind\n" + amounts)
     zoo.sample(40, seed=0).write_csv(folder / "other.csv")
     noise = np.random.default_rng(0).standard_normal((400, 40))
     kinds = pl.Series("kind", np.where(noise[:, 0] + noise[:, 1:3].sum(axis=1) > 0, "a", "b"))
     flipped = pl.Series(np.arange(400) % 4 == 0)
     kinds = pl.select(pl.when(flipped).then(pl.lit("a")).otherwise(kinds).alias("kind")).to_series()
     pl.DataFrame(noise).with_columns(kinds).write_csv(folder / "noisy.csv")
-    named = {name: str(folder / f"{name}.csv") for name in ("parts", "texts", "separated", "latin", "other", "noisy")}
+    names = ("parts", "texts", "separated", "latin", "other", "noisy", "commas")
+    named = {name: str(folder / f"{name}.csv") for name in names}
     few = pictures(folder / "few", 60, light=12)
     many = pictures(folder / "many", 600, light=25)
     clear = pictures(folder / "clear", 60, light=12, mode="RGBA")

@@ -75,7 +75,8 @@ class DataRecipe(Section):
     )
     columns: Annotated[dict[str, Annotated[str, AfterValidator(_column_words)]], OF_TABLES] = Field(
         default_factory=dict,
-        description="Types of columns by name: number, boolean, category, date, date:FORMAT. Default: inferred.",
+        description="Types of columns by name: number, number:FORMAT, boolean, category, date, date:FORMAT. Default: "
+        "inferred.",
     )
     number_values: Annotated[Literal["standardised", "raw"], OF_TABLES] = Field(
         default="standardised",
@@ -90,6 +91,13 @@ class DataRecipe(Section):
     )
     encoding: Annotated[Annotated[str, AfterValidator(_encoding_name)], OF_COLUMNS] = Field(
         default="utf-8", description="Encoding of a text table that is neither UTF-8 nor UTF-16."
+    )
+    decimal: Annotated[Literal[".", ","] | None, OF_TABLES] = Field(
+        default=None, description="Decimal separator of the numbers in text columns. Default: found in each column."
+    )
+    thousands: Annotated[Literal[",", ".", " ", "'", "none"] | None, OF_TABLES] = Field(
+        default=None,
+        description="Separator of thousands in text columns, or none. Default: found in each column.",
     )
     weight: Annotated[str | None, OF_TABLES] = Field(
         default=None,
@@ -143,10 +151,12 @@ class DataRecipe(Section):
     )
 
     @model_validator(mode="after")
-    def _one_way_to_split(self) -> "DataRecipe":
+    def _options_agree(self) -> "DataRecipe":
         named = [name for name in ("group", "time", "split", "test") if getattr(self, name) is not None]
         if len(named) > 1:
             raise ValueError(f"rows can be split in one way only, but {' and '.join(named)} are given")
+        if self.decimal is not None and self.decimal == self.thousands:
+            raise ValueError(f'decimal and thousands are both "{self.decimal}"; name another separator for one of them')
         if self.group is not None and self.duplicate_rows == "together":
             raise ValueError("group says which rows stay together, so duplicate_rows cannot; leave one of them out")
         return self

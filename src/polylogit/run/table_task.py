@@ -13,12 +13,13 @@ from torch import Tensor
 from polylogit.classes import class_indices
 from polylogit.data.split import Split
 from polylogit.data.tables.audit import AuditedTable, audit_leakage, audit_table
-from polylogit.data.tables.column_types import Reading, asked_reading
+from polylogit.data.tables.column_types import NumberMarks, Reading, asked_reading
 from polylogit.data.tables.columns import read_columns
 from polylogit.data.tables.delimited import Dialect
 from polylogit.data.tables.encoder import TableEncoder
+from polylogit.data.tables.named_column import select_named
 from polylogit.data.tables.sources import TableSource, open_source
-from polylogit.data.tables.type_inference import check_columns_exist
+from polylogit.data.tables.type_inference import check_columns_exist, find_readings
 from polylogit.errors import DataError, RecipeError, did_you_mean
 from polylogit.recipes import Recipe
 from polylogit.recipes.data_kinds import check_options_apply
@@ -30,6 +31,7 @@ __all__ = [
     "audited_table",
     "dialect_of",
     "known_targets",
+    "number_marks",
     "opened_table",
     "row_weights",
     "table_task",
@@ -41,6 +43,12 @@ __all__ = [
 def dialect_of(recipe: Recipe) -> Dialect:
     """The dialect of text tables that the recipe names."""
     return Dialect(separator=recipe.data.separator, encoding=recipe.data.encoding)
+
+
+def number_marks(recipe: Recipe) -> NumberMarks:
+    """The separators that the recipe names for the numbers of a table."""
+    thousands = recipe.data.thousands
+    return NumberMarks(recipe.data.decimal, "" if thousands == "none" else thousands)
 
 
 def table_task(data: str, recipe: Recipe) -> tuple[Recipe, Task]:
@@ -155,6 +163,7 @@ def audited_table(source: TableSource, recipe: Recipe) -> AuditedTable:
         leave_out=[*wanted.drop, *filter(None, no_features)],
         asked={name: asked_reading(words) for name, words in wanted.columns.items()},
         drop_unusable=wanted.free_text == "drop",
+        marks=number_marks(recipe),
         place=source.name,
     )
 
@@ -216,7 +225,9 @@ def row_weights(source: TableSource, recipe: Recipe) -> Float[Tensor, " N"] | No
     if name is None:
         return None
     check_columns_exist(source.frame, [name], 'data.weight names the column "{}", which is not there', source.name)
-    weights = read_columns(source.frame, {name: Reading("number")}, source.name)[name]
+    column = select_named(source.frame, [name])
+    readings = find_readings(column, {name: Reading("number")}, source.name, number_marks(recipe))
+    weights = read_columns(column, readings, source.name)[name]
     wrong = weights.is_null() | (weights < 0)
     if wrong.any():
         row = int(wrong.arg_max() or 0)

@@ -2,7 +2,7 @@ import polars as pl
 import pytest
 
 from polylogit.data.tables.audit import audit_table
-from polylogit.data.tables.column_types import Reading, asked_reading
+from polylogit.data.tables.column_types import NAMED_NUMBER_FORMATS, NumberMarks, Reading, asked_reading
 from polylogit.data.tables.columns import read_columns
 from polylogit.data.tables.encoder import TableEncoder
 from polylogit.data.tables.number_format import NumberFormat
@@ -20,6 +20,10 @@ WRITTEN = {
     "currency": (["$1,200", "$15", "$3.50"], "$1,234.5", [1200, 15, 3.5]),
     "accounting": (["(1,200)", "1,300.5", "15"], "1,234.5", [-1200, 1300.5, 15]),
     "minus sign": (["\u22121,5", "2,5", "3,5"], "1234,5", [-1.5, 2.5, 3.5]),
+    "quarter": (["2021Q3", "Q1 2022", "2022-Q2"], "quarter", [2021.5, 2022, 2022.25]),
+    "hexadecimal": (["0x1f", "0XFF", "0x2"], "hexadecimal", [31, 255, 2]),
+    "case of a unit": (["72 kg", "80.5 KG", "91 kg"], "1234.5 kg", [72, 80.5, 91]),
+    "several signs": (["R$ 1.200,50", "R$ 5,00", "R$ 7"], "R$ 1.234,5", [1200.5, 5, 7]),
     "unit": (["72 kg", "80.5 kg", "91 kg"], "1234.5 kg", [72, 80.5, 91]),
 }
 
@@ -31,12 +35,22 @@ def test_numbers_are_recognised_as_people_write_them(case):
     reading = find_reading(series)
     assert reading == Reading("number", written)
     assert read_columns(series.to_frame(), {"n": reading})["n"].to_list() == values
-    assert str(NumberFormat.parse(written)) == written
+    if written not in NAMED_NUMBER_FORMATS:
+        assert str(NumberFormat.parse(written)) == written
     assert asked_reading(f"number:{written}") == reading
 
 
 @pytest.mark.parametrize(
-    "texts", [["72 kg", "160 lb", "70 kg"], ["a1", "b2", "c3"], ["1st", "2nd", "3rd"], ["1.2.3", "1.2.4", "2.0.1"]]
+    "texts",
+    [
+        ["72 kg", "160 lb", "70 kg"],
+        ["a1", "b2", "c3"],
+        ["1st", "2nd", "3rd"],
+        ["1.2.3", "1.2.4", "2.0.1"],
+        ["12 May", "13 May", "14 May"],
+        ["3 rooms", "4 rooms", "5 rooms"],
+        ["2 m", "3 M", "4 m"],
+    ],
 )
 def test_texts_that_are_no_numbers_of_one_unit_stay_categories(texts):
     assert find_reading(pl.Series(texts)) == Reading("category")
@@ -69,3 +83,37 @@ def test_an_encoder_keeps_the_format():
 def test_a_format_without_the_number_is_rejected(words):
     with pytest.raises(ValueError, match=r"1234\.5|no column is of type"):
         asked_reading(words)
+
+
+@pytest.mark.parametrize(
+    ("marks", "values"),
+    [
+        (NumberMarks(), [1234, 2345, 12]),
+        (NumberMarks(decimal=","), [1.234, 2.345, 12]),
+        (NumberMarks(thousands=","), [1234, 2345, 12]),
+        (NumberMarks(decimal=".", thousands=""), None),
+    ],
+)
+def test_marks_that_are_known_decide(marks, values):
+    series = pl.Series("n", ["1,234", "2,345", "12"])
+    reading = find_reading(series, marks)
+    assert reading.type == ("category" if values is None else "number")
+    if values is not None:
+        assert read_columns(series.to_frame(), {"n": reading})["n"].to_list() == values
+
+
+def test_a_decimal_comma_that_is_asked_for_makes_dots_separators_of_thousands():
+    series = pl.Series("n", ["1.234", "2.345"])
+    reading = find_reading(series, NumberMarks(decimal=","))
+    assert read_columns(series.to_frame(), {"n": reading})["n"].to_list() == [1234, 2345]
+
+
+def test_numbers_of_an_unknown_unit_are_asked_about():
+    frame = pl.DataFrame({"n": [f"{n} rooms" for n in range(12)] * 2, "kind": ["p", "q"] * 12})
+    finding = next(f for f in audit_table(frame, target="kind").audit.findings if f.code == "possible-number")
+    assert finding.severity == "warning"
+    assert "--set 'data.columns.n=\"number:1234.5 rooms\"'" in finding.remedy
+    for words, kind in (("number:1234.5 rooms", "number"), ("category", "category")):
+        audit = audit_table(frame, target="kind", asked={"n": asked_reading(words)}).audit
+        assert audit.columns["n"] == kind
+        assert "possible-number" not in {finding.code for finding in audit.findings}

@@ -8,7 +8,17 @@ from typing import Literal, get_args
 
 from polylogit.errors import did_you_mean
 
-__all__ = ["NUMBER_DIGITS", "ColumnType", "Reading", "UsableType", "asked_reading", "number_digits"]
+__all__ = [
+    "NAMED_NUMBER_FORMATS",
+    "NUMBER_DIGITS",
+    "ColumnType",
+    "NumberMarks",
+    "Reading",
+    "UsableType",
+    "asked_reading",
+    "check_number_format",
+    "number_digits",
+]
 
 NUMBER_DIGITS = {
     "1,234.5": (".", ","),
@@ -22,8 +32,33 @@ NUMBER_DIGITS = {
 }
 """Ways to write the number 1234.5: the decimal separator and the separator of thousands of each."""
 
+NAMED_NUMBER_FORMATS = ("quarter", "hexadecimal")
+"""Ways to write a number that the number 1234.5 cannot show: `2021Q3`, which counts as 2021.5, and `0x1f`."""
+
 ColumnType = Literal["number", "boolean", "category", "date", "text", "empty", "nested"]
 UsableType = Literal["number", "boolean", "category", "date"]
+
+
+@dataclass(frozen=True)
+class NumberMarks:
+    """The separators that are known to stand in the numbers of a table.
+
+    Args:
+        decimal: The decimal separator; None: found in each column.
+        thousands: The separator of thousands, "" for none; None: found in each column.
+    """
+
+    decimal: str | None = None
+    thousands: str | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether one of them is known."""
+        return self.decimal is not None or self.thousands is not None
+
+    def allow(self, decimal: str, thousands: str) -> bool:
+        """Whether a pair of separators agrees with those that are known."""
+        return self.decimal in (None, decimal) and self.thousands in (None, thousands)
 
 
 @dataclass(frozen=True)
@@ -33,7 +68,7 @@ class Reading:
     Args:
         type: One of `ColumnType`; "text", "empty" and "nested" cannot be used.
         format: How the cells are written where they are text: a date as for `strftime`, a number as the number 1234.5
-            is written, such as `1.234,5` or `$1,234.5`.
+            is written, such as `1.234,5` or `$1,234.5`, or one of `NAMED_NUMBER_FORMATS`.
     """
 
     type: ColumnType
@@ -62,8 +97,20 @@ def number_digits(text: str) -> tuple[str, str, str]:
     raise ValueError(f'"{text}": expected the number 1234.5 as the column writes it, such as "1.234,5" or "$1,234.5"')
 
 
+def check_number_format(text: str) -> None:
+    """Refuse a text that is no number format.
+
+    Raises:
+        ValueError: It is neither in `NAMED_NUMBER_FORMATS` nor holds the number 1234.5.
+    """
+    if text not in NAMED_NUMBER_FORMATS:
+        number_digits(text)
+
+
 def asked_reading(words: str) -> Reading:
     """What a recipe asks for a column: a type, `date:FORMAT`, or `number:FORMAT` with 1234.5 written as in the column.
+
+    The format of numbers may also be one of `NAMED_NUMBER_FORMATS`.
 
     Raises:
         ValueError: The words name no type.
@@ -77,5 +124,5 @@ def asked_reading(words: str) -> Reading:
         known = [*get_args(UsableType), "date:%d/%m/%Y", "number:1.234,5"]
         raise ValueError(f'no column is of type "{words}".{did_you_mean(words, known)}')
     if kind == "number" and date_format:
-        number_digits(date_format)
+        check_number_format(date_format)
     return Reading(kind, date_format or None)  # type: ignore[arg-type]  # it is one of the literals, as just checked

@@ -11,7 +11,7 @@ import polars as pl
 
 from polylogit.data.tables.column_types import Reading, UsableType
 from polylogit.data.tables.named_column import named
-from polylogit.data.tables.number_format import NumberFormat
+from polylogit.data.tables.number_format import read_numbers
 from polylogit.errors import DataError
 
 __all__ = [
@@ -150,7 +150,7 @@ def _expression(series: pl.Series, reading: Reading) -> pl.Expr:
 
 def _number(column: pl.Expr, series: pl.Series, number_format: str | None) -> pl.Expr:
     if series.dtype == pl.String and number_format is not None:
-        return NumberFormat.parse(number_format).read(column).alias(series.name)
+        return read_numbers(column, number_format).alias(series.name)
     if series.dtype == pl.String:
         column = column.str.strip_chars()
     elif not (series.dtype.is_numeric() or series.dtype == pl.Boolean):

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from polylogit.data.tables.column_types import Reading, number_digits
+from polylogit.data.tables.column_types import Reading, check_number_format
 from polylogit.data.tables.columns import read_columns
 from polylogit.data.tables.encoded_column import UNSEEN, Column
 from polylogit.data.tables.feature_matrix import aligned_zeros
@@ -267,7 +267,7 @@ class TableEncoder:
         for column in columns:
             if column.type == "number" and column.format is not None:
                 try:
-                    number_digits(column.format)
+                    check_number_format(column.format)
                 except ValueError as fault:
                     raise ModelFileError(f'preprocessing: the format of the column "{column.name}": {fault}') from fault
         scaled = sum(len(column.scaled_names) for column in columns)

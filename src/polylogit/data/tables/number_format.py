@@ -1,7 +1,7 @@
 """Numbers as people write them: decimal commas, thousands separators, percent signs, currencies and units.
 
 A format is written as the number 1234.5 in it: `1.234,5`, `$1,234.5`, `1234.5%`, `1 234,5 kg`. See also:
-`polylogit.data.tables.type_inference`, which finds the format of a column.
+`units`, the list of currencies and units, and `type_inference`, which finds the format of a column.
 """
 
 import re
@@ -9,15 +9,26 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from polylogit.data.tables.column_types import NUMBER_DIGITS, number_digits
+from polylogit.data.tables.column_types import NAMED_NUMBER_FORMATS, NUMBER_DIGITS, NumberMarks, number_digits
+from polylogit.data.tables.units import CURRENCY, UNIT
 
-__all__ = ["NumberFormat", "find_number_format", "is_ambiguous"]
+__all__ = [
+    "NumberFormat",
+    "find_named_format",
+    "find_number_format",
+    "is_ambiguous",
+    "other_text_at_numbers",
+    "read_numbers",
+]
 
-_CURRENCY = r"(?:[$€£¥₹₽₩]|(?:USD|EUR|GBP|CHF|JPY|CNY|INR|SEK|NOK|DKK|PLN|CZK) ?)"
-_UNIT = r"(?: ?(?:[%‰€£¥₹₽₩$]|°?[A-Za-zµ²³/]{1,8}))"
 _LEAST_SHARE = 0.9
 _FEWEST_NUMBERS = 3
+_FEWEST_DOUBTED = 10
+_MOST_WORDS = 3
 _SPACES = "[\u00a0\u2007\u2009\u202f]"
+_QUARTER = r"^(\d{4})[ -]?[Qq]([1-4])$"
+_QUARTER_FIRST = r"^[Qq]([1-4])[ /-]?(\d{4})$"
+_HEXADECIMAL = r"^0[xX]([0-9a-fA-F]{1,13})$"
 
 
 @dataclass(frozen=True)
@@ -63,9 +74,9 @@ class NumberFormat:
         negative = text.str.contains(r"^\(.*\)$")
         text = text.str.replace(r"^\((.*)\)$", "-${1}")
         if self.prefix:
-            text = text.str.replace(rf"^([+-]?){re.escape(self.prefix.strip())} ?", "${1}")
+            text = text.str.replace(rf"^([+-]?){_any_case(self.prefix)} ?", "${1}")
         if self.suffix:
-            text = text.str.replace(rf" ?{re.escape(self.suffix.strip())}$", "")
+            text = text.str.replace(rf" ?{_any_case(self.suffix)}$", "")
         digits: pl.Expr = pl.when(text.str.contains(f"^{_number(self.decimal, self.thousands)}$")).then(text)
         if self.thousands:
             digits = digits.str.replace_all(self.thousands, "", literal=True)
@@ -75,11 +86,53 @@ class NumberFormat:
         return pl.when(negative & (number > 0)).then(-number).otherwise(number)
 
 
-def find_number_format(texts: pl.Series) -> NumberFormat | None:
+def read_numbers(text: pl.Expr, number_format: str) -> pl.Expr:
+    """The numbers that texts stand for, as Float64; null for a text that is not written so.
+
+    Args:
+        text: Texts.
+        number_format: A text that `NumberFormat.parse` takes, or "quarter" or "hexadecimal".
+
+    Returns:
+        An expression.
+
+    Example:
+        >>> pl.select(read_numbers(pl.lit("2021Q3"), "quarter")).item()
+        2021.5
+    """
+    match number_format:
+        case "quarter":
+            text = _plain(text).str.replace(_QUARTER_FIRST, "${2}Q${1}")
+            year = text.str.extract(_QUARTER, 1).cast(pl.Float64)
+            return year + (text.str.extract(_QUARTER, 2).cast(pl.Float64) - 1) / 4
+        case "hexadecimal":
+            digits = _plain(text).str.extract(_HEXADECIMAL, 1)
+            return digits.str.to_integer(base=16, strict=False).cast(pl.Float64)
+        case _:
+            return NumberFormat.parse(number_format).read(text)
+
+
+def find_named_format(texts: pl.Series) -> str | None:
+    """The format among `NAMED_NUMBER_FORMATS` that reads at least nine tenths of the texts.
+
+    Example:
+        >>> find_named_format(pl.Series(["0x1f", "0x2A", "0xff"]))
+        'hexadecimal'
+    """
+    frame = texts.alias("text").to_frame()
+    for name in NAMED_NUMBER_FORMATS:
+        read = frame.select(read_numbers(pl.col("text"), name)).to_series()
+        if read.len() - read.null_count() >= _LEAST_SHARE * read.len() and read.n_unique() >= _FEWEST_NUMBERS:
+            return name
+    return None
+
+
+def find_number_format(texts: pl.Series, marks: NumberMarks | None = None) -> NumberFormat | None:
     """The format that reads at least nine tenths of the texts.
 
     Args:
         texts: Texts that are there; some do not read as plain numbers.
+        marks: Separators that are known.
 
     Returns:
         The format; None where the texts are no numbers, or are in several units. Of two formats that read the same
@@ -91,19 +144,24 @@ def find_number_format(texts: pl.Series) -> NumberFormat | None:
         >>> str(find_number_format(pl.Series(["7%", "12%", "9%"])))
         '1234.5%'
     """
+    marks = marks or NumberMarks()
     frame = texts.alias("text").to_frame().select(_plain(pl.col("text")))
-    pattern = rf"^\(?[+-]?(?P<prefix>{_CURRENCY})?[+-]?(?P<number>\d[\d.,' ]*?)(?P<suffix>{_UNIT})?\)?$"
+    pattern = rf"^\(?[+-]?(?P<prefix>{CURRENCY} ?)?[+-]?(?P<number>[.,]?\d[\d.,' ]*?)(?P<suffix> ?{UNIT})?\)?$"
     parts = frame.select(pl.col("text").str.extract_groups(pattern)).unnest("text").drop_nulls("number")
-    if len(parts) < _LEAST_SHARE * len(frame) or parts["number"].n_unique() < _FEWEST_NUMBERS:
+    fewest = 1 if marks.given else _FEWEST_NUMBERS
+    if len(parts) < _LEAST_SHARE * len(frame) or parts["number"].n_unique() < fewest:
         return None
     prefix, suffix = _common(parts["prefix"]), _common(parts["suffix"])
     if prefix is None or suffix is None or (not prefix and suffix.strip() in ("e", "E")):
         return None
     best, most = None, 0
-    for mark, group in sorted(NUMBER_DIGITS.values(), key=lambda marks: len(marks[1])):
+    for mark, group in sorted(NUMBER_DIGITS.values(), key=lambda pair: len(pair[1])):
+        if not marks.allow(mark, group):
+            continue
         candidate = NumberFormat(mark, group, prefix, suffix)
         read = len(frame) - frame.select(candidate.read(pl.col("text"))).to_series().null_count()
-        if read > most or (read == most and best is not None and not best.thousands and is_ambiguous(texts, best)):
+        doubtful = best is not None and not best.thousands and not marks.given and is_ambiguous(texts, best)
+        if read > most or (read == most and doubtful):
             best, most = candidate, read
     return best if most >= _LEAST_SHARE * len(frame) else None
 
@@ -120,11 +178,18 @@ def is_ambiguous(texts: pl.Series, number_format: NumberFormat) -> bool:
 
 def _common(parts: pl.Series) -> str | None:
     """The one text that nearly all parts are, an empty one included; None where there are several."""
-    counts = parts.fill_null("").value_counts(name="rows").sort("rows", descending=True)
+    counts = parts.fill_null("").value_counts(name="rows").sort(["rows", parts.name], descending=[True, False])
     names = [name for name in counts[parts.name] if name]
     if not names:
         return ""
-    return str(names[0]) if len({name.strip() for name in names}) == 1 else None
+    spellings = {name.strip() if len(name.strip()) == 1 else name.strip().casefold() for name in names}
+    return str(names[0]) if len(spellings) == 1 else None
+
+
+def _any_case(text: str) -> str:
+    """A pattern for a currency or a unit: words in any case, but `m` and `M` are two units."""
+    text = text.strip()
+    return re.escape(text) if len(text) == 1 else f"(?i:{re.escape(text)})"
 
 
 def _number(decimal: str, thousands: str) -> str:
@@ -136,3 +201,24 @@ def _number(decimal: str, thousands: str) -> str:
 def _plain(text: pl.Expr) -> pl.Expr:
     """The text with plain spaces and minus signs."""
     return text.str.replace_all(_SPACES, " ").str.strip_chars().str.replace_all("\u2212", "-", literal=True)
+
+
+def other_text_at_numbers(texts: pl.Series) -> tuple[str, ...]:
+    """The words that follow the numbers of a column in which most texts are a number and one of at most three words.
+
+    Args:
+        texts: Texts that are there.
+
+    Returns:
+        The words, the most frequent first; none where most texts are something else, or there are few numbers.
+
+    Example:
+        >>> other_text_at_numbers(pl.Series([f"{number} rooms" for number in range(12)]))
+        ('rooms',)
+    """
+    frame = texts.alias("text").to_frame().select(_plain(pl.col("text")))
+    pattern = r"^[+-]?(?P<number>\d[\d.,' ]*?) ?(?P<words>[^\d\s.,:/+'-][^\d.,:/-]*)$"
+    parts = frame.select(pl.col("text").str.extract_groups(pattern)).unnest("text").drop_nulls("number")
+    counts = parts["words"].value_counts(name="rows").sort(["rows", "words"], descending=[True, False])
+    enough = 2 * len(parts) > len(frame) and parts["number"].n_unique() >= _FEWEST_DOUBTED
+    return tuple(counts["words"]) if enough and counts.height <= _MOST_WORDS else ()

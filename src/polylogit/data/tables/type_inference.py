@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 
 import polars as pl
 
-from polylogit.data.tables.column_types import ColumnType, Reading
+from polylogit.data.tables.column_types import ColumnType, NumberMarks, Reading
 from polylogit.data.tables.columns import DATE_FORMATS, date_of_text, present_cells
-from polylogit.data.tables.number_format import NumberFormat, find_number_format
+from polylogit.data.tables.number_format import NumberFormat, find_named_format, find_number_format
 from polylogit.errors import DataError, did_you_mean
 
 __all__ = [
@@ -30,7 +30,10 @@ _BOOLEANS = ({"true", "false"}, {"yes", "no"})
 
 
 def find_readings(
-    frame: pl.DataFrame, asked: Mapping[str, Reading] | None = None, place: str = "the table"
+    frame: pl.DataFrame,
+    asked: Mapping[str, Reading] | None = None,
+    place: str = "the table",
+    marks: NumberMarks | None = None,
 ) -> dict[str, Reading]:
     """The reading of every column: as asked, or found in the cells.
 
@@ -38,6 +41,7 @@ def find_readings(
         frame: The feature columns.
         asked: Readings by column name, which are not questioned.
         place: What messages call the table.
+        marks: The separators in its numbers, where they are known.
 
     Returns:
         A reading for each column of the frame; some may not be usable.
@@ -47,20 +51,21 @@ def find_readings(
     """
     asked = asked or {}
     check_columns_exist(frame, asked, 'data.columns names the column "{}", which is not there', place)
-    return {series.name: _completed(series, asked.get(series.name)) for series in frame}
+    marks = marks or NumberMarks()
+    return {series.name: _completed(series, asked.get(series.name), marks) for series in frame}
 
 
-def _completed(series: pl.Series, asked: Reading | None) -> Reading:
+def _completed(series: pl.Series, asked: Reading | None, marks: NumberMarks) -> Reading:
     if asked is None:
-        return find_reading(series)
+        return find_reading(series, marks)
     if asked.type == "number" and asked.format is None and series.dtype == pl.String:
-        return _number_reading(present_cells(series)) or asked
+        return _number_reading(present_cells(series), marks) or asked
     if asked.type == "date" and asked.format is None and series.dtype == pl.String:
         return Reading("date", _date_format(present_cells(series), least=0.0) or DATE_FORMATS[0])
     return asked
 
 
-def find_reading(series: pl.Series) -> Reading:
+def find_reading(series: pl.Series, marks: NumberMarks | None = None) -> Reading:
     """The reading that fits a column best.
 
     Numbers, booleans and dates are taken by the column's type. Text is boolean where all of it is true and false (or
@@ -76,7 +81,7 @@ def find_reading(series: pl.Series) -> Reading:
     if series.null_count() == len(series):
         return Reading("empty")
     if series.dtype == pl.String:
-        return _reading_of_text(series)
+        return _reading_of_text(series, marks or NumberMarks())
     if series.dtype.is_numeric():
         return Reading("number")
     kinds: dict[object, ColumnType] = {pl.Boolean: "boolean", pl.Date: "date", pl.Datetime: "date"}
@@ -84,7 +89,7 @@ def find_reading(series: pl.Series) -> Reading:
     return Reading(kinds.get(series.dtype.base_type(), "nested"))
 
 
-def _reading_of_text(series: pl.Series) -> Reading:
+def _reading_of_text(series: pl.Series, marks: NumberMarks) -> Reading:
     there = present_cells(series.gather_every(max(1, len(series) // _SAMPLE)))
     if there.is_empty():
         there = present_cells(series)
@@ -93,7 +98,7 @@ def _reading_of_text(series: pl.Series) -> Reading:
     distinct = there.unique()
     if len(distinct) <= 8 and any(set(distinct.str.to_lowercase()) <= words for words in _BOOLEANS):
         return Reading("boolean")
-    number = _number_reading(there)
+    number = _number_reading(there, marks)
     if number is not None:
         return number
     date_format = _date_format(distinct, least=0.9)
@@ -105,13 +110,16 @@ def _reading_of_text(series: pl.Series) -> Reading:
     return Reading("category")
 
 
-def _number_reading(texts: pl.Series) -> Reading | None:
+def _number_reading(texts: pl.Series, marks: NumberMarks) -> Reading | None:
     """The reading of texts that are numbers, with a format where they are not plain ones; None for other texts."""
     unread = texts.cast(pl.Float64, strict=False).null_count()
-    if unread:
-        number_format = find_number_format(texts)
+    if unread or marks.given:
+        number_format = find_number_format(texts, marks)
         if number_format not in (None, NumberFormat()):
             return Reading("number", str(number_format))
+    if unread == len(texts):
+        named_format = find_named_format(texts)
+        return None if named_format is None else Reading("number", named_format)
     return Reading("number") if 2 * unread < len(texts) else None
 
 

@@ -15,7 +15,7 @@ from polylogit.data.tables.audit.features import audit_features, audit_unusable
 from polylogit.data.tables.audit.findings import Audit, AuditFinding, Severity
 from polylogit.data.tables.audit.labels import audit_labels
 from polylogit.data.tables.audit.rows import audit_leakage, audit_rows
-from polylogit.data.tables.column_types import Reading
+from polylogit.data.tables.column_types import NumberMarks, Reading
 from polylogit.data.tables.columns import read_cells
 from polylogit.data.tables.copies import Copies, find_copies
 from polylogit.data.tables.named_column import is_pattern, select_named
@@ -23,6 +23,9 @@ from polylogit.data.tables.type_inference import check_columns_exist, find_readi
 from polylogit.errors import DataError
 
 __all__ = ["Audit", "AuditFinding", "AuditedTable", "Severity", "audit_leakage", "audit_table"]
+
+_DOUBTS = ("ambiguous-number", "possible-number")
+"""Findings that ask how a column is meant; none where the recipe says so."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ def audit_table(
     leave_out: Sequence[str] = (),
     asked: Mapping[str, Reading] | None = None,
     drop_unusable: bool = False,
+    marks: NumberMarks | None = None,
     place: str = "the table",
 ) -> AuditedTable:
     """Read a table and find everything that is wrong with it.
@@ -65,6 +69,7 @@ def audit_table(
         leave_out: Columns that are no features, besides the target.
         asked: Readings by column name.
         drop_unusable: Whether columns that cannot be used are left out instead of being errors.
+        marks: The separators in its numbers, where they are known.
         place: What messages call the table.
 
     Returns:
@@ -91,7 +96,7 @@ def audit_table(
                 f'{place}: the column "{name}" has a name that means several columns to the table reader. Rename it, '
                 "or leave it out with --drop."
             )
-    readings = find_readings(features, asked, place)
+    readings = find_readings(features, asked, place, marks)
     found: list[AuditFinding] = []
     for name, reading in readings.items():
         if not reading.usable:
@@ -106,7 +111,11 @@ def audit_table(
     if usable:
         hashes = read.hash_rows()
         copies = find_copies(read, targets, hashes)
-        found += audit_features(features, read, usable, targets)
+        found += [
+            finding
+            for finding in audit_features(features, read, usable, targets, marks or NumberMarks())
+            if finding.code not in _DOUBTS or finding.column not in (asked or {})
+        ]
         found += audit_rows(hashes, targets, copies)
     elif not features.width or drop_unusable:
         found.append(
