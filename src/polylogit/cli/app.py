@@ -3,6 +3,7 @@
 Nothing here imports torch: a command does so once its options are checked.
 """
 
+import sys
 from typing import Annotated
 
 import typer
@@ -16,6 +17,7 @@ from polylogit.cli.predict import predict
 from polylogit.cli.recipes import init, recipes
 from polylogit.cli.train import EPILOG as TRAIN_EPILOG
 from polylogit.cli.train import train
+from polylogit.system.termination import Terminated, raise_on_termination
 
 __all__ = ["app", "main"]
 
@@ -40,7 +42,11 @@ app.command(epilog="Example: polylogit lessons eight-rows-softmax-twice")(lesson
 
 def main() -> None:
     """Run the command line."""
-    app()
+    raise_on_termination()
+    try:
+        app()
+    except Terminated as ended:  # outside a command, as while it is imported
+        sys.exit(128 + ended.number)
 
 
 def _version(asked: bool | None) -> None:

@@ -1,7 +1,7 @@
 """What the command line prints, and how errors become one message and an exit status.
 
-Exit statuses: 0 done, 1 the data or the model is at fault, 2 wrong usage, 130 interrupted. With `--json` standard
-output belongs to the JSON object alone. Notes, warnings and errors go to standard error.
+Exit statuses: 0 done, 1 the data or the model is at fault, 2 wrong usage, 130 interrupted, 143 ended by SIGTERM.
+With `--json` standard output belongs to the JSON object alone. Notes, warnings and errors go to standard error.
 """
 
 import errno
@@ -18,6 +18,7 @@ from rich.text import Text
 
 from polylogit.errors import PolylogitError, PolylogitWarning, RecipeError
 from polylogit.report.terminal_text import TerminalConsole, short_message
+from polylogit.system.termination import Terminated
 
 if TYPE_CHECKING:
     from polylogit.report.live import LiveFit
@@ -68,6 +69,9 @@ def reported_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         typer.echo("interrupted. Files are written atomically, so none is incomplete.", err=True)
         raise typer.Exit(130) from None
+    except Terminated as ended:
+        _print_error("ended by a signal. Files are written atomically, so none is incomplete.")
+        raise typer.Exit(128 + ended.number) from None
     except BrokenPipeError:  # the reader, for example `head`, has closed the pipe
         _discard_standard_output()
         raise typer.Exit(0) from None

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from polylogit.cli.console import print_json, print_notes, reported_errors
-from polylogit.cli.options import Data, DataRoot, Json, Limit, Model, check_data_root, limited_reading
+from polylogit.cli.options import Data, DataRoot, Force, Json, Limit, Model, check_data_root, limited_reading
 from polylogit.report.terminal_text import TerminalConsole
 
 __all__ = ["evaluate"]
@@ -20,6 +20,7 @@ def evaluate(
     ] = None,
     data_root: DataRoot = None,
     limit: Limit = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Evaluate a saved model on labelled data."""
@@ -27,7 +28,7 @@ def evaluate(
         check_data_root(data, data_root)
         from polylogit import run
 
-        result = run.evaluate(model, data, report=report, data_root=data_root)
+        result = run.evaluate(model, data, report=report, data_root=data_root, force=force)
         if as_json:
             print_json(result.as_json())
             return

@@ -43,6 +43,9 @@ Target = Annotated[str | None, typer.Option(metavar="COLUMN", help="Column that 
 Drop = Annotated[
     list[str] | None, typer.Option(metavar="COLUMN", help="Leave out a column of the table; may be repeated.")
 ]
+Force = Annotated[
+    bool, typer.Option("--force", help="Replace files that polylogit did not write; those of earlier runs always are.")
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="SECTION.OPTION=VALUE", help="Set one option of the recipe; may be repeated."),

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from polylogit.cli.console import print_notes, print_warnings, reported_errors, row_counter
-from polylogit.cli.options import Data, DataRoot, Limit, Model, check_data_root, limited_reading
+from polylogit.cli.options import Data, DataRoot, Force, Limit, Model, check_data_root, limited_reading
 
 __all__ = ["predict"]
 
@@ -39,6 +39,7 @@ def predict(
     ] = False,
     data_root: DataRoot = None,
     limit: Limit = None,
+    force: Force = False,
 ) -> None:
     """Predict the class of each row, with a probability per class."""
     with reported_errors(), limited_reading(limit):
@@ -55,6 +56,7 @@ def predict(
                 allow_unseen=allow_unseen,
                 data_root=data_root,
                 escape_formulas=escape_formulas,
+                force=force,
                 on_progress=on_progress,
             )
         print_warnings(result.warnings)

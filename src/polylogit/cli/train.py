@@ -12,6 +12,7 @@ from polylogit.cli.options import (
     Data,
     DataRoot,
     Drop,
+    Force,
     Json,
     Limit,
     Settings,
@@ -102,6 +103,7 @@ def train(
     ] = None,
     data_root: DataRoot = None,
     limit: Limit = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Train a classifier, evaluate it on held-out rows, and save it."""
@@ -134,6 +136,7 @@ def train(
                 data_root=data_root,
                 device=device,
                 resume=resume,
+                force=force,
                 observers=[*observers, *([] if live is None else [live])],
             )
         _print_result(data, result, as_json=as_json)

@@ -90,8 +90,6 @@ class Checkpoint:
         Raises:
             ModelFileError: The file is damaged, or belongs to another run.
         """
-        for unfinished in self.path.parent.glob(f".{self.path.name}.*.part"):
-            unfinished.unlink(missing_ok=True)  # what a killed process was writing
         if not self.resume or not self.path.exists():
             return None
         try:

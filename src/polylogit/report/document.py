@@ -43,6 +43,7 @@ def report_json(report: ReportData) -> dict[str, Any]:
     }
     return {
         "format_version": FORMAT_VERSION,
+        "generator": "polylogit",
         "data": report.data,
         "model": report.model,
         "rows_train": report.rows_trained_on,
@@ -82,6 +83,7 @@ def report_markdown(report: ReportData) -> str:
     lead = [] if not report.foremost else [escaped(report.foremost)]
     lines = [
         f"# {escaped(report.data)}, {escaped(report.model)}",
+        "<!-- polylogit report -->",
         *lead,
         escaped(words.headline(evaluation, report.noun)),
         *(f"- **{each.level} {each.code}**: {escaped(each.message)}" for each in report.conclusions),

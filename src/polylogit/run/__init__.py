@@ -12,6 +12,7 @@
     labelled_rows.py       inputs, targets, weights and groups of rows
     evaluated_rows.py      scores and metrics of labelled rows
     output_paths.py        where a run writes model file, history, checkpoint and report
+    replacing.py           which files a command may replace
     prediction_frames.py   predictions batch by batch; prediction_file.py writes them
     report_contents.py     the contents of the report
 

@@ -24,6 +24,7 @@ from polylogit.run.evaluated_rows import EvaluatedRows, evaluate_rows
 from polylogit.run.model_recipe import recipe_of_model
 from polylogit.run.picture_task import picture_reading, split_of_pictures, targets_by_name
 from polylogit.run.prediction_frames import notes_on_table
+from polylogit.run.replacing import check_outputs
 from polylogit.run.report_contents import report_data
 from polylogit.run.table_split import rows_kept_together, split_of_table
 from polylogit.run.table_task import dialect_of, known_targets, row_weights, without_weightless
@@ -74,7 +75,7 @@ class EvaluationRun:
 
 
 def evaluate(
-    model_path: Path, data: str, *, report: Path | None = None, data_root: Path | None = None
+    model_path: Path, data: str, *, report: Path | None = None, data_root: Path | None = None, force: bool = False
 ) -> EvaluationRun:
     """Evaluate a saved classifier on labelled data.
 
@@ -87,6 +88,7 @@ def evaluate(
         data: DATA as given on the command line; it contains the target column too, or a folder per class.
         report: The file of the report, an HTML page; none is written when left out.
         data_root: Directory for downloaded data sets.
+        force: Whether a report may replace a file that polylogit did not write.
 
     Returns:
         The metrics.
@@ -94,7 +96,10 @@ def evaluate(
     Raises:
         ModelFileError: The model file is at fault.
         DataError: The data are at fault, contain a class that the model does not know, or have no rows to evaluate.
+        RecipeError: The report would replace the model or the data.
+        PolylogitError: The report would replace a file that polylogit did not write.
     """
+    check_outputs([] if report is None else [report], [model_path, data], force=force)
     classifier = Classifier.load(model_path)
     if isinstance(classifier.preprocessing, PictureEncoder):
         name, rows, notes = _evaluated_pictures(model_path, classifier, classifier.preprocessing, data, data_root)

@@ -11,6 +11,7 @@ from polylogit.errors import RecipeError
 from polylogit.run.model_recipe import recipe_of_model
 from polylogit.run.prediction_file import PREDICTION_ENDINGS, write_frames
 from polylogit.run.prediction_frames import prediction_frames
+from polylogit.run.replacing import check_outputs
 from polylogit.run.spreadsheet_text import without_formulas
 from polylogit.run.table_task import dialect_of
 
@@ -46,6 +47,7 @@ def predict(
     allow_unseen: bool = False,
     data_root: Path | None = None,
     escape_formulas: bool = False,
+    force: bool = False,
     on_progress: Callable[[int], None] | None = None,
 ) -> Predictions:
     """Predict the class of each row, with a probability per class.
@@ -59,6 +61,7 @@ def predict(
         allow_unseen: Whether to predict a table even where most cells of a column are unseen categories.
         data_root: Directory for downloaded data sets.
         escape_formulas: Whether text that a spreadsheet would take for a formula gets an apostrophe; for CSV only.
+        force: Whether `out` may be a file that polylogit did not write.
         on_progress: Called with the rows predicted so far.
 
     Returns:
@@ -67,8 +70,9 @@ def predict(
     Raises:
         ModelFileError: The model file is at fault.
         DataError: The data are at fault. Nothing is written then.
-        RecipeError: The ending of `out` is not known, `abstain_below` is no probability, or a column cannot be carried.
-        PolylogitError: The predictions cannot be written.
+        RecipeError: The ending of `out` is not known, `abstain_below` is no probability, a column cannot be carried, or
+            `out` is the model or one of the data.
+        PolylogitError: The predictions cannot be written, or `out` is a file that polylogit did not write.
     """
     if abstain_below is not None and not 0 <= abstain_below <= 1:
         raise RecipeError(f"--abstain-below {abstain_below:g}: expected a probability, 0 to 1.")
@@ -76,6 +80,7 @@ def predict(
         raise RecipeError(f"--out {out}: the ending is not known. Expected one of {', '.join(PREDICTION_ENDINGS)}.")
     if escape_formulas and out is not None and out.suffix.lower() != ".csv":
         raise RecipeError(f"--escape-formulas: applies to CSV, but {out} is not. Leave the option out.")
+    check_outputs([] if out is None else [out], [model_path, data], force=force)
     classifier = Classifier.load(model_path)
     dialect = dialect_of(recipe_of_model(classifier, model_path))
     frames = prediction_frames(

@@ -1,5 +1,6 @@
 """Files of predictions: .csv, .parquet and .jsonl, written frame by frame and atomically."""
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -42,7 +43,7 @@ def write_frames(frames: Iterable[pl.DataFrame], path: Path) -> None:
                 with temporary.open("wb") as file:
                     _write_text(frames, file, lambda frame, _: frame.write_ndjson(file))
             case ".parquet":
-                _write_parquet(frames, temporary)
+                _write_parquet(frames, temporary, path)
             case ending:
                 raise PolylogitError(
                     f"{path}: the ending {ending!r} is not known. Expected one of {', '.join(PREDICTION_ENDINGS)}."
@@ -57,19 +58,42 @@ def _write_text(frames: Iterable[pl.DataFrame], file: BinaryIO, write: Callable[
     file.flush()
 
 
-def _write_parquet(frames: Iterable[pl.DataFrame], path: Path) -> None:
-    """Write what polars' streaming engine pulls from the frames, one row group after the other."""
+def _write_parquet(frames: Iterable[pl.DataFrame], temporary: Path, path: Path) -> None:
+    """Write what polars' streaming engine pulls from the frames, one row group after the other.
+
+    The engine runs in a thread of its own, so that a signal is answered while it writes.
+    """
     batches = iter(frames)
     head = next(batches)
     faults: list[BaseException] = []
+    stopped = threading.Event()
 
     def source(*_: object) -> Iterator[pl.DataFrame]:
         yield head
         try:
-            yield from batches
+            for frame in batches:
+                if stopped.is_set():
+                    return
+                yield frame
         except BaseException as fault:  # polars would wrap it in an error of its own, even an interrupt
             faults.append(fault)
 
-    register_io_source(source, schema=head.schema).sink_parquet(path, engine="streaming")
+    def write() -> None:
+        try:
+            register_io_source(source, schema=head.schema).sink_parquet(temporary, engine="streaming")
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as fault:
+            reason = (str(fault) or type(fault).__name__).splitlines()[0]
+            faults.append(PolylogitError(f"{path}: cannot be written ({reason}). Choose another place with --out."))
+        except BaseException as fault:  # raised again below, in the thread that asked
+            faults.append(fault)
+
+    writer = threading.Thread(target=write, name="parquet")
+    writer.start()
+    try:
+        while writer.is_alive():
+            writer.join(timeout=0.1)
+    finally:
+        stopped.set()
+        writer.join()
     if faults:
         raise faults[0]

@@ -26,6 +26,7 @@ from polylogit.run.evaluated_rows import EvaluatedRows, evaluate_rows
 from polylogit.run.fit import FittedModel, TrainingPlace, fit_model
 from polylogit.run.output_paths import checkpoint_path, claimed_model_path, existing_outputs, history_path, report_paths
 from polylogit.run.picture_task import picture_task
+from polylogit.run.replacing import check_outputs
 from polylogit.run.report_contents import report_data
 from polylogit.run.table_task import table_task
 from polylogit.run.task import Task
@@ -127,6 +128,7 @@ def train(
     device: DeviceName = "auto",
     resume: bool = False,
     observers: Sequence[TrainingCallback] = (),
+    force: bool = False,
 ) -> TrainingRun:
     """Train a classifier, evaluate it on held-out rows, and write the model file.
 
@@ -142,6 +144,7 @@ def train(
         device: Where a network is fitted; linear models are fitted on the CPU.
         resume: Whether to resume from the checkpoint of an interrupted run of the same recipe on the same data.
         observers: Training callbacks, for networks and the solver alike; see `polylogit.fitting.callbacks`.
+        force: Whether files that polylogit did not write may be replaced; those of earlier runs always are.
 
     Returns:
         The classifier and its metrics. Each file is written atomically after the fit; only the history grows by a
@@ -149,10 +152,10 @@ def train(
 
     Raises:
         DataError: The data are at fault.
-        RecipeError: The recipe does not fit the data.
+        RecipeError: The recipe does not fit the data, or a file to write is one of the data.
         ModelFileError: The checkpoint is damaged or of another run.
         DivergenceError: The loss became NaN or infinite before there were weights worth keeping.
-        PolylogitError: A file cannot be written.
+        PolylogitError: A file cannot be written, or is there already and polylogit did not write it.
     """
     if out is None:
         with claimed_model_path(data, recipe.model.kind, resume=resume) as model_path:
@@ -165,14 +168,17 @@ def train(
                 device=device,
                 resume=resume,
                 observers=observers,
+                force=force,
             )
     start = time.perf_counter()
+    checkpoint, history = checkpoint_path(out), history_path(out)
+    inputs = [data] if recipe.data.test is None else [data, recipe.data.test]
+    check_outputs([out, checkpoint, history, *report_paths(out, report)], inputs, force=force)
     replaced = existing_outputs(out, report, resume=resume)
     if stands_for_pictures(data) or recipe.data.path is not None:
         task = picture_task(data, recipe, data_root)
     else:
         recipe, task = table_task(data, recipe)
-    checkpoint, history = checkpoint_path(out), history_path(out)
     place = TrainingPlace(
         device=device, checkpoint=checkpoint, resume=resume, history=history, observers=tuple(observers)
     )

@@ -9,7 +9,6 @@ import csv
 import mmap
 import re
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ import polars as pl
 from polylogit.data.tables.compression import is_compressed, opened
 from polylogit.data.tables.limits import current_limits
 from polylogit.errors import DataError
+from polylogit.system.temporary_folder import temporary_folder
 
 __all__ = [
     "CELLS_AT_ONCE",
@@ -77,6 +77,7 @@ def read_delimited(path: Path, dialect: Dialect | None = None) -> pl.DataFrame:
             has a row with another number of cells than its header.
 
     Example:
+        >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "animals.csv"
         >>> _ = path.write_text("legs;type\n4; mammal\n2;\n")
         >>> read_delimited(path).rows()
@@ -232,8 +233,8 @@ def literal_path(path: Path) -> str:
 def _plain(path: Path, dialect: Dialect) -> Iterator[_Text]:
     """The file as plain UTF-8, checked as far as that is cheap."""
     try:
-        with tempfile.TemporaryDirectory(prefix="polylogit-") as folder:
-            file = _written_plain(path, dialect, Path(folder))
+        with temporary_folder() as folder:
+            file = _written_plain(path, dialect, folder)
             if not file.stat().st_size:
                 raise _empty(path)
             with file.open("rb") as plain, mmap.mmap(plain.fileno(), 0, access=mmap.ACCESS_READ) as content:

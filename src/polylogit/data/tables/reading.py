@@ -7,7 +7,6 @@ import json
 import mmap
 import re
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -25,6 +24,7 @@ from polylogit.data.tables.delimited import (
 )
 from polylogit.data.tables.limits import current_limits
 from polylogit.errors import DataError
+from polylogit.system.temporary_folder import temporary_folder
 
 __all__ = ["DELIMITED_ENDINGS", "ENDINGS", "is_table", "read_table", "scan_table"]
 
@@ -69,8 +69,7 @@ def read_table(path: Path, dialect: Dialect | None = None) -> pl.DataFrame:
         DataError: The file cannot be read, is cut short or damaged, or has no columns or rows.
 
     Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / "animals.jsonl"
+        >>>         >>> path = Path(tempfile.mkdtemp()) / "animals.jsonl"
         >>> _ = path.write_text('{"legs": 4, "type": "mammal"}\n{"legs": 2}\n')
         >>> read_table(path).rows()
         [(4, 'mammal'), (2, None)]
@@ -158,7 +157,7 @@ def _lazy(path: Path, files: ExitStack) -> pl.LazyFrame:
             return pl.read_ipc_stream(stream).lazy()
     plain = path
     if is_compressed(path):
-        plain = Path(files.enter_context(tempfile.TemporaryDirectory(prefix="polylogit-"))) / "plain.jsonl"
+        plain = files.enter_context(temporary_folder()) / "plain.jsonl"
         with opened(path) as source, plain.open("wb") as target:
             shutil.copyfileobj(source, target, 4 * 2**20)
     _check_names(path, plain)
