@@ -315,7 +315,7 @@ class Classifier:
             >>> prediction.class_name, round(prediction.probabilities["mammal"], 4)
             ('mammal', 0.8808)
         """
-        inputs, unseen = self._row_encoder.encode(rows)
+        inputs, unseen = self.row_encoder.encode(rows)
         logits = self.logits_of_inputs(inputs)
         return [
             RowPrediction(self.class_names[index], dict(zip(self.class_names, probabilities, strict=True)), columns)
@@ -325,7 +325,12 @@ class Classifier:
         ]
 
     @cached_property
-    def _row_encoder(self) -> RowEncoder:
+    def row_encoder(self) -> RowEncoder:
+        """The encoder of single rows of a model of tables.
+
+        Raises:
+            DataError: The model takes pictures.
+        """
         if not isinstance(self.preprocessing, TableEncoder):
             raise DataError("the rows: the model takes pictures, got rows of a table.")
         return RowEncoder(self.preprocessing)

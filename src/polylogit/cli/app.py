@@ -15,6 +15,7 @@ from polylogit.cli.evaluate import evaluate
 from polylogit.cli.lessons import lessons
 from polylogit.cli.predict import predict
 from polylogit.cli.recipes import init, recipes
+from polylogit.cli.serve import serve
 from polylogit.cli.train import EPILOG as TRAIN_EPILOG
 from polylogit.cli.train import train
 from polylogit.system.termination import Terminated, raise_on_termination
@@ -34,6 +35,7 @@ app.command(epilog=TRAIN_EPILOG)(train)
 app.command(epilog="Example: polylogit evaluate runs/zoo-linear/model.safetensors zoo")(evaluate)
 app.command(epilog="Example: polylogit predict runs/zoo-linear/model.safetensors new.csv --out classes.csv")(predict)
 app.command(epilog="Example: polylogit check animals.csv --target type")(check)
+app.command(epilog="Example: polylogit serve runs/zoo-linear/model.safetensors")(serve)
 app.command(epilog="Example: polylogit card runs/zoo-linear/model.safetensors --out README.md")(card)
 app.command(epilog="Example: polylogit init animals.csv --target type")(init)
 app.add_typer(recipes, name="recipes")

@@ -7,7 +7,14 @@ from polylogit.errors import MissingExtraError
 
 __all__ = ["EXTRAS", "import_extra"]
 
-EXTRAS = {"matplotlib": "plots", "tensorboard": "tensorboard", "torchvision": "pictures"}
+EXTRAS = {
+    "matplotlib": "plots",
+    "prometheus_client": "serve",
+    "starlette": "serve",
+    "tensorboard": "tensorboard",
+    "torchvision": "pictures",
+    "uvicorn": "serve",
+}
 """The extra of polylogit that installs a package; an entry per optional dependency."""
 
 

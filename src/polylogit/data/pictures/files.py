@@ -3,6 +3,7 @@
 See also: `polylogit.data.pictures.listing`, which finds the files and their labels.
 """
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +14,11 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from polylogit.data.pictures.encoder import Background, Pictures
 from polylogit.errors import DataError
 
-__all__ = ["common_form", "read_pictures", "readable_files"]
+__all__ = ["DECODED_FORMATS", "common_form", "decode_picture", "read_pictures", "readable_files"]
+
+DECODED_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")
+"""The formats of `decode_picture`: widespread ones, whose decoders are well tested, and no other program is run."""
+
 
 _LONGEST_KEPT = 96
 _USUAL_SIDE = 64
@@ -92,6 +97,44 @@ def read_pictures(
     return Pictures(torch.from_numpy(pixels), tuple(str(file) for file in files))
 
 
+def decode_picture(
+    content: bytes, form: tuple[int, int, int], background: Background | None = "white", most_pixels: int = 50_000_000
+) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """Decode one picture that somebody sent, with the same result as `read_pictures` of a file of it.
+
+    Args:
+        content: The content of a picture file of one of `DECODED_FORMATS`.
+        form: Channels (1 or 3), height and width.
+        background: As for `read_pictures`.
+        most_pixels: Larger pictures are not decoded.
+
+    Returns:
+        Values of shape `form`.
+
+    Raises:
+        DataError: The content is no picture, or damaged, of another format, or too large.
+    """
+    channels, height, width = form
+    expected = "expected a picture (PNG, JPEG, GIF, BMP, WebP or TIFF)"
+    Image.init()  # Pillow looks for the formats named only among those that it has loaded
+    try:
+        image = Image.open(io.BytesIO(content), formats=DECODED_FORMATS)
+    except (*_FAULTS, Image.DecompressionBombWarning) as fault:
+        raise DataError(f"{expected}, got {'an empty file' if not content else 'something else'}.") from fault
+    with image:
+        if image.width * image.height > most_pixels:
+            raise DataError(
+                f"expected at most {most_pixels} pixels, got {image.width} x {image.height}. Scale the picture down."
+            )
+        if image.mode not in _GREY + _COLOUR:
+            raise DataError(f"expected 8 or 16 bits a value, got a picture of mode {image.mode}.")
+        try:
+            values = _fitted(image, channels, (width, height), background)
+        except (*_FAULTS, MemoryError) as fault:
+            raise DataError(f"{expected}, got a damaged one.") from fault
+    return values[None] if channels == 1 else values.transpose(2, 0, 1)
+
+
 def readable_files(files: Sequence[Path]) -> list[bool]:
     """For each file whether it can be read to its last pixel."""
     found = []
@@ -110,9 +153,16 @@ def _read(
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     with _open(file) as image:
         try:
-            upright = _flat(ImageOps.exif_transpose(image), background).convert("L" if channels == 1 else "RGB")
+            return _fitted(image, channels, size, background)
         except _FAULTS as fault:
             raise _damaged(file, fault) from fault
+
+
+def _fitted(
+    image: Image.Image, channels: int, size: tuple[int, int], background: Background | None
+) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """The values of an open picture, upright and scaled."""
+    upright = _flat(ImageOps.exif_transpose(image), background).convert("L" if channels == 1 else "RGB")
     if upright.size != size:
         upright = ImageOps.fit(upright, size, method=Image.Resampling.BILINEAR)
     return np.asarray(upright)

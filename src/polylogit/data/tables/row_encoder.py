@@ -16,27 +16,61 @@ import numpy.typing as npt
 from jaxtyping import Float
 from torch import Tensor
 
-from polylogit.data.tables.columns import DATE_FORMATS
+from polylogit.data.tables.columns import DATE_FORMATS, LARGEST_NUMBER, read_columns
 from polylogit.data.tables.encoded_column import Column
 from polylogit.data.tables.encoder import TableEncoder
 from polylogit.data.tables.feature_matrix import aligned_zeros
 from polylogit.data.tables.frames import as_frame
 from polylogit.errors import DataError, did_you_mean
 
-__all__ = ["RowEncoder"]
+__all__ = ["CellFault", "EncodedRows", "RowEncoder"]
 
 MOST_REMEMBERED = 10_000
 """The most cells of a column that are remembered."""
 
 _LARGEST_INTEGER = 2**63
+_LARGEST_FEATURE = 3e38  # float32 ends a little above
 _ISO_LENGTH = len("2024-05-01")
 
 
 class _Cell(NamedTuple):
-    """The features of a cell, and whether its value is an unseen category or an unexpected missing value."""
+    """The features of a cell, and whether its value is an unseen category, unexpectedly missing, or missing."""
 
     features: npt.NDArray[np.float32]
     unseen: bool
+    missing: bool
+
+
+class CellFault(NamedTuple):
+    """A cell that cannot be read.
+
+    Attributes:
+        row: Its row, from 0.
+        column: Its column; None where the row is no mapping.
+        value: What came; None where the column is not there.
+        message: What was expected, and what came.
+    """
+
+    row: int
+    column: str | None
+    value: Any
+    message: str
+
+
+class EncodedRows(NamedTuple):
+    """Rows that were encoded although some of them cannot be read.
+
+    Attributes:
+        inputs: The features; those of a row with a fault are of no use.
+        unseen: For each row the columns with an unseen category or an unexpected missing value.
+        missing: For each column with missing values, how many rows have one.
+        faults: The cells that cannot be read, row by row.
+    """
+
+    inputs: Float[Tensor, "N D"]
+    unseen: list[tuple[str, ...]]
+    missing: dict[str, int]
+    faults: list[CellFault]
 
 
 class RowEncoder:
@@ -91,10 +125,58 @@ class RowEncoder:
                     cell = row[column.name]
                 except (KeyError, TypeError, IndexError):
                     raise _missing_column(row, column.name, number, place) from None
-                if column.write(features[number], cell, number, place):
+                if (written := column.write(features[number], cell, number, place)) is not None and written.unseen:
                     found.append(column.name)
             unseen.append(tuple(found))
         return inputs, unseen
+
+    def encode_each(self, rows: Sequence[Any], place: str = "the rows") -> EncodedRows:
+        """As `encode`, but a row that cannot be read is listed and does not stop the others.
+
+        Args:
+            rows: As for `encode`.
+            place: What messages call the rows.
+
+        Returns:
+            The features of the rows and what is known about each.
+
+        Example:
+            >>> import polars as pl
+            >>> encoder = RowEncoder(TableEncoder.fit(pl.DataFrame({"legs": [4, 2, 0]})))
+            >>> encoded = encoder.encode_each([{"legs": 2}, {"legs": "x"}])
+            >>> [(fault.row, fault.column, fault.value) for fault in encoded.faults]
+            [(1, 'legs', 'x')]
+        """
+        inputs = aligned_zeros(len(rows), self._features)
+        features = inputs.numpy()
+        unseen: list[tuple[str, ...]] = []
+        missing: dict[str, int] = {}
+        faults: list[CellFault] = []
+        for number, row in enumerate(rows):
+            found: list[str] = []
+            unseen.append(())
+            if not isinstance(row, Mapping):
+                faults.append(CellFault(number, None, row, str(_missing_column(row, "", number, place))))
+                continue
+            for column in self._columns:
+                if column.name not in row:
+                    message = str(_missing_column(row, column.name, number, place))
+                    faults.append(CellFault(number, column.name, None, message))
+                    continue
+                cell = row[column.name]
+                try:
+                    written = column.write(features[number], cell, number, place)
+                except DataError as fault:
+                    faults.append(CellFault(number, column.name, cell, str(fault)))
+                    continue
+                if written is not None:
+                    if written.unseen:
+                        found.append(column.name)
+                    if written.missing:
+                        missing[column.name] = missing.get(column.name, 0) + 1
+            if found:
+                unseen[-1] = tuple(found)
+        return EncodedRows(inputs, unseen, missing, faults)
 
 
 class _EncodedColumn:
@@ -109,19 +191,22 @@ class _EncodedColumn:
         self._mean, self._scale = (mean[0].item(), scale[0].item()) if len(mean) else (0.0, 1.0)
         self._remembered: dict[object, _Cell] = {}
 
-    def write(self, features: npt.NDArray[np.float32], cell: object, row: int, place: str) -> bool:
-        """Write the features of a cell; True for an unseen category or an unexpected missing value."""
+    def write(self, features: npt.NDArray[np.float32], cell: object, row: int, place: str) -> _Cell | None:
+        """Write the features of a cell; None for a number, which is neither unseen nor missing."""
         if self._is_number:
             number = _as_number(cell)
             if number is not None:
-                features[self._places.start] = (number - self._mean) / self._scale
-                return False
+                feature = (number - self._mean) / self._scale
+                if abs(feature) > _LARGEST_FEATURE:
+                    raise self._too_far(cell, row, place)
+                features[self._places.start] = feature
+                return None
         elif self._takes_iso and isinstance(cell, str) and len(cell) == _ISO_LENGTH:
             with suppress(ValueError):  # the message is the encoder's
                 cell = date.fromisoformat(cell)
         found = self._encoded(cell, row, place)
         features[self._places] = found.features
-        return found.unseen
+        return found
 
     def _encoded(self, cell: object, row: int, place: str) -> _Cell:
         if isinstance(cell, float) and math.isnan(cell):
@@ -129,8 +214,10 @@ class _EncodedColumn:
         key = (type(cell), cell)
         try:
             found = self._remembered.get(key)
-        except TypeError:  # a list or another cell that cannot be remembered
-            return self._read(cell, row, place)
+        except TypeError:
+            raise DataError(
+                f'{place}, column "{self.name}", row {row + 1}: expected one value, got {type(cell).__name__}.'
+            ) from None
         if found is None:
             found = self._read(cell, row, place)
             if len(self._remembered) >= MOST_REMEMBERED:
@@ -139,9 +226,18 @@ class _EncodedColumn:
         return found
 
     def _read(self, cell: object, row: int, place: str) -> _Cell:
-        frame = as_frame({self.name: [cell]}, place=place)
-        features, counts = self._encoder.encode_counting(frame, place, row)
-        return _Cell(features[0].numpy(), bool(counts.unseen or counts.filled))
+        frame = read_columns(as_frame({self.name: [cell]}, place=place), self._encoder.readings, place, row)
+        with np.errstate(over="ignore"):
+            features, counts = self._encoder.encode_counting(frame, place, row)
+        if not bool(features.isfinite().all()):
+            raise self._too_far(cell, row, place)
+        return _Cell(features[0].numpy(), bool(counts.unseen or counts.filled), bool(frame[self.name].null_count()))
+
+    def _too_far(self, cell: object, row: int, place: str) -> DataError:
+        return DataError(
+            f'{place}, column "{self.name}", row {row + 1}: expected a number of the magnitude of the training rows, '
+            f"got {cell}, which is beyond single precision once it is standardised."
+        )
 
 
 def _as_number(cell: object) -> float | None:
@@ -149,7 +245,7 @@ def _as_number(cell: object) -> float | None:
     kind = type(cell)
     if kind is float or kind is bool or (kind is int and abs(cell) < _LARGEST_INTEGER):  # type: ignore[arg-type]  # it is an int
         number = float(cell)  # type: ignore[arg-type]  # it is a number
-        return number if math.isfinite(number) else None
+        return number if abs(number) <= LARGEST_NUMBER else None
     return None
 
 

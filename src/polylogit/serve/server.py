@@ -1,0 +1,120 @@
+"""The server process: uvicorn with the application, alone or with several worker processes."""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from types import FrameType
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
+
+from polylogit.errors import PolylogitError
+from polylogit.model_header import read_header
+from polylogit.serve.connections import LimitedProtocol
+from polylogit.serve.json_log import configure_logging
+from polylogit.serve.settings import ServeSettings, read_token
+
+__all__ = ["serve", "worker_app"]
+
+_SETTINGS_VARIABLE = "POLYLOGIT_SERVE"
+_METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+_SWITCH_SECONDS = 0.0005
+"""How long the event loop may keep Python's lock while the thread of the network waits for it; the default is 0.005."""
+
+
+class _Server(uvicorn.Server):
+    """A server that returns after SIGTERM or SIGINT, where uvicorn's raises the signal again."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        self._captured_signals.clear()
+
+
+def serve(settings: ServeSettings, on_listening: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT; then answer what is in progress and return.
+
+    Args:
+        settings: What to serve, and where.
+        on_listening: Called with the address once the socket is bound.
+
+    Raises:
+        PolylogitError: The address cannot be listened at, or a model file is at fault.
+    """
+    read_token(settings.token_file)
+    for path in settings.models:
+        read_header(path)
+    configure_logging()
+    with ExitStack() as stack:
+        if settings.workers > 1:
+            folder = tempfile.mkdtemp(prefix="polylogit-metrics-")
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            os.environ[_METRICS_VARIABLE] = folder
+            stack.callback(os.environ.pop, _METRICS_VARIABLE, None)
+        os.environ[_SETTINGS_VARIABLE] = settings.as_json()
+        stack.callback(os.environ.pop, _SETTINGS_VARIABLE, None)
+        config = _config(settings)
+        try:
+            socket = config.bind_socket()
+        except SystemExit:
+            raise PolylogitError(
+                f"{settings.host}:{settings.port} cannot be listened at: it is in use, or not an address of this "
+                "machine. Name another with --host or --port."
+            ) from None
+        stack.callback(socket.close)
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        on_listening(f"http://{host}:{socket.getsockname()[1]}")
+        if settings.workers > 1:
+            supervisor = Multiprocess(config, [socket])
+            supervisor.run()
+            if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
+                raise PolylogitError("a worker process could not start; its log lines say why.")
+        else:
+            _check_models(settings)
+            _Server(config).run(sockets=[socket])
+
+
+def worker_app() -> ASGIApp:
+    """The application of a process, from the settings in its environment."""
+    import torch  # noqa: PLC0415 - the parent of worker processes needs none
+
+    from polylogit.serve.app import create_app  # noqa: PLC0415
+
+    configure_logging()
+    settings = ServeSettings.from_json(os.environ[_SETTINGS_VARIABLE])
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    if settings.workers > 1:
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // settings.workers))
+    LimitedProtocol.header_seconds = settings.header_seconds
+    return create_app(settings, read_token(settings.token_file))
+
+
+def _check_models(settings: ServeSettings) -> None:
+    """Load each file once before the server starts, so that a fault is a message and not a failed start."""
+    from polylogit.classifier import Classifier  # noqa: PLC0415
+
+    for path in settings.models:
+        Classifier.load(path)
+
+
+def _config(settings: ServeSettings) -> uvicorn.Config:
+    return uvicorn.Config(
+        "polylogit.serve.server:worker_app",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        http="polylogit.serve.connections:LimitedProtocol",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=int(settings.deadline) + 1,
+        timeout_worker_healthcheck=30,
+    )
