@@ -20,6 +20,7 @@ from jaxtyping import Bool, Float, Num, UInt8
 from torch import Tensor, nn
 
 from polylogit.calibration.calibration import Calibration
+from polylogit.calibration.prediction_sets import ConformalScores, PredictionSetRule
 from polylogit.data.pictures.encoder import PictureEncoder, Pictures, pictures_from_array
 from polylogit.data.pictures.sources import read_unlabelled
 from polylogit.data.pictures.stored import StoredPictures
@@ -28,10 +29,17 @@ from polylogit.data.tables.frames import as_frame
 from polylogit.data.tables.row_encoder import RowEncoder
 from polylogit.data.tables.sources import open_source
 from polylogit.data.tables.unseen import UnseenCounts, warning_words
-from polylogit.errors import DataError, PolylogitWarning
+from polylogit.errors import DataError, ModelFileError, PolylogitWarning
 from polylogit.fitting.forward import network_logits
 from polylogit.model_file import read_model_file, write_model_file
-from polylogit.model_header import FORMAT_VERSION, PREPROCESSING, ModelHeader, NetworkSpec, TrainedOn
+from polylogit.model_header import (
+    FORMAT_VERSION,
+    PREPROCESSING,
+    ModelHeader,
+    NetworkSpec,
+    PredictionSetsEntry,
+    TrainedOn,
+)
 
 if TYPE_CHECKING:
     from polylogit.estimators.fitted_classifier import FittedClassifier
@@ -83,6 +91,7 @@ class Classifier:
         trained_on: Where the training rows came from.
         calibration: Map from the network's logits to calibrated ones; the identity by default.
         recipe: The recipe of the training run, as plain data.
+        conformal: The scores from which prediction sets follow; None: there are none.
 
     Example:
         >>> from polylogit.networks import LinearNetwork
@@ -108,6 +117,7 @@ class Classifier:
     trained_on: TrainedOn
     calibration: Calibration = field(default_factory=Calibration)
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    conformal: ConformalScores | None = None
 
     def __post_init__(self) -> None:
         self.network.eval()
@@ -253,7 +263,7 @@ class Classifier:
     @property
     def uncalibrated(self) -> "Classifier":
         """The same classifier with the network's own probabilities."""
-        return replace(self, calibration=Calibration())
+        return replace(self, calibration=Calibration(), conformal=None)
 
     @property
     def calibrated(self) -> bool:
@@ -272,6 +282,41 @@ class Classifier:
     def predict(self, data: object) -> list[str]:
         """The most probable class of each row, by name. Arguments as for `predict_logits`."""
         return [self.class_names[index] for index in self.predict_logits(data).argmax(dim=1).tolist()]
+
+    def prediction_sets(self, data: object, coverage: float = 0.9, *, by_class: bool = False) -> list[tuple[str, ...]]:
+        """The classes that each row may be of, so that a wanted share of the sets contains the true class.
+
+        Args:
+            data: As for `predict_logits`.
+            coverage: The wanted share, above 0 and below 1.
+            by_class: Whether it should hold among the rows of each class.
+
+        Returns:
+            The names of the classes in each set, at least one, in the order of `class_names`.
+
+        Raises:
+            ModelFileError, RecipeError: As for `prediction_set_rule`.
+            DataError: As for `predict_logits`.
+
+        See also: docs/prediction_sets.md, on which guarantee holds when.
+        """
+        rule = self.prediction_set_rule(coverage, by_class=by_class)
+        return rule.sets(self.predict_logits(data), self.class_names)
+
+    def prediction_set_rule(self, coverage: float = 0.9, *, by_class: bool = False) -> PredictionSetRule:
+        """The least probability of each class in a prediction set: see `ConformalScores.rule`.
+
+        Raises:
+            ModelFileError: The model has no scores of held-out rows.
+            RecipeError: It has too few of them for this coverage.
+        """
+        if self.conformal is None:
+            raise ModelFileError(
+                "the model has no scores of held-out rows, from which prediction sets follow: it was written before "
+                "they were kept, or trained with calibration.method = none. Train it again, with "
+                "prediction_sets.held_out_fraction for a strict guarantee."
+            )
+        return self.conformal.rule(coverage, by_class=by_class)
 
     def to_estimator(self, classes: Sequence[Any] | None = None) -> "FittedClassifier":
         """The classifier as a scikit-learn compatible estimator that is fitted already.
@@ -353,9 +398,11 @@ class Classifier:
             preprocessing=PREPROCESSING[self.preprocessing.kind].model_validate(self.preprocessing.as_json()),
             trained_on=self.trained_on,
             recipe=dict(self.recipe),
+            prediction_sets=None if self.conformal is None else PredictionSetsEntry(**self.conformal.as_header()),
             **self.calibration.as_header(),
         )
-        write_model_file(Path(path), header, self.network, self.preprocessing)
+        scores = {} if self.conformal is None else self.conformal.tensors()
+        write_model_file(Path(path), header, self.network, self.preprocessing, scores)
 
     @classmethod
     def load(cls, path: str | Path) -> "Classifier":
@@ -374,7 +421,12 @@ class Classifier:
         Warns:
             PolylogitWarning: The file was written by polylogit 0.1, which kept no digest of the content.
         """
-        header, network, preprocessing = read_model_file(Path(path))
+        header, network, preprocessing, scores = read_model_file(Path(path))
+        try:
+            entry = header.prediction_sets
+            conformal = None if entry is None else ConformalScores.from_state(entry.model_dump(), scores)
+        except ModelFileError as fault:
+            raise ModelFileError(f"{path}: {fault}") from fault
         return cls(
             preprocessing=preprocessing,
             network=network,
@@ -383,6 +435,7 @@ class Classifier:
             trained_on=header.trained_on,
             calibration=Calibration.from_header(header.calibration),
             recipe=header.recipe,
+            conformal=conformal,
         )
 
 

@@ -38,15 +38,21 @@ class ModelContents(NamedTuple):
         header: All that is not a tensor.
         network: With its weights, on the CPU.
         preprocessing: The encoder of rows or pictures.
+        scores: The tensors of `polylogit.calibration.ConformalScores`, which are not checked yet.
     """
 
     header: ModelHeader
     network: nn.Module
     preprocessing: TableEncoder | PictureEncoder
+    scores: Mapping[str, Tensor]
 
 
 def write_model_file(
-    path: Path, header: ModelHeader, network: nn.Module, preprocessing: TableEncoder | PictureEncoder
+    path: Path,
+    header: ModelHeader,
+    network: nn.Module,
+    preprocessing: TableEncoder | PictureEncoder,
+    scores: Mapping[str, Tensor],
 ) -> None:
     """Write a model file atomically. The same content gives the same bytes.
 
@@ -55,12 +61,14 @@ def write_model_file(
         header: All that is not a tensor.
         network: Its state is written.
         preprocessing: Its tensors are written.
+        scores: The tensors of the scores behind prediction sets; empty where there are none.
 
     Raises:
         PolylogitError: The file cannot be written.
     """
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     tensors |= {f"preprocessing.{name}": tensor for name, tensor in preprocessing.tensors().items()}
+    tensors |= {f"prediction_sets.{name}": tensor for name, tensor in scores.items()}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     entries = header.model_dump(mode="json", exclude_none=True)
     text = json.dumps(entries, ensure_ascii=False, allow_nan=False)
@@ -100,7 +108,8 @@ def read_model_file(path: Path) -> ModelContents:
         network = _network_from(header, weights)
         state = header.preprocessing.model_dump(mode="json", exclude_none=True)
         preprocessing = _ENCODERS[header.preprocessing.kind].from_state(state, _under("preprocessing.", tensors))
-        _check_no_extra_tensors(tensors, network, preprocessing)
+        scores = {} if header.prediction_sets is None else _under("prediction_sets.", tensors)
+        _check_no_extra_tensors(tensors, network, preprocessing, scores)
         if isinstance(preprocessing, TableEncoder):
             network.load_state_dict(weights, assign=True)
             _check_shapes(header, network, torch.zeros(1, *preprocessing.input_shape))
@@ -109,7 +118,7 @@ def read_model_file(path: Path) -> ModelContents:
             network.load_state_dict(weights, assign=True)
     except ModelFileError as fault:
         raise ModelFileError(f"{path}: {fault}") from fault
-    return ModelContents(header, network, preprocessing)
+    return ModelContents(header, network, preprocessing, scores)
 
 
 def _check_digest(path: Path, metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> None:
@@ -161,10 +170,14 @@ def _check_shapes(header: ModelHeader, network: nn.Module, row: Float[Tensor, "1
 
 
 def _check_no_extra_tensors(
-    tensors: Mapping[str, Tensor], network: nn.Module, preprocessing: TableEncoder | PictureEncoder
+    tensors: Mapping[str, Tensor],
+    network: nn.Module,
+    preprocessing: TableEncoder | PictureEncoder,
+    scores: Mapping[str, Tensor],
 ) -> None:
     known = {f"network.{name}" for name in network.state_dict()}
     known |= {f"preprocessing.{name}" for name in preprocessing.tensors()}
+    known |= {f"prediction_sets.{name}" for name in scores}
     unseen = sorted(set(tensors) - known)
     if unseen:
         raise ModelFileError(f"tensors that belong to no part of the model: {', '.join(unseen[:5])}")

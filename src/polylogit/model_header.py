@@ -25,6 +25,7 @@ __all__ = [
     "ModelHeader",
     "NetworkSpec",
     "PicturePreprocessing",
+    "PredictionSetsEntry",
     "TableColumn",
     "TablePreprocessing",
     "TrainedOn",
@@ -143,6 +144,14 @@ class CalibrationEntries(_Closed):
     structured_scaling: StructuredScalingEntry | None = None
 
 
+class PredictionSetsEntry(_Closed):
+    """What is known of the tensor `prediction_sets.scores`: see `polylogit.calibration.ConformalScores`."""
+
+    rows: list[Annotated[int, Field(ge=0)]]
+    source: Literal["held-out", "validation", "cross-fitted"]
+    grouped: bool = False
+
+
 class ModelHeader(CalibrationEntries):
     """Everything in a model file that is not a tensor."""
 
@@ -154,6 +163,7 @@ class ModelHeader(CalibrationEntries):
     preprocessing: Annotated[TablePreprocessing | PicturePreprocessing, Field(discriminator="kind")]
     trained_on: TrainedOn
     recipe: dict[str, Any]
+    prediction_sets: PredictionSetsEntry | None = None
 
     @property
     def calibration(self) -> dict[str, Any]:
@@ -176,6 +186,8 @@ class ModelHeader(CalibrationEntries):
             square = structured.off_diagonal is None or len(structured.off_diagonal) == classes
             if not square or any(len(row) != classes for row in rows):
                 raise ValueError(f"structured_scaling: expected {classes} scales, biases and rows, one for each class")
+        if self.prediction_sets is not None and len(self.prediction_sets.rows) != classes:
+            raise ValueError(f"prediction_sets: expected the number of rows of {classes} classes")
         return self
 
 

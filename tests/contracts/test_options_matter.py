@@ -47,6 +47,7 @@ ALL = {
     "seed": Change({"seed": 1}),
     **of("data", test_fraction=0.4),
     **of("training", class_weight="balanced", epochs=1),
+    **of("prediction_sets", held_out_fraction=0.3),
 }
 TABLE = {
     **of("data", target="legs", classes=["mammal", "bird", "fish"], drop=["milk"], columns={"legs": "category"}),

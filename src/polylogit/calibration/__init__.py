@@ -9,11 +9,15 @@
     newton.py          what the fits give to the shared Newton minimiser
     candidates.py      the methods, in order of complexity
     selection.py       the choice among them
+    prediction_sets.py  prediction sets of a wanted coverage, from the scores of held-out rows
+    coverage_statement.py  what holds for these sets, in words
 
 See also: `polylogit.evaluation.reliability`, which measures calibration.
 """
 
 from polylogit.calibration.calibration import Calibration
+from polylogit.calibration.coverage_statement import coverage_statement
+from polylogit.calibration.prediction_sets import ConformalScores, PredictionSetRule
 from polylogit.calibration.quadratic import QuadraticMap
 from polylogit.calibration.selection import CalibrationFit, CalibrationMethod, CandidateScore, fit_calibration
 from polylogit.calibration.structured_scaling import StructuredScaling
@@ -25,10 +29,13 @@ __all__ = [
     "CalibrationFit",
     "CalibrationMethod",
     "CandidateScore",
+    "ConformalScores",
+    "PredictionSetRule",
     "QuadraticMap",
     "StructuredScaling",
     "TemperatureFit",
     "VectorScaling",
+    "coverage_statement",
     "fit_calibration",
     "fit_temperature",
 ]

@@ -1,7 +1,7 @@
 """The choice of a calibration by cross-fitted log loss, with a preference for the simpler one."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
@@ -51,6 +51,7 @@ class CalibrationFit:
         candidates: All candidates that were tried, with their gains.
         relative_error: Standard error of the temperature relative to it; None where none was fitted.
         reason: Why there is no calibration; None where there is one.
+        held_out: The rows with their calibrated logits, each by a calibration that was fitted without that row.
     """
 
     calibration: Calibration
@@ -61,6 +62,7 @@ class CalibrationFit:
     candidates: tuple[CandidateScore, ...] = ()
     relative_error: float | None = None
     reason: str | None = None
+    held_out: ScoredRows | None = field(default=None, compare=False, repr=False)
 
     @property
     def chosen(self) -> CandidateScore | None:
@@ -141,7 +143,9 @@ def fit_calibration(
     before = log_loss(rows)
 
     def none(reason: str, scores: tuple[CandidateScore, ...] = ()) -> CalibrationFit:
-        return CalibrationFit(Calibration(), len(rows.targets), before, before, "none", scores, reason=reason)
+        return CalibrationFit(
+            Calibration(), len(rows.targets), before, before, "none", scores, reason=reason, held_out=rows
+        )
 
     if rows.effective_rows < MINIMUM_ROWS:
         return none(f"{rows.effective_rows:.0f} rows were held out, and {MINIMUM_ROWS} are needed")
@@ -150,8 +154,9 @@ def fit_calibration(
         groups = groups[sample_weight.cpu() > 0]
     fold = _folds(rows.targets, groups, seed)
     fits = {name: candidate.fit(rows, None) for name, candidate in candidates.items()}
+    by_fold = {name: _fits_by_fold(rows, fold, candidates[name], fit) for name, fit in fits.items() if fit is not None}
     losses = {"none": row_losses(rows)} | {
-        name: _cross_fitted_losses(rows, fold, candidates[name], fit) for name, fit in fits.items() if fit is not None
+        name: row_losses(_cross_fitted(rows, fold, maps)) for name, maps in by_fold.items()
     }
     scores = tuple(
         CandidateScore(name, *rows.mean_and_error(losses["none"] - losses[name])) for name in losses if name != "none"
@@ -168,6 +173,7 @@ def fit_calibration(
         method=chosen,
         candidates=scores,
         relative_error=relative_error(rows, fit.temperature),
+        held_out=_cross_fitted(rows, fold, by_fold[chosen]),
     )
 
 
@@ -184,19 +190,24 @@ def _folds(targets: Int[Tensor, " N"], groups: Int[Tensor, " N"] | None, seed: i
     return fold
 
 
-def _cross_fitted_losses(
+def _fits_by_fold(
     rows: ScoredRows, fold: Int[Tensor, " N"], candidate: Candidate, start: Calibration
-) -> Float[Tensor, " N"]:
-    """The log loss of each row with a calibration that was fitted without its fold."""
-    losses = row_losses(rows)
-    for index in range(FOLDS):
-        own = fold == index
-        if not own.any() or own.all():
-            continue
-        fit = candidate.fit(_part(rows, ~own), start) or Calibration()
-        left_out = _part(rows, own)
-        losses[own] = row_losses(left_out.with_logits(fit.apply(left_out.logits)))
-    return losses
+) -> dict[int, Calibration]:
+    """For each fold the calibration fitted without it; folds that are empty or hold all rows have none."""
+    parts = {index: fold == index for index in range(FOLDS)}
+    return {
+        index: candidate.fit(_part(rows, ~own), start) or Calibration()
+        for index, own in parts.items()
+        if own.any() and not own.all()
+    }
+
+
+def _cross_fitted(rows: ScoredRows, fold: Int[Tensor, " N"], maps: Mapping[int, Calibration]) -> ScoredRows:
+    """The rows with their logits calibrated by maps that were fitted without them."""
+    logits = rows.logits.clone()
+    for index, calibration in maps.items():
+        logits[fold == index] = calibration.apply(rows.logits[fold == index])
+    return rows.with_logits(logits)
 
 
 def _part(rows: ScoredRows, chosen: Tensor) -> ScoredRows:

@@ -8,6 +8,7 @@ import typer
 
 from polylogit.cli.console import print_notes, print_warnings, reported_errors, row_counter
 from polylogit.cli.options import Data, DataRoot, Force, Limit, Model, check_data_root, limited_reading
+from polylogit.errors import RecipeError
 
 __all__ = ["predict"]
 
@@ -27,6 +28,17 @@ def predict(
         float | None,
         typer.Option(metavar="P", help="Give no class to rows whose top probability is below P; the report advises."),
     ] = None,
+    coverage: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Give each row a prediction set: all classes that it may be of, so that this share of the sets "
+            "contains the true class.",
+        ),
+    ] = None,
+    by_class: Annotated[
+        bool, typer.Option("--by-class", help="Reach the coverage among the rows of each class, not only on average.")
+    ] = False,
     allow_unseen: Annotated[
         bool,
         typer.Option("--allow-unseen", help="Predict even if most cells of a column are unseen categories."),
@@ -44,6 +56,8 @@ def predict(
     """Predict the class of each row, with a probability per class."""
     with reported_errors(), limited_reading(limit):
         check_data_root(data, data_root)
+        if by_class and coverage is None:
+            raise RecipeError("--by-class: applies to prediction sets. Give --coverage too, or leave the option out.")
         from polylogit import run
 
         with row_counter() as on_progress:
@@ -53,6 +67,8 @@ def predict(
                 out,
                 carry=carry or (),
                 abstain_below=abstain_below,
+                coverage=coverage,
+                by_class=by_class,
                 allow_unseen=allow_unseen,
                 data_root=data_root,
                 escape_formulas=escape_formulas,
@@ -62,6 +78,6 @@ def predict(
         print_warnings(result.warnings)
         print_notes(result.notes)
         if out is None and result.frame is not None:
-            sys.stdout.buffer.write(result.frame.write_csv().encode())
+            sys.stdout.buffer.write(result.as_csv().encode())
         else:
             typer.echo(f"{out}: {result.rows} rows", err=True)

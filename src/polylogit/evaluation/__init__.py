@@ -6,6 +6,7 @@
     reliability.py  reliability bins and calibration errors
     smooth_calibration.py  smooth calibration error, its interval and a verdict
     coverage.py     selective classification: accuracy against coverage
+    set_figures.py  coverage and size of prediction sets
     importance.py   permutation importance of columns
     summary.py      the main metrics: `Summary`
     figures.py      all metrics of one set of rows: `Evaluation`
@@ -19,6 +20,7 @@ from polylogit.evaluation.figures import Averages, Baselines, ClassFigures, Eval
 from polylogit.evaluation.importance import ColumnImportance, permutation_importance
 from polylogit.evaluation.reliability import ReliabilityBins, calibration_error, reliability_bins
 from polylogit.evaluation.rows import ScoredRows
+from polylogit.evaluation.set_figures import ClassSets, SetFigures, set_figures
 from polylogit.evaluation.smooth_calibration import SmoothCalibration, smooth_calibration
 from polylogit.evaluation.summary import Summary, summarise_logits
 
@@ -27,11 +29,13 @@ __all__ = [
     "Averages",
     "Baselines",
     "ClassFigures",
+    "ClassSets",
     "ColumnImportance",
     "CoverageCurve",
     "Evaluation",
     "ReliabilityBins",
     "ScoredRows",
+    "SetFigures",
     "SmoothCalibration",
     "Summary",
     "answered_above",
@@ -40,6 +44,7 @@ __all__ = [
     "evaluate_logits",
     "permutation_importance",
     "reliability_bins",
+    "set_figures",
     "smooth_calibration",
     "summarise_logits",
 ]

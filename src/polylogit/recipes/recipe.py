@@ -20,6 +20,7 @@ from polylogit.recipes.sections import (
     MlpModel,
     MlpTraining,
     PictureTraining,
+    PredictionSetsRecipe,
     ResidualModel,
     Section,
     TrainingRecipe,
@@ -43,6 +44,7 @@ class RecipeBase(Section):
     seed: int = Field(default=0, ge=0, lt=2**63, description="Random seed.")
     data: DataRecipe = DataRecipe()
     calibration: CalibrationRecipe = CalibrationRecipe()
+    prediction_sets: PredictionSetsRecipe = PredictionSetsRecipe()
 
     def as_entries(self) -> dict[str, Any]:
         """The whole recipe as plain data, with every default written out."""

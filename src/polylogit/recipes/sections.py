@@ -18,6 +18,7 @@ __all__ = [
     "MlpTraining",
     "NetworkTraining",
     "PictureTraining",
+    "PredictionSetsRecipe",
     "ResidualModel",
     "Section",
     "TrainingRecipe",
@@ -211,6 +212,16 @@ class CalibrationRecipe(Section):
         "model has not seen; the simplest whose log loss is within one standard error of the best is chosen, which may "
         "be none. auto: all methods. temperature: those that keep the order of the classes. vector: these, and a scale "
         "and a bias for each class. none: no calibration.",
+    )
+
+
+class PredictionSetsRecipe(Section):
+    """The rows behind prediction sets: see docs/prediction_sets.md."""
+
+    held_out_fraction: Share = Field(
+        default=0.0,
+        description="Fraction of the training rows that serve only for prediction sets, whose coverage is then "
+        "guaranteed; 0: the rows of the calibration serve, and the coverage is approximate.",
     )
 
 

@@ -19,6 +19,7 @@ from polylogit.errors import DataError, RecipeError, did_you_mean
 from polylogit.recipes import Recipe
 from polylogit.recipes.data_kinds import check_options_apply, data_kind
 from polylogit.recipes.data_section import DataRecipe
+from polylogit.run.conformal_rows import without_conformal_rows
 from polylogit.run.labelled_rows import LabelledRows
 from polylogit.run.table_task import dialect_of
 from polylogit.run.task import Task
@@ -53,7 +54,11 @@ def picture_task(data: str, recipe: Recipe, data_root: Path | None) -> Task:
     if recipe.data.classes is not None:
         class_names = chosen_classes(recipe.data.classes, class_names, source.name)
     targets = targets_by_name(source, class_names, leave_out_others=True)
-    split = split_of_pictures(source, targets, recipe)
+    validation = None if source.validation is None else source.validation[targets[source.validation] >= 0]
+    groups = _groups(source, recipe)
+    split, conformal_rows = without_conformal_rows(
+        split_of_pictures(source, targets, recipe), targets, recipe, groups=groups, validation=validation
+    )
     fitted, form = source.pixels[split.train], source.form
     unit = recipe.data.picture_values == "unit"
     if isinstance(source.pixels, StoredPictures):  # so that a broken picture is named now, not after the fit
@@ -66,10 +71,11 @@ def picture_task(data: str, recipe: Recipe, data_root: Path | None) -> Task:
         encoder=PictureEncoder.unit(torch.empty(0, *form, dtype=torch.uint8), background)
         if unit
         else PictureEncoder.fit_blocks(blocks_of_rows(fitted, ROWS_AT_ONCE), form, background),
-        rows=LabelledRows(source.pixels, targets, groups=_groups(source, recipe)),
+        rows=LabelledRows(source.pixels, targets, groups=groups),
         class_names=class_names,
         split=split,
-        validation=None if source.validation is None else source.validation[targets[source.validation] >= 0],
+        validation=validation,
+        conformal_rows=conformal_rows,
         notes=() if source.listing is None else source.listing.notes,
     )
 

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import polars as pl
 
+from polylogit.calibration import coverage_statement
 from polylogit.classifier import Classifier
 from polylogit.errors import RecipeError
 from polylogit.run.model_recipe import recipe_of_model
 from polylogit.run.prediction_file import PREDICTION_ENDINGS, write_frames
 from polylogit.run.prediction_frames import prediction_frames
 from polylogit.run.replacing import check_outputs
-from polylogit.run.spreadsheet_text import without_formulas
+from polylogit.run.spreadsheet_text import check_names_fit_in_a_cell, with_sets_as_text, without_formulas
 from polylogit.run.table_task import dialect_of
 
 __all__ = ["PREDICTION_ENDINGS", "Predictions", "predict"]
@@ -24,17 +25,32 @@ class Predictions:
 
     Args:
         frame: The columns carried, or for picture files the column `file`; the column `class`, null where the
-            classifier abstains; then one column `probability_NAME` per class. Rows in the order of the data. None
-            where they were written to a file.
+            classifier abstains; where a coverage is asked for the column `prediction_set`, lists of class names; then
+            one column `probability_NAME` per class. Rows in the order of the data. None where they were written to a
+            file.
         rows: N.
-        notes: Columns that were not used, unseen categories, and how many rows were answered.
-        warnings: Columns in which a fifth of the cells or more are unseen categories.
+        notes: Columns that were not used, unseen categories, how many rows were answered, and what holds for the
+            prediction sets.
+        warnings: Columns in which a fifth of the cells or more are unseen categories, and classes that are in every
+            prediction set because too few rows of them were held out.
     """
 
     frame: pl.DataFrame | None
     rows: int
     notes: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+
+    def as_csv(self) -> str:
+        """The frame as CSV, prediction sets with `|` between their classes; empty where it was written to a file.
+
+        Raises:
+            RecipeError: The name of a class in a set contains `|`.
+        """
+        if self.frame is None:
+            return ""
+        if "prediction_set" in self.frame.columns:
+            check_names_fit_in_a_cell(self.frame["prediction_set"].explode().unique())
+        return with_sets_as_text(self.frame).write_csv()
 
 
 def predict(
@@ -44,6 +60,8 @@ def predict(
     *,
     carry: Sequence[str] = (),
     abstain_below: float | None = None,
+    coverage: float | None = None,
+    by_class: bool = False,
     allow_unseen: bool = False,
     data_root: Path | None = None,
     escape_formulas: bool = False,
@@ -58,6 +76,8 @@ def predict(
         out: The file to write: .csv, .parquet or .jsonl. Left out: the predictions are returned.
         carry: Columns of a table that precede the prediction.
         abstain_below: Give no class to a row whose top probability is below this, 0 to 1.
+        coverage: Give each row a prediction set, so that this share of the sets contains the true class.
+        by_class: Whether the coverage should hold among the rows of each class.
         allow_unseen: Whether to predict a table even where most cells of a column are unseen categories.
         data_root: Directory for downloaded data sets.
         escape_formulas: Whether text that a spreadsheet would take for a formula gets an apostrophe; for CSV only.
@@ -68,10 +88,10 @@ def predict(
         The predictions.
 
     Raises:
-        ModelFileError: The model file is at fault.
+        ModelFileError: The model file is at fault, or has no scores for prediction sets.
         DataError: The data are at fault. Nothing is written then.
-        RecipeError: The ending of `out` is not known, `abstain_below` is no probability, a column cannot be carried, or
-            `out` is the model or one of the data.
+        RecipeError: The ending of `out` is not known, `abstain_below` is no probability, a column cannot be carried,
+            the model cannot give sets of this coverage, or `out` is the model or one of the data.
         PolylogitError: The predictions cannot be written, or `out` is a file that polylogit did not write.
     """
     if abstain_below is not None and not 0 <= abstain_below <= 1:
@@ -83,12 +103,16 @@ def predict(
     check_outputs([] if out is None else [out], [model_path, data], force=force)
     classifier = Classifier.load(model_path)
     dialect = dialect_of(recipe_of_model(classifier, model_path))
+    rule = None if coverage is None else classifier.prediction_set_rule(coverage, by_class=by_class)
+    if rule is not None and out is not None and out.suffix.lower() == ".csv":
+        check_names_fit_in_a_cell(classifier.class_names)
     frames = prediction_frames(
         classifier,
         data,
         dialect=dialect,
         carry=carry,
         abstain_below=abstain_below,
+        set_rule=rule,
         allow_unseen=allow_unseen,
         data_root=data_root,
         on_progress=on_progress,
@@ -99,4 +123,26 @@ def predict(
     else:
         frame = None
         write_frames(written, out)
-    return Predictions(frame=frame, rows=frames.rows, notes=frames.notes, warnings=frames.warnings)
+    statement, on_sets = _on_sets(classifier, coverage, by_class=by_class)
+    return Predictions(
+        frame=frame,
+        rows=frames.rows,
+        notes=(*frames.notes, *statement),
+        warnings=(*frames.warnings, *on_sets),
+    )
+
+
+def _on_sets(classifier: Classifier, coverage: float | None, *, by_class: bool) -> tuple[list[str], list[str]]:
+    """What holds for the prediction sets, and what spoils them."""
+    scores = classifier.conformal
+    if coverage is None or scores is None:
+        return [], []
+    statement = coverage_statement(scores, coverage, by_class=by_class)
+    few = [classifier.class_names[k] for k in scores.too_few(coverage)] if by_class else []
+    if not few:
+        return [statement], []
+    listed = ", ".join(few[:10]) + (", …" if len(few) > 10 else "")
+    return [statement], [
+        f"too few rows of {len(few)} of {len(classifier.class_names)} classes were held out for a coverage of "
+        f"{coverage:g} class by class, so these classes are in every set: {listed}."
+    ]

@@ -9,6 +9,7 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from polylogit.errors import PolylogitError
+from polylogit.run.spreadsheet_text import with_sets_as_text
 from polylogit.system.atomic_file import atomic_write
 
 __all__ = ["PREDICTION_ENDINGS", "write_frames"]
@@ -38,7 +39,7 @@ def write_frames(frames: Iterable[pl.DataFrame], path: Path) -> None:
         match path.suffix.lower():
             case ".csv":
                 with temporary.open("wb") as file:
-                    _write_text(frames, file, lambda frame, first: frame.write_csv(file, include_header=first))
+                    _write_text(frames, file, lambda frame, first: _write_csv(frame, file, header=first))
             case ".jsonl":
                 with temporary.open("wb") as file:
                     _write_text(frames, file, lambda frame, _: frame.write_ndjson(file))
@@ -48,6 +49,10 @@ def write_frames(frames: Iterable[pl.DataFrame], path: Path) -> None:
                 raise PolylogitError(
                     f"{path}: the ending {ending!r} is not known. Expected one of {', '.join(PREDICTION_ENDINGS)}."
                 )
+
+
+def _write_csv(frame: pl.DataFrame, file: BinaryIO, *, header: bool) -> None:
+    with_sets_as_text(frame).write_csv(file, include_header=header)
 
 
 def _write_text(frames: Iterable[pl.DataFrame], file: BinaryIO, write: Callable[[pl.DataFrame, bool], object]) -> None:

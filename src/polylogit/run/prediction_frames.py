@@ -6,9 +6,10 @@ from pathlib import Path
 
 import polars as pl
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
+from polylogit.calibration import PredictionSetRule
 from polylogit.classifier import Classifier
 from polylogit.data.pictures.encoder import PictureEncoder, Pictures
 from polylogit.data.pictures.sources import read_unlabelled
@@ -29,14 +30,18 @@ PICTURES_AT_ONCE = 8192
 
 
 def prediction_frame(
-    logits: Float[Tensor, "N K"], class_names: Sequence[str], abstain_below: float | None = None
+    logits: Float[Tensor, "N K"],
+    class_names: Sequence[str],
+    abstain_below: float | None = None,
+    set_rule: PredictionSetRule | None = None,
 ) -> pl.DataFrame:
-    """The column `class`, then one column `probability_NAME` per class.
+    """The column `class`, with a rule `prediction_set`, then one column `probability_NAME` per class.
 
     Args:
         logits: Calibrated logits.
         class_names: The classes in their order.
         abstain_below: Give no class to a row whose top probability is below this.
+        set_rule: The rule of the prediction sets, which are lists of class names; None: there is no such column.
 
     Returns:
         One row per row.
@@ -56,7 +61,17 @@ def prediction_frame(
         pl.Series(f"probability_{name}", probabilities[:, place].contiguous().numpy())
         for place, name in enumerate(class_names)
     ]
+    if set_rule is not None:
+        columns.insert(0, _lists_of_names(set_rule.contains(logits), class_names))
     return names.with_columns(columns)
+
+
+def _lists_of_names(contained: Bool[Tensor, "N K"], class_names: Sequence[str]) -> pl.Series:
+    """The column `prediction_set`: the names of the classes in the set of each row."""
+    row, place = contained.nonzero().T.contiguous().numpy()
+    names = pl.Series(list(class_names), dtype=pl.String).gather(pl.Series(place))
+    lists = pl.DataFrame({"row": row, "prediction_set": names}).group_by("row", maintain_order=True).all()
+    return lists["prediction_set"]
 
 
 def prediction_frames(
@@ -66,6 +81,7 @@ def prediction_frames(
     dialect: Dialect,
     carry: Sequence[str] = (),
     abstain_below: float | None = None,
+    set_rule: PredictionSetRule | None = None,
     allow_unseen: bool = False,
     data_root: Path | None = None,
     on_progress: Callable[[int], None] | None = None,
@@ -78,6 +94,7 @@ def prediction_frames(
         dialect: How a text table is written.
         carry: Columns of a table that precede the prediction.
         abstain_below: Give no class to a row whose top probability is below this.
+        set_rule: The rule of the prediction sets; None: none are given.
         allow_unseen: Whether to predict a table even where most cells of a column are unseen categories.
         data_root: Directory for downloaded data sets.
         on_progress: Called after each frame with the rows predicted so far.
@@ -94,8 +111,11 @@ def prediction_frames(
         if carry:
             raise RecipeError(f"--carry {carry[0]}: {data} are pictures, which have no columns. Leave the option out.")
         pictures = read_unlabelled(data, encoder.input_shape, data_root, encoder.background)
-        return _PictureFrames(classifier, data, pictures, abstain_below=abstain_below, on_progress=on_progress)
-    clash = sorted(set(carry) & {"class", *(f"probability_{name}" for name in classifier.class_names)})
+        return _PictureFrames(
+            classifier, data, pictures, abstain_below=abstain_below, set_rule=set_rule, on_progress=on_progress
+        )
+    sets = set() if set_rule is None else {"prediction_set"}
+    clash = sorted(set(carry) & {"class", *sets, *(f"probability_{name}" for name in classifier.class_names)})
     if clash:
         raise RecipeError(f"--carry {clash[0]}: the prediction has a column of that name. Rename it in the table.")
     return _TableFrames(
@@ -105,6 +125,7 @@ def prediction_frames(
         dialect,
         tuple(carry),
         abstain_below=abstain_below,
+        set_rule=set_rule,
         allow_unseen=allow_unseen,
         on_progress=on_progress,
     )
@@ -124,6 +145,7 @@ class PredictionFrames(ABC):
         data: str,
         *,
         abstain_below: float | None,
+        set_rule: PredictionSetRule | None,
         on_progress: Callable[[int], None] | None,
     ) -> None:
         self.rows = 0
@@ -131,13 +153,17 @@ class PredictionFrames(ABC):
         self._classifier = classifier
         self._data = data
         self._abstain_below = abstain_below
+        self._set_rule = set_rule
+        self._classes_in_sets = 0
         self._on_progress = on_progress
 
     def __iter__(self) -> Iterator[pl.DataFrame]:
         for logits, before in self._batches():
-            frame = prediction_frame(logits, self._classifier.class_names, self._abstain_below)
+            frame = prediction_frame(logits, self._classifier.class_names, self._abstain_below, self._set_rule)
             self.rows += frame.height
             self.answered += frame.height - frame["class"].null_count()
+            if self._set_rule is not None:
+                self._classes_in_sets += int(frame["prediction_set"].list.len().sum())
             yield frame if before is None else before.hstack(frame.get_columns())
             if self._on_progress is not None:
                 self._on_progress(self.rows)
@@ -145,10 +171,12 @@ class PredictionFrames(ABC):
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of the predictions must know; complete after the last frame."""
-        if self._abstain_below is None:
-            return self._notes_on_data()
-        answered = f"{self.answered} of {self.rows} rows answered; the others are below {self._abstain_below:g}."
-        return (*self._notes_on_data(), answered)
+        notes = [*self._notes_on_data()]
+        if self._abstain_below is not None:
+            notes.append(f"{self.answered} of {self.rows} rows answered; the others are below {self._abstain_below:g}.")
+        if self._set_rule is not None and self.rows:
+            notes.append(f"the prediction sets have {self._classes_in_sets / self.rows:.2f} classes on average.")
+        return tuple(notes)
 
     @abstractmethod
     def _batches(self) -> Iterator[tuple[Float[Tensor, "N K"], pl.DataFrame | None]]:
@@ -173,9 +201,10 @@ class _PictureFrames(PredictionFrames):
         pictures: Pictures | StoredPictures,
         *,
         abstain_below: float | None,
+        set_rule: PredictionSetRule | None,
         on_progress: Callable[[int], None] | None,
     ) -> None:
-        super().__init__(classifier, data, abstain_below=abstain_below, on_progress=on_progress)
+        super().__init__(classifier, data, abstain_below=abstain_below, set_rule=set_rule, on_progress=on_progress)
         self._pictures = pictures
 
     def _batches(self) -> Iterator[tuple[Float[Tensor, "N K"], pl.DataFrame | None]]:
@@ -199,10 +228,11 @@ class _TableFrames(PredictionFrames):
         carry: tuple[str, ...],
         *,
         abstain_below: float | None,
+        set_rule: PredictionSetRule | None,
         allow_unseen: bool,
         on_progress: Callable[[int], None] | None,
     ) -> None:
-        super().__init__(classifier, data, abstain_below=abstain_below, on_progress=on_progress)
+        super().__init__(classifier, data, abstain_below=abstain_below, set_rule=set_rule, on_progress=on_progress)
         self._encoder = encoder
         self._dialect = dialect
         self._carry = carry

@@ -23,6 +23,7 @@ from polylogit.data.tables.type_inference import check_columns_exist, find_readi
 from polylogit.errors import DataError, RecipeError, did_you_mean
 from polylogit.recipes import Recipe
 from polylogit.recipes.data_kinds import check_options_apply
+from polylogit.run.conformal_rows import without_conformal_rows
 from polylogit.run.labelled_rows import LabelledRows
 from polylogit.run.table_split import notes_on_copies, rows_kept_together, split_of_table
 from polylogit.run.task import Task
@@ -78,6 +79,7 @@ def table_task(data: str, recipe: Recipe) -> tuple[Recipe, Task]:
         _check_known_classes(source, str(recipe.data.target), targets, audited.class_names, split)
     if recipe.data.split is not None or recipe.data.time is not None or recipe.data.test is not None:
         audit = audit.and_also(audit_leakage(audited.features, split.train.numpy(), split.test.numpy(), source.locate))
+    split, conformal_rows = without_conformal_rows(split, targets, recipe, groups=together)
     encoder, inputs = TableEncoder.fit_encode_read(  # the audit has read the cells
         audited.features, audited.readings, split.train, standardise=recipe.data.number_values == "standardised"
     )
@@ -92,6 +94,7 @@ def table_task(data: str, recipe: Recipe) -> tuple[Recipe, Task]:
         cells=audited.features,
         audit=audit,
         notes=notes_on_copies(audited.copies, recipe),
+        conformal_rows=conformal_rows,
         rows_before_test=0 if recipe.data.test is None else source.rows_to_train,
     )
     return recipe, task

@@ -35,6 +35,8 @@ class Task:
         audit: What was found in the table; None for pictures.
         validation: The data's own validation rows, which are among the training rows; None where a recipe draws them.
         notes: What was left aside while the data were read, and what happens to copies of rows, in sentences.
+        conformal_rows: Rows that serve only for prediction sets, neither trained nor tested on; None where a recipe
+            asks for none.
         rows_before_test: Rows of the table before those of a second file, whose rows are numbered from 1 again.
     """
 
@@ -49,6 +51,7 @@ class Task:
     audit: Audit | None = None
     validation: Int[Tensor, " V"] | None = None
     notes: tuple[str, ...] = ()
+    conformal_rows: Int[Tensor, " C"] | None = None
     rows_before_test: int = 0
 
     def weights_of(self, index: Int[Tensor, " M"]) -> Float[Tensor, " M"] | None:

@@ -5,7 +5,7 @@ See also: `polylogit.run.fit`, the fit itself.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from polylogit.networks.test_time_augmentation import without_test_time_augmenta
 from polylogit.recipes import Recipe
 from polylogit.report import write_report
 from polylogit.report.conclusions import Conclusion, conclusions
+from polylogit.run.conformal_rows import conformal_scores
 from polylogit.run.cross_validation import CrossValidation, cross_validate, cross_validation_told
 from polylogit.run.evaluated_rows import EvaluatedRows, evaluate_rows
 from polylogit.run.fit import FittedModel, TrainingPlace, fit_model
@@ -184,6 +185,7 @@ def train(
     )
     fit = fit_model(task, recipe, place=place)
     classifier = _classifier(task, recipe, fit)
+    classifier = replace(classifier, conformal=conformal_scores(classifier, task, recipe, fit.calibration))
     classifier.save(out)
     seconds = time.perf_counter() - start
     if fit.whole:
