@@ -181,7 +181,7 @@ def data(tmp_path_factory):
     (folder / "separated.csv").write_text("a,b|c\n" + "".join(f"{n % 3},{n % 5}|{'xy'[n % 2]}\n" for n in rows))
     latin = "n,c\n" + "".join(f"{n},{'éa'[n % 2]}\n" for n in rows)
     (folder / "latin.csv").write_bytes(latin.encode("latin-1"))
-    amounts = "".join(f"{n % 9},{n};{'ab'[n % 2]}\n{n};{'ba'[n % 2]}\n" for n in range(100, 200))
+    amounts = "".join(f"{n % 9 + 1},{n};{'ab'[n % 2]}\n{n};{'ba'[n % 2]}\n" for n in range(100, 200))
     (folder / "commas.csv").write_text("amount;kind\n" + amounts)
     zoo.sample(40, seed=0).write_csv(folder / "other.csv")
     noise = np.random.default_rng(0).standard_normal((400, 40))
