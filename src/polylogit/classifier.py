@@ -53,7 +53,10 @@ TIE_MARGIN = 1e-4
 """Two leading logits that differ by at most this share of their size are a near tie: see `Classifier.score`."""
 
 ROWS_ENCODED_AT_ONCE = 16_384
-"""Rows whose features are in memory together when a frame is predicted."""
+"""Rows whose features are in memory together when a frame is predicted, at most."""
+
+FEATURES_AT_ONCE = 2**25
+"""Features that are in memory together when a frame is predicted, 128 MiB of float32: fewer rows of many levels."""
 
 
 class RowPrediction(NamedTuple):
@@ -217,8 +220,9 @@ class Classifier:
         if not isinstance(self.preprocessing, TableEncoder):
             raise DataError(f"{place}: the model takes pictures, got a table.")
         parts, unseen = [], UnseenCounts()
-        for start in range(0, max(frame.height, 1), ROWS_ENCODED_AT_ONCE):
-            rows = frame.slice(start, ROWS_ENCODED_AT_ONCE)
+        at_once = max(1, min(ROWS_ENCODED_AT_ONCE, FEATURES_AT_ONCE // max(self.preprocessing.features, 1)))
+        for start in range(0, max(frame.height, 1), at_once):
+            rows = frame.slice(start, at_once)
             inputs, found = self.preprocessing.encode_counting(rows, place, first_row + start)
             parts.append(self.score(inputs))
             unseen += found

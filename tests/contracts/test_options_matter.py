@@ -60,6 +60,9 @@ TABLE = {
     "data.encoding": Change({"data": {"target": "c", "encoding": "latin-1"}}, {"data": {"target": "c"}}, "latin"),
     "data.decimal": Change({"data": {"target": "kind", "decimal": ","}}, {"data": {"target": "kind"}}, "commas"),
     "data.thousands": Change({"data": {"target": "kind", "thousands": "none"}}, {"data": {"target": "kind"}}, "commas"),
+    "data.most_levels": Change(
+        {"data": {"columns": {"legs": "category"}, "most_levels": 2}}, {"data": {"columns": {"legs": "category"}}}
+    ),
     "data.duplicate_rows": Change({"data": {"duplicate_rows": "together"}}),
     "cross_validation.folds": Change({"cross_validation": {"folds": 2, "repeats": 1}}),
     "cross_validation.repeats": Change(

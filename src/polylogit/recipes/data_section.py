@@ -83,6 +83,11 @@ class DataRecipe(Section):
         description="standardised: mean 0 and standard deviation 1 in each column of numbers or booleans. raw: "
         "unchanged.",
     )
+    most_levels: Annotated[Annotated[int, Field(ge=1)] | None, OF_TABLES] = Field(
+        default=None,
+        description="Most levels of a category with a feature each, the most frequent ones; the others share one. "
+        "Default: all levels that memory has room for.",
+    )
     free_text: Annotated[Literal["refuse", "drop"], OF_TABLES] = Field(
         default="refuse", description="What to do with columns that cannot be used: free text, empty or nested columns."
     )

@@ -35,7 +35,7 @@ def audit_report(audit: Audit) -> RenderableType:
         more = f", and {len(audit.classes) - MOST_CLASSES:,} more" if len(audit.classes) > MOST_CLASSES else ""
         parts.append(Text(f"{counted(len(audit.classes), 'class', 'classes')}: {listed}{more}"))
     if len(audit.columns) <= MOST_COLUMNS:
-        parts += [Text(f"  {short_name(name)}: {kind}", style="dim") for name, kind in audit.columns.items()]
+        parts += [Text(f"  {short_name(name)}: {audit.described(name)}", style="dim") for name in audit.columns]
     shown: Counter[str] = Counter()
     of_code = Counter(finding.code for finding in audit.findings)
     for finding in audit.findings:

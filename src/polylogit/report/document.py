@@ -15,6 +15,7 @@ __all__ = ["escaped", "report_json", "report_markdown", "table"]
 
 FORMAT_VERSION = 1
 MOST_CLASSES = 50
+MOST_COLUMNS = 50
 
 
 def report_json(report: ReportData) -> dict[str, Any]:
@@ -102,6 +103,9 @@ def report_markdown(report: ReportData) -> str:
     if report.audit is not None:
         found = [f"- {each.severity} `{each.code}`: {escaped(str(each))}" for each in report.audit.findings]
         lines += ["## Audit", "\n".join(found) or "Nothing was found."]
+        read = [(escaped(name), escaped(report.audit.described(name))) for name in report.audit.columns]
+        lines += [table(("column", "read as"), read[:MOST_COLUMNS])] if read else []
+        lines += [f"and {len(read) - MOST_COLUMNS:,} more columns"] if len(read) > MOST_COLUMNS else []
     facts = [(escaped(name), escaped(value)) for name, value in report.facts.items()]
     lines += ["## Run", table(("fact", "value"), facts)] if facts else []
     lines += [f"```\n{report.command}\n```"] if report.command else []

@@ -1,9 +1,13 @@
 """The audit of a table on its own, without training."""
 
+from dataclasses import replace
+
 import torch
 
 from polylogit.data.pictures.names import stands_for_pictures
 from polylogit.data.tables.audit import Audit, audit_leakage
+from polylogit.data.tables.audit.levels import audit_levels, column_profiles
+from polylogit.data.tables.fitted_columns import fitted_columns
 from polylogit.errors import RecipeError
 from polylogit.recipes import Recipe
 from polylogit.run.table_split import rows_kept_together, split_of_table
@@ -33,7 +37,9 @@ def check(data: str, recipe: Recipe) -> Audit:
         recipe = with_target(recipe, source)
     row_weights(source, recipe)
     audited = audited_table(source, recipe)
-    audit = audited.audit.located(source.locate)
+    columns = fitted_columns(audited.features, audited.readings, recipe.data.most_levels)
+    audit = audited.audit.and_also(audit_levels(columns, audited.features.height)).located(source.locate)
+    audit = replace(audit, profiles=column_profiles(columns, audited.features))
     given = recipe.data.split is not None or recipe.data.test is not None
     if audited.targets is not None and given and not audit.of("error"):
         together = rows_kept_together(source, audited.copies, recipe)

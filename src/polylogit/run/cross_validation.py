@@ -173,6 +173,7 @@ def cross_validate(task: Task, recipe: Recipe, observers: Sequence[TrainingCallb
         cells,
         encoder.readings,
         standardise=recipe.data.number_values == "standardised",
+        most_levels=recipe.data.most_levels,
     )
     if isinstance(recipe, LinearRecipe):
         fit_and_score = _linear_fold(task, recipe, encode)

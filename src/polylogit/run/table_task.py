@@ -5,6 +5,8 @@ Training, evaluation and the audit share these functions, so that they use the s
 See also: `polylogit.run.picture_task`, the same for pictures.
 """
 
+from dataclasses import replace
+
 import polars as pl
 import torch
 from jaxtyping import Float, Int
@@ -13,6 +15,7 @@ from torch import Tensor
 from polylogit.classes import class_indices
 from polylogit.data.split import Split
 from polylogit.data.tables.audit import AuditedTable, audit_leakage, audit_table
+from polylogit.data.tables.audit.levels import audit_levels, column_profiles
 from polylogit.data.tables.column_types import NumberMarks, Reading, asked_reading
 from polylogit.data.tables.columns import read_columns
 from polylogit.data.tables.delimited import Dialect
@@ -81,8 +84,14 @@ def table_task(data: str, recipe: Recipe) -> tuple[Recipe, Task]:
         audit = audit.and_also(audit_leakage(audited.features, split.train.numpy(), split.test.numpy(), source.locate))
     split, conformal_rows = without_conformal_rows(split, targets, recipe, groups=together)
     encoder, inputs = TableEncoder.fit_encode_read(  # the audit has read the cells
-        audited.features, audited.readings, split.train, standardise=recipe.data.number_values == "standardised"
+        audited.features,
+        audited.readings,
+        split.train,
+        standardise=recipe.data.number_values == "standardised",
+        most_levels=recipe.data.most_levels,
     )
+    audit = audit.and_also(audit_levels(encoder.columns, len(split.train)))
+    audit = replace(audit, profiles=column_profiles(encoder.columns, audited.features))
     task = Task(
         name=source.name,
         target=str(recipe.data.target),

@@ -1,12 +1,12 @@
 """Findings of an audit: one for each problem of a table, and all of them together."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from polylogit.errors import DataError
 
-__all__ = ["Audit", "AuditFinding", "Severity"]
+__all__ = ["Audit", "AuditFinding", "ColumnProfile", "Severity"]
 
 Severity = Literal["error", "warning", "note"]
 
@@ -49,6 +49,34 @@ class AuditFinding:
 
 
 @dataclass(frozen=True)
+class ColumnProfile:
+    """How a feature column was read.
+
+    Args:
+        type: The type that it is taken for.
+        format: How its dates or numbers are written, where they are text.
+        missing: How many values are missing.
+        levels: How many values a category has.
+        pooled_levels: How many of these share one feature.
+    """
+
+    type: str
+    format: str | None = None
+    missing: int = 0
+    levels: int = 0
+    pooled_levels: int = 0
+
+    def __str__(self) -> str:
+        parts = [f"{self.type} written {self.format}" if self.format else self.type]
+        if self.type == "category":
+            pooled = f" ({self.pooled_levels:,} of them pooled)" if self.pooled_levels else ""
+            parts.append(f"{self.levels:,} {'level' if self.levels == 1 else 'levels'}{pooled}")
+        if self.missing:
+            parts.append(f"{self.missing:,} missing")
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True)
 class Audit:
     """Everything that an audit found.
 
@@ -58,6 +86,7 @@ class Audit:
         columns: The type that each feature column is taken for.
         classes: Rows of each class, in the order of the classes; empty without a target.
         findings: Errors first, then warnings, then notes.
+        profiles: How the usable feature columns were read; empty where that was not looked at.
     """
 
     data: str
@@ -65,6 +94,11 @@ class Audit:
     columns: Mapping[str, str]
     classes: Mapping[str, int]
     findings: tuple[AuditFinding, ...]
+    profiles: Mapping[str, ColumnProfile] = field(default_factory=dict)
+
+    def described(self, column: str) -> str:
+        """How a column was read, in words."""
+        return str(self.profiles.get(column, self.columns[column]))
 
     def of(self, severity: Severity) -> tuple[AuditFinding, ...]:
         """The findings of one severity."""
@@ -106,6 +140,7 @@ class Audit:
             "data": self.data,
             "rows": self.rows,
             "columns": dict(self.columns),
+            "profiles": {name: asdict(profile) for name, profile in self.profiles.items()},
             "classes": dict(self.classes),
             **{f"{severity}s": len(self.of(severity)) for severity in ("error", "warning", "note")},
             "findings": [asdict(finding) for finding in self.findings],

@@ -1,0 +1,62 @@
+"""How columns were read: the level counts of categories, the gaps, and the levels that share a feature."""
+
+from collections.abc import Iterator, Sequence
+
+import polars as pl
+
+from polylogit.data.tables.audit.findings import AuditFinding, ColumnProfile
+from polylogit.data.tables.encoded_column import Column
+
+__all__ = ["audit_levels", "column_profiles"]
+
+
+def audit_levels(columns: Sequence[Column], rows: int) -> Iterator[AuditFinding]:
+    """Categories whose rarer levels share one feature.
+
+    Args:
+        columns: The columns with the features that they become.
+        rows: The rows that they were learned from.
+
+    Yields:
+        A warning for each such column.
+    """
+    for column in columns:
+        if column.pooled:
+            count = round((column.rare_share or 0.0) * rows)
+            yield AuditFinding(
+                "pooled-levels",
+                "warning",
+                f"the {len(column.levels):,} most frequent levels have a feature each; the other "
+                f"{column.rare_levels:,}, in {count:,} rows ({count / max(rows, 1):.0%}), share one.",
+                "Keep more levels with --set data.most_levels=N, or write rare levels as fewer ones.",
+                column=column.name,
+                count=count,
+            )
+
+
+def column_profiles(columns: Sequence[Column], read: pl.DataFrame) -> dict[str, ColumnProfile]:
+    """How each column was read.
+
+    Args:
+        columns: The columns with the features that they become.
+        read: Their cells, as read.
+
+    Returns:
+        A profile for each column, by its name.
+
+    Example:
+        >>> from polylogit.data.tables.column_types import Reading
+        >>> frame = pl.DataFrame({"skin": ["fur", None, "scales"]})
+        >>> str(column_profiles([Column.fit(frame["skin"], Reading("category"))], frame)["skin"])
+        'category, 2 levels, 1 missing'
+    """
+    return {
+        column.name: ColumnProfile(
+            column.type,
+            column.format,
+            missing=read[column.name].null_count(),
+            levels=len(column.levels) + column.rare_levels,
+            pooled_levels=column.rare_levels,
+        )
+        for column in columns
+    }
