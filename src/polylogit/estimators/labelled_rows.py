@@ -18,7 +18,7 @@ from polylogit.estimators.class_weights import row_weights
 from polylogit.estimators.devices import find_device
 from polylogit.estimators.sklearn_compat import check_sample_weight
 from polylogit.solver.softmax_regression import IterationRecord, LinearFit, fit_softmax_regression
-from polylogit.solver.two_classes import inverse_penalty
+from polylogit.solver.penalties import inverse_penalty
 
 __all__ = ["LabelledRows", "at_least_two", "classes_and_targets"]
 

@@ -40,7 +40,7 @@ from polylogit.run.labelled_rows import LabelledRows
 from polylogit.run.task import Task
 from polylogit.run.validation_split import fitted_and_validation_rows
 from polylogit.solver.softmax_regression import LinearFit, fit_softmax_regression
-from polylogit.solver.two_classes import inverse_penalty
+from polylogit.solver.penalties import inverse_penalty
 
 __all__ = [
     "FittedModel",
