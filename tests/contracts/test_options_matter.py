@@ -88,7 +88,7 @@ SOLVER = {
         {"training": {"C": 100}, "calibration": {"method": "none"}},
         data="many",
     ),
-    **of("training", C=0.01, tolerance=0.5),
+    **of("training", C=0.01, l1_ratio=1.0, tolerance=0.5),
 }
 OVERCONFIDENT = {"data": {"target": "kind"}, "training": {"C": 100}}
 OVERCONFIDENT_TABLE = {

@@ -17,8 +17,8 @@ from polylogit.estimators.array_conversion import as_features, as_numpy, native_
 from polylogit.estimators.class_weights import row_weights
 from polylogit.estimators.devices import find_device
 from polylogit.estimators.sklearn_compat import check_sample_weight
+from polylogit.solver.penalties import elastic_net_penalties
 from polylogit.solver.softmax_regression import IterationRecord, LinearFit, fit_softmax_regression
-from polylogit.solver.penalties import inverse_penalty
 
 __all__ = ["LabelledRows", "at_least_two", "classes_and_targets"]
 
@@ -84,11 +84,13 @@ class LabelledRows:
         seed = 0
         if estimator.random_state is not None:
             seed = int(check_random_state(estimator.random_state).randint(2**31 - 1))
+        squares, l1 = elastic_net_penalties(C, estimator.l1_ratio, len(self.classes))
         return fit_softmax_regression(
             as_features(rows, device),
             torch.from_numpy(targets).to(device),
             classes=len(self.classes),
-            C=inverse_penalty(C, len(self.classes)),
+            C=squares,
+            l1=l1,
             fit_intercept=estimator.fit_intercept,
             sample_weight=None if weights is None else torch.from_numpy(np.array(weights)).to(device),
             tolerance=estimator.tol,

@@ -28,9 +28,11 @@ __all__ = ["SoftmaxRegression", "convergence_advice"]
 
 
 class SoftmaxRegression(CallbackSupportMixin, LinearSoftmaxModel):
-    """Softmax (multinomial logistic) regression with an L2 penalty, solved to a certified gap.
+    """Softmax (multinomial logistic) regression with an L2 or elastic-net penalty, solved to a certified gap.
 
-    min over W, b of  C sum_n w_n loss_n + ||W||^2 / 2,  loss_n = logsumexp_k(z_nk) - z_n,y_n,  z_n = W x_n + b
+    min over W, b of  C sum_n w_n loss_n + (1 - r) / 2 ||W||^2 + r ||W||_1
+
+    with loss_n = logsumexp_k(z_nk) - z_n,y_n, z_n = W x_n + b and r = l1_ratio.
 
     This is the objective of scikit-learn's `LogisticRegression`; with two classes, as there, of one vector of
     coefficients. Columns need no scaling for the fit to converge.
@@ -39,6 +41,9 @@ class SoftmaxRegression(CallbackSupportMixin, LinearSoftmaxModel):
     ----------
     C : float, default=1.0
         Inverse strength of the penalty; `inf` means no penalty.
+    l1_ratio : float, default=0.0
+        Share of the L1 norm in the penalty: 0 is L2, 1 is L1, and between them is the elastic net. With an L1 norm many
+        coefficients are exactly 0. At 1 the best coefficients need not be unique.
     fit_intercept : bool, default=True
         Whether each class has an unpenalised intercept.
     class_weight : dict or "balanced", default=None
@@ -65,7 +70,7 @@ class SoftmaxRegression(CallbackSupportMixin, LinearSoftmaxModel):
     classes_ : array of shape (n_classes,)
         Class labels, sorted.
     coef_ : array of shape (n_classes, n_features), or (1, n_features) for two classes
-        Coefficients. With three or more classes each column sums to zero.
+        Coefficients. With three or more classes and `l1_ratio=0` each column sums to zero.
     intercept_ : array of shape (n_classes,), or (1,) for two classes
         Intercepts.
     n_iter_ : array of shape (1,)
@@ -86,8 +91,9 @@ class SoftmaxRegression(CallbackSupportMixin, LinearSoftmaxModel):
 
     References:
     ----------
-    The objective: Bishop (2006), "Pattern Recognition and Machine Learning", section 4.3.4. The solver and its bound:
-    `polylogit.solver.softmax_regression`.
+    The objective: Bishop (2006), "Pattern Recognition and Machine Learning", section 4.3.4; Zou and Hastie (2005),
+    "Regularization and variable selection via the elastic net", J. R. Stat. Soc. B 67. The solver and its bound:
+    `polylogit.solver.softmax_regression`, `polylogit.solver.elastic_net`.
 
     Examples:
     --------
@@ -99,6 +105,7 @@ class SoftmaxRegression(CallbackSupportMixin, LinearSoftmaxModel):
     """
 
     C: float
+    l1_ratio: float
     fit_intercept: bool
     tol: float
     warm_start: bool
@@ -108,6 +115,7 @@ class SoftmaxRegression(CallbackSupportMixin, LinearSoftmaxModel):
     _hints: ClassVar[Mapping[str, str]] = LINEAR_HINTS
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "C": [Interval(Real, 0, None, closed="right")],
+        "l1_ratio": [Interval(Real, 0, 1, closed="both")],
         "fit_intercept": ["boolean"],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "tol": [Interval(Real, 0, None, closed="left")],
@@ -125,6 +133,7 @@ class SoftmaxRegression(CallbackSupportMixin, LinearSoftmaxModel):
         self,
         C: float = 1.0,
         *,
+        l1_ratio: float = 0.0,
         fit_intercept: bool = True,
         class_weight: dict[Any, float] | str | None = None,
         tol: float = 1e-4,
@@ -136,6 +145,7 @@ class SoftmaxRegression(CallbackSupportMixin, LinearSoftmaxModel):
         verbose: int = 0,
     ) -> None:
         self.C = C
+        self.l1_ratio = l1_ratio
         self.fit_intercept = fit_intercept
         self.class_weight = class_weight
         self.tol = tol

@@ -48,6 +48,7 @@ class LinearSoftmaxModel(ConvertibleMixin, ParameterHintsMixin, ClassifierMixin,
 
     C: float
     C_: float
+    l1_ratio: float
     class_weight: Any
     tol: float
 
@@ -185,6 +186,8 @@ class LinearSoftmaxModel(ConvertibleMixin, ParameterHintsMixin, ClassifierMixin,
             "C": min(float(getattr(self, "C_", None) or self.C), _LARGEST_C),
             "tolerance": self.tol or 1e-15,
         }
+        if self.l1_ratio:
+            training["l1_ratio"] = float(self.l1_ratio)
         if self.class_weight == "balanced":
             training["class_weight"] = "balanced"
         return TrainedParts(

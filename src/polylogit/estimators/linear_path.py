@@ -42,6 +42,8 @@ class SoftmaxRegressionCV(LinearSoftmaxModel):
     ----------
     Cs : int or array-like of shape (n_cs,), default=10
         How many values of C between 1e-4 and 1e4, spaced evenly in the logarithm; or the values themselves.
+    l1_ratio : float, default=0.0
+        As in `SoftmaxRegression`, one value for the whole path.
     fit_intercept : bool, default=True
         Whether each class has an unpenalised intercept.
     cv : int, splitter or iterable, default=None
@@ -112,6 +114,7 @@ class SoftmaxRegressionCV(LinearSoftmaxModel):
     cv: Any
     scoring: Any
     refit: bool
+    l1_ratio: float
     fit_intercept: bool
     tol: float
     n_jobs: int | None
@@ -134,6 +137,7 @@ class SoftmaxRegressionCV(LinearSoftmaxModel):
         self,
         Cs: int | ArrayLike = 10,
         *,
+        l1_ratio: float = 0.0,
         fit_intercept: bool = True,
         cv: Any = None,  # noqa: ANN401 - scikit-learn's: int, splitter, iterable or None
         scoring: Any = "neg_log_loss",  # noqa: ANN401 - scikit-learn's: name or callable
@@ -147,6 +151,7 @@ class SoftmaxRegressionCV(LinearSoftmaxModel):
         verbose: int = 0,
     ) -> None:
         self.Cs = Cs
+        self.l1_ratio = l1_ratio
         self.fit_intercept = fit_intercept
         self.cv = cv
         self.scoring = scoring

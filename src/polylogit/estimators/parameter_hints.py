@@ -7,18 +7,17 @@ from typing import Any, ClassVar
 __all__ = ["LINEAR_HINTS", "NETWORK_HINTS", "PATH_HINTS", "ParameterHintsMixin", "with_hints"]
 
 LINEAR_HINTS: Mapping[str, str] = {
-    "penalty": "the penalty is L2 with strength 1 / C. C=inf means no penalty (penalty=None there).",
+    "penalty": "use l1_ratio (0 is L2, 1 is L1, between them is the elastic net). C=inf means no penalty.",
     "solver": "leave it out. There is one solver, and `tol` bounds the relative distance to the optimum.",
     "multi_class": "leave it out. The model is multinomial; sklearn.multiclass.OneVsRestClassifier makes one-vs-rest.",
     "dual": "leave it out. The solver chooses between rows and columns by itself.",
     "intercept_scaling": "leave it out. Intercepts are not penalised.",
-    "l1_ratio": "leave it out. The penalty is L2.",
 }
 """Parameters of `LogisticRegression` that `SoftmaxRegression` lacks, and what to do instead."""
 
 PATH_HINTS: Mapping[str, str] = {
     **LINEAR_HINTS,
-    "l1_ratios": "leave it out. The penalty is L2.",
+    "l1_ratios": "use l1_ratio, which takes one value; sklearn.model_selection.GridSearchCV compares several.",
     "use_legacy_attributes": "leave it out. Attributes have the shapes of use_legacy_attributes=False, without the "
     "axis of l1_ratios.",
 }

@@ -188,8 +188,15 @@ class TrainingRecipe(Section):
     C: float = Field(
         default=1.0,
         gt=0,
-        description="Inverse strength of the penalty, as scikit-learn's: C * losses + |weights|²/2, with one vector of "
-        "weights for two classes.",
+        description="Inverse strength of the penalty, as scikit-learn's: C * losses + penalty, which is |weights|²/2 "
+        "unless l1_ratio is set, with one vector of weights for two classes.",
+    )
+    l1_ratio: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Share of the L1 norm in the penalty: 0 is L2, 1 is L1, between them is the elastic net. With an "
+        "L1 norm many weights are exactly 0.",
     )
     class_weight: Literal["none", "balanced"] = Field(
         default="none", description="balanced: rows are weighted so that every class has the same total weight."

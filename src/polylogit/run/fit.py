@@ -39,8 +39,8 @@ from polylogit.recipes import LinearRecipe, MlpRecipe, NetworkRecipe, Recipe
 from polylogit.run.labelled_rows import LabelledRows
 from polylogit.run.task import Task
 from polylogit.run.validation_split import fitted_and_validation_rows
+from polylogit.solver.penalties import elastic_net_penalties
 from polylogit.solver.softmax_regression import LinearFit, fit_softmax_regression
-from polylogit.solver.penalties import inverse_penalty
 
 __all__ = [
     "FittedModel",
@@ -172,11 +172,13 @@ def fit_linear(
     if training.class_weight == "balanced":
         of_class = balanced_class_weight(rows.targets, classes, sample_weight)[rows.targets]
         sample_weight = of_class if sample_weight is None else of_class * sample_weight
+    squares, l1 = elastic_net_penalties(training.C, training.l1_ratio, classes)
     return fit_softmax_regression(
         sparse_where_mostly_zero(rows.features),
         rows.targets,
         classes=classes,
-        C=inverse_penalty(training.C, classes),
+        C=squares,
+        l1=l1,
         sample_weight=sample_weight,
         tolerance=training.tolerance,
         max_iterations=training.epochs,

@@ -13,6 +13,7 @@ See also: `objective.py`, which adds classes, losses and the penalty.
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 
 import torch
 from jaxtyping import Float, Int, Num
@@ -84,6 +85,15 @@ class DenseDesign:
             check_finite(features)
         if intercept:
             self._centre = mean
+
+    def with_columns(self, index: Int[Tensor, " A"]) -> "DenseDesign":
+        """The rows with some of their columns, centred as before."""
+        narrow = copy(self)
+        narrow.columns = len(index) + self.intercept
+        narrow._features = self._features[:, index]
+        narrow._coarse = narrow._features if self._coarse is self._features else self._coarse[:, index]
+        narrow._centre = self._centre[index]
+        return narrow
 
     @staticmethod
     def float32_suffices(features: Num[Tensor, "N D"]) -> bool:
@@ -216,6 +226,25 @@ class SparseDesign:
         self._transposed = csr_tensor(
             by_column.ccol_indices(), by_column.row_indices(), by_column.values(), (features.shape[1], self.rows)
         )
+
+    def with_columns(self, index: Int[Tensor, " A"]) -> "SparseDesign":
+        """The rows with some of their columns."""
+        narrow = copy(self)
+        narrow.columns = len(index) + self.intercept
+        starts = self._transposed.crow_indices()
+        counts = (starts[1:] - starts[:-1])[index]
+        ends = torch.cat([starts.new_zeros(1), counts.cumsum(0)])
+        places = torch.arange(int(ends[-1]), device=self.device)
+        places += (starts[:-1][index] - ends[:-1]).repeat_interleave(counts)
+        narrow._transposed = csr_tensor(
+            ends, self._transposed.col_indices()[places], self._transposed.values()[places], (len(index), self.rows)
+        )
+        with _without_csr_warnings():
+            by_row = narrow._transposed.to_sparse_csc()
+        narrow._features = csr_tensor(
+            by_row.ccol_indices(), by_row.row_indices(), by_row.values(), (self.rows, len(index))
+        )
+        return narrow
 
     def logits(self, weight: Float[Tensor, "K D1"], precision: torch.dtype) -> Float[Tensor, "K N"]:
         """Z = W X' + b."""

@@ -10,6 +10,7 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor
 
+from polylogit.solver.elastic_net import ElasticNetNewton
 from polylogit.solver.full_hessian import FullHessianNewton
 from polylogit.solver.newton import NewtonCG
 
@@ -36,9 +37,10 @@ class LinearFit:
     """A fitted linear softmax model and what is known of its optimality.
 
     Attributes:
-        weight: One row of weights per class, also for two classes; columns sum to zero over the classes.
+        weight: One row of weights per class, also for two classes; without an L1 penalty columns sum to zero over the
+            classes.
         bias: One intercept per class, summing to zero; zeros without an intercept.
-        objective: Mean loss plus ||weight||^2 / (2 C sum of sample weights), in nats.
+        objective: Mean loss plus ||weight||^2 / (2 C sum of sample weights), and the L1 penalty, in nats.
         optimality_gap: Upper bound on (objective - optimum) / optimum, from a dual feasible point; without a penalty
             it holds among weights of at most ten times the norm reached.
         iterations: Newton steps taken.
@@ -60,7 +62,9 @@ class LinearFit:
         return self.stop_reason == "tolerance"
 
 
-def explain_stop(solver: NewtonCG | FullHessianNewton, stopped_by: StopReason) -> tuple[StopReason, str]:
+def explain_stop(
+    solver: NewtonCG | FullHessianNewton | ElasticNetNewton, stopped_by: StopReason
+) -> tuple[StopReason, str]:
     """The stop reason, with the cause in place of the symptom where it is known, and a message.
 
     Args:
@@ -91,7 +95,7 @@ def explain_stop(solver: NewtonCG | FullHessianNewton, stopped_by: StopReason) -
     return stopped_by, f"stopped by {symptom}, {after}"
 
 
-def _largest_column(solver: NewtonCG | FullHessianNewton) -> tuple[float, int]:
+def _largest_column(solver: NewtonCG | FullHessianNewton | ElasticNetNewton) -> tuple[float, int]:
     """Largest mean square of a column, and its index."""
     design = solver.problem.design
     squares = design.squared_adjoint_product(solver.problem.omega[None])[0, : design.columns - design.intercept]

@@ -6,7 +6,9 @@ With rows x_n, targets y_n, weights w_n >= 0 and the inverse penalty C, the obje
 
 divided here by C sum_n w_n, which makes it a mean: with omega_n = w_n / sum w and lambda = 1 / (C sum w),
 
-    F(W, b) = sum_n omega_n loss_n + lambda / 2 ||W||^2.
+    F(W, b) = sum_n omega_n loss_n + lambda / 2 ||W||^2,
+
+plus, where it is asked for, an L1 norm of W.
 
 This file checks the input, chooses the method, the precision and the start, and runs the iterations. Products are in
 float32 where that suffices for the tolerance and the columns; sums that decide are in float64; and where float32 makes
@@ -19,6 +21,7 @@ See also, in this package:
 * `objective`: F, its gradient, products with its Hessian;
 * `newton`, `newton_direction`, `preconditioner`: Newton's method with conjugate gradients;
 * `full_hessian`: Newton's method with a Cholesky factor, for small problems;
+* `elastic_net`, `lasso_quadratic`: proximal Newton steps, where there is an L1 norm;
 * `duality_gap`: the upper bound on F - min F;
 * `row_span`: coordinates for fewer rows than columns;
 * `linear_fit`: the result.
@@ -40,6 +43,7 @@ from torch import Tensor
 from polylogit.errors import DataError
 from polylogit.fitting.history import IterationRecord
 from polylogit.solver.design_matrix import DenseDesign, Design, SparseDesign, check_magnitude
+from polylogit.solver.elastic_net import ElasticNetNewton
 from polylogit.solver.full_hessian import FullHessianNewton
 from polylogit.solver.linear_fit import LinearFit, StopReason, explain_stop
 from polylogit.solver.newton import NewtonCG
@@ -62,6 +66,7 @@ def fit_softmax_regression(
     *,
     classes: int,
     C: float = 1.0,
+    l1: float = 0.0,
     fit_intercept: bool = True,
     sample_weight: Num[Tensor, " weights"] | None = None,
     tolerance: float = 1e-4,
@@ -72,14 +77,16 @@ def fit_softmax_regression(
 ) -> LinearFit:
     """Weights and intercepts that minimise the penalised softmax cross-entropy, with a certificate.
 
-    F(W, b) = sum_n (w_n / sum w) loss_n + ||W||^2 / (2 C sum w)
+    F(W, b) = sum_n (w_n / sum w) loss_n + ||W||^2 / (2 C sum w) + l1 ||W||_1 / sum w
 
     Args:
         features: Rows, any real dtype, dense or sparse CSR; read in place.
         targets: Class indices from 0 to `classes` - 1; a class may be absent.
         classes: Number of classes, K >= 2. With an intercept, a class without any weight of rows has its best
             intercept at -inf: it gets weights of 0 and an intercept 30 below the lowest other.
-        C: Inverse strength of the penalty, scikit-learn's; inf is no penalty.
+        C: Inverse strength of the L2 penalty, scikit-learn's; inf is none.
+        l1: Strength of the L1 penalty, 0 or more. With it weights of exactly 0 are found; without an L2 penalty beside
+            it the optimal weights need not be unique.
         fit_intercept: Whether each class has a free, unpenalised intercept.
         sample_weight: Weight of each row, 0 or more; all ones when left out.
         tolerance: Largest certified relative gap at which to stop.
@@ -105,7 +112,7 @@ def fit_softmax_regression(
     Source: Nocedal and Wright (2006), algorithm 7.1; Boyd and Vandenberghe (2004), section 5.1.3.
     """
     started = time.perf_counter()
-    _check(features, targets, classes=classes, C=C, sample_weight=sample_weight)
+    _check(features, targets, classes=classes, C=C, l1=l1, sample_weight=sample_weight)
     _check_initial(initial, classes, features.shape[1])
     targets = targets.long()
     present = torch.zeros(classes, dtype=torch.bool, device=targets.device)
@@ -116,6 +123,7 @@ def fit_softmax_regression(
             targets,
             present,
             C=C,
+            l1=l1,
             sample_weight=sample_weight,
             tolerance=tolerance,
             max_iterations=max_iterations,
@@ -124,13 +132,19 @@ def fit_softmax_regression(
             seed=seed,
         )
     span = None
-    if features.layout == torch.strided and 2 * features.shape[0] <= features.shape[1]:
+    if not l1 and features.layout == torch.strided and 2 * features.shape[0] <= features.shape[1]:
         narrow = tolerance >= _FLOAT32_TOLERANCE and features.dtype != torch.float64
         span = RowSpan(features, precision=torch.float32 if narrow else torch.float64)
         features = span.square
-    coarse, exact = _precisions(features, classes=classes, tolerance=tolerance, C=C)
+    coarse, exact = _precisions(features, classes=classes, tolerance=tolerance, penalised=l1 > 0 or math.isfinite(C))
     problem = _problem(
-        features, targets, classes=classes, C=C, fit_intercept=fit_intercept, weights=sample_weight, working=coarse
+        features,
+        targets,
+        classes=classes,
+        C=C,
+        fit_intercept=fit_intercept,
+        weights=sample_weight,
+        working=exact if l1 else coarse,
     )
     stopped_by: StopReason | None = None
 
@@ -140,12 +154,14 @@ def fit_softmax_regression(
             on_iteration(IterationRecord(solver.iteration, solver.objective, solver.gap, seconds))
 
     with _suitable_threads(features, classes):
-        solver: NewtonCG | FullHessianNewton
-        if FullHessianNewton.is_applicable(problem):
+        solver: NewtonCG | FullHessianNewton | ElasticNetNewton
+        if l1:
+            solver = ElasticNetNewton(problem, l1=l1 / _total(targets, sample_weight), exact=exact, tolerance=tolerance)
+        elif FullHessianNewton.is_applicable(problem):
             solver = FullHessianNewton(problem, tolerance=tolerance)
         else:
             solver = NewtonCG(problem, coarse=coarse, exact=exact, tolerance=tolerance, seed=seed)
-        start = _start(problem, initial, span)
+        start = _start(problem, initial, span, centred=not l1)
         try:
             if initial is None and isinstance(solver, NewtonCG):
                 start = _from_some_rows(problem, features, solver, start, seed)
@@ -213,7 +229,14 @@ def _fit_among_present(
     return replace(fit, weight=weight, bias=bias - bias.mean())
 
 
-def _check(features: Tensor, targets: Tensor, *, classes: int, C: float, sample_weight: Tensor | None) -> None:
+def _total(targets: Tensor, weights: Tensor | None) -> float:
+    """The sum of the rows' weights."""
+    return float(len(targets)) if weights is None else float(weights.double().sum())
+
+
+def _check(
+    features: Tensor, targets: Tensor, *, classes: int, C: float, l1: float, sample_weight: Tensor | None
+) -> None:
     """Check what is to be fitted; one message per fault."""
     if features.ndim != 2 or 0 in features.shape:
         raise DataError(f"features: expected a matrix (rows, columns) of numbers, got shape {tuple(features.shape)}.")
@@ -229,6 +252,8 @@ def _check(features: Tensor, targets: Tensor, *, classes: int, C: float, sample_
         )
     if not C > 0:
         raise DataError(f"C: expected a positive number (inf is no penalty), got {C}.")
+    if not 0 <= l1 < math.inf:
+        raise DataError(f"l1: expected a finite number of at least 0, got {l1}.")
     if sample_weight is not None and (
         sample_weight.shape != targets.shape
         or not bool((sample_weight >= 0).all())
@@ -253,10 +278,12 @@ def _check_initial(initial: tuple[Tensor, Tensor] | None, classes: int, columns:
             )
 
 
-def _precisions(features: Tensor, *, classes: int, tolerance: float, C: float) -> tuple[torch.dtype, torch.dtype]:
+def _precisions(
+    features: Tensor, *, classes: int, tolerance: float, penalised: bool
+) -> tuple[torch.dtype, torch.dtype]:
     """Precision of Hessian products, and of logits and gradients."""
     sparse = features.layout == torch.sparse_csr
-    if _products_of(features, classes) <= _SMALL or math.isinf(C):
+    if _products_of(features, classes) <= _SMALL or not penalised:
         return torch.float64, torch.float64
     if not sparse and not DenseDesign.float32_suffices(features):
         return torch.float64, torch.float64
@@ -287,14 +314,16 @@ def _problem(
     return Objective(design, targets, omega / total, penalty, classes)
 
 
-def _start(problem: Objective, initial: tuple[Tensor, Tensor] | None, span: RowSpan | None) -> Float[Tensor, "K D1"]:
-    """The given start or zeros, with columns that sum to zero over the classes."""
+def _start(
+    problem: Objective, initial: tuple[Tensor, Tensor] | None, span: RowSpan | None, *, centred: bool
+) -> Float[Tensor, "K D1"]:
+    """The given start or zeros, where wanted with columns that sum to zero over the classes."""
     design = problem.design
     if initial is None:
         return torch.zeros(problem.classes, design.columns, dtype=torch.float64, device=design.device)
     slopes = initial[0].double() if span is None else span.coordinates(initial[0].double())
     weight = torch.cat([slopes, initial[1].double()[:, None]], 1) if design.intercept else slopes
-    return design.to_centred(weight - weight.mean(0))
+    return design.to_centred(weight - weight.mean(0) if centred else weight)
 
 
 def _from_some_rows(problem: Objective, features: Tensor, solver: NewtonCG, start: Tensor, seed: int) -> Tensor:
@@ -329,7 +358,9 @@ def _from_some_rows(problem: Objective, features: Tensor, solver: NewtonCG, star
     return design.to_centred(rows.from_centred(some.weight))
 
 
-def _fit(solver: NewtonCG | FullHessianNewton, span: RowSpan | None, stopped_by: StopReason) -> LinearFit:
+def _fit(
+    solver: NewtonCG | FullHessianNewton | ElasticNetNewton, span: RowSpan | None, stopped_by: StopReason
+) -> LinearFit:
     """The result in the caller's columns."""
     design = solver.problem.design
     weight = design.from_centred(solver.weight)
