@@ -15,22 +15,26 @@ from torch import Tensor, nn
 from polylogit import losses
 
 __all__ = [
+    "FUNCTIONS",
     "Kind",
     "is_known",
     "kind_of",
     "log_is_missing",
+    "option_of",
+    "rises_with_right_scores",
     "softmax_inside_twice",
     "takes_integer_rows",
     "unwrap",
 ]
 
-Kind = Literal["logits", "log_probabilities", "probabilities", "binary_logits", "binary_probabilities"]
+Kind = Literal["logits", "log_probabilities", "probabilities", "binary_logits", "binary_probabilities", "divergence"]
 
 _MODULES: dict[type[nn.Module], Kind] = {
     nn.CrossEntropyLoss: "logits",
     nn.NLLLoss: "log_probabilities",
     nn.BCEWithLogitsLoss: "binary_logits",
     nn.BCELoss: "binary_probabilities",
+    nn.KLDivLoss: "divergence",
     losses.CrossEntropyWithLogits: "logits",
     losses.FocalCrossEntropyWithLogits: "logits",
     losses.CrossEntropyWithLogProbabilities: "log_probabilities",
@@ -38,11 +42,12 @@ _MODULES: dict[type[nn.Module], Kind] = {
     losses.BinaryCrossEntropyWithLogits: "binary_logits",
     losses.BinaryCrossEntropyWithProbabilities: "binary_probabilities",
 }
-_FUNCTIONS: dict[Callable[..., Any], Kind] = {
+FUNCTIONS: dict[Callable[..., Any], Kind] = {
     F.cross_entropy: "logits",
     F.nll_loss: "log_probabilities",
     F.binary_cross_entropy_with_logits: "binary_logits",
     F.binary_cross_entropy: "binary_probabilities",
+    F.kl_div: "divergence",
     losses.cross_entropy_with_logits: "logits",
     losses.focal_cross_entropy_with_logits: "logits",
     losses.cross_entropy_with_log_probabilities: "log_probabilities",
@@ -50,6 +55,7 @@ _FUNCTIONS: dict[Callable[..., Any], Kind] = {
     losses.binary_cross_entropy_with_logits: "binary_logits",
     losses.binary_cross_entropy_with_probabilities: "binary_probabilities",
 }
+"""The losses that are known by name, and what each takes."""
 
 
 def unwrap(loss: Callable[..., Any]) -> Callable[..., Any]:
@@ -65,7 +71,26 @@ def unwrap(loss: Callable[..., Any]) -> Callable[..., Any]:
             return loss
 
 
-def kind_of(loss: Callable[..., Any], scores: Tensor, targets: Tensor) -> Kind | None:
+def option_of(loss: Callable[..., Any], name: str, default: Any) -> Any:  # noqa: ANN401 - whatever the option takes
+    """An option of a loss: the attribute of a module, or the keyword bound by `functools.partial`.
+
+    Args:
+        loss: A loss module, or a function in `functools.partial`.
+        name: Such as "label_smoothing".
+        default: Where it is not given.
+
+    Example:
+        >>> option_of(functools.partial(F.cross_entropy, ignore_index=0), "ignore_index", -100)
+        0
+    """
+    while isinstance(loss, functools.partial):
+        if name in loss.keywords:
+            return loss.keywords[name]
+        loss = loss.func
+    return getattr(unwrap(loss), name, default)
+
+
+def kind_of(loss: Callable[..., Any], scores: Tensor, targets: Any) -> Kind | None:  # noqa: ANN401 - of a form of the user's own
     """The kind of score that a loss takes; None where neither its name nor its numbers tell.
 
     Args:
@@ -84,15 +109,17 @@ def kind_of(loss: Callable[..., Any], scores: Tensor, targets: Tensor) -> Kind |
     for known, kind in _MODULES.items():
         if isinstance(inner, known):
             return kind
-    if isinstance(inner, nn.Module):
-        return _kind_by_numbers(loss, scores, targets)
-    return _FUNCTIONS.get(inner) or _kind_by_numbers(loss, scores, targets)
+    if not isinstance(inner, nn.Module) and inner in FUNCTIONS:
+        return FUNCTIONS[inner]
+    if not isinstance(targets, Tensor) or not isinstance(scores, Tensor) or not scores.dim():
+        return None  # pairs, dictionaries: the calls inside the loss say what it takes
+    return _kind_by_numbers(loss, scores, targets)
 
 
 def is_known(loss: Callable[..., Any]) -> bool:
     """Whether this is a loss of PyTorch or polylogit, known by name and not by what it does to numbers."""
     inner = unwrap(loss)
-    return isinstance(inner, tuple(_MODULES)) or (not isinstance(inner, nn.Module) and inner in _FUNCTIONS)
+    return isinstance(inner, tuple(_MODULES)) or (not isinstance(inner, nn.Module) and inner in FUNCTIONS)
 
 
 def takes_integer_rows(loss: Callable[..., Any]) -> bool:
@@ -161,8 +188,20 @@ def log_is_missing(loss: Callable[..., Any], scores: Tensor, targets: Tensor) ->
     return _equal(equal, -1 / right.shape[1]) and _equal(_value(loss, right, targets), -1.0)
 
 
+def rises_with_right_scores(loss: Callable[..., Any], scores: Tensor, targets: Tensor) -> bool:
+    """Whether scores that are right by a wide margin cost more than equal ones, and wrong ones less."""
+    right = _right_by_100(scores, targets)
+    if right is None:
+        return False
+    some = right / 100
+    at_right, at_equal, at_wrong = (_value(loss, sample, targets) for sample in (some, 0 * some, some.roll(1, 1)))
+    return at_wrong < at_equal - 1e-4 and at_equal + 1e-4 < at_right
+
+
 def _right_by_100(scores: Tensor, targets: Tensor) -> Tensor | None:
     """Scores that are right by a margin of 100, for rows with a class index each; None for any other form."""
+    if not isinstance(targets, Tensor) or not isinstance(scores, Tensor):
+        return None
     if scores.dim() != 2 or scores.shape[1] < 2 or targets.shape != scores.shape[:1] or targets.is_floating_point():
         return None
     classes = scores.shape[1]

@@ -3,6 +3,7 @@
 See also: `diagnosis.py`, which calls the checks.
 """
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from polylogit.misuse.findings import MisuseFinding
-from polylogit.misuse.probes import Probe
+from polylogit.misuse.probes import Gradients, Probe
 
-__all__ = ["cut_gradient_findings", "nonfinite_findings", "one_hot_scores"]
+__all__ = ["cut_gradient_findings", "losses_not_finite", "nonfinite_findings", "one_hot_scores", "zero_gradient"]
 
 
 def nonfinite_findings(
@@ -90,34 +91,88 @@ def one_hot_scores(scores: Tensor) -> bool:
     return bool(((scores == 0) | (scores == 1)).all()) and bool((scores.sum(1) == 1).all())
 
 
-def cut_gradient_findings(probe: Probe, loss: Callable[[Tensor], Tensor], scores: Tensor) -> Iterator[MisuseFinding]:
-    """The finding for parameters that no gradient reaches, by one backward pass.
+def cut_gradient_findings(probe: Probe, reached: Gradients | None, scores: Tensor | None) -> Iterator[MisuseFinding]:
+    """The finding for parameters that no gradient reaches.
+
+    A layer counts as cut off where the scores depend on it, no layer called before it gets a gradient, and the inputs
+    get none: so a head beside the way to the scores, a codebook behind a straight-through estimator or a hard choice
+    between experts is no cut. Neither is a part of several layers under one name before a single trained layer: that is
+    how features of a fixed network are evaluated (linear probing).
 
     Args:
         probe: The model and the inputs.
-        loss: From scores to a number.
-        scores: The scores of the batch.
+        reached: Where a backward pass arrives; None where there was none.
+        scores: The scores of the batch; None where the model gives something else than one tensor.
     """
-    hard = one_hot_scores(scores)
-    reached = probe.gradients(loss) if probe.trainable else None
-    if reached is None and not ((hard and scores.is_floating_point() is False) or (hard and probe.trainable)):
+    hard = scores is not None and (one_hot_scores(scores) or bool(((scores == 0) | (scores == 1)).all()))
+    if reached is None:
+        if scores is not None and not scores.is_floating_point():
+            yield _cut("the scores are class numbers, as from argmax", 0.99)
         return
-    cut = [] if reached is None else [layer for layer, state in reached.items() if state == "none"]
-    if reached is not None and not cut:
+    if not reached.reached:
+        first = f"; the first without is {reached.called[0]}" if reached.called else ""
+        argmax = "; the scores are class numbers or one-hot rows, as from argmax" if hard else ""
+        yield _cut(f"no gradient reaches the parameters{first}{argmax}", 0.99)
         return
-    if reached is not None and len(cut) < len(reached):
-        seen = f"{cut[-1]} is used and trainable, but gets no gradient; the layers after it do"
-        confidence = 0.75
-    else:
-        seen = "no gradient reaches the parameters" + (f"; the first without is {cut[0]}" if cut else "")
-        confidence = 0.99
-    if hard:
-        seen += "; the scores are class numbers or one-hot rows, as from argmax"
-    yield MisuseFinding(
+    if hard and reached.all_zero:
+        yield _cut("each gradient is 0; the scores are 0 and 1 only, as from round, sign or a threshold", 0.95)
+        return
+    cut = list(itertools.takewhile(lambda layer: layer not in reached.reached, reached.called))
+    if scores is None or not cut or reached.reaches_inputs or _is_linear_probe(cut, reached):
+        return
+    if probe.depends_on(cut[-1]):
+        yield _cut(
+            f"{cut[-1] or 'the model itself'} is used and trainable, but gets no gradient; the layers after it do", 0.75
+        )
+
+
+def _is_linear_probe(cut: list[str], gradients: Gradients) -> bool:
+    parents = {layer.partition(".")[0] for layer in cut}
+    return len(cut) > 1 and len(parents) == 1 and len(set(gradients.reached)) == 1
+
+
+def _cut(seen: str, confidence: float) -> MisuseFinding:
+    return MisuseFinding(
         "cut-gradient",
         seen,
         "detach, no_grad, argmax, round, .item(), .tolist() or numpy between the layers cut the graph of gradients",
         "the layers before the cut are never trained",
         "Hand the scores to the loss as they are, without argmax; drop detach and no_grad on the way to it.",
         confidence,
+    )
+
+
+def zero_gradient(reached: Gradients | None, value: float) -> Iterator[MisuseFinding]:
+    """The finding for a loss above 0 all of whose gradients are exactly 0.
+
+    Args:
+        reached: Where a backward pass arrives; None where there was none.
+        value: The loss of the batch.
+    """
+    if reached is not None and reached.all_zero and value > 0.01:
+        yield MisuseFinding(
+            "zero-gradient",
+            f"the loss is {value:.4g}, and each gradient that reaches a parameter is exactly 0",
+            "round, sign, clamp outside its bounds, a saturated sigmoid or a multiplication by 0 has slope 0",
+            "no step changes anything",
+            "Look for such an operation between the parameters and the loss; scale the inputs.",
+            0.9,
+        )
+
+
+def losses_not_finite(value: float, number: int, times: int) -> MisuseFinding:
+    """The finding for a loop whose losses have become NaN or infinite.
+
+    Args:
+        value: The last loss.
+        number: Its number in the loop.
+        times: How many losses in a row were not finite.
+    """
+    return MisuseFinding(
+        "non-finite-loss",
+        f"the loss is {value} at loss {number}; the last {times} were not finite",
+        "steps that are too large have moved the parameters to infinity, a row holds NaN, or a whole batch was ignored",
+        "the parameters are lost: each further step only spreads NaN",
+        "Lower the learning rate or clip the gradients; look for NaN in the inputs and for batches without a label.",
+        0.9,
     )

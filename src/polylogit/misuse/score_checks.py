@@ -23,7 +23,13 @@ from polylogit.misuse.forms import (
     is_unit_interval,
 )
 
-__all__ = ["logits_by_chance_from_0_to_1", "loss_forgets_the_log", "loss_is_softmax_twice", "score_findings"]
+__all__ = [
+    "logits_by_chance_from_0_to_1",
+    "loss_forgets_the_log",
+    "loss_is_softmax_twice",
+    "loss_of_the_wrong_sign",
+    "score_findings",
+]
 
 
 def score_findings(
@@ -53,6 +59,15 @@ def score_findings(
             "several classes of one row cannot all be likely, and the loss of a single class counts each class twice",
             "Drop the softmax: use cross_entropy_with_logits for one class per row, or BCEWithLogitsLoss for several.",
             sure,
+        )
+    elif kind == "binary_probabilities" and len(samples) > 1 and all(bool((sample == 1).all()) for sample in samples):
+        yield MisuseFinding(
+            "softmax-of-one-class",
+            f"all {scores.numel()} scores are 1, under other parameters too",
+            "the softmax of one number is 1, whatever the number",
+            "every row is answered with probability 1, and nothing is learned",
+            "Use a sigmoid in place of the softmax, or binary_cross_entropy_with_logits without either.",
+            0.99,
         )
     elif kind == "binary_logits" and is_unit_interval(samples):
         yield MisuseFinding(
@@ -288,4 +303,16 @@ def loss_forgets_the_log(classes: int) -> MisuseFinding:
         "the loss runs to -1 instead of 0, and its gradient vanishes where the model is surely wrong",
         "Hand the logits to cross_entropy_with_logits, or use log_softmax in place of softmax.",
         0.8,
+    )
+
+
+def loss_of_the_wrong_sign() -> MisuseFinding:
+    """The finding for a loss that is lower for wrong scores than for right ones."""
+    return MisuseFinding(
+        "loss-sign",
+        "scores that are right cost more than equal ones, and scores that are wrong cost less",
+        "an optimizer lowers the loss; a log-likelihood or an accuracy has to be negated",
+        "training makes the model wrong on purpose",
+        "Negate the loss.",
+        0.9,
     )

@@ -11,7 +11,7 @@ from polylogit.losses.targets import soft_row_tolerance
 from polylogit.misuse.contracts import Kind
 from polylogit.misuse.findings import MisuseFinding
 
-__all__ = ["target_findings"]
+__all__ = ["smoothing_of_soft_rows", "target_findings", "unused_outputs"]
 
 
 def target_findings(
@@ -57,6 +57,16 @@ def _rows_do_not_pair(shape: tuple[int, ...], wanted: tuple[int, ...]) -> Iterat
 
 def _binary_targets(targets: Tensor, wanted: tuple[int, ...]) -> Iterator[MisuseFinding]:
     shape = tuple(targets.shape)
+    if len(wanted) == 2 and wanted[1] > 1 and shape in ((wanted[0],), (wanted[0], 1)):
+        yield MisuseFinding(
+            "one-hot-or-index",
+            f"scores have shape {wanted} and targets {shape}",
+            "a binary cross-entropy takes a target for each score; these look like one class index per row",
+            "an error, or every row paired with every target",
+            f"One class per row: use cross_entropy_with_logits. Otherwise one-hot encode with num_classes={wanted[1]}.",
+            0.95,
+        )
+        return
     if shape != wanted:
         squeeze = "scores" if wanted == (*shape, 1) else "targets"
         yield MisuseFinding(
@@ -168,4 +178,54 @@ def _class_indices(targets: Tensor, classes: int, ignore_index: int) -> Iterator
         if lowest >= 0
         else f"Pass ignore_index={lowest} to the loss if that marks rows to leave out.",
         0.99,
+    )
+
+
+def smoothing_of_soft_rows(targets: Tensor, smoothing: float) -> Iterator[MisuseFinding]:
+    """The finding for label smoothing of rows that have been smoothed already, or are a teacher's.
+
+    Mixed one-hot rows, as mixup gives them, still have zeros, and are smoothed rightly.
+
+    Args:
+        targets: Soft rows (N, K).
+        smoothing: The loss's label smoothing.
+    """
+    if not smoothing or targets.dim() != 2 or not targets.is_floating_point() or targets.shape[1] < 3:
+        return
+    if len(targets) == 0 or not bool((targets > 0).all()):
+        return
+    least = targets.min(1, keepdim=True).values
+    tied = bool(((targets - least).abs() < 1e-6).sum(1).ge(targets.shape[1] - 2).all())
+    yield MisuseFinding(
+        "smoothing-twice",
+        f"label_smoothing is {smoothing:g}, and all {targets.numel()} numbers of the soft rows are above 0"
+        + (f" (the least is {float(least.min()):.3g})" if tied else ""),
+        "label smoothing is for one-hot rows: these rows are smoothed already, or are a teacher's probabilities",
+        "the targets are flattened a second time, and the probabilities that are learned are too low",
+        "Pass label_smoothing=0 for soft rows.",
+        0.9 if tied else 0.6,
+    )
+
+
+def unused_outputs(scores: Tensor, targets: Tensor, inputs_are_classes: bool) -> Iterator[MisuseFinding]:
+    """The finding for a model with at least twice as many outputs as there are classes in a batch.
+
+    Args:
+        scores: The model's output (N, K).
+        targets: Class indices (N,), of the whole batch.
+        inputs_are_classes: Whether inputs are integers, such as tokens, of which a batch shows a few only.
+    """
+    if inputs_are_classes or scores.dim() != 2 or targets.dim() != 1 or targets.is_floating_point():
+        return
+    used = set(targets[targets >= 0].tolist())
+    highest = max(used, default=0)
+    if len(used) < 2 or len(used) != highest + 1 or 2 * len(used) > scores.shape[1] or len(targets) < 8 * len(used):
+        return
+    yield MisuseFinding(
+        "unused-outputs",
+        f"{scores.shape[1]} outputs for {len(targets)} labels that are all from 0 to {highest}",
+        "each class has one output; a head of another task may have been left in place",
+        "outputs without a class take probability from the others until the model has learned to avoid them",
+        f"Give the last layer {highest + 1} outputs, if there are no other classes.",
+        0.6,
     )

@@ -7,7 +7,6 @@ fallback when the module is imported. Callers write `torch_private.name(...)`, s
 
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -27,7 +26,6 @@ __all__ = [
     "onednn_linear",
     "operations_are_traced",
     "operations_run_plainly",
-    "without_torch_function",
 ]
 
 _REDUCTIONS = ("none", "mean", "sum")
@@ -130,7 +128,6 @@ FALLBACKS: dict[str, Callable[..., Any]] = {
     "is_batched": _is_batched,
     "operations_are_traced": _operations_are_traced,
     "operations_run_plainly": _operations_run_plainly,
-    "without_torch_function": nullcontext,
 }
 
 _one_row, _one_class = torch.zeros(1, 2, device="cpu", dtype=torch.float32), torch.zeros(1, device="cpu").long()
@@ -238,12 +235,6 @@ def _native_operations_run_plainly(*_: Tensor) -> bool:
 operations_run_plainly: Callable[..., bool] = _bound(
     "operations_run_plainly",
     None if None in (_transform, _dispatch_modes) else _native_operations_run_plainly,
-)
-
-# torch 2.14: DisableTorchFunction(), a context in which no __torch_function__ is called. Without it the modes that see
-# a call of a function also see the operations that look at the call.
-without_torch_function: Callable[[], AbstractContextManager[object]] = _bound(
-    "without_torch_function", _find("_C.DisableTorchFunction")
 )
 
 # torch 2.14: _foreach_add_(self, scalar). One call for all tensors.

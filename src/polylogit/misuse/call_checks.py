@@ -1,0 +1,151 @@
+"""Findings about one call of a loss: what it gets as scores and targets, and what it does with them.
+
+See also: `diagnosis.py`, which asks the model for the scores; `score_checks.py`, `target_checks.py`.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from polylogit.misuse.contracts import (
+    is_known,
+    kind_of,
+    log_is_missing,
+    option_of,
+    rises_with_right_scores,
+    softmax_inside_twice,
+    takes_integer_rows,
+)
+from polylogit.misuse.divergence_checks import divergence_findings
+from polylogit.misuse.findings import MisuseFinding
+from polylogit.misuse.loss_calls import InnerCall, inner_calls
+from polylogit.misuse.score_checks import (
+    loss_forgets_the_log,
+    loss_is_softmax_twice,
+    loss_of_the_wrong_sign,
+    score_findings,
+)
+from polylogit.misuse.target_checks import smoothing_of_soft_rows, target_findings
+
+__all__ = ["call_findings", "loss_value"]
+
+# One batch of scores may lie from 0 to 1 by chance; only a model that is asked again shows whether it must.
+_NEEDS_THE_MODEL = ("sigmoid-outputs", "sigmoid-twice", "softmax-over-positions", "softmax-over-rows")
+
+
+def call_findings(
+    loss: Callable[..., Any],
+    samples: Sequence[Any],
+    targets: Any,  # noqa: ANN401 - whatever the loss takes
+    all_targets: Any = None,  # noqa: ANN401 - as above
+) -> list[MisuseFinding]:
+    """Findings about a loss and what it gets; for a loss of the user's own also about PyTorch's losses inside it.
+
+    Args:
+        loss: As in `diagnose`.
+        samples: The scores of the batch, then the scores under redrawn parameters, if there are any.
+        targets: As the loss gets them, of these rows.
+        all_targets: The targets of the whole batch, where only its first rows are looked at.
+    """
+    found: list[MisuseFinding] = []
+    if isinstance(samples[0], Tensor) and isinstance(targets, Tensor):
+        found = list(_of_one_call(loss, samples, targets, targets if all_targets is None else all_targets))
+    if found or is_known(loss):
+        return found
+    rounds = [inner_calls(loss, sample, targets) for sample in samples]
+    for number, call in enumerate(rounds[0]):
+        again = [calls[number].scores for calls in rounds[1:] if _alike(calls, rounds[0])]
+        for finding in _of_one_call(call.loss, [call.scores, *again], call.targets, call.targets):
+            if finding.code not in [other.code for other in found]:
+                found.append(finding)
+    return found
+
+
+def _alike(calls: Sequence[InnerCall], others: Sequence[InnerCall]) -> bool:
+    return [call.scores.shape for call in calls] == [call.scores.shape for call in others]
+
+
+def _of_one_call(
+    loss: Callable[..., Any], samples: Sequence[Tensor], targets: Tensor, all_targets: Tensor
+) -> Iterator[MisuseFinding]:
+    scores = samples[0]
+    value = loss_value(loss, scores, targets)
+    kind = kind_of(loss, scores, targets)
+    if kind == "divergence":
+        yield from divergence_findings(loss, samples, targets, value)
+        return
+    ignore_index = option_of(loss, "ignore_index", -100)
+    integer_rows = takes_integer_rows(loss)
+    about_targets = list(target_findings(scores, targets, kind, ignore_index, integer_rows=integer_rows))
+    about_targets = _without_forms_of_the_users(loss, value, about_targets)
+    if not about_targets and all_targets is not targets:
+        stand_in = scores[:1].expand(len(all_targets), *scores.shape[1:])
+        about_targets = list(target_findings(stand_in, all_targets, kind, ignore_index, integer_rows=integer_rows))
+    yield from about_targets
+    if scores.numel() == 0 or not scores.is_floating_point() or not bool(scores.isfinite().any()):
+        return
+    about_scores = [
+        finding
+        for finding in score_findings(samples, targets, kind, value)
+        if len(samples) > 1 or finding.code not in _NEEDS_THE_MODEL
+    ]
+    yield from about_scores
+    if kind == "logits" and not about_targets:
+        yield from smoothing_of_soft_rows(targets, float(option_of(loss, "label_smoothing", 0.0)))
+    yield from _about_the_loss(loss, scores, targets, explained=bool(about_targets or about_scores))
+
+
+def _without_forms_of_the_users(
+    loss: Callable[..., Any], value: float, findings: list[MisuseFinding]
+) -> list[MisuseFinding]:
+    """Leave out doubts about the form of targets that a loss of the user's own takes, such as pairs for mixup."""
+    if is_known(loss) or math.isnan(value):
+        return findings
+    return [finding for finding in findings if finding.code != "one-hot-or-index"]
+
+
+def _about_the_loss(
+    loss: Callable[..., Any], scores: Tensor, targets: Tensor, *, explained: bool
+) -> Iterator[MisuseFinding]:
+    """What a loss does wrong by itself, and that it refuses what it gets where nothing else has explained that."""
+    floor = softmax_inside_twice(loss, scores, targets)
+    if floor is not None:
+        yield loss_is_softmax_twice(floor, scores.shape[1])
+    elif log_is_missing(loss, scores, targets):
+        yield loss_forgets_the_log(scores.shape[1])
+    elif rises_with_right_scores(loss, scores, targets):
+        yield loss_of_the_wrong_sign()
+    if explained or not is_known(loss):
+        return
+    try:
+        with torch.no_grad():
+            loss(scores, targets)
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        said = str(error).partition("\n")[0]
+        yield MisuseFinding(
+            "loss-refuses",
+            f"the loss raises {type(error).__name__}: {said}",
+            f"scores of shape {tuple(scores.shape)} and {scores.dtype} do not go with targets of shape "
+            f"{tuple(targets.shape)} and {targets.dtype}",
+            "an error at the first step",
+            "Class indices: (N,) of int64 beside scores (N, K). One score for each question: floats of the same shape.",
+            0.99,
+        )
+
+
+def loss_value(loss: Callable[..., Any], scores: Any, targets: Any) -> float:  # noqa: ANN401
+    """Mean loss of the batch, NaN where the loss refuses it (the checks of targets and scores say why).
+
+    Args:
+        loss: As in `diagnose`.
+        scores: What the loss gets.
+        targets: What the loss gets.
+    """
+    try:
+        with torch.no_grad():
+            return float(torch.as_tensor(loss(scores, targets)).cpu().double().mean())
+    except (RuntimeError, ValueError, IndexError, TypeError):
+        return math.nan
