@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test fuzz compat check format docs wheel bench lessons-all pages clean
+.PHONY: help install demo test test-slow fuzz compat check format docs wheel bench lessons-all pages clean
 
 help: ## Print this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ demo: install ## Train on the bundled zoo table, evaluate on unseen rows, and ke
 
 test: install ## Run the tests, the docstrings' examples and the documents' code blocks.
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto
+
+test-slow: install ## Run the long proofs that `make test` leaves out (minutes).
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto -m slow tests
 
 fuzz: install ## Try 10,000 mutated files of each fuzzer (minutes; `make test` tries some of them).
 	POLYLOGIT_FUZZ=10000 $(BIN)/pytest tests/hostile/test_table_fuzz.py

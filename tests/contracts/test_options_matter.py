@@ -118,14 +118,13 @@ CNN = {
 }
 RESIDUAL = of("model", stem=6, stem_kernel=3, widths=[4], blocks=0, dropout=0.5, views="cross")
 
+NO_CALIBRATION = {"calibration": {"method": "none"}}  # no refits, and so most of the time of a small fit
+SHORT = {"training": {"epochs": 2, "batch_size": 16}, **NO_CALIBRATION}
 START = {
-    "linear": {},
-    "mlp": {"training": {"epochs": 2, "batch_size": 16}},
-    "cnn": {
-        "model": {"widths": [8], "kernel_sizes": 3, "strides": 1, "pools": 2},
-        "training": {"epochs": 2, "batch_size": 16},
-    },
-    "residual": {"model": {"stem": 4, "widths": [8]}, "training": {"epochs": 2, "batch_size": 16}},
+    "linear": NO_CALIBRATION,
+    "mlp": SHORT,
+    "cnn": {"model": {"widths": [8], "kernel_sizes": 3, "strides": 1, "pools": 2}, **SHORT},
+    "residual": {"model": {"stem": 4, "widths": [8]}, **SHORT},
     "picture table": {"data": {"path": "file", "target": "kind"}},
 }
 CHANGES = {

@@ -25,6 +25,7 @@ def test_the_recipe_starts_from_the_very_network_that_the_lecture_writes():
     assert torch.allclose(logits[:, 1:], printed(lesson.inputs[:50]), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("picture_data")
 @pytest.mark.parametrize(
     "name",

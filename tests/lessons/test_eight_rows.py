@@ -22,6 +22,7 @@ def test_the_loop_walks_as_plain_torch_does_with_the_documents_shared_bias():
     assert lesson.fit(lesson.new_network()) == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["softmax-twice", "cross-entropy", "module"])
 def test_what_comes_out_is_what_was_printed(name):
     (lesson,) = choose_lessons([f"eight-rows-{name}"])

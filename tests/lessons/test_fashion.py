@@ -51,6 +51,7 @@ def test_a_recipe_starts_from_the_very_network_that_the_lecture_writes(name):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("picture_data")
 def test_the_recipe_trains_what_the_lesson_measures(tmp_path):
     measured = network_of("fashion-mnist-mlp-32", epochs=5)

@@ -50,6 +50,7 @@ def test_the_notebook_is_made_from_the_page_as_it_stands(page):
     assert page.with_suffix(".ipynb").read_text(encoding="utf-8") == made, "run docs/lessons/make_notebooks.py"
 
 
+@pytest.mark.slow  # the notebook is made from the page, whose code runs in the quick tests
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_notebook_runs_from_top_to_bottom(page, request):
     if page.stem.startswith("5-"):

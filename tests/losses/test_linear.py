@@ -162,6 +162,7 @@ print(blocks - start, peak() - start)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process is read from /proc")
+@pytest.mark.slow
 def test_the_logits_are_never_all_there():
     """4096 x 20,000 float32 logits take 320,000 kB, and the plain way holds them and their gradient."""
     source = {"PYTHONPATH": str(Path(linear.__file__).parents[2])}

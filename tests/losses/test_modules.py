@@ -105,6 +105,7 @@ for name in losses.__all__:
 """
 
 
+@pytest.mark.slow  # the functions behind the modules are compiled in test_matrix
 def test_compiled_in_one_graph():
     """In a process of its own, because the shape checks that tests run with cannot be traced."""
     source = {"PYTHONPATH": str(Path(losses.__file__).parents[2])}

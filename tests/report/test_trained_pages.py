@@ -33,7 +33,9 @@ RUNS = {
 }
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if "mnist" in name else name for name in RUNS]
+)
 def test_the_page_of_a_run_is_whole_and_tells_what_json_tells(polylogit, told_by_browser, tmp_path, name):
     words, headings = RUNS[name]
     if "mnist" in name:

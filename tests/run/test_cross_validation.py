@@ -45,7 +45,11 @@ def test_a_small_table_is_cross_validated_as_scikit_learn_does(flowers):
     assert found.summary.accuracy == pytest.approx(theirs.mean(), abs=0.02)
     assert found.lowest_accuracy <= found.summary.accuracy <= found.highest_accuracy
     assert found.lowest_log_loss <= found.summary.log_loss <= found.highest_log_loss
-    assert found == cross_validate(task, recipe)
+
+
+def test_the_same_seed_gives_the_same_folds(flowers):
+    task, recipe = task_of(flowers, cross_validation={"folds": 2, "repeats": 1})
+    assert cross_validate(task, recipe) == cross_validate(task, recipe)
 
 
 @pytest.mark.cross_validated

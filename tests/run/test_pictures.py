@@ -229,7 +229,7 @@ def test_a_data_sets_own_test_part_is_what_is_judged(monkeypatch, tmp_path):
     assert predict(result.model_path, "mnist").frame.height == 10
 
 
-KILLED = {"model": {"kind": "mlp", "hidden": [64]}, "training": {"epochs": 1200}}
+KILLED = {"model": {"kind": "mlp", "hidden": [64]}, "training": {"epochs": 300}}
 
 
 def recorded_epochs(folder):
@@ -239,7 +239,7 @@ def recorded_epochs(folder):
 
 def test_a_run_that_was_killed_goes_on_with_resume(tmp_path):
     """Kills the real command as soon as a checkpoint stands, stops it by Ctrl-C later, and lets it end at last."""
-    settings = [word for change in ("model.hidden=[64]", "training.epochs=1200") for word in ("--set", change)]
+    settings = [word for change in ("model.hidden=[64]", "training.epochs=300") for word in ("--set", change)]
     words = [sys.executable, "-m", "polylogit", "train", "zoo", "--model", "mlp", *settings, "--out"]
     source = Path(__file__).parents[2] / "src"
     environment = {**os.environ, "PYTHONPATH": str(source)}
@@ -263,13 +263,13 @@ def test_a_run_that_was_killed_goes_on_with_resume(tmp_path):
     process.send_signal(signal.SIGINT)
     summary, noted = (stream.decode() for stream in process.communicate())
     assert process.returncode == 0
-    assert re.search(r"Interrupted in epoch \d+ of 1200; .* --resume continues from the last checkpoint", noted)
+    assert re.search(r"Interrupted in epoch \d+ of 300; .* --resume continues from the last checkpoint", noted)
     assert "The model can be used as it is" in noted
     assert "Interrupted" not in summary
     assert re.search(r"mlp: stopped after \d+ epochs", summary)
     assert Classifier.load(out).predict("zoo")
     subprocess.run([*words, out, "--resume"], env=environment, check=True, stdout=subprocess.DEVNULL)
-    assert recorded_epochs(tmp_path) == list(range(1, 1201))
+    assert recorded_epochs(tmp_path) == list(range(1, 301))
     first, second = load_file(whole.model_path), load_file(out)
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not checkpoint.exists()
