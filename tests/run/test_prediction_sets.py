@@ -11,7 +11,7 @@ from polylogit import Classifier
 from polylogit.data.split import Split
 from polylogit.errors import ModelFileError, RecipeError
 from polylogit.recipes import recipe_from_entries
-from polylogit.run import predict, train
+from polylogit.run import evaluate, predict, train
 from polylogit.run.conformal_rows import without_conformal_rows
 
 
@@ -136,3 +136,21 @@ def test_a_damaged_entry_names_the_file(run, tmp_path):
     classifier.save(tmp_path / "m.safetensors")
     with pytest.raises(ModelFileError, match=r"m\.safetensors: prediction_sets\.scores: expected 100 values"):
         Classifier.load(tmp_path / "m.safetensors")
+
+
+def test_the_report_has_coverage_and_size_on_the_test_rows(run, table, tmp_path):
+    found = run.as_json()["prediction_sets"]
+    assert [each["coverage"] for each in found["coverages"]] == [0.8, 0.9, 0.95, 0.99]
+    assert found["at_least"] < 0.9 < found["coverages"][1]["covered"] + 0.1
+    pages = {ending: tmp_path / f"r.{ending}" for ending in ("html", "json", "md")}
+    for page in pages.values():
+        assert evaluate(run.model_path, str(table), report=page).sets == run.sets
+    assert json.loads(pages["json"].read_text())["prediction_sets"] == found
+    html = pages["html"].read_text()
+    for text in (html, pages["md"].read_text()):
+        assert "In 100 rows like the 100 held-out rows, at least 90 sets" in text
+    assert html.count("observed at 90%") == 1
+    sets = run.classifier.prediction_set_rule(0.9).sets(torch.zeros(1, 3), run.classifier.class_names)
+    assert len(sets[0]) == 3
+    sizes = predict(run.model_path, str(table), coverage=0.9).frame["prediction_set"].list.len()
+    assert abs(sizes.mean() - found["coverages"][1]["mean_size"]) < 0.3

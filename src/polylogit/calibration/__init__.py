@@ -10,6 +10,7 @@
     candidates.py      the methods, in order of complexity
     selection.py       the choice among them
     prediction_sets.py  prediction sets of a wanted coverage, from the scores of held-out rows
+    set_evaluation.py  these sets on labelled rows
     coverage_statement.py  what holds for these sets, in words
 
 See also: `polylogit.evaluation.reliability`, which measures calibration.
@@ -20,6 +21,7 @@ from polylogit.calibration.coverage_statement import coverage_statement
 from polylogit.calibration.prediction_sets import ConformalScores, PredictionSetRule
 from polylogit.calibration.quadratic import QuadraticMap
 from polylogit.calibration.selection import CalibrationFit, CalibrationMethod, CandidateScore, fit_calibration
+from polylogit.calibration.set_evaluation import SetEvaluation, evaluate_sets
 from polylogit.calibration.structured_scaling import StructuredScaling
 from polylogit.calibration.temperature import TemperatureFit, fit_temperature
 from polylogit.calibration.vector_scaling import VectorScaling
@@ -32,10 +34,12 @@ __all__ = [
     "ConformalScores",
     "PredictionSetRule",
     "QuadraticMap",
+    "SetEvaluation",
     "StructuredScaling",
     "TemperatureFit",
     "VectorScaling",
     "coverage_statement",
+    "evaluate_sets",
     "fit_calibration",
     "fit_temperature",
 ]

@@ -36,6 +36,8 @@ def evaluate(
 
         console = TerminalConsole()
         console.print(evaluation_tables(result.test))
+        if result.sets is not None:
+            console.print(f"\nPrediction sets: {result.sets.sentence()}")
         if result.conclusions:
             console.print("")
             console.print(conclusion_lines(result.conclusions))

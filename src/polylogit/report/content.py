@@ -7,7 +7,7 @@ import polars as pl
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from polylogit.calibration import Calibration, CalibrationFit
+from polylogit.calibration import Calibration, CalibrationFit, SetEvaluation
 from polylogit.data.pictures.stored import StoredPictures
 from polylogit.data.tables.audit import Audit
 from polylogit.evaluation import ColumnImportance, Evaluation, Summary
@@ -47,6 +47,7 @@ class ReportData:
         logits_before: Their logits without calibration, where there was one.
         calibration: The map from the network's logits to the calibrated ones.
         calibration_fit: The evidence for it, where it is known.
+        sets: Coverage and size of prediction sets on the evaluated rows, where there are any.
         history: One record for each epoch, as in the history file.
         pictures: The evaluated rows as pictures, in the order of `logits`.
         table: The evaluated rows as a table, in the same order.
@@ -73,6 +74,7 @@ class ReportData:
     logits_before: Float[Tensor, "N K"] | None = None
     calibration: Calibration = field(default_factory=Calibration)
     calibration_fit: CalibrationFit | None = None
+    sets: SetEvaluation | None = None
     history: Sequence[Mapping[str, int | float | None]] = ()
     pictures: UInt8[Tensor, "N C H W"] | StoredPictures | None = None
     table: pl.DataFrame | None = None

@@ -7,6 +7,7 @@ facts of the run, with the same numbers as the HTML page.
 from collections.abc import Sequence
 from typing import Any
 
+from polylogit.calibration import SetEvaluation
 from polylogit.report import words
 from polylogit.report.content import ReportData
 from polylogit.report.numbers import counted, percent
@@ -40,6 +41,7 @@ def report_json(report: ReportData) -> dict[str, Any]:
         "cross_validated": report.cross_validated,
         "test_uncalibrated": report.uncalibrated,
         "calibration": report.calibration_fit or report.calibration,
+        "prediction_sets": report.sets,
         "audit": report.audit,
     }
     return {
@@ -96,6 +98,8 @@ def report_markdown(report: ReportData) -> str:
         "## Calibration",
         escaped(words.calibration_in_full(report.calibration, report.calibration_fit)),
     ]
+    if report.sets is not None:
+        lines += ["## Prediction sets", escaped(report.sets.sentence(report.noun)), _sets(report.sets)]
     if report.importances:
         ordered = sorted(report.importances, key=lambda each: -each.mean)[:20]
         rows = [(escaped(each.column), f"{each.mean:.4f}") for each in ordered]
@@ -126,6 +130,14 @@ def _metrics(report: ReportData) -> str:
     test = counted(evaluation.rows, f"test {report.noun}")
     heads = ("metric", *([] if better is None else ["cross-validated"]), test)
     return table(heads, rows)
+
+
+def _sets(sets: SetEvaluation) -> str:
+    rows = [
+        (percent(each.coverage), percent(each.covered), f"{each.mean_size:.2f}", percent(each.single))
+        for each in sets.figures
+    ]
+    return table(("coverage asked for", "observed", "mean size", "sets of one class"), rows)
 
 
 def _classes(report: ReportData) -> str:

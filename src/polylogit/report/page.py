@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from polylogit.evaluation import Evaluation, ScoredRows
+from polylogit.evaluation import ClassSets, Evaluation, ScoredRows
 from polylogit.report import words
 from polylogit.report.content import Coefficients, ReportData
 from polylogit.report.document import report_json, report_markdown
@@ -107,6 +107,7 @@ def _contents(report: ReportData) -> dict[str, Any]:
         "classes_shown": MOST_CLASSES_IN_A_TABLE,
         "mistakes": _mistakes(report),
         "coefficients": _coefficients(report.coefficients, evaluation.class_names),
+        "sets_of_classes": _sets_of_classes(report),
         "recipe": _recipe_lines(report.recipe),
         "decimals": _decimals((report.cross_validated or evaluation).rows),
         "columns_shown": MOST_COLUMN_TYPES,
@@ -187,6 +188,16 @@ def _classes(evaluation: Evaluation) -> list[dict[str, Any]]:
     if len(entries) > MOST_CLASSES_IN_A_TABLE:
         entries.sort(key=lambda entry: (entry["figures"].f1 is None, entry["figures"].f1))
     return entries
+
+
+def _sets_of_classes(report: ReportData) -> list[tuple[str, ClassSets]]:
+    """The prediction sets of each class, the least covered first where there are many."""
+    if report.sets is None:
+        return []
+    named = list(zip(report.evaluation.class_names, report.sets.usual.per_class, strict=True))
+    if len(named) > MOST_CLASSES_IN_A_TABLE:
+        named = sorted(named, key=lambda each: (each[1].covered is None, each[1].covered))[:MOST_CLASSES_IN_A_TABLE]
+    return named
 
 
 def _mistakes(report: ReportData) -> dict[str, Any]:

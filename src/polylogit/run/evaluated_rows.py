@@ -7,9 +7,10 @@ import polars as pl
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from polylogit.calibration import SetEvaluation, evaluate_sets
 from polylogit.classifier import Classifier, Scores
 from polylogit.data.pictures.stored import StoredPictures
-from polylogit.evaluation import Evaluation, Summary, evaluate_logits, summarise_logits
+from polylogit.evaluation import Evaluation, ScoredRows, Summary, evaluate_logits, summarise_logits
 
 __all__ = ["EvaluatedRows", "evaluate_rows"]
 
@@ -26,6 +27,7 @@ class EvaluatedRows:
         network_logits: The network's logits, before calibration.
         logits: The calibrated logits.
         evaluation: All metrics of the calibrated logits.
+        sets: Coverage and size of prediction sets; None where the classifier has no scores for them.
     """
 
     raw: pl.DataFrame | UInt8[Tensor, "N C H W"] | StoredPictures
@@ -35,6 +37,7 @@ class EvaluatedRows:
     network_logits: Float[Tensor, "N K"]
     logits: Float[Tensor, "N K"]
     evaluation: Evaluation
+    sets: SetEvaluation | None
 
     @cached_property
     def uncalibrated(self) -> Summary:
@@ -68,4 +71,7 @@ def evaluate_rows(
         ScoreError: There is no row, or a logit is not finite.
     """
     evaluation = evaluate_logits(scores.logits, targets, classifier.class_names, sample_weight=weights)
-    return EvaluatedRows(raw, targets, weights, numbers, scores.network_logits, scores.logits, evaluation)
+    sets = None
+    if classifier.conformal is not None:
+        sets = evaluate_sets(classifier.conformal, ScoredRows.check(scores.logits, targets, weights))
+    return EvaluatedRows(raw, targets, weights, numbers, scores.network_logits, scores.logits, evaluation, sets)

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from polylogit.calibration import SetEvaluation
 from polylogit.classifier import Classifier
 from polylogit.data.pictures.encoder import PictureEncoder
 from polylogit.data.pictures.sources import open_pictures
@@ -41,6 +42,7 @@ class EvaluationRun:
         model_path: The model file.
         classifier: The classifier.
         test: Its metrics on the rows.
+        sets: Coverage and size of its prediction sets on the rows; None where it has no scores for them.
         notes: What a reader must know to interpret the metrics.
         report_path: The page; None where none was asked for.
     """
@@ -49,6 +51,7 @@ class EvaluationRun:
     model_path: Path
     classifier: Classifier
     test: Evaluation
+    sets: SetEvaluation | None
     notes: tuple[str, ...]
     report_path: Path | None
 
@@ -65,6 +68,7 @@ class EvaluationRun:
             "classes": list(self.classifier.class_names),
             "rows_test": self.test.rows,
             "test": self.test.as_json(),
+            "prediction_sets": None if self.sets is None else self.sets.as_json(),
             "conclusions": [conclusion.as_json() for conclusion in self.conclusions],
             "target": self.classifier.trained_on.target,
             **self.classifier.calibration.as_json(),
@@ -112,6 +116,7 @@ def evaluate(
         model_path=model_path,
         classifier=classifier,
         test=rows.evaluation,
+        sets=rows.sets,
         notes=notes,
         report_path=report,
     )

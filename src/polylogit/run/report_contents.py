@@ -85,6 +85,7 @@ def report_data(
         logits_before=evaluated.network_logits if classifier.calibrated else None,
         calibration=classifier.calibration,
         calibration_fit=calibration,
+        sets=evaluated.sets,
         history=history,
         pictures=None if isinstance(evaluated.raw, pl.DataFrame) else evaluated.raw,
         table=table,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from polylogit.calibration import Calibration, CalibrationFit
+from polylogit.calibration import Calibration, CalibrationFit, SetEvaluation
 from polylogit.classifier import Classifier
 from polylogit.data.pictures.names import stands_for_pictures
 from polylogit.data.tables.audit import Audit
@@ -48,6 +48,7 @@ class TrainingRun:
         train: The main metrics on the training rows, which are optimistic.
         test: All metrics on the held-out rows; None where the recipe holds none out.
         test_uncalibrated: The main metrics of the same rows without calibration.
+        sets: Coverage and size of prediction sets on the test rows; None without these, or without scores for sets.
         cross_validation: Metrics on every row, each scored by a model that was fitted without it; None where the
             recipe asks for none.
         calibration: The calibration and its evidence; None where the recipe asks for none.
@@ -69,6 +70,7 @@ class TrainingRun:
     train: Summary
     test: Evaluation | None
     test_uncalibrated: Summary | None
+    sets: SetEvaluation | None
     cross_validation: CrossValidation | None
     calibration: CalibrationFit | None
     epochs: int
@@ -100,6 +102,7 @@ class TrainingRun:
             "train": self.train.as_json(),
             "test": None if self.test is None else self.test.as_json(),
             "test_uncalibrated": None if self.test_uncalibrated is None else self.test_uncalibrated.as_json(),
+            "prediction_sets": None if self.sets is None else self.sets.as_json(),
             "cross_validation": None if self.cross_validation is None else self.cross_validation.as_json(),
             **self.classifier.calibration.as_json(),
             "calibration": None if self.calibration is None else self.calibration.as_json(),
@@ -217,6 +220,7 @@ def train(
         train=train_summary,
         test=None if test is None else test.evaluation,
         test_uncalibrated=None if test is None else test.uncalibrated,
+        sets=None if test is None else test.sets,
         cross_validation=cross_validation,
         calibration=fit.calibration,
         epochs=fit.epochs,
