@@ -1,5 +1,10 @@
 """Models that are small and have every kind of column, and the service in this process."""
 
+import re
+import subprocess
+import sys
+import time
+import urllib.request
 from contextlib import contextmanager
 from datetime import date, timedelta
 
@@ -116,3 +121,47 @@ def serving():
 @pytest.fixture(scope="session")
 def table():
     return animals()
+
+
+@contextmanager
+def running(*models, options=(), folder):
+    """`polylogit serve` in a process of its own: its address and the process."""
+    log = folder / "serve.log"
+    with log.open("wb") as file:
+        words = [sys.executable, "-m", "polylogit", "serve", *map(str, models), "--port", "0", *map(str, options)]
+        process = subprocess.Popen(words, stderr=file)
+        try:
+            address = None
+            for _ in range(600):
+                found = re.search(r"Listening at (\S+)", log.read_text())
+                address = found[1] if found else None
+                if address and answers(f"{address}/readyz"):
+                    break
+                assert process.poll() is None, log.read_text()
+                time.sleep(0.1)
+            yield address, process, log
+        finally:
+            if process.poll() is None:
+                process.terminate()
+            process.wait(20)
+
+
+def answers(url):
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - an address of its own
+            return answer.status == 200
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="session")
+def start():
+    return running
+
+
+@pytest.fixture(scope="session")
+def server(animal_model, picture_model, tmp_path_factory):
+    """The address of one service for several tests."""
+    options = ["--deadline", "3", "--max-bytes", "1000000"]
+    with running(animal_model, picture_model, options=options, folder=tmp_path_factory.mktemp("log")) as found:
+        yield found

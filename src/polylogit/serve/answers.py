@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from polylogit.run.contributions import Contributions
 from polylogit.run.prediction_frames import prediction_frame
 from polylogit.serve.encoding import EncodedRequest, RowFault
 from polylogit.serve.json_text import json_bytes
@@ -29,6 +30,7 @@ class Answer:
         encoded: The request.
         logits: Calibrated logits of the rows that can be read.
         abstain_below: Give no class to a row whose top probability is below this.
+        contributions: Of the columns, for each row that can be read; None where they were not asked for.
     """
 
     model: str
@@ -36,6 +38,7 @@ class Answer:
     encoded: EncodedRequest
     logits: Float[Tensor, "N K"]
     abstain_below: float | None = None
+    contributions: Sequence[Contributions] | None = None
 
     @cached_property
     def probabilities(self) -> list[list[float]]:
@@ -79,7 +82,8 @@ class Answer:
     def _prediction(self, place: int) -> dict[str, Any]:
         abstained = self.abstained[place]
         unseen = () if self.encoded.unseen is None else self.encoded.unseen[place]
-        return {
+        explanation = {} if self.contributions is None else {"explanation": _explained(self.contributions[place])}
+        return explanation | {
             "class": None if abstained else self.class_names[self.predicted[place]],
             "probabilities": dict(zip(self.class_names, self.probabilities[place], strict=True)),
             "abstained": abstained,
@@ -106,6 +110,8 @@ class Answer:
             found = whole.drop("row").with_columns(
                 pl.Series("error", [errors.get(row) for row in range(self.encoded.rows)], dtype=pl.String)
             )
+        if self.encoded.carried is not None:
+            found = self.encoded.carried.hstack(found.get_columns())
         if self.encoded.names is not None:
             found = pl.DataFrame({"file": pl.Series(list(self.encoded.names), dtype=pl.String)}).hstack(found)
         return found
@@ -198,6 +204,16 @@ def _weight(parameters: Sequence[str]) -> float:
             except ValueError:
                 return 0.0
     return 1.0
+
+
+def _explained(contributions: Contributions) -> dict[str, Any]:
+    return {
+        "winner": contributions.winner,
+        "runner_up": contributions.runner_up,
+        "intercept": contributions.intercept,
+        "difference": contributions.difference,
+        "columns": contributions.columns,
+    }
 
 
 def _by_row(faults: Sequence[RowFault]) -> dict[int, list[RowFault]]:

@@ -14,9 +14,13 @@ from starlette.types import ASGIApp
 from polylogit.serve.access import Access
 from polylogit.serve.health import Health
 from polylogit.serve.metrics import CONTENT_TYPE, Metrics
+from polylogit.serve.model_endpoint import ModelCards
 from polylogit.serve.models import Models
+from polylogit.serve.open_inference import OpenInference
+from polylogit.serve.openapi import openapi_document
+from polylogit.serve.pages import page_endpoint
 from polylogit.serve.predict_endpoint import Predictor
-from polylogit.serve.request_error import RequestError, error_response, internal_error
+from polylogit.serve.request_error import RequestError, error_response, internal_error, json_response
 from polylogit.serve.request_log import RequestLog
 from polylogit.serve.settings import ServeSettings
 
@@ -43,6 +47,13 @@ def create_app(
     models = predictor.models = Models(settings.models, metrics, predictor.warm_up)
     health = Health(models, settings)
 
+    cards = ModelCards(models, settings)
+    inference = OpenInference(models, predictor, health, settings)
+
+    async def openapi(request: Request) -> Response:
+        del request
+        return json_response(openapi_document(models.by_name, settings, has_token=token is not None))
+
     async def metrics_text(request: Request) -> Response:
         del request
         return Response(metrics.text(), headers={"content-type": CONTENT_TYPE})
@@ -50,10 +61,25 @@ def create_app(
     routes = [
         _route("/predict", predictor.predict, "POST"),
         _route("/models/{name}/predict", predictor.predict, "POST"),
+        _route("/models", cards.names),
+        _route("/model", cards.card),
+        _route("/models/{name}", cards.card),
+        _route("/", page_endpoint("page")),
+        _route("/docs", page_endpoint("docs")),
+        _route("/openapi.json", openapi),
         _route("/livez", health.live),
         _route("/readyz", health.ready),
         _route("/metrics", metrics_text),
+        _route("/v2", inference.server),
+        _route("/v2/health/live", inference.live),
+        _route("/v2/health/ready", inference.ready),
     ]
+    for path in ("/v2/models/{name}", "/v2/models/{name}/versions/1"):
+        routes += [
+            _route(path, inference.model),
+            _route(f"{path}/ready", inference.model_ready),
+            _route(f"{path}/infer", inference.infer, "POST"),
+        ]
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

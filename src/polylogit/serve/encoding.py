@@ -1,7 +1,7 @@
 """From the rows of a request to inputs of the network: rows that cannot be read are set aside with what is wrong."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -18,7 +18,7 @@ from polylogit.serve.picture_bodies import UploadedFile, decode_pictures
 from polylogit.serve.request_error import RequestError
 from polylogit.serve.row_bodies import RowsBody
 
-__all__ = ["EncodedRequest", "RowFault", "encode_frame", "encode_pictures", "encode_rows"]
+__all__ = ["EncodedRequest", "RowFault", "encode_frame", "encode_pictures", "encode_rows", "without_overflow"]
 
 _LONGEST_VALUE = 200
 _LARGEST_FEATURE = 3e38
@@ -65,6 +65,7 @@ class EncodedRequest:
         names: The name of each file, where the rows are files.
         missing: Missing values, counted by column.
         unseen_counts: Unseen categories and unexpected missing values, counted by column.
+        carried: Columns of a table that precede the prediction.
     """
 
     inputs: Num[Tensor, "N ..."]
@@ -77,6 +78,7 @@ class EncodedRequest:
     names: tuple[str | None, ...] | None = None
     missing: Mapping[str, int] = field(default_factory=dict)
     unseen_counts: Mapping[str, int] = field(default_factory=dict)
+    carried: pl.DataFrame | None = None
 
 
 def encode_rows(body: RowsBody, encoder: RowEncoder, columns: Mapping[str, Column], *, terse: bool) -> EncodedRequest:
@@ -215,17 +217,12 @@ def without_overflow(encoded: EncodedRequest, is_finite: list[bool], logits: Ten
     far = "the numbers of the row are so far from those of training that the scores overflow."
     good = [place for place, finite in enumerate(is_finite) if finite]
     faults = [RowFault(encoded.kept[place], None, far) for place, finite in enumerate(is_finite) if not finite]
-    changed = EncodedRequest(
+    changed = replace(
+        encoded,
         inputs=encoded.inputs[good],
-        rows=encoded.rows,
         kept=[encoded.kept[place] for place in good],
         faults=sorted([*encoded.faults, *faults], key=lambda fault: fault.row),
         unseen=None if encoded.unseen is None else [encoded.unseen[place] for place in good],
-        notes=encoded.notes,
-        single=encoded.single,
-        names=encoded.names,
-        missing=encoded.missing,
-        unseen_counts=encoded.unseen_counts,
     )
     return changed, logits[good]
 

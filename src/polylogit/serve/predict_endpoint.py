@@ -2,17 +2,20 @@
 
 import asyncio
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import polars as pl
 import torch
 from PIL import Image
 from starlette.requests import Request
 from starlette.responses import Response
 from torch import Tensor
 
+from polylogit.run.contributions import can_explain, column_contributions
 from polylogit.run.prediction_frames import notes_on_table
 from polylogit.serve.answers import Answer, accepted_type, written
 from polylogit.serve.batching import QueueFullError
@@ -56,14 +59,33 @@ class Predictor:
 
     async def predict(self, request: Request) -> Response:
         """`POST /predict` and `POST /models/{name}/predict`."""
-        with self.admitted():
-            try:
-                async with asyncio.timeout(self._settings.deadline):
-                    return await self._predict(request)
-            except TimeoutError as fault:
-                raise RequestError(
-                    504, "deadline", f"no answer within {self._settings.deadline:g} seconds. Send fewer rows at a time."
-                ) from fault
+        return await self.limited(self._predict(request))
+
+    async def limited(self, answer: Coroutine[Any, Any, Response]) -> Response:
+        """Answer a request before its deadline, or refuse it where too many are answered already.
+
+        Args:
+            answer: What answers it.
+
+        Returns:
+            The answer.
+
+        Raises:
+            RequestError: Too many requests at a time, or the deadline has passed.
+        """
+        if self._in_progress >= self._settings.max_requests:
+            answer.close()
+            raise _busy()
+        self._in_progress += 1
+        try:
+            async with asyncio.timeout(self._settings.deadline):
+                return await answer
+        except TimeoutError as fault:
+            raise RequestError(
+                504, "deadline", f"no answer within {self._settings.deadline:g} seconds. Send fewer rows at a time."
+            ) from fault
+        finally:
+            self._in_progress -= 1
 
     async def warm_up(self, model: ServedModel) -> None:
         """Read a row without values, or a black picture, score it and write the answer, some times."""
@@ -77,17 +99,6 @@ class Predictor:
             encoded = await asyncio.to_thread(self._encode, model, body, sent_as, None)
             logits = await model.batcher.score(encoded.inputs)
             written(Answer(model.name, model.classifier.class_names, encoded, logits), "application/json")
-
-    @contextmanager
-    def admitted(self) -> Iterator[None]:
-        """Count a request in, or refuse it where so many are answered already."""
-        if self._in_progress >= self._settings.max_requests:
-            raise _busy()
-        self._in_progress += 1
-        try:
-            yield
-        finally:
-            self._in_progress -= 1
 
     async def answer(
         self, request: Request, model: ServedModel, encoded: EncodedRequest, abstain_below: float | None = None
@@ -143,7 +154,13 @@ class Predictor:
         abstain_below = _probability(request, "abstain_below", self._settings.abstain_below)
         body = await read_body(request, self._settings.max_bytes)
         encoded = await self._encoded(request, model, body)
+        explain = _flag(request, "explain")
+        if explain and not can_explain(model.classifier):
+            raise RequestError(400, "query", "explain: applies to linear models of tables, and this is none.")
         answer = await self.answer(request, model, encoded, abstain_below)
+        if explain:
+            found = column_contributions(model.classifier, answer.encoded.inputs, answer.logits)
+            answer = replace(answer, contributions=found)
         if encoded.rows <= _INLINE_ROWS:
             content = written(answer, media_type)
         else:
@@ -160,11 +177,13 @@ class Predictor:
                 if len(files) > 1:
                     raise RequestError(422, "unreadable", "expected one file with a table.")
                 sent_as = _type_of_upload(files[0])
-                return await asyncio.to_thread(self._encode, model, files[0].content, sent_as, None)
+                carry = request.query_params.getlist("carry")
+                return await asyncio.to_thread(self._encode, model, files[0].content, sent_as, None, carry)
             return await asyncio.to_thread(self._encode_files, model, files)
         if sent_as in JSON_TYPES and len(body) <= _INLINE_BYTES and not encoding:
             return self._encode(model, body, sent_as, None)
-        return await asyncio.to_thread(self._encode, model, body, sent_as, encoding)
+        carry = request.query_params.getlist("carry")
+        return await asyncio.to_thread(self._encode, model, body, sent_as, encoding, carry)
 
     def _encode_files(self, model: ServedModel, files: list[UploadedFile]) -> EncodedRequest:
         if model.picture_encoder is None:
@@ -172,7 +191,9 @@ class Predictor:
         self._check_rows(len(files))
         return encode_pictures(files, model.picture_encoder, self._settings.max_pixels, single=False)
 
-    def _encode(self, model: ServedModel, body: bytes, sent_as: str, encoding: str | None) -> EncodedRequest:
+    def _encode(
+        self, model: ServedModel, body: bytes, sent_as: str, encoding: str | None, carry: Sequence[str] = ()
+    ) -> EncodedRequest:
         settings = self._settings
         body = decompressed(body, encoding, settings.max_bytes)
         if model.picture_encoder is not None:
@@ -185,9 +206,11 @@ class Predictor:
             raise _unsupported(sent_as, (*JSON_TYPES, *JSON_LINES_TYPES[:1], *TABLE_TYPES, "multipart/form-data"))
         if sent_as in TABLE_TYPES:
             frame = read_table_body(body, sent_as, model.dialect, settings.max_rows, settings.max_bytes)
-            return encode_frame(
-                frame, table_encoder, terse=settings.terse_errors, notes_on=partial(notes_on_table, model.classifier)
-            )
+            notes_on = partial(notes_on_table, model.classifier)
+            encoded = encode_frame(frame, table_encoder, terse=settings.terse_errors, notes_on=notes_on)
+            return replace(encoded, carried=_carried(frame, carry, model)) if carry else encoded
+        if carry:
+            raise RequestError(400, "query", "carry: applies to tables as CSV, Parquet or Arrow.")
         return self.encode_json_rows(model, read_json_rows(body) if sent_as in JSON_TYPES else read_json_lines(body))
 
     def encode_json_rows(self, model: ServedModel, rows: RowsBody) -> EncodedRequest:
@@ -240,6 +263,25 @@ def _probability(request: Request, name: str, default: float | None) -> float | 
     if not 0 <= value <= 1:
         raise RequestError(400, "query", f"{name}: expected a probability, 0 to 1.")
     return value
+
+
+def _flag(request: Request, name: str) -> bool:
+    text = request.query_params.get(name, "false").lower()
+    if text not in ("true", "false", "1", "0", ""):
+        raise RequestError(400, "query", f"{name}: expected true or false.")
+    return text in ("true", "1", "")
+
+
+def _carried(frame: pl.DataFrame, carry: Sequence[str], model: ServedModel) -> pl.DataFrame:
+    """The columns of a table that precede the prediction."""
+    names = frame.columns if "*" in carry else list(dict.fromkeys(carry))
+    own = {"class", "error", *(f"probability_{name}" for name in model.classifier.class_names)}
+    for name in names:
+        if name not in frame.columns:
+            raise RequestError(400, "query", "carry: names a column that the table does not have.")
+        if name in own:
+            raise RequestError(400, "query", "carry: the prediction has a column of that name. Rename it in the table.")
+    return frame.select(frame.get_column(name) for name in names)
 
 
 def _type_of_upload(file: UploadedFile) -> str:

@@ -20,6 +20,7 @@ from polylogit.run.model_recipe import recipe_of_model
 from polylogit.run.output_paths import MODEL_NAME, report_path
 from polylogit.run.table_task import dialect_of
 from polylogit.serve.batching import BatchReport, MicroBatcher
+from polylogit.serve.input_schema import example_row, model_schema
 
 __all__ = ["ServedModel", "file_state", "model_names"]
 
@@ -134,6 +135,16 @@ class ServedModel:
     def row_encoder(self) -> RowEncoder:
         """The encoder of single rows of a model of tables."""
         return self.classifier.row_encoder
+
+    @cached_property
+    def schema(self) -> dict[str, Any]:
+        """What the model takes and what it answers, as plain data."""
+        return model_schema(self.header, self.table_encoder)
+
+    @cached_property
+    def example_row(self) -> dict[str, Any]:
+        """A row that a model of tables accepts; empty for pictures."""
+        return {} if self.table_encoder is None else example_row(self.header, self.table_encoder)
 
     @cached_property
     def columns(self) -> dict[str, Column]:

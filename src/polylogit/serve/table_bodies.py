@@ -1,14 +1,12 @@
 """Tables in a body: CSV, TSV, Parquet and Arrow, read by the same code as files of these formats."""
 
-import tempfile
-from pathlib import Path
-
 import polars as pl
 
 from polylogit.data.tables.delimited import Dialect
 from polylogit.data.tables.reading import read_table
 from polylogit.errors import DataError
 from polylogit.serve.request_error import RequestError
+from polylogit.system.temporary_folder import temporary_folder
 
 __all__ = ["TABLE_TYPES", "read_table_body"]
 
@@ -47,8 +45,8 @@ def read_table_body(body: bytes, media_type: str, dialect: Dialect, max_rows: in
     ending = TABLE_TYPES[media_type]
     if ending == ".arrow":
         _check_arrow_expansion(body, max_bytes)
-    with tempfile.TemporaryDirectory(prefix="polylogit-") as folder:
-        path = Path(folder) / f"table{ending}"
+    with temporary_folder() as folder:
+        path = folder / f"table{ending}"
         path.write_bytes(body)
         try:
             if ending == ".parquet":
