@@ -38,7 +38,7 @@ from polylogit.fitting.loop import fit_network
 from polylogit.networks import build_network
 from polylogit.recipes import read_recipe, recipe_from_entries
 from polylogit.run import train
-from polylogit.run.fit import loop_options
+from polylogit.run.network_fit import loop_options
 from polylogit.run.validation_split import usual_validation_share
 
 TARGET = 0.9154

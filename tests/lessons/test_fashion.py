@@ -8,7 +8,7 @@ from polylogit.lessons.fashion import NETWORKS, network_of
 from polylogit.networks import build_network
 from polylogit.recipes import read_recipe, recipe_from_entries, shipped_recipes
 from polylogit.run import train
-from polylogit.run.fit import new_network
+from polylogit.run.network_fit import new_network
 from polylogit.run.picture_task import picture_task
 
 PRINTED = {

@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from polylogit.errors import RecipeError
 from polylogit.recipes.recipe import recipe_from_entries
 from polylogit.run import cross_validation, train
-from polylogit.run.cross_validation import cross_validate, cross_validation_told, folds_wanted
+from polylogit.run.cross_validation import cross_validate, cross_validation_summary, folds_wanted
 from polylogit.run.table_task import table_task
 
 
@@ -112,10 +112,10 @@ def test_the_folds_encode_as_the_recipe_says(flowers, values):
     assert (after == pytest.approx(before, rel=1e-4)) == (values == "standardised")
 
 
-def test_what_is_told_where_nothing_is_held_out(flowers):
+def test_the_summary_prefers_itself_to_few_test_rows_only(flowers):
     found = cross_validate(*task_of(flowers, cross_validation={"folds": 2, "repeats": 1}))
-    assert "Prefer these estimates to those of the 24 test rows" in cross_validation_told(found, 24)
-    assert "Prefer" not in cross_validation_told(found, 0)
+    assert "Prefer these estimates to those of the 24 test rows" in cross_validation_summary(found, 24)
+    assert "Prefer" not in cross_validation_summary(found, 0)
 
 
 def test_networks_are_cross_validated_where_the_recipe_asks(flowers):

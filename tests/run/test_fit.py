@@ -6,7 +6,9 @@ import torch
 from polylogit.errors import RecipeError
 from polylogit.fitting.loop import fit_network
 from polylogit.recipes.recipe import recipe_from_entries
-from polylogit.run.fit import TrainingPlace, fit_model, new_network
+from polylogit.run.fit import fit_model
+from polylogit.run.fitted_model import TrainingPlace
+from polylogit.run.network_fit import new_network
 from polylogit.run.validation_split import fitted_and_validation_rows
 
 
@@ -49,7 +51,7 @@ def rows_of(monkeypatch):
         seen["fitted"], seen["kept"] = inputs[:, 0, 0, 0].tolist(), more["validation"][0][:, 0, 0, 0].tolist()
         return fit_network(network, inputs, targets, **more)
 
-    monkeypatch.setattr("polylogit.run.fit.fit_network", spy)
+    monkeypatch.setattr("polylogit.run.network_fit.fit_network", spy)
     return seen
 
 

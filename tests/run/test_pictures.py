@@ -284,7 +284,7 @@ def test_a_checkpoint_of_another_recipe_is_refused(tmp_path):
                 signal.raise_signal(signal.SIGINT)
 
     entries = {"model": {"kind": "mlp"}, "training": {"epochs": 9}}
-    cut = train("zoo", recipe_from_entries(entries), out=out, observers=[Interrupt()])
+    cut = train("zoo", recipe_from_entries(entries), out=out, callbacks=[Interrupt()])
     assert cut.whole is False
     assert "Interrupted in epoch 3 of 9" in cut.fit_message
     assert Classifier.load(out).predict("zoo")

@@ -113,7 +113,7 @@ def test_an_interrupted_solver_leaves_a_model_and_says_so(tmp_path):
             if record.iteration == 1:
                 raise KeyboardInterrupt
 
-    cut = train("zoo", LinearRecipe(), out=tmp_path / "model.safetensors", observers=[Interrupt()])
+    cut = train("zoo", LinearRecipe(), out=tmp_path / "model.safetensors", callbacks=[Interrupt()])
     assert (cut.whole, cut.as_json()["whole"]) == (False, False)
     assert "stopped by an interrupt" in cut.fit_message
     assert predict(cut.model_path, "zoo").rows == 101
@@ -150,7 +150,7 @@ def test_iterations_and_refits_are_reported_through_one_channel(zoo_run, tmp_pat
             calls.append((purpose, done, total))
 
     recipe = recipe_from_entries({"cross_validation": {"folds": 4, "repeats": 2}})
-    train("zoo", recipe, out=tmp_path / "model.safetensors", observers=[Record()])
+    train("zoo", recipe, out=tmp_path / "model.safetensors", callbacks=[Record()])
     iterations = list(range(zoo_run.epochs + 1))
     calibration = [("calibration", done, 10) for done in range(1, 11)]
     folds = [("cross-validation", done, 8) for done in range(1, 9)]

@@ -123,7 +123,7 @@ def train(
             raise RecipeError(f"--out {out}: expected a file name that ends in .safetensors.")
         from polylogit import run
 
-        observers = [] if tensorboard is None else [_tensorboard(tensorboard)]
+        callbacks = [] if tensorboard is None else [_tensorboard(tensorboard)]
         place = nullcontext(out) if out is not None else run.claimed_model_path(data, checked.model.kind, resume=resume)
         with place as path, live_fit("pictures" if pictures else "rows") as live:
             if resume and not run.checkpoint_path(path).exists():
@@ -137,7 +137,7 @@ def train(
                 device=device,
                 resume=resume,
                 force=force,
-                observers=[*observers, *([] if live is None else [live])],
+                callbacks=[*callbacks, *([] if live is None else [live])],
             )
         _print_result(data, result, as_json=as_json)
 
@@ -183,9 +183,9 @@ def _print_result(data: str, result: "TrainingRun", *, as_json: bool) -> None:
         f"{counted(len(result.classifier.class_names), 'class', 'classes')}{weighted}\n{recipe.model.kind}: {ended}\n"
     )
     if result.cross_validation is not None:
-        from polylogit.run.cross_validation import cross_validation_told
+        from polylogit.run.cross_validation import cross_validation_summary
 
-        console.print(f"{cross_validation_told(result.cross_validation, trained_on.rows_test)}\n")
+        console.print(f"{cross_validation_summary(result.cross_validation, trained_on.rows_test)}\n")
     if result.test is None:
         console.print("No test set: these are training metrics and are optimistic.\n")
         console.print(summary_table(result.train))

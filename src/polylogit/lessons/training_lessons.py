@@ -20,7 +20,7 @@ from polylogit.fitting.history import EpochRecord
 from polylogit.fitting.loop import fit_network
 from polylogit.lessons.catalogue import choose_lessons
 from polylogit.recipes import LinearRecipe, NetworkRecipe, read_recipe, recipe_from_entries
-from polylogit.run.fit import loop_options, new_network
+from polylogit.run.network_fit import loop_options, new_network
 from polylogit.run.picture_task import picture_task
 from polylogit.run.table_task import table_task
 from polylogit.run.task import Task

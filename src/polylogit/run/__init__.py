@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from polylogit.run.evaluation import EvaluationRun, evaluate
     from polylogit.run.output_paths import checkpoint_path, claimed_model_path, default_model_path, report_path
     from polylogit.run.prediction import PREDICTION_ENDINGS, Predictions, predict
-    from polylogit.run.training import TrainingRun, train
+    from polylogit.run.training import train
+    from polylogit.run.training_run import TrainingRun
 
 _HOME = {
     "check": "polylogit.run.checking",
@@ -42,7 +43,7 @@ _HOME = {
     "PREDICTION_ENDINGS": "polylogit.run.prediction",
     "Predictions": "polylogit.run.prediction",
     "predict": "polylogit.run.prediction",
-    "TrainingRun": "polylogit.run.training",
+    "TrainingRun": "polylogit.run.training_run",
     "train": "polylogit.run.training",
 }
 

@@ -25,11 +25,13 @@ from polylogit.fitting.callbacks import TrainingCallback
 from polylogit.fitting.forward import network_logits
 from polylogit.fitting.out_of_fold import out_of_fold_logits
 from polylogit.recipes import LinearRecipe, MlpRecipe, Recipe
-from polylogit.run.fit import TrainingPlace, fit_model, linear_logits_held_out
+from polylogit.run.fit import fit_model
+from polylogit.run.fitted_model import TrainingPlace
 from polylogit.run.labelled_rows import LabelledRows
+from polylogit.run.linear_fit import linear_logits_held_out
 from polylogit.run.task import Task
 
-__all__ = ["FEW_ROWS", "USUAL_FOLDS", "CrossValidation", "cross_validate", "cross_validation_told", "folds_wanted"]
+__all__ = ["FEW_ROWS", "USUAL_FOLDS", "CrossValidation", "cross_validate", "cross_validation_summary", "folds_wanted"]
 
 FEW_ROWS = 1000
 """A table with fewer rows is cross-validated if the recipe does not say otherwise."""
@@ -80,7 +82,7 @@ class CrossValidation:
         return {"method": self.name, **plain, **self.summary.as_json()}
 
 
-def cross_validation_told(found: CrossValidation, rows_test: int) -> str:
+def cross_validation_summary(found: CrossValidation, rows_test: int) -> str:
     """The metrics in a sentence.
 
     Args:
@@ -140,7 +142,7 @@ def folds_wanted(task: Task, recipe: Recipe) -> int:
     return asked
 
 
-def cross_validate(task: Task, recipe: Recipe, observers: Sequence[TrainingCallback] = ()) -> CrossValidation | None:
+def cross_validate(task: Task, recipe: Recipe, callbacks: Sequence[TrainingCallback] = ()) -> CrossValidation | None:
     """Evaluate a recipe by repeated cross-validation, if it asks for it.
 
     In each repeat the rows are split into folds class by class, or whole groups at a time. For each fold encoder and
@@ -150,7 +152,7 @@ def cross_validate(task: Task, recipe: Recipe, observers: Sequence[TrainingCallb
     Args:
         task: A table, with the rows of both parts of its split.
         recipe: Model, calibration, folds and repeats.
-        observers: Training callbacks; `refit_done` is called after each fold.
+        callbacks: Training callbacks; `refit_done` is called after each fold.
 
     Returns:
         The metrics; None where the recipe asks for none, or no class has two rows.
@@ -186,8 +188,8 @@ def cross_validate(task: Task, recipe: Recipe, observers: Sequence[TrainingCallb
     for repeat in range(repeats):
 
         def report(done: int, total: int, before: int = repeat) -> None:
-            for observer in observers:
-                observer.refit_done("cross-validation", before * total + done, repeats * total)
+            for callback in callbacks:
+                callback.refit_done("cross-validation", before * total + done, repeats * total)
 
         found = out_of_fold_logits(
             rows.targets,

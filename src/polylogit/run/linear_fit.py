@@ -1,0 +1,148 @@
+"""The fit of a linear model by the exact solver, and its calibration on cross-fitted training rows.
+
+See also: `polylogit.solver`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from polylogit.calibration import CalibrationFit, fit_calibration
+from polylogit.classes import balanced_class_weight
+from polylogit.data.pictures.encoder import PictureEncoder
+from polylogit.data.pictures.stored import StoredPictures
+from polylogit.data.tables.feature_matrix import sparse_where_mostly_zero
+from polylogit.errors import RecipeError
+from polylogit.fitting.callbacks import TrainingCallback
+from polylogit.fitting.forward import network_logits
+from polylogit.fitting.history import IterationRecord
+from polylogit.fitting.out_of_fold import out_of_fold_logits
+from polylogit.model_header import NetworkSpec
+from polylogit.networks import LinearNetwork
+from polylogit.recipes import LinearRecipe
+from polylogit.run.fitted_model import FittedModel, TrainingPlace
+from polylogit.run.labelled_rows import LabelledRows
+from polylogit.run.task import Task
+from polylogit.solver.penalties import elastic_net_penalties
+from polylogit.solver.softmax_regression import LinearFit, fit_softmax_regression
+
+__all__ = ["fit_linear", "fit_linear_model", "linear_logits_held_out"]
+
+HELD_OUT_TOLERANCE = 1e-3
+"""Tolerance of the fits that only serve calibration or cross-validation; the classifier's own has the recipe's."""
+
+
+def fit_linear_model(task: Task, recipe: LinearRecipe, place: TrainingPlace) -> FittedModel:
+    """Fit softmax regression by the exact solver, and calibrate it on training rows.
+
+    Args:
+        task: Rows, encoded and split.
+        recipe: Penalty, class weights, tolerance and calibration.
+        place: History and callbacks; the fit itself is on the CPU.
+
+    Returns:
+        The fitted model.
+
+    Raises:
+        RecipeError: The pictures stay in files, and the solver needs all rows in memory.
+    """
+    rows = task.rows.take(task.split.train)
+    if isinstance(rows.inputs, StoredPictures):
+        raise RecipeError(
+            f"{task.name}: a linear model needs all pictures in memory at once, but they stay in files. Take a "
+            'network (--model cnn), a smaller data.picture_size, or data.pictures_in_memory = "always".'
+        )
+    if isinstance(task.encoder, PictureEncoder):
+        rows = replace(rows, inputs=task.encoder.prepare(rows.inputs).flatten(1))
+    classes = len(task.class_names)
+    history: list[dict[str, Any]] = []
+
+    def record(iteration: IterationRecord) -> None:
+        history.append(iteration.as_json())
+        for callback in place.reported_to:
+            callback.iteration_done(iteration)
+
+    fit = fit_linear(rows, classes, recipe, record)
+    return FittedModel(
+        network=LinearNetwork.with_weights(fit.weight, fit.bias),
+        spec=NetworkSpec(kind="linear", options={"features": rows.inputs.shape[1], "classes": classes}),
+        calibration=_cross_fitted_calibration(rows, classes, recipe, place.callbacks),
+        epochs=fit.iterations,
+        message=f"{fit.iterations} iterations: {fit.message}",
+        whole=fit.stop_reason != "interrupted",
+        history=tuple(history),
+    )
+
+
+def fit_linear(
+    rows: LabelledRows, classes: int, recipe: LinearRecipe, on_iteration: Callable[[IterationRecord], None] | None
+) -> LinearFit:
+    """Fit softmax regression as the recipe says; see `fit_softmax_regression`.
+
+    Args:
+        rows: Rows of vectors, in memory.
+        classes: K.
+        recipe: Penalty, class weights and tolerance.
+        on_iteration: Called after each iteration.
+
+    Returns:
+        The fit.
+    """
+    training, sample_weight = recipe.training, rows.weights
+    if training.class_weight == "balanced":
+        of_class = balanced_class_weight(rows.targets, classes, sample_weight)[rows.targets]
+        sample_weight = of_class if sample_weight is None else of_class * sample_weight
+    squares, l1 = elastic_net_penalties(training.C, training.l1_ratio, classes)
+    return fit_softmax_regression(
+        sparse_where_mostly_zero(rows.features),
+        rows.targets,
+        classes=classes,
+        C=squares,
+        l1=l1,
+        sample_weight=sample_weight,
+        tolerance=training.tolerance,
+        max_iterations=training.epochs,
+        on_iteration=on_iteration,
+    )
+
+
+def linear_logits_held_out(
+    rows: LabelledRows,
+    classes: int,
+    recipe: LinearRecipe,
+    *,
+    fitted: Int[Tensor, " A"],
+    scored: Int[Tensor, " B"],
+) -> Float[Tensor, "B K"]:
+    """Logits of some rows from softmax regression on others, fitted as exactly as `HELD_OUT_TOLERANCE` asks."""
+    looser = recipe.training.model_copy(update={"tolerance": max(recipe.training.tolerance, HELD_OUT_TOLERANCE)})
+    recipe = recipe.model_copy(update={"training": looser})
+    fit = fit_linear(rows.take(fitted), classes, recipe, on_iteration=None)
+    return network_logits(LinearNetwork.with_weights(fit.weight, fit.bias), rows.features[scored])
+
+
+def _cross_fitted_calibration(
+    rows: LabelledRows, classes: int, recipe: LinearRecipe, callbacks: Sequence[TrainingCallback]
+) -> CalibrationFit | None:
+    """A calibration from training rows, each scored by a model that was fitted without it."""
+    method = recipe.calibration.method
+    if method == "none":
+        return None
+
+    def fit_and_score(fitted: Int[Tensor, " A"], scored: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
+        return linear_logits_held_out(rows, classes, recipe, fitted=fitted, scored=scored)
+
+    def report(done: int, total: int) -> None:
+        for callback in callbacks:
+            callback.refit_done("calibration", done, total)
+
+    held_out = out_of_fold_logits(rows.targets, fit_and_score, seed=recipe.seed, groups=rows.groups, on_fit=report)
+    if held_out is None:
+        return None
+    scored = rows.take(held_out.rows)
+    return fit_calibration(
+        held_out.logits, scored.targets, method=method, sample_weight=scored.weights, groups=scored.groups
+    )

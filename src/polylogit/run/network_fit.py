@@ -1,0 +1,184 @@
+"""The fit of a network by the training loop, and its calibration on validation rows.
+
+See also: `validation_split.py`, the training rows that a network is not fitted on.
+"""
+
+import json
+from dataclasses import asdict
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from torch import nn
+
+from polylogit.calibration import fit_calibration
+from polylogit.classes import balanced_class_weight
+from polylogit.data.pictures.augmentation import Augmentation
+from polylogit.data.pictures.encoder import PictureEncoder
+from polylogit.errors import RecipeError
+from polylogit.fitting.checkpoint import Checkpoint
+from polylogit.fitting.devices import choose_device
+from polylogit.fitting.forward import network_logits
+from polylogit.fitting.loop import fit_network
+from polylogit.fitting.memory import check_network_fits_memory
+from polylogit.fitting.options import TrainingOptions
+from polylogit.model_header import NetworkSpec
+from polylogit.networks import KINDS
+from polylogit.networks.test_time_augmentation import without_test_time_augmentation
+from polylogit.recipes import MlpRecipe, NetworkRecipe
+from polylogit.run.fitted_model import FittedModel, TrainingPlace
+from polylogit.run.task import Task
+from polylogit.run.validation_split import fitted_and_validation_rows
+
+__all__ = ["fit_network_model", "loop_options", "new_network"]
+
+USUAL_BATCH = 256
+
+
+def fit_network_model(task: Task, recipe: NetworkRecipe, place: TrainingPlace) -> FittedModel:
+    """Fit a network by the training loop, and calibrate it on its validation rows.
+
+    Args:
+        task: Rows, encoded and split.
+        recipe: The network, and how it is trained and calibrated.
+        place: Device, checkpoint, history and callbacks.
+
+    Returns:
+        The fitted model.
+
+    Raises:
+        RecipeError: The recipe does not fit the data.
+        DivergenceError: The loss was NaN or infinite before one epoch was whole.
+    """
+    training, classes = recipe.training, len(task.class_names)
+    method = recipe.calibration.method
+    fitted, held_out = map(task.rows.take, fitted_and_validation_rows(task, recipe))
+    if method != "none" and not len(held_out):
+        raise RecipeError(
+            "training.validation_fraction: 0 keeps no rows to calibrate on. Keep some, or set calibration.method "
+            'to "none".'
+        )
+    of_class = None
+    if training.class_weight == "balanced":
+        of_class = balanced_class_weight(fitted.targets, classes, fitted.weights).float()
+    options, device = loop_options(recipe, rows=len(fitted)), choose_device(place.device)
+    spec = NetworkSpec(kind=recipe.model.kind, options=_network_options(task, recipe))
+    check_network_fits_memory(partial(KINDS[spec.kind], **spec.options), options, device, f"model {spec.kind}")
+    network, spec = new_network(task, recipe)
+    prepare = task.encoder.prepare if isinstance(task.encoder, PictureEncoder) else None
+    with without_test_time_augmentation(network):
+        fit = fit_network(
+            network,
+            fitted.inputs,
+            fitted.targets,
+            options=options,
+            validation=(held_out.inputs, held_out.targets) if len(held_out) else None,
+            validation_weight=held_out.weights,
+            class_weight=of_class,
+            sample_weight=None if fitted.weights is None else fitted.weights.float(),
+            prepare=prepare,
+            augment=_augmentation(recipe),
+            device=device,
+            callbacks=place.reported_to,
+            check_misuse=False,  # the networks and their loss are polylogit's own
+            checkpoint=None
+            if place.checkpoint is None
+            else Checkpoint(place.checkpoint, _identity(task, recipe), resume=place.resume),
+        )
+    calibration = None
+    if method != "none":
+        logits = network_logits(network, held_out.inputs, prepare=prepare)
+        calibration = fit_calibration(
+            logits, held_out.targets, method=method, sample_weight=held_out.weights, groups=held_out.groups
+        )
+    network.to("cpu")
+    return FittedModel(
+        network=network,
+        spec=spec,
+        calibration=calibration,
+        epochs=fit.epochs,
+        message=fit.message,
+        whole=fit.ended in ("finished", "early"),
+        history=tuple(asdict(record) for record in fit.history),
+    )
+
+
+def new_network(task: Task, recipe: NetworkRecipe) -> tuple[nn.Module, NetworkSpec]:
+    """The network of a recipe before its first step, initialised from the seed, and the spec that builds it again.
+
+    Args:
+        task: Says how many features or which pictures, and how many classes.
+        recipe: Says the rest.
+
+    Returns:
+        The network and its spec.
+
+    Raises:
+        RecipeError: The network does not fit the task.
+    """
+    spec = NetworkSpec(kind=recipe.model.kind, options=_network_options(task, recipe))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        network = KINDS[spec.kind](**spec.options)
+    if recipe.training.start == "zeros":
+        *_, last = (module for module in network.modules() if isinstance(module, nn.Linear))
+        for parameter in last.parameters():
+            nn.init.zeros_(parameter)
+    return network, spec
+
+
+def _network_options(task: Task, recipe: NetworkRecipe) -> dict[str, Any]:
+    options = recipe.model.model_dump(mode="json", exclude={"kind"})
+    classes = len(task.class_names)
+    if isinstance(recipe, MlpRecipe):
+        return {"features": task.encoder.features, "classes": classes, **options}
+    if not isinstance(task.encoder, PictureEncoder):
+        raise RecipeError(
+            f"{task.name}: a network of kind {recipe.model.kind} takes pictures, and this is a table. "
+            "Take --model linear or --model mlp."
+        )
+    channels, height, width = task.encoder.input_shape
+    return {"channels": channels, "height": height, "width": width, "classes": classes, **options}
+
+
+def _augmentation(recipe: NetworkRecipe) -> Augmentation | None:
+    """What changes the training pictures; a recipe that augments a table was refused before its rows were read."""
+    augmentation = Augmentation(**recipe.augmentation.model_dump())
+    return augmentation if augmentation.changes_anything else None
+
+
+def loop_options(recipe: NetworkRecipe, rows: int) -> TrainingOptions:
+    """The loop's options; where a recipe writes 0 for "off", the loop has None.
+
+    Args:
+        recipe: The recipe.
+        rows: How many the network is fitted on; small data get small batches.
+
+    Returns:
+        The options.
+    """
+    training = recipe.training
+    return TrainingOptions(
+        epochs=training.epochs,
+        batch_size=training.batch_size or min(USUAL_BATCH, max(1, rows // 8)),
+        optimizer=training.optimizer,
+        learning_rate=training.learning_rate,
+        momentum=training.momentum,
+        weight_decay=training.weight_decay,
+        schedule=training.schedule,
+        warmup_fraction=training.warmup_fraction,
+        label_smoothing=training.label_smoothing,
+        gradient_clip=training.gradient_clip or None,
+        accumulation=training.accumulation,
+        averaging=training.averaging or None,
+        patience=training.patience or None,
+        precision=training.precision,
+        seed=recipe.seed,
+    )
+
+
+def _identity(task: Task, recipe: NetworkRecipe) -> str:
+    """What must be the same for a checkpoint to be of this run."""
+    parts = {"recipe": recipe.as_entries(), "data": task.fingerprint, "polylogit": version("polylogit")}
+    return json.dumps(parts, sort_keys=True)
