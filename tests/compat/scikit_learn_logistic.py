@@ -3,7 +3,7 @@
     python tests/compat/scikit_learn_logistic.py [pytest options]
 
 `LogisticRegression` and `LogisticRegressionCV` are replaced by adapters that accept the same parameters. Cases that
-need another solver or penalty are skipped, and cases that differ for a reason are listed in DIFFERENT with it. The
+need another solver are skipped, and cases that differ for a reason are listed in DIFFERENT with it. The
 exit status is 1 if any other case fails, or a listed one passes. The adapters have the attributes of version 1.9: with
 older versions, cases about the shapes of attributes fail.
 """
@@ -44,15 +44,15 @@ NOT_HERE = "a warning or deprecation of a parameter that does not exist here"
 
 
 def apply_or_skip(solver, penalty, dual, l1_ratio, multi_class):
-    """Skip the case if it is about another solver, penalty or scheme of classes."""
-    if solver not in SOLVERS:
+    """Skip the case if it is about another solver or scheme of classes; its share of the L1 norm."""
+    ratio = {"l1": 1.0, "l2": 0.0}.get(penalty, 0.0 if l1_ratio in {None, "warn"} else l1_ratio)
+    if solver not in (("saga",) if ratio else SOLVERS):
         pytest.skip(f"solver {solver}")
-    if penalty not in {"l2", "deprecated", None} or l1_ratio not in {0, None, "warn"}:
-        pytest.skip("L1 penalty")
     if dual:
         pytest.skip("dual formulation")
     if multi_class == "ovr":
         pytest.skip("one-vs-rest")
+    return ratio
 
 
 class LogisticRegression(SoftmaxRegression):
@@ -79,10 +79,11 @@ class LogisticRegression(SoftmaxRegression):
         n_jobs=None,
         multi_class="deprecated",  # until scikit-learn 1.7
     ):
-        self.penalty, self.l1_ratio, self.dual, self.solver = penalty, l1_ratio, dual, solver
+        self.penalty, self.dual, self.solver = penalty, dual, solver
         self.intercept_scaling, self.multi_class = intercept_scaling, multi_class
         super().__init__(
             C=C,
+            l1_ratio=l1_ratio,
             tol=tol,
             fit_intercept=fit_intercept,
             class_weight=class_weight,
@@ -102,13 +103,14 @@ class LogisticRegression(SoftmaxRegression):
         return BaseEstimator.set_params(self, **parameters)
 
     def fit(self, X, y, sample_weight=None):
-        apply_or_skip(self.solver, self.penalty, self.dual, self.l1_ratio, self.multi_class)
-        asked = self.tol, self.C
-        self.tol, self.C = min(self.tol, GAP), np.inf if self.penalty is None else self.C
+        ratio = apply_or_skip(self.solver, self.penalty, self.dual, self.l1_ratio, self.multi_class)
+        asked = self.tol, self.C, self.l1_ratio
+        self.tol, self.l1_ratio = min(self.tol, GAP), ratio
+        self.C = np.inf if self.penalty is None else self.C
         try:
             return super().fit(X, y, sample_weight)
         finally:
-            self.tol, self.C = asked
+            self.tol, self.C, self.l1_ratio = asked
 
 
 class LogisticRegressionCV(SoftmaxRegressionCV):
@@ -165,8 +167,10 @@ class LogisticRegressionCV(SoftmaxRegressionCV):
 
     def fit(self, X, y, sample_weight=None, **params):
         ratios = [0.0] if isinstance(self.l1_ratios, str) or self.l1_ratios is None else list(self.l1_ratios)
-        for ratio in ratios:
-            apply_or_skip(self.solver, self.penalty, self.dual, ratio, self.multi_class)
+        shares = {apply_or_skip(self.solver, self.penalty, self.dual, ratio, self.multi_class) for ratio in ratios}
+        if len(shares) > 1:
+            pytest.skip("several values of l1_ratio")
+        (self.l1_ratio,) = shares
         if self.use_legacy_attributes is True:
             pytest.skip("attributes in the shapes before scikit-learn 1.10")
         asked = self.tol
@@ -177,7 +181,7 @@ class LogisticRegressionCV(SoftmaxRegressionCV):
             self.tol = asked
         for name in ("scores_", "n_iter_", "coefs_paths_"):
             setattr(self, name, getattr(self, name)[:, None])
-        self.l1_ratio_, self.l1_ratios_ = 0.0, np.array([0.0])
+        self.l1_ratio_, self.l1_ratios_ = self.l1_ratio, np.array([self.l1_ratio])
         return self
 
 
@@ -195,6 +199,8 @@ DIFFERENT = {
     "test_penalty_deprecated": NOT_HERE,
     "test_logisticregressioncv_warns_with_use_legacy_attributes": NOT_HERE,
     "test_l1_ratio_None_deprecated": NOT_HERE,
+    "test_l1_ratio_non_elasticnet": NOT_HERE,
+    "test_lr_penalty_l1ratio_incompatible[l1-0.0]": NOT_HERE,
     "test_logisticregression_warns_with_n_jobs": NOT_HERE,
     "test_lr_scoring_warns": NOT_HERE,
 }
