@@ -27,6 +27,7 @@ __all__ = ["DenseDesign", "Design", "SparseDesign", "check_finite", "check_magni
 _ROWS_A_BLOCK = 4096
 _NUMBERS_A_BLOCK = 1 << 22
 _ROWS_LOOKED_AT = 2048
+_FEW_COLUMNS = 128
 
 
 @contextmanager
@@ -123,7 +124,7 @@ class DenseDesign:
         logits = torch.empty(len(weight), self.rows, dtype=precision, device=self.device)
         narrow, shift = self._narrowed(weight, precision)
         for block, features in self._blocks(precision):
-            torch.add(matrix_product_nt(features, narrow).T, shift, out=logits[:, block])
+            _logits_of(features, narrow, shift, out=logits[:, block])
         return logits
 
     def _narrowed(self, weight: Float[Tensor, "K D1"], precision: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -168,7 +169,7 @@ class DenseDesign:
 
         def changed() -> Iterator[tuple[Tensor, Tensor]]:
             for block, features in self._blocks(precision):
-                some = torch.add(matrix_product_nt(features, narrow).T, shift, out=logits[:, block])
+                some = _logits_of(features, narrow, shift, out=logits[:, block])
                 yield change(block, some), features
 
         return self._summed(changed(), len(weight)), logits
@@ -201,6 +202,15 @@ class DenseDesign:
         if not self.intercept:
             return weight
         return torch.cat([weight[:, :-1], (weight[:, -1] + weight[:, :-1] @ self._centre)[:, None]], 1)
+
+
+def _logits_of(
+    features: Float[Tensor, "B D"], weight: Float[Tensor, "K D"], shift: Float[Tensor, "K 1"], *, out: Tensor
+) -> Float[Tensor, "K B"]:
+    """W X' + b; with few columns by a product whose result needs no transposition, which would take longer."""
+    if features.shape[1] <= _FEW_COLUMNS:
+        return torch.addmm(shift, weight, features.T, out=out)
+    return torch.add(matrix_product_nt(features, weight).T, shift, out=out)
 
 
 class SparseDesign:

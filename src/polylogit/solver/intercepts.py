@@ -6,7 +6,8 @@ With m = sum_n omega_n p_n, the Hessian of F by the K intercepts is
 
 It is singular along the vector of ones, as adding a number to every intercept changes no probability. H + m m' is
 regular, and has the same solution up to such a number for every right-hand side that sums to zero. It is factored as
-S (H + m m') S with S = diag(m)^-1/2, whose eigenvalues are at most 1 whatever the class shares.
+S (H + m m') S with S = diag(m)^-1/2, whose eigenvalues are at most 1 whatever the class shares. With more than 256
+classes conjugate gradients take the place of the factor.
 
 Source: Bishop (2006), "Pattern Recognition and Machine Learning", equation 4.110; iterative scaling: Darroch and
 Ratcliff (1972); steps with a factor of an earlier Hessian: Kelley (1995), "Iterative Methods for Linear and Nonlinear
@@ -31,12 +32,18 @@ _NEAR = 1e-5
 _ROUNDING = 4
 """Relative excess, in units of the logits' rounding, that no change of the intercepts reduces further."""
 _MANY_CLASSES = 32
+_MOST_FACTORED = 256
+_MOST_PRODUCTS = 50
+_RESIDUAL = 1e-6
 _SLOW_FEW = 0.0
 _SLOW_MANY = 0.3
 
 
 class InterceptHessian:
-    """The factored Hessian of F by the intercepts.
+    """The Hessian of F by the intercepts: factored, or with very many classes by its products.
+
+    A factor takes K products of the size of the probabilities; conjugate gradients take a few, for the scaled matrix is
+    the identity less the classes' overlap.
 
     Args:
         problem: F.
@@ -44,24 +51,61 @@ class InterceptHessian:
     """
 
     def __init__(self, problem: Objective, probabilities_of: Callable[[slice], Float[Tensor, "K B"]]) -> None:
-        mean = torch.zeros(problem.classes, dtype=torch.float64, device=problem.omega.device)
-        products = mean.new_zeros(problem.classes, problem.classes)
+        self._mean = torch.zeros(problem.classes, dtype=torch.float64, device=problem.omega.device)
+        self._blocks: list[tuple[Tensor, Tensor]] = []
+        self._factor: Tensor | None = None
+        factored = problem.classes <= _MOST_FACTORED
+        products = self._mean.new_zeros(problem.classes, problem.classes if factored else 0)
         for block in problem.blocks():
             probabilities = probabilities_of(block)
-            weighted = probabilities * problem.omega[block].to(probabilities.dtype)
-            mean += weighted.sum(1)
-            products += matrix_product_nt(weighted, probabilities)
-        self._scale = mean.clamp_min(1e-300).rsqrt()
-        hessian = products.neg_().addr_(mean, mean)
-        hessian.diagonal().add_(mean)
-        self._factor = cholesky_with_damping(hessian.mul_(self._scale[:, None]).mul_(self._scale))
+            omega = problem.omega[block].to(probabilities.dtype)
+            weighted = probabilities * omega
+            self._mean += weighted.sum(1)
+            if factored:
+                products += matrix_product_nt(weighted, probabilities)
+            else:
+                self._blocks.append((probabilities, omega))
+        self._scale = self._mean.clamp_min(1e-300).rsqrt()
+        if factored:
+            hessian = products.neg_().addr_(self._mean, self._mean)
+            hessian.diagonal().add_(self._mean)
+            self._factor = cholesky_with_damping(hessian.mul_(self._scale[:, None]).mul_(self._scale))
 
     def solve(self, excess: Float[Tensor, " K"]) -> Float[Tensor, " K"]:
         """The change of the intercepts d with H d = excess and mean 0; zeros where H has no factor."""
-        if self._factor is None:
+        if self._blocks:
+            change = self._by_conjugate_gradients(excess * self._scale) * self._scale
+        elif self._factor is not None:
+            change = torch.cholesky_solve((excess * self._scale)[:, None], self._factor)[:, 0] * self._scale
+        else:
             return torch.zeros_like(excess)
-        change = torch.cholesky_solve((excess * self._scale)[:, None], self._factor)[:, 0] * self._scale
         return change - change.mean()
+
+    def _by_conjugate_gradients(self, residual: Float[Tensor, " K"]) -> Float[Tensor, " K"]:
+        """The solution for the scaled matrix, to a residual of 1e-6 of the right-hand side or 50 products."""
+        solution, search = torch.zeros_like(residual), residual.clone()
+        squared = first = float(residual @ residual)
+        for _ in range(_MOST_PRODUCTS):
+            if not squared > _RESIDUAL**2 * first:
+                break
+            product = self._scaled_product(search)
+            curvature = float(search @ product)
+            if not curvature > 0:
+                break
+            length = squared / curvature
+            solution.add_(search, alpha=length)
+            residual = residual.sub(product, alpha=length)
+            previous, squared = squared, float(residual @ residual)
+            search = residual.add(search, alpha=squared / previous)
+        return solution
+
+    def _scaled_product(self, direction: Float[Tensor, " K"]) -> Float[Tensor, " K"]:
+        """S (H + m m') S v."""
+        moved = direction * self._scale
+        product = self._mean * moved + self._mean * (self._mean @ moved)
+        for probabilities, omega in self._blocks:
+            product -= (probabilities @ ((moved.to(omega.dtype) @ probabilities) * omega)).double()
+        return product * self._scale
 
 
 def optimal_intercepts(
@@ -90,7 +134,8 @@ def optimal_intercepts(
         What to add to the intercepts.
     """
     shift = torch.zeros_like(shares)
-    many = problem.classes > _MANY_CLASSES
+    many, very_many = problem.classes > _MANY_CLASSES, problem.classes > _MOST_FACTORED
+    slow = _SLOW_MANY if many and not very_many else _SLOW_FEW
     hessian: InterceptHessian | None = None
     previous = math.inf
     tolerance = max(tolerance, _ROUNDING * torch.finfo(logits.dtype).eps)
@@ -103,9 +148,12 @@ def optimal_intercepts(
 
     for _ in range(2 * most_rounds if many else most_rounds):
         mean = torch.zeros_like(shares)
+        kept: dict[int, Tensor] = {}
         for block in problem.blocks():
             probabilities = probabilities_of(block)
-            mean += probabilities.mul_(problem.omega[block].to(probabilities.dtype)).sum(1)
+            mean += _weighted_sum(probabilities, problem.omega[block])
+            if very_many:
+                kept[block.start] = probabilities
         mean.clamp_min_(1e-300)
         excess = float((mean / shares - 1).abs().max())
         stagnant = excess < _NEAR and excess > 0.5 * previous
@@ -114,9 +162,20 @@ def optimal_intercepts(
         if excess > _FAR:
             shift += (shares / mean).log()
         else:
-            if hessian is None or excess > (_SLOW_MANY if many else _SLOW_FEW) * previous:
-                hessian = InterceptHessian(problem, narrow_probabilities_of if many else probabilities_of)
+            if hessian is None or excess > slow * previous:
+                again = narrow_probabilities_of if many else probabilities_of
+                hessian = InterceptHessian(problem, _looked_up(kept) if very_many else again)
             shift += hessian.solve(shares - mean)
             previous = excess
         shift -= shift.mean()
     return shift
+
+
+def _looked_up(kept: dict[int, Tensor]) -> Callable[[slice], Tensor]:
+    """The kept probabilities of a block of rows, by its first row."""
+    return lambda block: kept[block.start]
+
+
+def _weighted_sum(probabilities: Float[Tensor, "K B"], omega: Float[Tensor, " B"]) -> Float[Tensor, " K"]:
+    """sum_n omega_n p_n."""
+    return (probabilities @ omega.to(probabilities.dtype)).double()

@@ -30,6 +30,8 @@ _LEAST_FORCING_NEAR = 0.02
 _STEPS_BETWEEN_FRESH_LOGITS = 8
 _CLOSING = 5
 _CLOSING_NEAR = 50
+_FAR = 1e3
+_FAR_TOLERANCE = 1e-3
 
 
 class NewtonCG:
@@ -74,6 +76,7 @@ class NewtonCG:
 
         Where the point as it comes is near enough to the optimum, it stays.
         """
+        far = not self.gap <= _FAR * self.tolerance
         self.weight = weight
         self._logits = self.problem.design.logits(weight, self.exact) if logits is None else logits
         self.has_point = True
@@ -84,6 +87,8 @@ class NewtonCG:
         # What an excess e adds to the gap is about e times the logits' size.
         wanted = 1e-3 * self.tolerance * min(1.0, self.objective) / (1 + float(weight.norm()))
         tolerance = min(1e-6, max(0.1 * torch.finfo(self.exact).eps, wanted))
+        if far:
+            tolerance = max(tolerance, _FAR_TOLERANCE)
         shift = optimal_intercepts(self.problem, self._sums_by_class[:, -1], self._logits, tolerance=tolerance)
         self.weight = torch.cat([weight[:, :-1], weight[:, -1:] + shift[:, None]], 1)
         self._logits += shift.to(self.exact)[:, None]
