@@ -40,6 +40,7 @@ from polylogit.model_header import (
     PredictionSetsEntry,
     TrainedOn,
 )
+from polylogit.model_schema import ModelSchema
 
 if TYPE_CHECKING:
     from polylogit.estimators.fitted_classifier import FittedClassifier
@@ -384,16 +385,14 @@ class Classifier:
             raise DataError("the rows: the model takes pictures, got rows of a table.")
         return RowEncoder(self.preprocessing)
 
-    def save(self, path: str | Path) -> None:
-        """Write the model file, whole or not at all. The same classifier gives the same bytes.
+    @cached_property
+    def schema(self) -> ModelSchema:
+        """What the model takes and what it answers: columns or pictures, and classes; see docs/model_schema.md."""
+        return ModelSchema.of(self._header)
 
-        Args:
-            path: Where to; the ending is .safetensors by custom.
-
-        Raises:
-            PolylogitError: The file cannot be written.
-        """
-        header = ModelHeader(
+    @property
+    def _header(self) -> ModelHeader:
+        return ModelHeader(
             format="polylogit",
             format_version=FORMAT_VERSION,
             polylogit_version=version("polylogit"),
@@ -405,8 +404,18 @@ class Classifier:
             prediction_sets=None if self.conformal is None else PredictionSetsEntry(**self.conformal.as_header()),
             **self.calibration.as_header(),
         )
+
+    def save(self, path: str | Path) -> None:
+        """Write the model file atomically. The same classifier gives the same bytes.
+
+        Args:
+            path: Where to; the ending is .safetensors by custom.
+
+        Raises:
+            PolylogitError: The file cannot be written.
+        """
         scores = {} if self.conformal is None else self.conformal.tensors()
-        write_model_file(Path(path), header, self.network, self.preprocessing, scores)
+        write_model_file(Path(path), self._header, self.network, self.preprocessing, scores)
 
     @classmethod
     def load(cls, path: str | Path) -> "Classifier":

@@ -10,6 +10,7 @@ See also: `polylogit.classifier`, which reads the tensors.
 
 import json
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -70,11 +71,26 @@ class TableColumn(_Closed):
     format: Annotated[str, StringConstraints(min_length=1)] | None = None
     rare_levels: Annotated[int, Field(ge=0)] = 0
     rare_share: Annotated[float, Field(ge=0, le=1)] | None = None
+    minimum: float | str | None = None
+    maximum: float | str | None = None
+    example: float | bool | str | None = None
 
     @model_validator(mode="after")
     def _levels_go_with_categories(self) -> "TableColumn":
         if (self.levels is None) is (self.type == "category"):
             raise ValueError("levels belong to a category, and to nothing else")
+        return self
+
+    @model_validator(mode="after")
+    def _values_have_the_type_of_the_column(self) -> "TableColumn":
+        expected = {"number": float, "boolean": bool, "category": str, "date": str}[self.type]
+        for name in ("minimum", "maximum", "example"):
+            value = getattr(self, name)
+            has_range = self.type in ("number", "date")
+            if value is not None and (type(value) is not expected or not (has_range or name == "example")):
+                raise ValueError(f"{name}: {value!r} does not go with the type {self.type}")
+            if value is not None and self.type == "date":
+                date.fromisoformat(str(value))
         return self
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from polylogit.model_header import ModelHeader
+from polylogit.model_schema import ModelSchema
 from polylogit.report.document import escaped, table
 
 __all__ = ["model_card"]
@@ -87,13 +88,18 @@ def _metadata(header: ModelHeader, task: str, test: Mapping[str, Any] | None) ->
 
 
 def _input(header: ModelHeader) -> str:
-    encoder = header.preprocessing
-    if encoder.kind == "picture":
-        colours = "colour" if encoder.channels == 3 else "greyscale"
-        return f"Pictures, scaled to {encoder.height} x {encoder.width} pixels, {colours}."
-    rows = [(escaped(column.name), column.type) for column in encoder.columns[:MOST_NAMES]]
-    more = len(encoder.columns) - len(rows)
-    return table(("column", "type"), rows) + (f"\n\nand {more:,} more columns" if more else "")
+    schema = ModelSchema.of(header).input
+    if schema.kind == "picture":
+        colours = "colour" if schema.channels == 3 else "greyscale"
+        return f"Pictures, scaled to {schema.height} x {schema.width} pixels, {colours}."
+    rows = [
+        (escaped(column.name), column.type, escaped(column.in_words()), "yes" if column.missing_in_training else "no")
+        for column in schema.columns[:MOST_NAMES]
+    ]
+    more = len(schema.columns) - len(rows)
+    return table(("column", "type", "training values", "missing values"), rows) + (
+        f"\n\nand {more:,} more columns" if more else ""
+    )
 
 
 def _evaluation(report: Mapping[str, Any] | None) -> list[str]:

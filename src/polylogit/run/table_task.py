@@ -92,6 +92,7 @@ def table_task(data: str, recipe: Recipe) -> tuple[Recipe, Task]:
     )
     audit = audit.and_also(audit_levels(encoder.columns, len(split.train)))
     audit = replace(audit, profiles=column_profiles(encoder.columns, audited.features))
+    encoder = encoder.with_ranges(audited.features, split.train)
     task = Task(
         name=source.name,
         target=str(recipe.data.target),

@@ -9,6 +9,8 @@ from typing import Literal, get_args
 from polylogit.errors import did_you_mean
 
 __all__ = [
+    "LARGEST_NUMBER",
+    "MISSING_MARKERS",
     "NAMED_NUMBER_FORMATS",
     "NUMBER_DIGITS",
     "ColumnType",
@@ -19,6 +21,12 @@ __all__ = [
     "check_number_format",
     "number_digits",
 ]
+
+LARGEST_NUMBER = 1e100
+"""Largest magnitude of a number: squares of larger ones, summed for a spread, can overflow."""
+
+MISSING_MARKERS = ("", "?", "-", ".", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "Null", "null", "None", "none")
+"""Texts that mean a missing value in a column of numbers, booleans or dates. A category may be called so."""
 
 NUMBER_DIGITS = {
     "1,234.5": (".", ","),

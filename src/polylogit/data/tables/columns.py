@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from polylogit.data.tables.column_types import Reading, UsableType
+from polylogit.data.tables.column_types import LARGEST_NUMBER, MISSING_MARKERS, Reading, UsableType
 from polylogit.data.tables.named_column import named
 from polylogit.data.tables.number_format import read_numbers
 from polylogit.errors import DataError
@@ -26,12 +26,6 @@ __all__ = [
     "read_cells",
     "read_columns",
 ]
-
-LARGEST_NUMBER = 1e100
-"""Largest magnitude of a number: squares of larger ones, summed for a spread, can overflow."""
-
-MISSING_MARKERS = ("", "?", "-", ".", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "Null", "null", "None", "none")
-"""Texts that mean a missing value in a column of numbers, booleans or dates. A category may be called so."""
 
 DATE_FORMATS = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y")
 """How dates may be written; an ISO date may be followed by a time, which is passed over."""

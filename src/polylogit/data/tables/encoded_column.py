@@ -40,6 +40,9 @@ class Column:
         rare_share: The share of the training rows that have one of them; None in files that do not record it.
         missing: Whether there is a feature for a missing value: where training rows had gaps.
         format: How a date or a number is written where the column is text; see `Reading`.
+        minimum: The smallest training value of a number, or the first date as YYYY-MM-DD; None: not recorded.
+        maximum: The largest training value, or the last date.
+        example: The median of a number or a date, or the most frequent value; None: not recorded.
     """
 
     name: str
@@ -50,6 +53,9 @@ class Column:
     format: str | None = None
     rare_levels: int = 0
     rare_share: float | None = None
+    minimum: float | str | None = None
+    maximum: float | str | None = None
+    example: float | bool | str | None = None
 
     @property
     def scaled_names(self) -> tuple[str, ...]:
@@ -178,6 +184,8 @@ class Column:
                 entries |= {"rare_levels": self.rare_levels, "rare_share": self.rare_share}
         if self.format is not None:
             entries["format"] = self.format
+        recorded = {"minimum": self.minimum, "maximum": self.maximum, "example": self.example}
+        entries |= {name: value for name, value in recorded.items() if value is not None}
         return entries | {"missing": self.missing}
 
 

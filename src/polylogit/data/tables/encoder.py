@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from polylogit.data.tables.column_ranges import with_ranges
 from polylogit.data.tables.column_types import Reading, check_number_format
 from polylogit.data.tables.columns import read_columns
 from polylogit.data.tables.encoded_column import UNSEEN, Column
@@ -186,11 +187,7 @@ class TableEncoder:
         standardise: bool,
         most_levels: int | None,
     ) -> "TableEncoder":
-        seen = read
-        if rows is not None:
-            is_seen = np.zeros(read.height, dtype=np.bool_)
-            is_seen[rows.numpy()] = True
-            seen = read.filter(pl.Series(is_seen))  # several times faster than gathering the rows by number
+        seen = read if rows is None else _chosen(read, rows)
         columns = fitted_columns(seen, readings, most_levels)
         there = [values[~np.isnan(values)] for values in scaled_numbers(seen, columns)]
         mean = torch.tensor([float(values.mean()) if len(values) else 0.0 for values in there], dtype=torch.float64)
@@ -203,6 +200,16 @@ class TableEncoder:
             kept = torch.tensor(dates, dtype=torch.bool)
             mean, scale = torch.where(kept, mean, 0.0), torch.where(kept, scale, 1.0)
         return cls(columns, mean, scale)
+
+    def with_ranges(self, read: pl.DataFrame, rows: Int[Tensor, " A"] | None = None) -> "TableEncoder":
+        """The same encoder with the ranges and typical values of its columns, for the schema of the model.
+
+        Args:
+            read: The feature columns, as `read_columns` gives them.
+            rows: The row numbers of the training rows; None: all.
+        """
+        seen = read if rows is None else _chosen(read, rows)
+        return TableEncoder(with_ranges(self.columns, seen), self.mean, self.scale)
 
     def encode(self, frame: pl.DataFrame, place: str = "the table") -> Float[Tensor, "N D"]:
         """Features of the rows. The columns may stand in any order, and others may stand beside them.
@@ -324,6 +331,13 @@ class TableEncoder:
                 f"{place}: {'a column' if len(missing) == 1 else f'{len(missing)} columns'} that the model needs "
                 f"{'is' if len(missing) == 1 else 'are'} not there: {listed}.{hint}"
             )
+
+
+def _chosen(read: pl.DataFrame, rows: Int[Tensor, " A"]) -> pl.DataFrame:
+    """Some rows in the order of the table."""
+    is_chosen = np.zeros(read.height, dtype=np.bool_)
+    is_chosen[rows.numpy()] = True
+    return read.filter(pl.Series(is_chosen))  # several times faster than gathering the rows by number
 
 
 def _read(
