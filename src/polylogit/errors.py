@@ -6,6 +6,7 @@
     ├── RecipeError             an option of a recipe is unknown or out of range            (also ValueError)
     ├── DivergenceError         the loss became NaN or infinite before there were weights worth keeping
     ├── ModelFileError          a model file cannot be read, trusted or written
+    ├── ExportError             a model cannot be exported as asked, or the export predicts something else
     └── MissingExtraError       an optional dependency is not installed                     (also ImportError)
 
 A message says what was wrong, where, what was expected, what came, and what to do. Any other exception is a fault of
@@ -18,6 +19,7 @@ from difflib import get_close_matches
 __all__ = [
     "DataError",
     "DivergenceError",
+    "ExportError",
     "MissingExtraError",
     "ModelFileError",
     "PolylogitError",
@@ -54,6 +56,10 @@ class DivergenceError(PolylogitError):
 
 class ModelFileError(PolylogitError):
     """A model file cannot be read, trusted or written."""
+
+
+class ExportError(PolylogitError):
+    """A model cannot be exported as asked, or the exported file predicts something else; nothing is written."""
 
 
 class MissingExtraError(PolylogitError, ImportError):

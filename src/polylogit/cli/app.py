@@ -12,6 +12,7 @@ from polylogit.cli.card import card
 from polylogit.cli.check import check
 from polylogit.cli.console import accept_any_character
 from polylogit.cli.evaluate import evaluate
+from polylogit.cli.export import export
 from polylogit.cli.lessons import lessons
 from polylogit.cli.predict import predict
 from polylogit.cli.recipes import init, recipes
@@ -37,6 +38,7 @@ app.command(epilog="Example: polylogit predict runs/zoo-linear/model.safetensors
 app.command(epilog="Example: polylogit check animals.csv --target type")(check)
 app.command(epilog="Example: polylogit serve runs/zoo-linear/model.safetensors")(serve)
 app.command(epilog="Example: polylogit card runs/zoo-linear/model.safetensors --out README.md")(card)
+app.command(epilog="Example: polylogit export runs/zoo-linear/model.safetensors --to onnx")(export)
 app.command(epilog="Example: polylogit init animals.csv --target type")(init)
 app.add_typer(recipes, name="recipes")
 app.command(epilog="Example: polylogit lessons eight-rows-softmax-twice")(lessons)

@@ -8,8 +8,13 @@ from polylogit.errors import MissingExtraError
 __all__ = ["EXTRAS", "import_extra"]
 
 EXTRAS = {
+    "duckdb": "export",
     "matplotlib": "plots",
+    "onnx": "export",
+    "onnxruntime": "export",
+    "onnxscript": "export",
     "prometheus_client": "serve",
+    "sqlglot": "export",
     "starlette": "serve",
     "tensorboard": "tensorboard",
     "torchvision": "pictures",

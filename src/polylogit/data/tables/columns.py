@@ -31,8 +31,8 @@ DATE_FORMATS = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y")
 """How dates may be written; an ISO date may be followed by a time, which is passed over."""
 
 _READ_AS = {"number": pl.Float64, "boolean": pl.Boolean, "category": pl.String, "date": pl.Date}
-_TRUE = ("true", "yes")
-_FALSE = ("false", "no")
+TRUE_TEXTS = ("true", "yes")
+FALSE_TEXTS = ("false", "no")
 
 
 def present_cells(series: pl.Series) -> pl.Series:
@@ -156,7 +156,7 @@ def _boolean(column: pl.Expr, series: pl.Series) -> pl.Expr:
     if series.dtype == pl.Boolean:
         return column
     if series.dtype == pl.String:
-        words = {"1": True, "0": False, **dict.fromkeys(_TRUE, True), **dict.fromkeys(_FALSE, False)}
+        words = {"1": True, "0": False, **dict.fromkeys(TRUE_TEXTS, True), **dict.fromkeys(FALSE_TEXTS, False)}
         return column.str.strip_chars().str.to_lowercase().replace_strict(words, default=None, return_dtype=pl.Boolean)
     if series.dtype.is_numeric():
         yes, no = column == 1, column == 0

@@ -175,6 +175,19 @@ class Column:
             expressions.append(gap.cast(pl.Int32).alias(f"{self.name}=(missing)"))
         return expressions
 
+    def texts_of_levels(self) -> dict[str, int]:
+        """The place of a level by each text that is written for it: a whole number N is also written N.0.
+
+        Example:
+            >>> Column("code", "category", ("1", "2.0", "a")).texts_of_levels()
+            {'1': 0, '2.0': 1, 'a': 2, '1.0': 0, '2': 1}
+        """
+        texts = {level: place for place, level in enumerate(self.levels)}
+        for number, place in _whole_number_codes(self.levels).items():
+            texts.setdefault(number, place)
+            texts.setdefault(f"{number}.0", place)
+        return texts
+
     def as_json(self) -> dict[str, Any]:
         """The state as plain data for a model file."""
         entries: dict[str, Any] = {"name": self.name, "type": self.type}

@@ -1,0 +1,42 @@
+"""The calibration in ONNX: each part of `Calibration` as nodes, in the order in which it is applied."""
+
+import numpy as np
+
+from polylogit.calibration.calibration import Calibration
+from polylogit.export.onnx_graph import OnnxGraph
+
+__all__ = ["calibrated"]
+
+
+def calibrated(graph: OnnxGraph, logits: str, calibration: Calibration, classes: int) -> tuple[str, str]:
+    """Nodes of the calibration and of the softmax, in float32 as in `Calibration.apply`.
+
+    Args:
+        graph: The graph.
+        logits: The name of [N, K], float32.
+        calibration: The calibration.
+        classes: K.
+
+    Returns:
+        The names of the scores whose order is that of the classes, and of the probabilities, both [N, K].
+    """
+    constant = graph.float32
+    if (quadratic := calibration.quadratic) is not None:
+        scores = graph.node("LogSoftmax", logits, axis=1)
+        slope = graph.node("Sub", constant(quadratic.slope), graph.node("Mul", constant(quadratic.curvature), scores))
+        logits = graph.node("Mul", scores, slope)
+    if calibration.temperature != 1.0:
+        logits = graph.node("Div", logits, constant(calibration.temperature))
+    if (vector := calibration.vector_scaling) is not None:
+        logits = graph.node("Add", graph.node("Mul", logits, constant(vector.scale)), constant(vector.bias))
+    if (structured := calibration.structured_scaling) is not None:
+        scores = graph.node("LogSoftmax", logits, axis=1)
+        logits = graph.node("Add", graph.node("Mul", scores, constant(structured.scale)), constant(structured.bias))
+        if structured.off_diagonal is not None:
+            others = graph.node("MatMul", scores, constant(np.array(structured.off_diagonal).T))
+            logits = graph.node("Add", logits, others)
+    probabilities = graph.node("Softmax", logits, axis=1)
+    if share := calibration.uniform_share:
+        scaled = graph.node("Mul", probabilities, constant(1 - share))
+        probabilities = graph.node("Add", scaled, constant(share / classes))
+    return logits, probabilities

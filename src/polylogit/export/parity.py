@@ -1,0 +1,136 @@
+"""Parity: the comparison of an exported model with the classifier, before the export is written."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import torch
+from torch import Tensor
+
+from polylogit.classifier import Classifier
+from polylogit.errors import ExportError
+
+__all__ = ["TOLERANCE", "Answers", "Parity", "Rows", "Runner", "compare", "expected_answers"]
+
+TOLERANCE = 1e-5
+"""The largest difference of a probability that an export may have."""
+
+Rows = pl.DataFrame | Tensor
+"""Rows of a table with typed columns, or uint8 pictures."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model answers for N rows.
+
+    Args:
+        class_names: The predicted class of each row.
+        probabilities: N x K.
+    """
+
+    class_names: Sequence[str | None]
+    probabilities: npt.NDArray[np.float64]
+
+
+Runner = Callable[[Rows], Answers]
+"""The exported model, run by the engine that it is meant for."""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far the export is from the classifier.
+
+    Attributes:
+        engine: What ran the export, with its version.
+        rows: How many rows were compared.
+        largest_difference: Of a probability, over all rows and classes.
+        near_ties: Rows whose two leading probabilities differ by at most `TOLERANCE`: rounding may decide their class,
+            so that either of the two is accepted.
+        not_finite: Rows for which the classifier has no finite probabilities, and neither has the export.
+    """
+
+    engine: str
+    rows: int
+    largest_difference: float
+    near_ties: int
+    not_finite: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data for `--json` and for the metadata of the export."""
+        return {
+            "engine": self.engine,
+            "rows": self.rows,
+            "largest_difference": self.largest_difference,
+            "near_ties": self.near_ties,
+            "not_finite": self.not_finite,
+        }
+
+
+def expected_answers(classifier: Classifier, rows: Rows) -> Answers:
+    """The answers of the classifier itself, without its warnings about unseen categories."""
+    if isinstance(rows, pl.DataFrame):
+        logits = classifier.logits_counting(rows)[0]
+    else:
+        logits = classifier.score_pictures(rows).logits
+    names = [classifier.class_names[index] for index in logits.argmax(dim=1).tolist()]
+    return Answers(names, torch.softmax(logits, dim=1).double().numpy())
+
+
+def compare(run: Runner, engine: str, classifier: Classifier, rows: Rows) -> Parity:
+    """Run the export on rows together, on the first alone and on none, and compare it with the classifier.
+
+    Args:
+        run: The exported model.
+        engine: What runs it.
+        classifier: The model that was exported.
+        rows: Rows to compare on.
+
+    Returns:
+        The comparison.
+
+    Raises:
+        ExportError: A class differs, or a probability by more than `TOLERANCE`; the message names the first such row.
+    """
+    expected = expected_answers(classifier, rows)
+    first = Answers(expected.class_names[:1], expected.probabilities[:1])
+    none = Answers([], expected.probabilities[:0])
+    _check(run(rows[:0]), none, engine, "no rows")
+    alone = _check(run(rows[:1]), first, engine, "the first row alone")
+    largest, near, empty = _check(run(rows), expected, engine, "all rows")
+    return Parity(engine, len(expected.class_names), max(largest, alone[0]), near, empty)
+
+
+def _check(found: Answers, expected: Answers, engine: str, what: str) -> tuple[float, int, int]:
+    """The largest difference, the near ties and the rows that are not finite."""
+    if found.probabilities.shape != expected.probabilities.shape:
+        raise ExportError(
+            f"{engine}, {what}: expected probabilities of shape {expected.probabilities.shape}, got "
+            f"{found.probabilities.shape}. Nothing was written."
+        )
+    if not len(expected.class_names):
+        return 0.0, 0, 0
+    finite = np.isfinite(expected.probabilities).all(axis=1)
+    if (np.isfinite(found.probabilities).all(axis=1) != finite).any():
+        row = int((np.isfinite(found.probabilities).all(axis=1) != finite).argmax())
+        raise _differs(engine, what, row, found, expected)
+    differences = np.abs(found.probabilities - expected.probabilities).max(axis=1)
+    differences[~finite] = 0.0
+    leading = np.sort(expected.probabilities, axis=1)[:, -2:]
+    near = finite & (leading[:, 1] - leading[:, 0] <= TOLERANCE)
+    same = np.array([a == b for a, b in zip(found.class_names, expected.class_names, strict=True)])
+    wrong = finite & ((differences > TOLERANCE) | ~(same | near))
+    if wrong.any():
+        raise _differs(engine, what, int(wrong.argmax()), found, expected)
+    return float(differences.max()), int(near.sum()), int((~finite).sum())
+
+
+def _differs(engine: str, what: str, row: int, found: Answers, expected: Answers) -> ExportError:
+    difference = np.abs(found.probabilities[row] - expected.probabilities[row]).max()
+    return ExportError(
+        f"{engine}, {what}, row {row + 1}: the export predicts {found.class_names[row]!r}, the model "
+        f"{expected.class_names[row]!r}; the largest difference of a probability is {difference:.2g}, and at most "
+        f"{TOLERANCE:g} is accepted. Nothing was written."
+    )

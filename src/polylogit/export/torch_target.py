@@ -1,0 +1,99 @@
+"""The export to torch: a program of `torch.export` that torch loads without polylogit.
+
+Strings cannot enter a program: that of a table starts at the encoded features, and its metadata says how they are made.
+"""
+
+import io
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from polylogit.calibration.calibration import Calibration
+from polylogit.classifier import Classifier
+from polylogit.data.pictures.encoder import PictureEncoder
+from polylogit.data.tables.encoder import TableEncoder
+from polylogit.export.artifact import Artifact
+from polylogit.export.parity import Answers, Rows
+
+__all__ = ["torch_artifact"]
+
+METADATA = "polylogit.json"
+"""The name of the extra file inside the program that holds the metadata."""
+
+
+class _Program(nn.Module):
+    """From encoded features or uint8 pixels to probabilities."""
+
+    mean: Tensor
+    factor: Tensor
+
+    def __init__(self, encoder: TableEncoder | PictureEncoder, network: nn.Module, calibration: Calibration) -> None:
+        super().__init__()
+        self.network = network
+        self._calibration = calibration
+        self._pictures = isinstance(encoder, PictureEncoder)
+        mean = (255 * encoder.mean).float()[:, None, None] if self._pictures else torch.zeros(1)
+        factor = (1 / (255 * encoder.scale)).float()[:, None, None] if self._pictures else torch.ones(1)
+        self.register_buffer("mean", mean)
+        self.register_buffer("factor", factor)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        if self._pictures:  # as `PictureEncoder.prepare`
+            inputs = (inputs.float() - self.mean) * self.factor
+        return torch.softmax(self._calibration.apply(self.network(inputs)), dim=1)
+
+
+def torch_artifact(classifier: Classifier) -> Artifact:
+    """The classifier as a program.
+
+    Args:
+        classifier: The model.
+
+    Returns:
+        The file, and its run after it was read back.
+    """
+    encoder = classifier.preprocessing
+    dtype = torch.uint8 if isinstance(encoder, PictureEncoder) else torch.float32
+    example = torch.zeros(2, *encoder.input_shape, dtype=dtype)  # torch fixes the number of rows where there is one
+    program = torch.export.export(
+        _Program(encoder, classifier.network, classifier.calibration),
+        (example,),
+        dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
+    )
+    loaded = torch.export.load(io.BytesIO(_saved(program, {}))).module()
+
+    def run(rows: Rows) -> Answers:
+        inputs = encoder.encode(rows)  # type: ignore[arg-type]  # rows are of the kind that the encoder takes
+        with torch.inference_mode():
+            probabilities = loaded(inputs)
+        names = [classifier.class_names[index] for index in probabilities.argmax(dim=1).tolist()]
+        return Answers(names, probabilities.double().numpy())
+
+    def content(metadata: Mapping[str, Any]) -> bytes:
+        return _saved(program, {**metadata, **_expected_inputs(encoder)})
+
+    return Artifact(content, {f"torch {torch.__version__}": run})
+
+
+def _saved(program: torch.export.ExportedProgram, metadata: Mapping[str, Any]) -> bytes:
+    file = io.BytesIO()
+    torch.export.save(program, file, extra_files={METADATA: json.dumps(metadata)})
+    return file.getvalue()
+
+
+def _expected_inputs(encoder: TableEncoder | PictureEncoder) -> dict[str, Any]:
+    """What goes into the program."""
+    if isinstance(encoder, PictureEncoder):
+        return {"input": f"uint8 pixels from 0 to 255 of shape N x {' x '.join(map(str, encoder.input_shape))}"}
+    return {
+        "input": "float32 features of shape N x D, in the order of `features`. A scaled feature is (value - mean) / "
+        "scale in float64 before it is rounded, and 0 where the value is missing; the others are 0 or 1. The page "
+        "docs/model_file.md defines them.",
+        "features": list(encoder.feature_names),
+        "scaled_features": [name for column in encoder.columns for name in column.scaled_names],
+        "mean": encoder.mean.tolist(),
+        "scale": encoder.scale.tolist(),
+    }
