@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from polylogit.classifier import Classifier
-from polylogit.errors import ExportError, did_you_mean
+from polylogit.errors import ExportError, RecipeError, did_you_mean
 from polylogit.export.artifact import Artifact
 from polylogit.export.check_rows import check_rows
 from polylogit.export.parity import Parity, compare
@@ -83,6 +83,7 @@ def export_model(
     Raises:
         ModelFileError: The model file is at fault.
         ExportError: The model cannot be exported so, or a class or a probability differs. Nothing is written.
+        RecipeError: The file name does not end as the target's files do.
         MissingExtraError: The packages of polylogit[export] are not installed.
         PolylogitError: The file cannot be written.
 
@@ -101,7 +102,7 @@ def export_model(
     model = Path(model)
     out = model.with_suffix(ENDINGS[to]) if out is None else Path(out)
     if out.suffix != ENDINGS[to]:
-        raise ExportError(f"--out {out}: expected a file name that ends in {ENDINGS[to]}.")
+        raise RecipeError(f"--out {out}: expected a file name that ends in {ENDINGS[to]}.")
     classifier = Classifier.load(model)
     digest = read_header_and_metadata(model)[1].get("digest")
     artifact = _artifact(classifier, to, dialect=dialect, table=table, carry=carry)

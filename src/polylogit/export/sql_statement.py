@@ -1,6 +1,6 @@
 """The SELECT that scores a table: cells, features, logits, calibration and softmax, one stage after the other."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlglot import exp
@@ -71,17 +71,22 @@ class _Stages:
         """A stage that computes these values from those of the stage before it."""
         passed = {each: column(each) for each in self._carried} if carried is None else carried
         name = f"{name}{len(self._ctes) + 1}"
-        selected = exp.select(*(exp.alias_(value, key, quoted=True) for key, value in {**passed, **values}.items()))
-        self._ctes.append((name, selected.from_(self._source)))
+        self._ctes.append((name, _selected({**passed, **values}.items(), self._source)))
         self._source = exp.Table(this=exp.to_identifier(name, quoted=True))
 
     def select(self, values: Sequence[tuple[str, Any]]) -> Any:  # noqa: ANN401
         """The last stage, with all others before it."""
-        statement = exp.select(*(exp.alias_(value, key, quoted=True) for key, value in values)).from_(self._source)
+        statement = _selected(values, self._source)
         for name, query in self._ctes:
             alias = exp.to_identifier(name, quoted=True)
-            statement = statement.with_(alias, as_=query, materialized=self._materialized)
+            statement = statement.with_(alias, as_=query, materialized=self._materialized, copy=False)
         return statement
+
+
+def _selected(values: Iterable[tuple[str, Any]], source: Any) -> Any:  # noqa: ANN401
+    """SELECT value AS name, ... FROM source."""
+    named = [exp.alias_(value, name, quoted=True, copy=False) for name, value in values]
+    return exp.Select(expressions=named).from_(source, copy=False)
 
 
 def _named(scores: Sequence[Any]) -> dict[str, Any]:
