@@ -35,6 +35,9 @@ __all__ = ["call_findings", "loss_value"]
 # One batch of scores may lie from 0 to 1 by chance; only a model that is asked again shows whether it must.
 _NEEDS_THE_MODEL = ("sigmoid-outputs", "sigmoid-twice", "softmax-over-positions", "softmax-over-rows")
 
+# What a loss of the user's own may want: targets of another form.
+_FORMS = ("one-hot-or-index", "shuffled-rows")
+
 
 def call_findings(
     loss: Callable[..., Any],
@@ -80,10 +83,12 @@ def _of_one_call(
     ignore_index = option_of(loss, "ignore_index", -100)
     integer_rows = takes_integer_rows(loss)
     about_targets = list(target_findings(scores, targets, kind, ignore_index, integer_rows=integer_rows))
-    about_targets = _without_forms_of_the_users(loss, value, about_targets)
+    if not is_known(loss) and not math.isnan(value):
+        about_targets = [f for f in about_targets if not _is_the_users_form(f, loss, scores, targets)]
     if not about_targets and all_targets is not targets:
         stand_in = scores[:1].expand(len(all_targets), *scores.shape[1:])
-        about_targets = list(target_findings(stand_in, all_targets, kind, ignore_index, integer_rows=integer_rows))
+        of_all = target_findings(stand_in, all_targets, kind, ignore_index, integer_rows=integer_rows)
+        about_targets = [finding for finding in of_all if is_known(loss) or finding.code not in _FORMS]
     yield from about_targets
     if scores.numel() == 0 or not scores.is_floating_point() or not bool(scores.isfinite().any()):
         return
@@ -98,13 +103,16 @@ def _of_one_call(
     yield from _about_the_loss(loss, scores, targets, explained=bool(about_targets or about_scores))
 
 
-def _without_forms_of_the_users(
-    loss: Callable[..., Any], value: float, findings: list[MisuseFinding]
-) -> list[MisuseFinding]:
-    """Leave out doubts about the form of targets that a loss of the user's own takes, such as pairs for mixup."""
-    if is_known(loss) or math.isnan(value):
-        return findings
-    return [finding for finding in findings if finding.code != "one-hot-or-index"]
+def _is_the_users_form(finding: MisuseFinding, loss: Callable[..., Any], scores: Tensor, targets: Tensor) -> bool:
+    """Whether a doubt about the form of targets is none, as the loss takes that form: pairs for mixup, CTC's sequences.
+
+    Scores and targets whose shapes differ may also be paired every one with every one: then the loss is the same for
+    targets in another order.
+    """
+    if finding.code == "shuffled-rows" and len(targets) == len(scores) > 1:
+        values = [loss_value(loss, scores, targets.roll(places, 0)) for places in (0, 1, len(targets) // 2)]
+        return not all(math.isclose(values[0], value, rel_tol=1e-5) for value in values)
+    return finding.code in _FORMS
 
 
 def _about_the_loss(

@@ -6,6 +6,7 @@ See also: `probes.py` (calls of the model), `score_checks.py`, `target_checks.py
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from polylogit.misuse.call_checks import call_findings, loss_value
@@ -60,7 +61,7 @@ def diagnose(
         >>> print(diagnose(model[0], torch.nn.CrossEntropyLoss(), inputs, targets))
         Nothing wrong was seen.
     """
-    findings = list(findings_of_model(model, loss, inputs, targets))
+    findings = findings_of_model(model, loss, inputs, targets, alone=True)
     return Diagnosis(sorted(findings, key=lambda finding: -finding.confidence))
 
 
@@ -71,6 +72,7 @@ def findings_of_model(
     targets: Any,  # noqa: ANN401 - whatever the loss takes
     *,
     select: Callable[[Any], Any] = lambda output: output,
+    alone: bool = False,
 ) -> list[MisuseFinding]:
     """The findings of `diagnose`.
 
@@ -80,6 +82,7 @@ def findings_of_model(
         inputs: As in `diagnose`.
         targets: As in `diagnose`.
         select: From what the model gives to what the loss takes.
+        alone: Whether this batch stands for all data; `watch` looks at the labels of the whole loop instead.
     """
     targets = _detached(targets)
     with random_state_kept([]), module_state_kept(loss):
@@ -94,7 +97,7 @@ def findings_of_model(
             few_targets, probe = targets, Probe(model, inputs, select)
             output = probe.output()
         if isinstance(output, Tensor):
-            return list(_of_scores(probe, loss, output, few_targets, targets))
+            return list(_of_scores(probe, loss, output, few_targets, all_targets=targets, alone=alone))
         if is_known(loss):
             raise TypeError(f"the model gives a {type(output).__name__} where scores, one tensor, are needed")
         return list(_of_structure(probe, loss, output, few_targets))
@@ -122,7 +125,9 @@ def _of_scores(
     loss: Callable[..., Any],
     scores: Tensor,
     targets: Any,  # noqa: ANN401 - whatever the loss takes
+    *,
     all_targets: Any,  # noqa: ANN401 - as above
+    alone: bool,
 ) -> Iterator[MisuseFinding]:
     value = loss_value(loss, scores, targets)
     if broken := list(nonfinite_findings(probe.model, probe.inputs, scores, targets, value)):
@@ -150,13 +155,12 @@ def _of_scores(
         *_safely(lambda: dropout_always_on(probe)),
     ]
     if not about_call and not about_model and isinstance(targets, Tensor):
-        tokens = isinstance(probe.inputs, Tensor) and not probe.inputs.is_floating_point()
         about_model += [
             *_safely(lambda: _axes(probe, loss, scores, targets)),
             *_safely(lambda: unscaled_inputs(probe.inputs, value, scores.shape[1] if scores.dim() > 1 else 1)),
             *_safely(lambda: padding_in_loss(probe.inputs, targets, int(option_of(loss, "ignore_index", -100)))),
             *_safely(lambda: next_token_findings(probe, scores, targets)),
-            *_safely(lambda: unused_outputs(scores, all_targets, inputs_are_classes=tokens)),
+            *_safely(lambda: _unused_outputs(probe, scores, all_targets) if alone else iter(())),
         ]
     yield from about_model
     if about_call or about_model or cut:
@@ -179,6 +183,13 @@ def _of_structure(
     yield from call_findings(loss, [output, *probe.redrawn_outputs()], targets)
     yield from _safely(lambda: identical_units(probe))
     yield from _safely(lambda: unregistered_layers(probe))
+
+
+def _unused_outputs(probe: Probe, scores: Tensor, targets: Tensor) -> Iterator[MisuseFinding]:
+    tokens = not isinstance(probe.inputs, Tensor) or not probe.inputs.is_floating_point()
+    if not tokens and scores.dim() == 2 and targets.dim() == 1 and not targets.is_floating_point():
+        used = torch.tensor(sorted(set(targets[targets >= 0].tolist())))
+        yield from unused_outputs(scores.shape[1], used, len(targets))
 
 
 def _axes(probe: Probe, loss: Callable[..., Any], scores: Tensor, targets: Tensor) -> Iterator[MisuseFinding]:

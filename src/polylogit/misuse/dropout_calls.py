@@ -5,24 +5,22 @@ See also: `layer_checks.py`, for dropout layers.
 
 import ast
 import linecache
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from torch.overrides import TorchFunctionMode
 
 from polylogit.misuse.findings import MisuseFinding
 from polylogit.misuse.probes import Probe
+from polylogit.misuse.warning_place import users_frame
 
 __all__ = ["dropout_always_on"]
 
 _DROPOUTS = {F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout}
-_TORCH = f"{Path(torch.__file__).parent}/"
 
 
 def dropout_always_on(probe: Probe) -> Iterator[MisuseFinding]:
@@ -63,9 +61,7 @@ class _DropoutCalls(TorchFunctionMode):
     ) -> Any:  # noqa: ANN401 - what torch's function gives
         kwargs = kwargs or {}
         if func in _DROPOUTS and kwargs.get("training") and kwargs.get("p", 0.5) > 0:
-            frame: FrameType | None = sys._getframe(1)
-            while frame is not None and frame.f_code.co_filename.startswith(_TORCH):
-                frame = frame.f_back
+            frame = users_frame()
             if frame is not None and _says_nothing_of_training(frame):
                 self.places.append(f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}")
         return func(*args, **kwargs)

@@ -20,7 +20,7 @@ def nonfinite_findings(
     model: Callable[..., Any],
     inputs: Any,  # noqa: ANN401 - whatever the model takes
     scores: Tensor,
-    targets: Tensor,
+    targets: Any,  # noqa: ANN401 - whatever the loss takes
     value: float,
 ) -> Iterator[MisuseFinding]:
     """The first of parameters, inputs, scores, targets and loss that is NaN or infinite; -inf is a mask in scores.

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from polylogit.misuse.findings import MisuseFinding
+from polylogit.misuse.target_checks import unused_outputs
 
 __all__ = ["LabelWatch"]
 
@@ -30,8 +31,10 @@ class LabelWatch:
         self._report = report
         self._seen = 0
         self._counts: Tensor | None = None  # rows: labels; columns: predictions; of the last `patience` batches
-        self._single = 0
-        self._single_classes: set[int] = set()
+        self._batches = 0
+        self._single: list[int] = []  # the class of each batch that has only one
+        self._rows = 0
+        self._used: Tensor | None = None  # which classes have been a label
 
     def batch(self, scores: Tensor, targets: Tensor) -> None:
         """Count a batch of scores (N, K) with class indices (N,); batches of another form are left out.
@@ -44,11 +47,18 @@ class LabelWatch:
             return
         classes = scores.shape[1]
         self._seen += 1
-        if not 2 < classes <= _CLASSES or (scores.is_cuda and self._seen % _ON_A_GPU):
+        if classes < 3 or (scores.is_cuda and self._seen % _ON_A_GPU):
             return
-        labels, predicted = targets.detach().cpu().long(), scores.detach().argmax(1).cpu()
+        labels = targets.detach().cpu().long()
         known = (labels >= 0) & (labels < classes)
-        labels, predicted = labels[known], predicted[known]
+        labels = labels[known]
+        if self._used is None or len(self._used) != classes:
+            self._used, self._rows = torch.zeros(classes, dtype=torch.bool), 0
+        self._used[labels] = True
+        self._rows += len(labels)
+        if classes > _CLASSES:
+            return
+        predicted = scores.detach().argmax(1).cpu()[known]
         pairs = torch.bincount(labels * classes + predicted, minlength=classes * classes).reshape(classes, classes)
         fresh = self._counts is None or self._counts.shape != pairs.shape
         self._counts = pairs if fresh or self._counts is None else self._counts + pairs
@@ -57,23 +67,30 @@ class LabelWatch:
             self._never_predicted(self._counts)
             self._counts = torch.zeros_like(self._counts)
 
+    def close(self, *, inputs_are_classes: bool) -> None:
+        """Report what only the end of the loop shows.
+
+        Args:
+            inputs_are_classes: Whether inputs are integers, such as tokens, of which a loop may show a few only.
+        """
+        if self._used is not None and not inputs_are_classes:
+            used = self._used.nonzero()[:, 0]
+            for finding in unused_outputs(len(self._used), used, self._rows):
+                self._report(finding)
+
     def _follow_order(self, labels: Tensor) -> None:
-        """Report batches that hold one class each, while the classes change from batch to batch."""
+        """Report batches of which most hold one class each, while the classes change from batch to batch."""
         if len(labels) < 4:
             return
-        first = int(labels[0])
-        if bool((labels != first).any()):
-            self._single = -(10**9)  # some batch is mixed: the data are not sorted
-            return
-        self._single += 1
-        self._single_classes.add(first)
-        if self._single >= _BATCHES and len(self._single_classes) >= 3:
-            self._single = -(10**9)
+        self._batches += 1
+        if bool((labels == labels[0]).all()):
+            self._single.append(int(labels[0]))
+        if self._batches >= _BATCHES and len(self._single) > 0.6 * self._batches and len(set(self._single)) >= 3:
             self._report(
                 MisuseFinding(
                     "unshuffled-batches",
-                    f"each of {_BATCHES} or more batches held rows of one class only, {len(self._single_classes)} "
-                    "classes in all",
+                    f"{len(self._single)} of {self._batches} batches held rows of one class only, "
+                    f"{len(set(self._single))} classes in all",
                     "the rows come sorted by class: each step teaches the model to answer with the class of its batch",
                     "the loss swings from batch to batch, and the last class seen is predicted for everything",
                     "Shuffle the rows: DataLoader(..., shuffle=True).",

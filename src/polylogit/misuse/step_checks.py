@@ -99,7 +99,7 @@ def trained_in_evaluation_mode(layers: str, steps: int) -> MisuseFinding:
     """
     return MisuseFinding(
         "evaluation-mode",
-        f"the model was in evaluation mode in each of the first {steps} optimizer steps; that switches off {layers}",
+        f"the model was in evaluation mode in {steps} optimizer steps in a row; that changes what {layers} does",
         "dropout drops nothing and batch normalisation neither uses the batch nor learns its statistics there",
         "no regularisation, or activations that are never normalised",
         "Call model.train() before training, and after each evaluation.",

@@ -47,7 +47,8 @@ class StepWatch:
         self._names = {id(value): name for name, value in model.named_parameters()}
         self._backwards = 0
         self._fresh = True  # the next gradient is the first since a loss
-        self._stepped = False  # an own step was made since the last backward pass
+        self._since_step = 0  # backward passes since the last own step
+        self._cleared = False  # the gradients were cleared since the last own step
         self._finite: Tensor | None = None
         self._steps = 0
         self._foreign = 0
@@ -55,11 +56,10 @@ class StepWatch:
         self._discarded = 0
         self._uncleared = 0
         self._in_evaluation_mode = 0
+        self._was_in_training_mode = False
         self._evaluated = 0
         self._mode: bool | None = None
-        self._arrived: dict[
-            int, None
-        ] = {}  # parameters by the order of their first gradients: the last layer's come first
+        self._arrived: dict[int, None] = {}  # parameters as their gradients arrive: the last layer's come first
         self._optimized: set[int] = set()
         self._start = self._norms()
         self._parameter_handles = [
@@ -95,7 +95,8 @@ class StepWatch:
     def _hook_of(self, parameter: Tensor) -> Callable[[Tensor], None]:
         def arriving(gradient: Tensor) -> None:
             self._arrived.setdefault(id(parameter))
-            if self._fresh:
+            # Only a parameter that an optimizer has is cleared by it.
+            if self._fresh and (not self._optimized or id(parameter) in self._optimized):
                 self._fresh = False
                 self._backward_begins(parameter)
             if not self._steps:
@@ -109,13 +110,9 @@ class StepWatch:
     def _backward_begins(self, parameter: Tensor) -> None:
         """Compare the gradient that is there already with what was done since the last backward pass."""
         held = parameter.grad is not None and bool(parameter.grad.detach().any())
-        if self._stepped:
-            self._uncleared = self._uncleared + 1 if held else 0
-            if self._uncleared == _STEPS:
-                self._report(step_checks.gradients_never_cleared(_STEPS))
-            if self._uncleared == _STEPS or (not held and self._steps >= _STEPS):
-                self._remove_parameter_hooks()
-        elif self._backwards and not held and not self._steps and (self._finite is None or bool(self._finite)):
+        self._cleared = self._cleared or not held
+        self._since_step += 1
+        if self._backwards and not held and not self._steps and (self._finite is None or bool(self._finite)):
             # A gradient scaler skips the step of a gradient that is not finite, and that one is no missing step.
             self._discarded += 1
             if self._discarded == _DISCARDED and not self.moved:
@@ -124,7 +121,6 @@ class StepWatch:
                 else:
                     self._report(step_checks.step_missing(_DISCARDED, cleared=True))
         self._finite = None
-        self._stepped = False
         self._backwards += 1
 
     def _after_step(self, optimizer: torch.optim.Optimizer, arguments: object, keywords: object) -> None:
@@ -137,17 +133,35 @@ class StepWatch:
                 self._report(step_checks.parameters_unchanged(self._foreign))
             return
         self._steps += 1
-        self._stepped = True
+        self._count_uncleared()
         self._optimized.update(id(p) for group in groups for p in group["params"])
         rates = [float(group["lr"]) for group in groups if "lr" in group]
         self._at_rate_0 = self._at_rate_0 + 1 if rates and not any(rates) else 0
         if self._at_rate_0 == _STEPS:
             self._report(step_checks.learning_rate_zero(_STEPS))
-        self._in_evaluation_mode += self._mode is False
+        self._follow_mode()
         if self._steps == _STEPS:
-            if self._in_evaluation_mode == _STEPS and (layers := _switched_off_by_mistake(self._model)):
-                self._report(step_checks.trained_in_evaluation_mode(layers, _STEPS))
             self._check_head()
+
+    def _count_uncleared(self) -> None:
+        """Report gradients that were still there at each backward pass between ten own steps."""
+        if not self._since_step:
+            return  # a second optimizer's step after the same backward pass
+        self._uncleared = 0 if self._cleared else self._uncleared + 1
+        self._since_step, self._cleared = 0, False
+        if self._uncleared == _STEPS:
+            self._report(step_checks.gradients_never_cleared(_STEPS))
+        if self._steps > _STEPS and self._uncleared in (0, _STEPS):
+            self._remove_parameter_hooks()
+
+    def _follow_mode(self) -> None:
+        """Report ten own steps in a row in evaluation mode."""
+        self._was_in_training_mode = self._was_in_training_mode or self._mode is True
+        self._in_evaluation_mode = self._in_evaluation_mode + 1 if self._mode is False else 0
+        if self._in_evaluation_mode == _STEPS:
+            layers = _switched_off(self._model, normalisation=self._was_in_training_mode)
+            if layers:
+                self._report(step_checks.trained_in_evaluation_mode(layers, _STEPS))
 
     def _check_head(self) -> None:
         """Report a last layer that no optimizer has, where most of the layers before it are in one."""
@@ -188,9 +202,16 @@ def random_or_batch_layers(model: nn.Module, *, training: bool) -> str:
     )
 
 
-def _switched_off_by_mistake(model: nn.Module) -> str:
-    """Dropout, or a batch normalisation that has never learned its statistics; others may be frozen on purpose."""
-    return _names(layer for layer in model.modules() if not layer.training and (_drops(layer) or _never_trained(layer)))
+def _switched_off(model: nn.Module, *, normalisation: bool) -> str:
+    """Dropout and batch normalisation in evaluation mode.
+
+    Where the model was never in training mode, a batch normalisation that has statistics may be frozen on purpose.
+    """
+    return _names(
+        layer
+        for layer in model.modules()
+        if not layer.training and (_drops(layer) or _never_trained(layer) or (normalisation and _has_statistics(layer)))
+    )
 
 
 def _names(layers: Iterable[nn.Module]) -> str:

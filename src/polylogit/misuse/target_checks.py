@@ -207,23 +207,20 @@ def smoothing_of_soft_rows(targets: Tensor, smoothing: float) -> Iterator[Misuse
     )
 
 
-def unused_outputs(scores: Tensor, targets: Tensor, inputs_are_classes: bool) -> Iterator[MisuseFinding]:
-    """The finding for a model with at least twice as many outputs as there are classes in a batch.
+def unused_outputs(classes: int, used: Tensor, rows: int) -> Iterator[MisuseFinding]:
+    """The finding for a model with at least twice as many outputs as classes, where the labels are the first ones.
 
     Args:
-        scores: The model's output (N, K).
-        targets: Class indices (N,), of the whole batch.
-        inputs_are_classes: Whether inputs are integers, such as tokens, of which a batch shows a few only.
+        classes: Number of outputs.
+        used: The labels that occur, each once.
+        rows: Number of rows in which they occur.
     """
-    if inputs_are_classes or scores.dim() != 2 or targets.dim() != 1 or targets.is_floating_point():
-        return
-    used = set(targets[targets >= 0].tolist())
-    highest = max(used, default=0)
-    if len(used) < 2 or len(used) != highest + 1 or 2 * len(used) > scores.shape[1] or len(targets) < 8 * len(used):
+    highest = int(used.max()) if len(used) else 0
+    if len(used) < 2 or len(used) != highest + 1 or 2 * len(used) > classes or rows < 8 * len(used):
         return
     yield MisuseFinding(
         "unused-outputs",
-        f"{scores.shape[1]} outputs for {len(targets)} labels that are all from 0 to {highest}",
+        f"{classes} outputs for {rows} labels that are all from 0 to {highest}",
         "each class has one output; a head of another task may have been left in place",
         "outputs without a class take probability from the others until the model has learned to avoid them",
         f"Give the last layer {highest + 1} outputs, if there are no other classes.",

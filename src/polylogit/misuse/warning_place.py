@@ -1,4 +1,4 @@
-"""Warnings that point at the line of the user's program, however deep in hooks they are given.
+"""The line of the user's program that a hook or a warning belongs to, however deep in libraries it is.
 
 See also: `findings.py` for the category.
 """
@@ -15,7 +15,7 @@ import torch
 
 from polylogit.misuse.findings import MisuseWarning
 
-__all__ = ["warn_at_users_line"]
+__all__ = ["users_frame", "warn_at_users_line"]
 
 _LIBRARIES = tuple(f"{Path(path).parent}/" for path in (torch.__file__, jaxtyping.__file__, str(Path(__file__).parent)))
 _FILES = (contextlib.__file__, functools.__file__)
@@ -27,13 +27,7 @@ def warn_at_users_line(text: str) -> None:
     Args:
         text: The warning.
     """
-    frame: FrameType | None = sys._getframe(1)
-    outermost = frame
-    while frame is not None and _is_library(frame.f_code.co_filename):
-        outermost, frame = frame, frame.f_back
-    place = frame or outermost
-    if place is None:
-        raise AssertionError("a function that runs has a frame")
+    place = users_frame() or sys._getframe(1)
     warnings.warn_explicit(
         text,
         MisuseWarning,
@@ -42,6 +36,17 @@ def warn_at_users_line(text: str) -> None:
         module=str(place.f_globals.get("__name__", "__main__")),
         registry=place.f_globals.setdefault("__warningregistry__", {}),
     )
+
+
+def users_frame() -> FrameType | None:
+    """The innermost frame that belongs neither to polylogit nor to PyTorch; None where there is none.
+
+    On a GPU, PyTorch runs backward hooks in threads of its own, which have none.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and _is_library(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame
 
 
 def _is_library(path: str) -> bool:

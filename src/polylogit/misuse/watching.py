@@ -67,6 +67,7 @@ class watch:  # noqa: N801 - used like a function: with watch(model, loss):
         # A scripted module takes no hooks: then only the scores that the loss receives can be checked.
         self._hookable = not isinstance(model, torch.jit.ScriptModule)
         self._inputs: Any = None
+        self._integers = False
         self._output: Any = None
         self._diagnosed: set[tuple[object, ...]] = set()
         self._from_scores_alone = 0
@@ -136,6 +137,7 @@ class watch:  # noqa: N801 - used like a function: with watch(model, loss):
         if self._steps is not None:
             steps, self._steps = self._steps, None
             self._guarded(steps.close)()
+            self._guarded(self._labels.close)(inputs_are_classes=self._integers)
         if kind is None and self._losses + self._unread == 0 and not self._stopped:
             warn_at_users_line(
                 "polylogit.misuse: no call of the loss was seen, so nothing was examined. Give watch the loss that the "
@@ -210,6 +212,7 @@ class watch:  # noqa: N801 - used like a function: with watch(model, loss):
         if form in self._diagnosed or len(self._diagnosed) >= _KINDS_OF_CALLS:
             self._inputs = self._output = None
             return
+        self._integers = not all(map(torch.is_floating_point, _tensors_of(inputs)))
         # What stands between the model and the loss in the loop (a softmax, a log, a view) is known only from what
         # the loss gets; then the model's own output says nothing about the loss.
         select = None if inputs is None else _selector(output, scores)

@@ -1,0 +1,43 @@
+"""Set-ups as other people write them: the cause of each wrong one is named first, and no sound one is reported."""
+
+import warnings
+
+import pytest
+import torch
+
+from polylogit.misuse import MisuseWarning
+
+from .sound_set_ups import SOUND
+from .wrong_set_ups import WRONG
+
+
+def run(set_up):
+    """The findings of a set-up, and the other warnings that it gives."""
+    with torch.random.fork_rng(), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", MisuseWarning)
+        warnings.simplefilter("ignore", UserWarning)
+        warnings.simplefilter("always", MisuseWarning)
+        torch.manual_seed(0)
+        findings = set_up()
+    codes = set(findings.codes)
+    return findings, [str(w.message) for w in caught if not any(f": {code}: " in str(w.message) for code in codes)]
+
+
+def test_there_are_enough_of_them():
+    assert len(WRONG) >= 55
+    assert len(SOUND) >= 65
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_the_cause_of_a_wrong_set_up_is_named(name):
+    set_up, codes = WRONG[name]
+    findings, _ = run(set_up)
+    assert findings, f"nothing was found, where {codes} was expected"
+    assert findings[0].code in codes, str(findings)
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_a_sound_set_up_gives_no_finding(name):
+    findings, others = run(SOUND[name])
+    assert not findings, str(findings)
+    assert not others
