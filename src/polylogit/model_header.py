@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from polylogit.errors import ModelFileError
+from polylogit.system.regular_file import check_regular
 
 __all__ = [
     "FORMAT_VERSION",
@@ -227,6 +228,7 @@ def read_header_and_metadata(path: Path) -> tuple[ModelHeader, dict[str, str]]:
             version, or its header breaks the schema. The message names the file and the entry.
     """
     try:
+        check_regular(path)
         size = path.stat().st_size
         with path.open("rb") as file:
             start = file.read(9)

@@ -11,6 +11,7 @@ from polylogit.cli.console import print_notes, reported_errors
 from polylogit.cli.options import Model
 from polylogit.errors import DataError, PolylogitError
 from polylogit.model_header import read_header
+from polylogit.system.regular_file import check_regular
 
 __all__ = ["card"]
 
@@ -51,6 +52,7 @@ def card(
 def _read(path: Path) -> dict[str, Any]:
     """A JSON report, with the parts that a card takes from it."""
     try:
+        check_regular(path)
         report = json.loads(path.read_text(encoding="utf-8"))
         values = [report["test"][name] for name in ("rows", "accuracy", "log_loss", "brier_score", "calibration_error")]
         better = report["cross_validated"]

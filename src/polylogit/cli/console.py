@@ -18,6 +18,7 @@ from rich.text import Text
 
 from polylogit.errors import PolylogitError, PolylogitWarning, RecipeError
 from polylogit.report.terminal_text import TerminalConsole, short_message
+from polylogit.system.out_of_memory import is_out_of_memory
 from polylogit.system.termination import Terminated
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["live_fit", "print_json", "print_notes", "print_warnings", "reported_errors", "row_counter"]
 
+_NO_MEMORY = "there is not enough memory. Take fewer rows or columns, or raise the limit on memory."
 _STREAM_FAULTS = (errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EBADF)
 
 
@@ -63,8 +65,10 @@ def reported_errors() -> Iterator[None]:
     except PolylogitError as error:
         _print_error(str(error))
         raise typer.Exit(2 if isinstance(error, RecipeError) else 1) from error
-    except MemoryError:
-        _print_error("there is not enough memory. Take fewer rows or columns, or a machine with more.")
+    except (MemoryError, ImportError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        _print_error(_NO_MEMORY)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         typer.echo("interrupted. Files are written atomically, so none is incomplete.", err=True)
@@ -76,7 +80,13 @@ def reported_errors() -> Iterator[None]:
         _discard_standard_output()
         raise typer.Exit(0) from None
     except OSError as error:
-        if error.errno not in _STREAM_FAULTS or error.filename is not None:
+        if is_out_of_memory(error):
+            _print_error(_NO_MEMORY)
+            raise typer.Exit(1) from None
+        if error.filename is not None:
+            _print_error(f"{os.fsdecode(error.filename)}: {error.strerror}.")
+            raise typer.Exit(1) from error
+        if error.errno not in _STREAM_FAULTS:
             raise
         _discard_standard_output()
         _print_error(f"standard output cannot be written: {error.strerror}.")

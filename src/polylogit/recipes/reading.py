@@ -10,8 +10,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from polylogit.errors import RecipeError, did_you_mean
+from polylogit.errors import ModelFileError, RecipeError, did_you_mean
 from polylogit.model_header import read_header
+from polylogit.recipes.recipe import recipe_from_entries
+from polylogit.system.regular_file import check_regular
 
 __all__ = ["read_recipe", "shipped_recipes", "shipped_recipes_by_use", "starting_entries"]
 
@@ -102,15 +104,20 @@ def read_recipe(source: Path | None = None, settings: Sequence[str] = ()) -> dic
     entries: dict[str, Any] = {}
     if source is not None and source.suffix == ".safetensors":
         entries = dict(read_header(source).recipe)
+        try:
+            recipe_from_entries(entries)
+        except RecipeError as fault:
+            raise ModelFileError(f"{source}: the recipe in the model file is at fault: {fault}") from fault
     elif source is not None:
         if source.name in shipped_recipes() and str(source) == source.name and not source.exists():
             source = _SHIPPED / f"{source}.toml"
         try:
+            check_regular(source)
             entries = tomllib.loads(source.read_text(encoding="utf-8"))
         except OSError as fault:
             hint = did_you_mean(str(source), shipped_recipes()) if not source.suffix else ""
             raise RecipeError(f"{source}: the recipe cannot be read ({fault.strerror}).{hint}") from fault
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as fault:
             raise RecipeError(f"{source}: not a TOML file: {fault}.") from fault
     for setting in settings:
         name, equals, text = setting.partition("=")

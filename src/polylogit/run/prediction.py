@@ -10,7 +10,7 @@ from polylogit.calibration import coverage_statement
 from polylogit.classifier import Classifier
 from polylogit.errors import RecipeError
 from polylogit.run.model_recipe import recipe_of_model
-from polylogit.run.prediction_file import PREDICTION_ENDINGS, write_frames
+from polylogit.run.prediction_file import PREDICTION_ENDINGS, check_columns_fit, write_frames
 from polylogit.run.prediction_frames import prediction_frames
 from polylogit.run.replacing import check_outputs
 from polylogit.run.spreadsheet_text import check_names_fit_in_a_cell, with_sets_as_text, without_formulas
@@ -45,12 +45,15 @@ class Predictions:
 
         Raises:
             RecipeError: The name of a class in a set contains `|`.
+            PolylogitError: A column that is carried has no form in CSV.
         """
         if self.frame is None:
             return ""
         if "prediction_set" in self.frame.columns:
             check_names_fit_in_a_cell(self.frame["prediction_set"].explode().unique())
-        return with_sets_as_text(self.frame).write_csv()
+        text = with_sets_as_text(self.frame)
+        check_columns_fit(text, ".csv")
+        return text.write_csv()
 
 
 def predict(

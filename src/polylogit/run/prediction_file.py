@@ -12,7 +12,7 @@ from polylogit.errors import PolylogitError
 from polylogit.run.spreadsheet_text import with_sets_as_text
 from polylogit.system.atomic_file import atomic_write
 
-__all__ = ["PREDICTION_ENDINGS", "write_frames"]
+__all__ = ["PREDICTION_ENDINGS", "check_columns_fit", "write_frames"]
 
 PREDICTION_ENDINGS = (".csv", ".parquet", ".jsonl")
 
@@ -42,7 +42,7 @@ def write_frames(frames: Iterable[pl.DataFrame], path: Path) -> None:
                     _write_text(frames, file, lambda frame, first: _write_csv(frame, file, header=first))
             case ".jsonl":
                 with temporary.open("wb") as file:
-                    _write_text(frames, file, lambda frame, _: frame.write_ndjson(file))
+                    _write_text(frames, file, lambda frame, _: _write_json(frame, file))
             case ".parquet":
                 _write_parquet(frames, temporary, path)
             case ending:
@@ -51,8 +51,40 @@ def write_frames(frames: Iterable[pl.DataFrame], path: Path) -> None:
                 )
 
 
+def check_columns_fit(frame: pl.DataFrame, ending: str) -> None:
+    """Refuse to write a column that a format has no form for.
+
+    Args:
+        frame: Predictions, perhaps with columns that are carried.
+        ending: The ending of the file.
+
+    Raises:
+        PolylogitError: There is one.
+
+    Example:
+        >>> check_columns_fit(pl.DataFrame({"box": [[1, 2], [3, 4]]}), ".csv")
+        Traceback (most recent call last):
+        ...
+        polylogit.errors.PolylogitError: --carry box: values of type List(Int64) cannot be written as .csv. ...
+    """
+    for name, kind in frame.schema.items():
+        unfit = {".csv": kind.is_nested() or kind in (pl.Binary, pl.Duration), ".jsonl": kind == pl.Binary}
+        if unfit.get(ending, False):
+            raise PolylogitError(
+                f"--carry {name}: values of type {kind} cannot be written as {ending}. Write .parquet with --out, or "
+                "leave the option out."
+            )
+
+
 def _write_csv(frame: pl.DataFrame, file: BinaryIO, *, header: bool) -> None:
-    with_sets_as_text(frame).write_csv(file, include_header=header)
+    text = with_sets_as_text(frame)
+    check_columns_fit(text, ".csv")
+    text.write_csv(file, include_header=header)
+
+
+def _write_json(frame: pl.DataFrame, file: BinaryIO) -> None:
+    check_columns_fit(frame, ".jsonl")
+    frame.write_ndjson(file)
 
 
 def _write_text(frames: Iterable[pl.DataFrame], file: BinaryIO, write: Callable[[pl.DataFrame, bool], object]) -> None:

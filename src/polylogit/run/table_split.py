@@ -1,5 +1,7 @@
 """The training and test rows of a table, and the rows that stay on one side of every split."""
 
+from contextlib import suppress
+
 import polars as pl
 import torch
 from jaxtyping import Int
@@ -119,7 +121,8 @@ def _time(source: TableSource, name: str) -> pl.Series:
         text = column.cast(pl.String).str.strip_chars()
         moments = text.cast(pl.Float64, strict=False)
         if moments.null_count():
-            moments = text.str.replace(" ", "T").str.to_datetime(strict=False).to_physical()
+            with suppress(pl.exceptions.ComputeError):  # polars finds no format for any cell
+                moments = text.str.replace(" ", "T").str.to_datetime(strict=False).to_physical()
         if moments.null_count():
             moments = _read(source, name, "date").to_physical()
     if moments.null_count():

@@ -176,6 +176,8 @@ def _category(column: pl.Expr, series: pl.Series) -> pl.Expr:
         return pl.when(whole).then(code).otherwise(column.cast(pl.String))
     if series.dtype.is_nested() or series.dtype in (pl.Binary, pl.Object):
         return _unreadable(series, "category")
+    if series.dtype == pl.Duration:
+        return column.dt.to_string("iso")
     return column.cast(pl.String)
 
 

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 from polylogit.data.tables.limits import Unpacked
 from polylogit.errors import DataError
+from polylogit.system.regular_file import check_regular
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -64,6 +65,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         OSError: The file cannot be opened.
     """
     try:
+        check_regular(path)
         if not is_compressed(path):
             with path.open("rb") as source:
                 yield source

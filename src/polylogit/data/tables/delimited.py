@@ -21,6 +21,7 @@ import polars as pl
 from polylogit.data.tables.compression import is_compressed, opened
 from polylogit.data.tables.limits import current_limits
 from polylogit.errors import DataError
+from polylogit.system.out_of_memory import is_out_of_memory
 from polylogit.system.temporary_folder import temporary_folder
 
 __all__ = [
@@ -171,6 +172,8 @@ class _Text:
 
     def at_fault(self, fault: Exception) -> DataError:
         """What is wrong with a file that polars gave up on."""
+        if is_out_of_memory(fault):
+            raise MemoryError from fault
         try:
             _check_encoding(self.path, self.file)
             self._check_row_lengths_by_line()
@@ -246,6 +249,8 @@ def _plain(path: Path, dialect: Dialect) -> Iterator[_Text]:
                 padded = _padded(content, separator.encode())
             yield _Text(path, file, separator, len(names), quoted, padded, lines_above)
     except OSError as fault:
+        if is_out_of_memory(fault):
+            raise MemoryError from fault
         raise DataError(f"{path}: cannot be read ({fault.strerror or fault}).") from fault
 
 

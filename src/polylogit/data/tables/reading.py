@@ -24,6 +24,9 @@ from polylogit.data.tables.delimited import (
 )
 from polylogit.data.tables.limits import current_limits
 from polylogit.errors import DataError
+from polylogit.system.out_of_memory import address_space_left, is_out_of_memory
+from polylogit.system.quiet_panics import quiet_panics
+from polylogit.system.regular_file import check_regular
 from polylogit.system.temporary_folder import temporary_folder
 
 __all__ = ["DELIMITED_ENDINGS", "ENDINGS", "is_table", "read_table", "scan_table"]
@@ -40,6 +43,12 @@ ENDINGS = (*DELIMITED_ENDINGS, *_PARQUET_ENDINGS, *_ARROW_ENDINGS, *_JSON_ENDING
 
 _NAME = re.compile(rb'"([^"\\]*)"\s*:')
 """A name in a JSON object, up to escapes; one inside a nested object counts too."""
+
+_A_DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
+_FIRST_DAY = -719_162
+_LAST_DAY = 2_932_896
+
+_MEMORY_PER_BYTE = 4
 
 _FAULTS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError)
 
@@ -74,13 +83,22 @@ def read_table(path: Path, dialect: Dialect | None = None) -> pl.DataFrame:
         >>> read_table(path).rows()
         [(4, 'mammal'), (2, None)]
     """
+    _check_memory(path)
     if table_ending(path) in DELIMITED_ENDINGS:
         return read_delimited(path, dialect)
-    with _scanned(path) as scan:
+    with _scanned(path) as scan, quiet_panics():
         frame = scan.collect()
+    check_dates(frame, str(path))
     if frame.is_empty():
         raise DataError(f"{path}: the table has {frame.width} columns but no row.")
     return frame
+
+
+def _check_memory(path: Path) -> None:
+    """Raise an error before reading a table that `ulimit -v` leaves no room for: libraries abort, and do not raise."""
+    left = address_space_left()
+    if left is not None and path.is_file() and _MEMORY_PER_BYTE * path.stat().st_size > left:
+        raise MemoryError
 
 
 def scan_table(path: Path, dialect: Dialect | None = None) -> Iterator[pl.DataFrame]:
@@ -99,11 +117,13 @@ def scan_table(path: Path, dialect: Dialect | None = None) -> Iterator[pl.DataFr
     if table_ending(path) in DELIMITED_ENDINGS:
         yield from scan_delimited(path, dialect)
         return
-    found = False
+    found, first_row = False, 0
     with _scanned(path) as scan:
         rows = max(1, CELLS_AT_ONCE // max(1, len(scan.collect_schema())))
         for batch in _slices(scan, rows) if table_ending(path) in _BINARY_ENDINGS else _batches(scan, rows):
             found = found or not batch.is_empty()
+            check_dates(batch, str(path), first_row)
+            first_row += batch.height
             yield batch
     if not found:
         raise DataError(f"{path}: the table has no row.")
@@ -111,9 +131,16 @@ def scan_table(path: Path, dialect: Dialect | None = None) -> Iterator[pl.DataFr
 
 def _slices(scan: pl.LazyFrame, rows: int) -> Iterator[pl.DataFrame]:
     """Slice by slice, each read from the file again: polars' own batches read ahead, three times as much memory."""
-    height = scan.select(pl.len()).collect().item()
+    height = _height(scan)
     for start in range(0, height, rows):
-        yield scan.slice(start, rows).collect()
+        with quiet_panics():
+            batch = scan.slice(start, rows).collect()
+        yield batch
+
+
+def _height(scan: pl.LazyFrame) -> int:
+    with quiet_panics():
+        return int(scan.select(pl.len()).collect().item())
 
 
 def _batches(scan: pl.LazyFrame, rows: int) -> Iterator[pl.DataFrame]:
@@ -123,6 +150,10 @@ def _batches(scan: pl.LazyFrame, rows: int) -> Iterator[pl.DataFrame]:
 @contextmanager
 def _scanned(path: Path) -> Iterator[pl.LazyFrame]:
     """A lazy frame of the file; whatever polars says against the file while it is used becomes a DataError."""
+    try:
+        check_regular(path)
+    except OSError as fault:
+        raise DataError(f"{path}: cannot be read ({fault.strerror}).") from fault
     if not path.is_file():
         raise DataError(f"{path}: cannot be read (no such file).")
     with ExitStack() as files:
@@ -135,7 +166,11 @@ def _scanned(path: Path) -> Iterator[pl.LazyFrame]:
                 raise
             if table_ending(path) in _JSON_ENDINGS:
                 _check_lines(path)
+            if is_out_of_memory(fault):
+                raise MemoryError from fault
             reason = (str(fault) or type(fault).__name__).splitlines()[0]
+            if isinstance(fault, pl.exceptions.PanicException):
+                reason = "its content is damaged, or two columns have the same name"
             raise DataError(
                 f"{path}: cannot be read as {_format_name(path)} ({reason}). "
                 "Is the file whole, and is its ending the right one?"
@@ -153,7 +188,7 @@ def _lazy(path: Path, files: ExitStack) -> pl.LazyFrame:
             is_file = file.read(6) == b"ARROW1"
         if is_file:
             return pl.scan_ipc(literal_path(path), glob=False)
-        with path.open("rb") as stream:
+        with path.open("rb") as stream, quiet_panics():
             return pl.read_ipc_stream(stream).lazy()
     plain = path
     if is_compressed(path):
@@ -170,8 +205,7 @@ def _check_size(path: Path, scan: pl.LazyFrame) -> None:
     columns = len(scan.collect_schema())
     current_limits().check_columns(path, columns)
     if table_ending(path) in _BINARY_ENDINGS:
-        rows = scan.select(pl.len()).collect().item()
-        current_limits().check_cells(path, rows, columns, path.stat().st_size)
+        current_limits().check_cells(path, _height(scan), columns, path.stat().st_size)
 
 
 def _check_names(path: Path, plain: Path) -> None:
@@ -185,6 +219,35 @@ def _check_names(path: Path, plain: Path) -> None:
             rows += content[start:end].count(b"\n")
             limits.check_columns(path, len(names))
             limits.check_cells(path, rows, len(names), path.stat().st_size)
+
+
+def check_dates(frame: pl.DataFrame, place: str, first_row: int = 0) -> None:
+    """Raise an error at a date outside the years 1 to 9999: polars stops the process where it must write one.
+
+    Args:
+        frame: A table.
+        place: What messages call it.
+        first_row: The number of rows before those of the frame.
+
+    Raises:
+        DataError: There is one; the message names its column and row.
+    """
+    for column in frame.get_columns():
+        match column.dtype:
+            case pl.Date():
+                a_day = 1
+            case pl.Datetime(time_unit=unit):
+                a_day = _A_DAY[unit]
+            case _:
+                continue
+        days = column.to_physical() // a_day
+        outside = (days < _FIRST_DAY) | (days > _LAST_DAY)
+        if outside.any():
+            row = first_row + int(outside.arg_max() or 0) + 1
+            raise DataError(
+                f'{place}, column "{column.name}", row {row}: a date outside the years 1 to 9999. Correct the cell, or '
+                "leave the column out before the table is written."
+            )
 
 
 def _format_name(path: Path) -> str:
