@@ -6,7 +6,13 @@ from starlette.requests import Request
 
 from polylogit.serve.request_error import ClientDisconnectedError, RequestError
 
-__all__ = ["decompressed", "read_body"]
+__all__ = ["BODY_IS_READ", "decompressed", "read_body"]
+
+BODY_IS_READ = "polylogit.body_is_read"
+"""The entry of a request's scope that is set once its body has come."""
+
+_DROPPED = 4
+"""So many times the limit is received of a body that is too large, before the connection is closed."""
 
 _GZIP = 16 + zlib.MAX_WBITS
 
@@ -27,8 +33,7 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
     """
     _check_encoding(request.headers.get("content-encoding"))
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared[:20]) > max_bytes:
-        raise _too_large(max_bytes)
+    too_large = declared.isdecimal() and int(declared[:20]) > max_bytes
     parts, size = [], 0
     while True:
         message = await request.receive()
@@ -36,10 +41,15 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
             raise ClientDisconnectedError
         part = message.get("body", b"")
         size += len(part)
-        if size > max_bytes:
+        if too_large or size > max_bytes:
+            # A client that is still sending sees no answer: the rest is received, within reason, and dropped.
+            if message.get("more_body", False) and size < _DROPPED * max_bytes:
+                too_large = True
+                continue
             raise _too_large(max_bytes)
         parts.append(part)
         if not message.get("more_body", False):
+            request.scope[BODY_IS_READ] = True
             return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
@@ -93,7 +103,6 @@ def _check_encoding(encoding: str | None) -> None:
 
 
 def _too_large(max_bytes: int) -> RequestError:
-    # The rest of the body is not read, so the connection cannot be used again.
     return RequestError(
         413,
         "too_large",

@@ -106,7 +106,7 @@ class OpenInference:
 
     async def infer(self, request: Request) -> Response:
         """`POST /v2/models/{name}/infer`."""
-        return await self._predictor.limited(self._infer(request))
+        return await self._predictor.limited(request, self._infer(request))
 
     async def _infer(self, request: Request) -> Response:
         model = self._models.get(request.path_params["name"])

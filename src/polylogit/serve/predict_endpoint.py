@@ -19,7 +19,7 @@ from polylogit.run.contributions import can_explain, column_contributions
 from polylogit.run.prediction_frames import notes_on_table
 from polylogit.serve.answers import Answer, accepted_type, written
 from polylogit.serve.batching import QueueFullError
-from polylogit.serve.bodies import decompressed, read_body
+from polylogit.serve.bodies import BODY_IS_READ, decompressed, read_body
 from polylogit.serve.encoding import EncodedRequest, encode_frame, encode_pictures, encode_rows, without_overflow
 from polylogit.serve.json_text import json_bytes
 from polylogit.serve.metrics import Metrics
@@ -59,12 +59,13 @@ class Predictor:
 
     async def predict(self, request: Request) -> Response:
         """`POST /predict` and `POST /models/{name}/predict`."""
-        return await self.limited(self._predict(request))
+        return await self.limited(request, self._predict(request))
 
-    async def limited(self, answer: Coroutine[Any, Any, Response]) -> Response:
+    async def limited(self, request: Request, answer: Coroutine[Any, Any, Response]) -> Response:
         """Answer a request before its deadline, or refuse it where too many are answered already.
 
         Args:
+            request: The request.
             answer: What answers it.
 
         Returns:
@@ -81,9 +82,12 @@ class Predictor:
             async with asyncio.timeout(self._settings.deadline):
                 return await answer
         except TimeoutError as fault:
-            raise RequestError(
-                504, "deadline", f"no answer within {self._settings.deadline:g} seconds. Send fewer rows at a time."
-            ) from fault
+            seconds = self._settings.deadline
+            if not request.scope.get(BODY_IS_READ):
+                message = f"the body did not come within {seconds:g} seconds."
+                raise RequestError(408, "slow_body", message, {"connection": "close"}) from fault
+            message = f"no answer within {seconds:g} seconds. Send fewer rows at a time."
+            raise RequestError(504, "deadline", message) from fault
         finally:
             self._in_progress -= 1
 
