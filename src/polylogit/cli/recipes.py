@@ -1,14 +1,14 @@
 """The commands `polylogit recipes list|show|validate|schema` and `polylogit init`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from polylogit.cli.console import print_json, reported_errors
 from polylogit.cli.options import Data, Settings, Target, with_options
 from polylogit.errors import PolylogitError
-from polylogit.recipes import read_recipe, recipe_from_entries, shipped_recipes_by_use, starting_entries
+from polylogit.recipes import ModelKind, read_recipe, recipe_from_entries, shipped_recipes_by_use, starting_entries
 from polylogit.recipes.data_kinds import check_options_apply, data_kind
 
 __all__ = ["init", "recipes"]
@@ -67,9 +67,7 @@ def schema() -> None:
 def init(
     data: Data,
     target: Target = None,
-    model: Annotated[
-        Literal["linear", "mlp", "cnn", "residual"] | None, typer.Option(help="Kind of model, as for train.")
-    ] = None,
+    model: Annotated[ModelKind | None, typer.Option(help="Kind of model, as for train.")] = None,
     out: Annotated[Path, typer.Option(metavar="FILE", help="Recipe to write.")] = Path("recipe.toml"),
     settings: Settings = None,
 ) -> None:

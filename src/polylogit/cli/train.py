@@ -26,6 +26,7 @@ from polylogit.data.pictures.names import stands_for_pictures
 from polylogit.errors import RecipeError
 from polylogit.recipes import (
     LinearRecipe,
+    ModelKind,
     Recipe,
     read_recipe,
     recipe_from_entries,
@@ -55,7 +56,7 @@ def train(
     data: Data,
     target: Target = None,
     model: Annotated[
-        Literal["linear", "mlp", "cnn", "residual"] | None,
+        ModelKind | None,
         typer.Option(
             help="Kind of model. linear: softmax regression. mlp: multilayer perceptron. cnn, residual: convolutional "
             "networks for pictures. [default: linear; cnn for pictures]"

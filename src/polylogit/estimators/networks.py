@@ -41,10 +41,9 @@ from polylogit.fitting.loop import fit_network
 from polylogit.fitting.memory import check_network_fits_memory
 from polylogit.fitting.options import TrainingOptions
 from polylogit.networks.mlp import ACTIVATIONS, MlpNetwork
+from polylogit.option_defaults import MLP, NETWORK_TRAINING, usual_batch_size
 
 __all__ = ["SoftmaxClassifier"]
-
-USUAL_BATCH = 256
 
 
 class SoftmaxClassifier(CallbackSupportMixin, NetworkModel):
@@ -168,15 +167,15 @@ class SoftmaxClassifier(CallbackSupportMixin, NetworkModel):
     @with_hints(NETWORK_HINTS)
     def __init__(
         self,
-        hidden: int | Sequence[int] = (256,),
+        hidden: int | Sequence[int] = MLP.hidden,
         *,
-        activation: str = "relu",
-        dropout: float = 0.0,
-        epochs: int = 30,
+        activation: str = MLP.activation,
+        dropout: float = MLP.dropout,
+        epochs: int = NETWORK_TRAINING.epochs,
         batch_size: int | str | None = None,
-        learning_rate: float = 0.005,
-        weight_decay: float = 0.01,
-        label_smoothing: float = 0.0,
+        learning_rate: float = NETWORK_TRAINING.learning_rate,
+        weight_decay: float = NETWORK_TRAINING.weight_decay,
+        label_smoothing: float = NETWORK_TRAINING.label_smoothing,
         class_weight: dict[Any, float] | str | None = None,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
@@ -404,7 +403,7 @@ class SoftmaxClassifier(CallbackSupportMixin, NetworkModel):
     def _rows_in_a_batch(self, rows: int) -> int | Literal["all"]:
         """The batch size of these rows."""
         if self.batch_size is None:
-            return min(USUAL_BATCH, max(1, rows // 8))
+            return usual_batch_size(rows)
         if self.batch_size == "all":
             return "all"
         if self.batch_size > rows:

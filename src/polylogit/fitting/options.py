@@ -12,13 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from polylogit.errors import RecipeError
 from polylogit.fitting.devices import Precision
 from polylogit.fitting.optimizers import OptimizerName, ScheduleName
+from polylogit.option_defaults import NETWORK_TRAINING, USUAL_BATCH, Count, Positive, Share, ZeroOrMore
 
 __all__ = ["TrainingOptions"]
 
-_Count = Annotated[int, Field(ge=1)]
-_Share = Annotated[float, Field(ge=0, lt=1)]
 _PositiveShare = Annotated[float, Field(gt=0, lt=1)]
-_Positive = Annotated[float, Field(gt=0)]
 
 
 @dataclass(frozen=True)
@@ -54,19 +52,19 @@ class TrainingOptions:
         polylogit.errors.RecipeError: training.epochs: Input should be greater than or equal to 1, got 0.
     """
 
-    epochs: _Count = 10
-    batch_size: _Count | Literal["all"] = 256
+    epochs: Count = 10
+    batch_size: Count | Literal["all"] = USUAL_BATCH
     optimizer: OptimizerName = "adamw"
-    learning_rate: _Positive = 0.001
-    momentum: _Share = 0.9
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    learning_rate: Positive = 0.001
+    momentum: Share = NETWORK_TRAINING.momentum
+    weight_decay: ZeroOrMore = NETWORK_TRAINING.weight_decay
     schedule: ScheduleName = "constant"
-    warmup_fraction: _Share = 0.3
-    label_smoothing: _Share = 0.0
-    gradient_clip: _Positive | None = None
-    accumulation: _Count = 1
+    warmup_fraction: Share = NETWORK_TRAINING.warmup_fraction
+    label_smoothing: Share = NETWORK_TRAINING.label_smoothing
+    gradient_clip: Positive | None = None
+    accumulation: Count = NETWORK_TRAINING.accumulation
     averaging: _PositiveShare | None = None
-    patience: _Count | None = None
+    patience: Count | None = None
     precision: Precision = "auto"
     seed: int = 0
 

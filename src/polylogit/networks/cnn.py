@@ -13,6 +13,7 @@ from polylogit.errors import RecipeError
 from polylogit.networks.blocks import ResidualBlock
 from polylogit.networks.oriented_gradients import OrientedGradients
 from polylogit.networks.test_time_augmentation import check_views, mean_over_views
+from polylogit.option_defaults import CNN
 
 __all__ = ["CnnNetwork"]
 
@@ -80,18 +81,18 @@ class CnnNetwork(nn.Module):
         width: int,
         classes: int,
         *,
-        widths: Sequence[int] = (32, 64, 128),
-        kernel_sizes: int | Sequence[int] = (5, 3, 3),
-        strides: int | Sequence[int] = (2, 1, 1),
-        pools: int | Sequence[int] = (1, 2, 2),
-        blocks: int | Sequence[int] = 0,
-        padding: str = "same",
-        batch_norm: bool = True,
-        hidden: Sequence[int] = (),
-        dropout: float = 0.0,
-        orientations: int = 0,
-        cell: int = 4,
-        views: str = "one",
+        widths: Sequence[int] = CNN.widths,
+        kernel_sizes: int | Sequence[int] = CNN.kernel_sizes,
+        strides: int | Sequence[int] = CNN.strides,
+        pools: int | Sequence[int] = CNN.pools,
+        blocks: int | Sequence[int] = CNN.blocks,
+        padding: str = CNN.padding,
+        batch_norm: bool = CNN.batch_norm,
+        hidden: Sequence[int] = CNN.hidden,
+        dropout: float = CNN.dropout,
+        orientations: int = CNN.orientations,
+        cell: int = CNN.cell,
+        views: str = CNN.views,
     ) -> None:
         super().__init__()
         check_views(views)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from polylogit.errors import RecipeError, did_you_mean
 from polylogit.networks.dense import DenseLayer, DropoutLayer
+from polylogit.option_defaults import MLP
 
 __all__ = ["ACTIVATIONS", "MlpNetwork"]
 
@@ -64,11 +65,11 @@ class MlpNetwork(nn.Module):
         features: int,
         classes: int,
         *,
-        hidden: Sequence[int] = (256,),
-        activation: str = "relu",
-        dropout: float = 0.0,
-        bias: bool = True,
-        reference_class: bool = False,
+        hidden: Sequence[int] = MLP.hidden,
+        activation: str = MLP.activation,
+        dropout: float = MLP.dropout,
+        bias: bool = MLP.bias,
+        reference_class: bool = MLP.reference_class,
     ) -> None:
         super().__init__()
         if activation not in ACTIVATIONS:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from polylogit.errors import RecipeError
 from polylogit.networks.blocks import ResidualBlock, convolution
 from polylogit.networks.test_time_augmentation import check_views, mean_over_views
+from polylogit.option_defaults import RESIDUAL
 
 __all__ = ["ResidualNetwork"]
 
@@ -63,12 +64,12 @@ class ResidualNetwork(nn.Module):
         width: int,
         classes: int,
         *,
-        stem: int = 32,
-        stem_kernel: int = 5,
-        widths: Sequence[int] = (64, 128),
-        blocks: int = 1,
-        dropout: float = 0.0,
-        views: str = "one",
+        stem: int = RESIDUAL.stem,
+        stem_kernel: int = RESIDUAL.stem_kernel,
+        widths: Sequence[int] = RESIDUAL.widths,
+        blocks: int = RESIDUAL.blocks,
+        dropout: float = RESIDUAL.dropout,
+        views: str = RESIDUAL.views,
     ) -> None:
         super().__init__()
         check_views(views)

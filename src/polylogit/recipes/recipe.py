@@ -4,7 +4,7 @@ See also: `polylogit.recipes.reading` for the files and settings that a recipe i
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -31,6 +31,7 @@ __all__ = [
     "CnnRecipe",
     "LinearRecipe",
     "MlpRecipe",
+    "ModelKind",
     "NetworkRecipe",
     "Recipe",
     "ResidualRecipe",
@@ -90,12 +91,10 @@ NetworkRecipe = MlpRecipe | CnnRecipe | ResidualRecipe
 Recipe = LinearRecipe | NetworkRecipe
 """The recipe of any model."""
 
-RECIPES: Mapping[str, type[Recipe]] = {
-    "linear": LinearRecipe,
-    "mlp": MlpRecipe,
-    "cnn": CnnRecipe,
-    "residual": ResidualRecipe,
-}
+ModelKind = Literal["linear", "mlp", "cnn", "residual"]
+"""The kinds of model, for the command line."""
+
+RECIPES: Mapping[str, type[Recipe]] = {recipe().model.kind: recipe for recipe in get_args(Recipe)}
 """The class of the recipe for each kind of model."""
 
 

@@ -8,6 +8,19 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from polylogit.option_defaults import (
+    CNN,
+    MLP,
+    NETWORK_TRAINING,
+    RESIDUAL,
+    ActivationName,
+    Count,
+    NoneOrMore,
+    PaddingName,
+    PictureViews,
+    Share,
+)
+
 __all__ = [
     "AugmentationRecipe",
     "CalibrationRecipe",
@@ -24,11 +37,7 @@ __all__ = [
     "TrainingRecipe",
 ]
 
-Count = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(ge=0, lt=1)]
-PictureViews = Literal["one", "mirror", "cross", "mirror-cross"]
 Each = Count | Annotated[tuple[Count, ...], Field(min_length=1)]
-NoneOrMore = Annotated[int, Field(ge=0)]
 EachOrNone = NoneOrMore | Annotated[tuple[NoneOrMore, ...], Field(min_length=1)]
 
 
@@ -48,14 +57,12 @@ class MlpModel(Section):
     """A multilayer perceptron: see `polylogit.networks.mlp`."""
 
     kind: Literal["mlp"] = Field(default="mlp", description="Kind of model.")
-    hidden: tuple[Count, ...] = Field(default=(256,), description="Widths of the hidden layers.")
-    activation: Literal["relu", "gelu", "silu", "tanh"] = Field(
-        default="relu", description="Activation function between the layers."
-    )
-    dropout: Share = Field(default=0.0, description="Dropout rate of the hidden layers.")
-    bias: bool = Field(default=True, description="Whether the layers have bias terms.")
+    hidden: tuple[Count, ...] = Field(default=MLP.hidden, description="Widths of the hidden layers.")
+    activation: ActivationName = Field(default=MLP.activation, description="Activation function between the layers.")
+    dropout: Share = Field(default=MLP.dropout, description="Dropout rate of the hidden layers.")
+    bias: bool = Field(default=MLP.bias, description="Whether the layers have bias terms.")
     reference_class: bool = Field(
-        default=False,
+        default=MLP.reference_class,
         description="Whether the logit of the first class is fixed at 0, so that K - 1 logits are learned.",
     )
 
@@ -64,28 +71,30 @@ class CnnModel(Section):
     """A plain convolutional network: see `polylogit.networks.cnn`."""
 
     kind: Literal["cnn"] = Field(default="cnn", description="Kind of model.")
-    widths: tuple[Count, ...] = Field(default=(32, 64, 128), min_length=1, description="Channels of each stage.")
-    kernel_sizes: Each = Field(default=(5, 3, 3), description="Kernel size, one for all stages or one each.")
-    strides: Each = Field(default=(2, 1, 1), description="Stride of the convolutions, one for all stages or one each.")
-    pools: Each = Field(default=(1, 2, 2), description="Size of the pooling windows, one for all stages or one each.")
+    widths: tuple[Count, ...] = Field(default=CNN.widths, min_length=1, description="Channels of each stage.")
+    kernel_sizes: Each = Field(default=CNN.kernel_sizes, description="Kernel size, one for all stages or one each.")
+    strides: Each = Field(
+        default=CNN.strides, description="Stride of the convolutions, one for all stages or one each."
+    )
+    pools: Each = Field(default=CNN.pools, description="Size of the pooling windows, one for all stages or one each.")
     blocks: EachOrNone = Field(
-        default=0, description="Residual blocks after each stage, one number for all stages or one each."
+        default=CNN.blocks, description="Residual blocks after each stage, one number for all stages or one each."
     )
-    padding: Literal["same", "valid"] = Field(
-        default="same", description="same: convolutions keep height and width. valid: no padding."
+    padding: PaddingName = Field(
+        default=CNN.padding, description="same: convolutions keep height and width. valid: no padding."
     )
-    batch_norm: bool = Field(default=True, description="Whether each stage has batch normalisation.")
+    batch_norm: bool = Field(default=CNN.batch_norm, description="Whether each stage has batch normalisation.")
     hidden: tuple[Count, ...] = Field(
-        default=(), description="Widths of the dense layers between the stages and the last layer."
+        default=CNN.hidden, description="Widths of the dense layers between the stages and the last layer."
     )
-    dropout: Share = Field(default=0.0, description="Dropout rate before the last layer.")
+    dropout: Share = Field(default=CNN.dropout, description="Dropout rate before the last layer.")
     orientations: NoneOrMore = Field(
-        default=0,
+        default=CNN.orientations,
         description="Bins of the histograms of oriented gradients that replace the pixels as input; 0: pixels.",
     )
-    cell: Count = Field(default=4, description="Side of the cells of these histograms, in pixels.")
+    cell: Count = Field(default=CNN.cell, description="Side of the cells of these histograms, in pixels.")
     views: PictureViews = Field(
-        default="one",
+        default=CNN.views,
         description="Test-time augmentation: average the logits of the picture, its mirror image, its shifts by a "
         "pixel.",
     )
@@ -95,13 +104,13 @@ class ResidualModel(Section):
     """A residual convolutional network: see `polylogit.networks.residual`."""
 
     kind: Literal["residual"] = Field(default="residual", description="Kind of model.")
-    stem: Count = Field(default=32, description="Channels of the stem.")
-    stem_kernel: Count = Field(default=5, description="Kernel size of the stem, odd.")
-    widths: tuple[Count, ...] = Field(default=(64, 128), min_length=1, description="Channels of each stage.")
-    blocks: Annotated[int, Field(ge=0)] = Field(default=1, description="Residual blocks in each stage.")
-    dropout: Share = Field(default=0.0, description="Dropout rate before the last layer.")
+    stem: Count = Field(default=RESIDUAL.stem, description="Channels of the stem.")
+    stem_kernel: Count = Field(default=RESIDUAL.stem_kernel, description="Kernel size of the stem, odd.")
+    widths: tuple[Count, ...] = Field(default=RESIDUAL.widths, min_length=1, description="Channels of each stage.")
+    blocks: Annotated[int, Field(ge=0)] = Field(default=RESIDUAL.blocks, description="Residual blocks in each stage.")
+    dropout: Share = Field(default=RESIDUAL.dropout, description="Dropout rate before the last layer.")
     views: PictureViews = Field(
-        default="one",
+        default=RESIDUAL.views,
         description="Test-time augmentation: average the logits of the picture, its mirror image, its shifts by a "
         "pixel.",
     )
@@ -114,27 +123,36 @@ class NetworkTraining(Section):
         default="drawn",
         description="Initial weights of the last layer. drawn: random. zeros: the initial loss is log K.",
     )
-    epochs: Count = Field(default=30, description="Number of passes over the training rows.")
+    epochs: Count = Field(default=NETWORK_TRAINING.epochs, description="Number of passes over the training rows.")
     batch_size: Count | Literal["all"] | None = Field(
         default=None, description='Rows in a step, or "all". Default: 256, or an eighth of the rows if that is fewer.'
     )
     optimizer: Literal["sgd", "adam", "adamw", "muon"] = Field(default="adamw", description="Optimizer.")
-    learning_rate: float = Field(default=0.005, gt=0, description="Peak learning rate.")
-    momentum: Share = Field(default=0.9, description="Momentum of SGD, or beta1 of Adam and AdamW.")
+    learning_rate: float = Field(default=NETWORK_TRAINING.learning_rate, gt=0, description="Peak learning rate.")
+    momentum: Share = Field(
+        default=NETWORK_TRAINING.momentum, description="Momentum of SGD, or beta1 of Adam and AdamW."
+    )
     weight_decay: float = Field(
-        default=0.01, ge=0, description="Weight decay of matrices and kernels; biases have none."
+        default=NETWORK_TRAINING.weight_decay,
+        ge=0,
+        description="Weight decay of matrices and kernels; biases have none.",
     )
     schedule: Literal["constant", "one-cycle", "cosine"] = Field(
         default="one-cycle", description="Learning rate schedule."
     )
-    warmup_fraction: Share = Field(default=0.3, description="Fraction of the steps in which the learning rate rises.")
+    warmup_fraction: Share = Field(
+        default=NETWORK_TRAINING.warmup_fraction, description="Fraction of the steps in which the learning rate rises."
+    )
     class_weight: Literal["none", "balanced"] = Field(
         default="none", description="balanced: rows are weighted so that every class has the same total weight."
     )
-    label_smoothing: Share = Field(default=0.0, description="Share of each target spread over all classes.")
+    label_smoothing: Share = Field(
+        default=NETWORK_TRAINING.label_smoothing, description="Share of each target spread over all classes."
+    )
     gradient_clip: float = Field(default=0.0, ge=0, description="Largest norm of the gradient; 0: no clipping.")
     accumulation: Count = Field(
-        default=1, description="Gradient accumulation steps: parts of a batch computed in turn, to save memory."
+        default=NETWORK_TRAINING.accumulation,
+        description="Gradient accumulation steps: parts of a batch computed in turn, to save memory.",
     )
     averaging: Share = Field(
         default=0.0, description="Decay of the exponential moving average of the weights; 0: none."

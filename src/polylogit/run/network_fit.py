@@ -26,14 +26,13 @@ from polylogit.fitting.options import TrainingOptions
 from polylogit.model_header import NetworkSpec
 from polylogit.networks import KINDS
 from polylogit.networks.test_time_augmentation import without_test_time_augmentation
+from polylogit.option_defaults import usual_batch_size
 from polylogit.recipes import MlpRecipe, NetworkRecipe
 from polylogit.run.fitted_model import FittedModel, TrainingPlace
 from polylogit.run.task import Task
 from polylogit.run.validation_split import fitted_and_validation_rows
 
 __all__ = ["fit_network_model", "loop_options", "new_network"]
-
-USUAL_BATCH = 256
 
 
 def fit_network_model(task: Task, recipe: NetworkRecipe, place: TrainingPlace) -> FittedModel:
@@ -161,7 +160,7 @@ def loop_options(recipe: NetworkRecipe, rows: int) -> TrainingOptions:
     training = recipe.training
     return TrainingOptions(
         epochs=training.epochs,
-        batch_size=training.batch_size or min(USUAL_BATCH, max(1, rows // 8)),
+        batch_size=training.batch_size or usual_batch_size(rows),
         optimizer=training.optimizer,
         learning_rate=training.learning_rate,
         momentum=training.momentum,
