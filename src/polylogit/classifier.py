@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import polars as pl
 import torch
-from jaxtyping import Bool, Float, Num, UInt8
+from jaxtyping import Bool, Float, Int, Num, UInt8
 from torch import Tensor, nn
 
 from polylogit.calibration.calibration import Calibration
+from polylogit.calibration.decision_rule import DecisionRule
 from polylogit.calibration.prediction_sets import ConformalScores, PredictionSetRule
 from polylogit.data.pictures.encoder import PictureEncoder, Pictures, pictures_from_array
 from polylogit.data.pictures.sources import read_unlabelled
@@ -35,6 +36,7 @@ from polylogit.model_file import read_model_file, write_model_file
 from polylogit.model_header import (
     FORMAT_VERSION,
     PREPROCESSING,
+    DecisionEntry,
     ModelHeader,
     NetworkSpec,
     PredictionSetsEntry,
@@ -64,7 +66,7 @@ class RowPrediction(NamedTuple):
     """The prediction of one row of a table.
 
     Attributes:
-        class_name: The most probable class.
+        class_name: The most probable class, or the one that the classifier's `decision` chooses.
         probabilities: The probability of each class, by name.
         unseen: The columns with an unseen category or an unexpected missing value.
     """
@@ -96,6 +98,7 @@ class Classifier:
         calibration: Map from the network's logits to calibrated ones; the identity by default.
         recipe: The recipe of the training run, as plain data.
         conformal: The scores from which prediction sets follow; None: there are none.
+        decision: The rule by which the class is chosen; None: the most probable one.
 
     Example:
         >>> from polylogit.networks import LinearNetwork
@@ -122,6 +125,7 @@ class Classifier:
     calibration: Calibration = field(default_factory=Calibration)
     recipe: Mapping[str, Any] = field(default_factory=dict)
     conformal: ConformalScores | None = None
+    decision: DecisionRule | None = None
 
     def __post_init__(self) -> None:
         self.network.eval()
@@ -252,6 +256,8 @@ class Classifier:
             near = _near_ties(logits)
             if self.calibrated:
                 near |= _near_ties(calibrated)
+            if self.decision is not None:
+                near |= self.decision.near_ties(calibrated)
             for row in near.nonzero()[:, 0].tolist():
                 logits[row : row + 1] = self._network_logits(_single_row(inputs, row))
                 calibrated[row : row + 1] = self.calibrate(logits[row : row + 1])
@@ -285,8 +291,38 @@ class Classifier:
         return torch.softmax(self.predict_logits(data), dim=1)
 
     def predict(self, data: object) -> list[str]:
-        """The most probable class of each row, by name. Arguments as for `predict_logits`."""
-        return [self.class_names[index] for index in self.predict_logits(data).argmax(dim=1).tolist()]
+        """The class of each row by name: the most probable, or by `decision`. Arguments as for `predict_logits`."""
+        return [self.class_names[index] for index in self.decide(self.predict_logits(data)).tolist()]
+
+    def decide(self, logits: Float[Tensor, "N K"]) -> Int[Tensor, " N"]:
+        """The index of the class of each row: the most probable one, or the one that `decision` chooses.
+
+        Args:
+            logits: Calibrated logits.
+        """
+        return logits.argmax(dim=1) if self.decision is None else self.decision.decide(logits)
+
+    def with_decision(
+        self,
+        *,
+        costs: Mapping[str, Mapping[str, int | float]] | None = None,
+        prior: Mapping[str, int | float] | None = None,
+    ) -> "Classifier":
+        """The same classifier, which chooses the class of the least expected cost; its probabilities stay.
+
+        Args:
+            costs: The cost of each decision by true class, for every pair of classes; None: 1 for each error.
+            prior: The share of every class where the classifier is used; None: as in training.
+
+        Returns:
+            The classifier.
+
+        Raises:
+            RecipeError: As for `DecisionRule.by_name`.
+        """
+        trained = self.trained_on.class_shares
+        rule = DecisionRule.by_name(self.class_names, costs=costs, prior=prior, trained=trained)
+        return replace(self, decision=None if costs is None and prior is None else rule)
 
     def prediction_sets(self, data: object, coverage: float = 0.9, *, by_class: bool = False) -> list[tuple[str, ...]]:
         """The classes that each row may be of, so that a wanted share of the sets contains the true class.
@@ -370,7 +406,7 @@ class Classifier:
         return [
             RowPrediction(self.class_names[index], dict(zip(self.class_names, probabilities, strict=True)), columns)
             for index, probabilities, columns in zip(
-                logits.argmax(dim=1).tolist(), torch.softmax(logits, dim=1).tolist(), unseen, strict=True
+                self.decide(logits).tolist(), torch.softmax(logits, dim=1).tolist(), unseen, strict=True
             )
         ]
 
@@ -402,6 +438,7 @@ class Classifier:
             trained_on=self.trained_on,
             recipe=dict(self.recipe),
             prediction_sets=None if self.conformal is None else PredictionSetsEntry(**self.conformal.as_header()),
+            decision=None if self.decision is None else DecisionEntry(**self.decision.as_header()),
             **self.calibration.as_header(),
         )
 
@@ -449,6 +486,9 @@ class Classifier:
             calibration=Calibration.from_header(header.calibration),
             recipe=header.recipe,
             conformal=conformal,
+            decision=None
+            if header.decision is None
+            else DecisionRule.from_header(header.decision.model_dump(), header.trained_on.class_shares),
         )
 
 

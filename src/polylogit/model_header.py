@@ -24,6 +24,7 @@ __all__ = [
     "MOST_HEADER_BYTES",
     "PREPROCESSING",
     "CalibrationEntries",
+    "DecisionEntry",
     "ModelHeader",
     "NetworkSpec",
     "PicturePreprocessing",
@@ -127,6 +128,7 @@ class TrainedOn(_Closed):
     fingerprint: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
     rows_train: Annotated[int, Field(gt=0)]
     rows_test: Annotated[int, Field(ge=0)]
+    class_shares: list[Annotated[float, Field(gt=0, le=1)]] | None = None
 
 
 class CurveEntry(_Closed):
@@ -169,6 +171,13 @@ class PredictionSetsEntry(_Closed):
     grouped: bool = False
 
 
+class DecisionEntry(_Closed):
+    """How the class is chosen: see `polylogit.calibration.DecisionRule`."""
+
+    costs: list[list[float]] | None = None
+    prior: list[Annotated[float, Field(ge=0, le=1)]] | None = None
+
+
 class ModelHeader(CalibrationEntries):
     """Everything in a model file that is not a tensor."""
 
@@ -181,6 +190,7 @@ class ModelHeader(CalibrationEntries):
     trained_on: TrainedOn
     recipe: dict[str, Any]
     prediction_sets: PredictionSetsEntry | None = None
+    decision: DecisionEntry | None = None
 
     @property
     def calibration(self) -> dict[str, Any]:
@@ -205,6 +215,21 @@ class ModelHeader(CalibrationEntries):
                 raise ValueError(f"structured_scaling: expected {classes} scales, biases and rows, one for each class")
         if self.prediction_sets is not None and len(self.prediction_sets.rows) != classes:
             raise ValueError(f"prediction_sets: expected the number of rows of {classes} classes")
+        return self
+
+    @model_validator(mode="after")
+    def _each_class_has_its_costs_and_shares(self) -> "ModelHeader":
+        classes, shares, decision = len(self.class_names), self.trained_on.class_shares, self.decision
+        if shares is not None and len(shares) != classes:
+            raise ValueError(f"trained_on.class_shares: expected {classes} shares, one for each class")
+        if decision is None:
+            return self
+        if decision.costs is not None and [len(row) for row in decision.costs] != [classes] * classes:
+            raise ValueError(f"decision.costs: expected {classes} rows of {classes} costs")
+        if decision.prior is not None and (len(decision.prior) != classes or not any(decision.prior)):
+            raise ValueError(f"decision.prior: expected {classes} shares, not all 0")
+        if decision.prior is not None and shares is None:
+            raise ValueError("decision.prior: expected trained_on.class_shares beside it")
         return self
 
 

@@ -43,6 +43,13 @@ def of(section, **values):
     return {f"{section}.{name}": Change({section: {name: value}}) for name, value in values.items()}
 
 
+def dear(first, *others):
+    """Costs of which one pair is dear."""
+    names = (first, *others)
+    return {true: {name: float(name != true) * (50 if true == first else 1) for name in names} for true in names}
+
+
+ZOO = ("reptile", "amphibian", "bird", "fish", "insect", "invertebrate", "mammal")
 ALL = {
     "seed": Change({"seed": 1}),
     **of("data", test_fraction=0.4),
@@ -50,6 +57,7 @@ ALL = {
     **of("prediction_sets", held_out_fraction=0.3),
 }
 TABLE = {
+    **of("decision", costs=dear(*ZOO), prior=dict.fromkeys(ZOO, 1.0)),
     **of("data", target="legs", classes=["mammal", "bird", "fish"], drop=["milk"], columns={"legs": "category"}),
     **of("data", number_values="raw", weight="legs", time="legs"),
     "data.group": Change({"data": {"target": "type", "group": "herd"}}, {"data": {"target": "type"}}, "parts"),
@@ -70,6 +78,7 @@ TABLE = {
     ),
 }
 PICTURES = {
+    **of("decision", costs=dear("light", "dark"), prior={"light": 0.1, "dark": 0.9}),
     **of("data", classes=["light", "dark"], picture_size=12, picture_values="unit", pictures_in_memory="never"),
     "data.broken": Change({"data": {"broken": "skip"}}, data="broken"),
     "data.picture_background": Change({"data": {"picture_background": "black"}}, data="clear"),
@@ -236,7 +245,8 @@ def _come_to(place, entries, out):
         return f"{type(error).__name__}: {error}"
     weights = {name: value.tolist() for name, value in run.classifier.network.state_dict().items()}
     folds = run.cross_validation and run.cross_validation.as_json()
-    return {"weights": weights, "test": run.test.as_json(), "epochs": run.epochs, "folds": folds}
+    decisions = run.decisions and run.decisions.as_json()
+    return {"weights": weights, "test": run.test.as_json(), "epochs": run.epochs, "folds": folds, "cost": decisions}
 
 
 @pytest.mark.parametrize(("kind", "data_kind", "option"), CASES, ids=IDS)

@@ -9,6 +9,8 @@
     newton.py          what the fits give to the shared Newton minimiser
     candidates.py      the methods, in order of complexity
     selection.py       the choice among them
+    decision_rule.py   decisions by costs and by the class shares in use
+    decision_evaluation.py  what these decisions cost on labelled rows
     prediction_sets.py  prediction sets of a wanted coverage, from the scores of held-out rows
     set_evaluation.py  these sets on labelled rows
     coverage_statement.py  what holds for these sets, in words
@@ -18,6 +20,8 @@ See also: `polylogit.evaluation.reliability`, which measures calibration.
 
 from polylogit.calibration.calibration import Calibration
 from polylogit.calibration.coverage_statement import coverage_statement
+from polylogit.calibration.decision_evaluation import DecisionEvaluation, evaluate_decisions
+from polylogit.calibration.decision_rule import DecisionRule
 from polylogit.calibration.prediction_sets import ConformalScores, PredictionSetRule
 from polylogit.calibration.quadratic import QuadraticMap
 from polylogit.calibration.selection import CalibrationFit, CalibrationMethod, CandidateScore, fit_calibration
@@ -32,6 +36,8 @@ __all__ = [
     "CalibrationMethod",
     "CandidateScore",
     "ConformalScores",
+    "DecisionEvaluation",
+    "DecisionRule",
     "PredictionSetRule",
     "QuadraticMap",
     "SetEvaluation",
@@ -39,6 +45,7 @@ __all__ = [
     "TemperatureFit",
     "VectorScaling",
     "coverage_statement",
+    "evaluate_decisions",
     "evaluate_sets",
     "fit_calibration",
     "fit_temperature",

@@ -36,6 +36,8 @@ def evaluate(
 
         console = TerminalConsole()
         console.print(evaluation_tables(result.test))
+        if result.decisions is not None:
+            console.print(f"\n{result.decisions.sentence()}")
         if result.sets is not None:
             console.print(f"\nPrediction sets: {result.sets.sentence()}")
         if result.conclusions:

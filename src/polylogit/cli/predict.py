@@ -9,6 +9,7 @@ import typer
 from polylogit.cli.console import print_notes, print_warnings, reported_errors, row_counter
 from polylogit.cli.options import Data, DataRoot, Force, Limit, Model, check_data_root, limited_reading
 from polylogit.errors import RecipeError
+from polylogit.recipes.decision_files import read_costs, read_shares
 
 __all__ = ["predict"]
 
@@ -39,6 +40,19 @@ def predict(
     by_class: Annotated[
         bool, typer.Option("--by-class", help="Reach the coverage among the rows of each class, not only on average.")
     ] = False,
+    costs: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Costs by true class and decision (.csv or .json): give the class of the least expected cost.",
+        ),
+    ] = None,
+    prior: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Share of each class where the model is used (.csv or .json): choose the class by it."
+        ),
+    ] = None,
     allow_unseen: Annotated[
         bool,
         typer.Option("--allow-unseen", help="Predict even if most cells of a column are unseen categories."),
@@ -69,6 +83,8 @@ def predict(
                 abstain_below=abstain_below,
                 coverage=coverage,
                 by_class=by_class,
+                costs=None if costs is None else read_costs(costs),
+                prior=None if prior is None else read_shares(prior),
                 allow_unseen=allow_unseen,
                 data_root=data_root,
                 escape_formulas=escape_formulas,

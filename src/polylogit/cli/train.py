@@ -193,6 +193,8 @@ def _print_result(data: str, result: "TrainingRun", *, as_json: bool) -> None:
     else:
         console.print(evaluation_tables(result.test, result.train))
     console.print(f"\n{calibration_in_short(result.calibration, result.test, result.test_uncalibrated)}")
+    if result.decisions is not None:
+        console.print(f"\n{result.decisions.sentence()}")
     if result.sets is not None:
         console.print(f"\nPrediction sets: {result.sets.sentence()}")
     if result.conclusions:

@@ -155,8 +155,8 @@ class FittedClassifier(ClassifierMixin, BaseEstimator):
         labels : array of shape (n_samples,)
             Class labels.
         """
-        most_probable = self.classifier.predict_logits(X, "X").argmax(dim=1).numpy()
-        labels: NDArray[Any] = self.classes_[most_probable]
+        decided = self.classifier.decide(self.classifier.predict_logits(X, "X")).numpy()
+        labels: NDArray[Any] = self.classes_[decided]
         return labels
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:  # noqa: ANN401

@@ -104,6 +104,11 @@ def export_model(
     if out.suffix != ENDINGS[to]:
         raise RecipeError(f"--out {out}: expected a file name that ends in {ENDINGS[to]}.")
     classifier = Classifier.load(model)
+    if classifier.decision is not None:
+        raise ExportError(
+            f"{model}: the model chooses classes by costs or class shares (decision in its recipe), which exports do "
+            "not contain. Train it without them, and apply them to the probabilities of the export."
+        )
     digest = read_header_and_metadata(model)[1].get("digest")
     artifact = _artifact(classifier, to, dialect=dialect, table=table, carry=carry)
     rows = check_rows(classifier)

@@ -12,6 +12,7 @@ from typing import Any
 
 from polylogit.errors import ModelFileError, RecipeError, did_you_mean
 from polylogit.model_header import read_header
+from polylogit.recipes.decision_files import read_costs, read_shares
 from polylogit.recipes.recipe import recipe_from_entries
 from polylogit.system.regular_file import check_regular
 
@@ -119,13 +120,29 @@ def read_recipe(source: Path | None = None, settings: Sequence[str] = ()) -> dic
             raise RecipeError(f"{source}: the recipe cannot be read ({fault.strerror}).{hint}") from fault
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as fault:
             raise RecipeError(f"{source}: not a TOML file: {fault}.") from fault
+        _read_decision_files(entries)
     for setting in settings:
         name, equals, text = setting.partition("=")
         path = _path(name.strip())
         if not equals or not all(path):
             raise RecipeError(f'--set {setting}: expected section.option=value, as in "training.C=10".')
         _put(entries, path, _value(text.strip()))
+        if path[0] == "decision":
+            _read_decision_files(entries)
     return entries
+
+
+def _read_decision_files(entries: dict[str, Any]) -> None:
+    """Replace the names of files of costs and shares by their content, so that the recipe is complete without them.
+
+    Only for what the user wrote: a model file never makes another file be read.
+    """
+    section = entries.get("decision")
+    if not isinstance(section, dict):
+        return
+    for option, read in (("costs", read_costs), ("prior", read_shares)):
+        if isinstance(section.get(option), str):
+            section[option] = read(Path(section[option]))
 
 
 def _path(name: str) -> list[str]:

@@ -16,6 +16,7 @@ from polylogit.recipes.sections import (
     CalibrationRecipe,
     CnnModel,
     CrossValidationRecipe,
+    DecisionRecipe,
     LinearModel,
     MlpModel,
     MlpTraining,
@@ -46,6 +47,7 @@ class RecipeBase(Section):
     data: DataRecipe = DataRecipe()
     calibration: CalibrationRecipe = CalibrationRecipe()
     prediction_sets: PredictionSetsRecipe = PredictionSetsRecipe()
+    decision: DecisionRecipe = DecisionRecipe()
 
     def as_entries(self) -> dict[str, Any]:
         """The whole recipe as plain data, with every default written out."""

@@ -26,6 +26,7 @@ __all__ = [
     "CalibrationRecipe",
     "CnnModel",
     "CrossValidationRecipe",
+    "DecisionRecipe",
     "LinearModel",
     "MlpModel",
     "MlpTraining",
@@ -247,6 +248,21 @@ class PredictionSetsRecipe(Section):
         default=0.0,
         description="Fraction of the training rows that serve only for prediction sets, whose coverage is then "
         "guaranteed; 0: the rows of the calibration serve, and the coverage is approximate.",
+    )
+
+
+class DecisionRecipe(Section):
+    """How the class is chosen: see docs/decision_costs.md."""
+
+    costs: dict[str, dict[str, float]] | None = Field(
+        default=None,
+        description="Costs by true class and decision, for every pair of classes; --set takes a .csv or .json file. "
+        "The class of the least expected cost is chosen. Default: each error costs 1.",
+    )
+    prior: dict[str, Annotated[float, Field(ge=0)]] | None = Field(
+        default=None,
+        description="Share of each class where the model is used; --set takes a .csv or .json file. Changes the choice "
+        "of the class, not the probabilities. Default: as in training.",
     )
 
 

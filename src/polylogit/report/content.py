@@ -7,7 +7,7 @@ import polars as pl
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from polylogit.calibration import Calibration, CalibrationFit, SetEvaluation
+from polylogit.calibration import Calibration, CalibrationFit, DecisionEvaluation, SetEvaluation
 from polylogit.data.pictures.stored import StoredPictures
 from polylogit.data.tables.audit import Audit
 from polylogit.evaluation import ColumnImportance, Evaluation, Summary
@@ -48,6 +48,7 @@ class ReportData:
         calibration: The map from the network's logits to the calibrated ones.
         calibration_fit: The evidence for it, where it is known.
         sets: Coverage and size of prediction sets on the evaluated rows, where there are any.
+        decisions: What the decisions cost on the evaluated rows, where there are costs or class shares.
         history: One record for each epoch, as in the history file.
         pictures: The evaluated rows as pictures, in the order of `logits`.
         table: The evaluated rows as a table, in the same order.
@@ -75,6 +76,7 @@ class ReportData:
     calibration: Calibration = field(default_factory=Calibration)
     calibration_fit: CalibrationFit | None = None
     sets: SetEvaluation | None = None
+    decisions: DecisionEvaluation | None = None
     history: Sequence[Mapping[str, int | float | None]] = ()
     pictures: UInt8[Tensor, "N C H W"] | StoredPictures | None = None
     table: pl.DataFrame | None = None

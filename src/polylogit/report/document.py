@@ -42,6 +42,7 @@ def report_json(report: ReportData) -> dict[str, Any]:
         "test_uncalibrated": report.uncalibrated,
         "calibration": report.calibration_fit or report.calibration,
         "prediction_sets": report.sets,
+        "decisions": report.decisions,
         "audit": report.audit,
     }
     return {
@@ -98,6 +99,8 @@ def report_markdown(report: ReportData) -> str:
         "## Calibration",
         escaped(words.calibration_in_full(report.calibration, report.calibration_fit)),
     ]
+    if report.decisions is not None:
+        lines += ["## Decisions", escaped(report.decisions.sentence(report.noun))]
     if report.sets is not None:
         lines += ["## Prediction sets", escaped(report.sets.sentence(report.noun)), _sets(report.sets)]
     if report.importances:

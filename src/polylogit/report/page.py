@@ -107,6 +107,11 @@ def _contents(report: ReportData) -> dict[str, Any]:
         "classes_shown": MOST_CLASSES_IN_A_TABLE,
         "mistakes": _mistakes(report),
         "coefficients": _coefficients(report.coefficients, evaluation.class_names),
+        "decided_classes": []
+        if report.decisions is None
+        else list(zip(evaluation.class_names, report.decisions.recalls, evaluation.per_class, strict=True))[
+            :MOST_CLASSES_IN_A_TABLE
+        ],
         "sets_of_classes": _sets_of_classes(report),
         "recipe": _recipe_lines(report.recipe),
         "decimals": _decimals((report.cross_validated or evaluation).rows),

@@ -7,7 +7,7 @@ import polars as pl
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from polylogit.calibration import SetEvaluation, evaluate_sets
+from polylogit.calibration import DecisionEvaluation, SetEvaluation, evaluate_decisions, evaluate_sets
 from polylogit.classifier import Classifier, Scores
 from polylogit.data.pictures.stored import StoredPictures
 from polylogit.evaluation import Evaluation, ScoredRows, Summary, evaluate_logits, summarise_logits
@@ -27,6 +27,7 @@ class EvaluatedRows:
         network_logits: The network's logits, before calibration.
         logits: The calibrated logits.
         evaluation: All metrics of the calibrated logits.
+        decisions: What its decisions cost; None where it chooses the most probable class.
         sets: Coverage and size of prediction sets; None where the classifier has no scores for them.
     """
 
@@ -38,6 +39,7 @@ class EvaluatedRows:
     logits: Float[Tensor, "N K"]
     evaluation: Evaluation
     sets: SetEvaluation | None
+    decisions: DecisionEvaluation | None
 
     @cached_property
     def uncalibrated(self) -> Summary:
@@ -71,7 +73,17 @@ def evaluate_rows(
         ScoreError: There is no row, or a logit is not finite.
     """
     evaluation = evaluate_logits(scores.logits, targets, classifier.class_names, sample_weight=weights)
-    sets = None
-    if classifier.conformal is not None:
-        sets = evaluate_sets(classifier.conformal, ScoredRows.check(scores.logits, targets, weights))
-    return EvaluatedRows(raw, targets, weights, numbers, scores.network_logits, scores.logits, evaluation, sets)
+    rows = ScoredRows.check(scores.logits, targets, weights)
+    return EvaluatedRows(
+        raw=raw,
+        targets=targets,
+        weights=weights,
+        numbers=numbers,
+        network_logits=scores.network_logits,
+        logits=scores.logits,
+        evaluation=evaluation,
+        sets=None if classifier.conformal is None else evaluate_sets(classifier.conformal, rows),
+        decisions=None
+        if classifier.decision is None
+        else evaluate_decisions(classifier.decision, rows, classifier.class_names),
+    )

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from polylogit.calibration import SetEvaluation
+from polylogit.calibration import DecisionEvaluation, SetEvaluation
 from polylogit.classifier import Classifier
 from polylogit.data.pictures.encoder import PictureEncoder
 from polylogit.data.pictures.sources import open_pictures
@@ -43,6 +43,7 @@ class EvaluationRun:
         classifier: The classifier.
         test: Its metrics on the rows.
         sets: Coverage and size of its prediction sets on the rows; None where it has no scores for them.
+        decisions: What its decisions cost; None where it chooses the most probable class.
         notes: What a reader must know to interpret the metrics.
         report_path: The page; None where none was asked for.
     """
@@ -52,6 +53,7 @@ class EvaluationRun:
     classifier: Classifier
     test: Evaluation
     sets: SetEvaluation | None
+    decisions: DecisionEvaluation | None
     notes: tuple[str, ...]
     report_path: Path | None
 
@@ -68,6 +70,7 @@ class EvaluationRun:
             "classes": list(self.classifier.class_names),
             "rows_test": self.test.rows,
             "test": self.test.as_json(),
+            "decisions": None if self.decisions is None else self.decisions.as_json(),
             "prediction_sets": None if self.sets is None else self.sets.as_json(),
             "conclusions": [conclusion.as_json() for conclusion in self.conclusions],
             "target": self.classifier.trained_on.target,
@@ -117,6 +120,7 @@ def evaluate(
         classifier=classifier,
         test=rows.evaluation,
         sets=rows.sets,
+        decisions=rows.decisions,
         notes=notes,
         report_path=report,
     )

@@ -1,6 +1,6 @@
 """Prediction with a saved model: a class and probabilities for each row, to a file or in memory."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,6 +65,8 @@ def predict(
     abstain_below: float | None = None,
     coverage: float | None = None,
     by_class: bool = False,
+    costs: Mapping[str, Mapping[str, int | float]] | None = None,
+    prior: Mapping[str, int | float] | None = None,
     allow_unseen: bool = False,
     data_root: Path | None = None,
     escape_formulas: bool = False,
@@ -81,6 +83,9 @@ def predict(
         abstain_below: Give no class to a row whose top probability is below this, 0 to 1.
         coverage: Give each row a prediction set, so that this share of the sets contains the true class.
         by_class: Whether the coverage should hold among the rows of each class.
+        costs: Costs by true class and decision, in place of the model's own; the class of the least expected cost is
+            given, and a column `expected_cost`. The probabilities stay.
+        prior: Share of each class where the model is used, in place of the model's own.
         allow_unseen: Whether to predict a table even where most cells of a column are unseen categories.
         data_root: Directory for downloaded data sets.
         escape_formulas: Whether text that a spreadsheet would take for a formula gets an apostrophe; for CSV only.
@@ -94,7 +99,8 @@ def predict(
         ModelFileError: The model file is at fault, or has no scores for prediction sets.
         DataError: The data are at fault. Nothing is written then.
         RecipeError: The ending of `out` is not known, `abstain_below` is no probability, a column cannot be carried,
-            the model cannot give sets of this coverage, or `out` is the model or one of the data.
+            the model cannot give sets of this coverage, costs or shares do not fit its classes, or `out` is the
+            model or one of the data.
         PolylogitError: The predictions cannot be written, or `out` is a file that polylogit did not write.
     """
     if abstain_below is not None and not 0 <= abstain_below <= 1:
@@ -105,6 +111,8 @@ def predict(
         raise RecipeError(f"--escape-formulas: applies to CSV, but {out} is not. Leave the option out.")
     check_outputs([] if out is None else [out], [model_path, data], force=force)
     classifier = Classifier.load(model_path)
+    if costs is not None or prior is not None:
+        classifier = classifier.with_decision(costs=costs, prior=prior)
     dialect = dialect_of(recipe_of_model(classifier, model_path))
     rule = None if coverage is None else classifier.prediction_set_rule(coverage, by_class=by_class)
     if rule is not None and out is not None and out.suffix.lower() == ".csv":

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from polylogit.calibration import PredictionSetRule
+from polylogit.calibration import DecisionRule, PredictionSetRule
 from polylogit.classifier import Classifier
 from polylogit.data.pictures.encoder import PictureEncoder, Pictures
 from polylogit.data.pictures.sources import read_unlabelled
@@ -34,14 +34,16 @@ def prediction_frame(
     class_names: Sequence[str],
     abstain_below: float | None = None,
     set_rule: PredictionSetRule | None = None,
+    decision: DecisionRule | None = None,
 ) -> pl.DataFrame:
-    """The column `class`, with a rule `prediction_set`, then one column `probability_NAME` per class.
+    """The columns `class`, with rules `expected_cost` and `prediction_set`, then `probability_NAME` for each class.
 
     Args:
         logits: Calibrated logits.
         class_names: The classes in their order.
         abstain_below: Give no class to a row whose top probability is below this.
         set_rule: The rule of the prediction sets, which are lists of class names; None: there is no such column.
+        decision: The rule by which the class is chosen, whose expected cost has a column; None: the most probable.
 
     Returns:
         One row per row.
@@ -51,11 +53,12 @@ def prediction_frame(
         [(None, 0.5, 0.5), ('fish', 0.00012339..., 0.99987...)]
     """
     probabilities = torch.softmax(logits, dim=1)
-    predicted = logits.argmax(dim=1)  # two logits that differ may have the same rounded probability
+    likely = logits.argmax(dim=1)  # two logits that differ may have the same rounded probability
+    predicted = likely if decision is None else decision.decide(logits)
     index = pl.Series("class", predicted.numpy())
     names = pl.Series(list(class_names), dtype=pl.String).gather(index).alias("class").to_frame()
     if abstain_below is not None:
-        sure = pl.Series(probabilities.gather(1, predicted[:, None])[:, 0].numpy()) >= abstain_below
+        sure = pl.Series(probabilities.gather(1, likely[:, None])[:, 0].numpy()) >= abstain_below
         names = names.select(pl.when(sure).then(pl.col("class")))
     columns = [
         pl.Series(f"probability_{name}", probabilities[:, place].contiguous().numpy())
@@ -63,6 +66,9 @@ def prediction_frame(
     ]
     if set_rule is not None:
         columns.insert(0, _lists_of_names(set_rule.contains(logits), class_names))
+    if decision is not None:
+        costs = decision.expected_costs(logits).gather(1, predicted[:, None])[:, 0]
+        columns.insert(0, pl.Series("expected_cost", costs.numpy()))
     return names.with_columns(columns)
 
 
@@ -114,8 +120,9 @@ def prediction_frames(
         return _PictureFrames(
             classifier, data, pictures, abstain_below=abstain_below, set_rule=set_rule, on_progress=on_progress
         )
-    sets = set() if set_rule is None else {"prediction_set"}
-    clash = sorted(set(carry) & {"class", *sets, *(f"probability_{name}" for name in classifier.class_names)})
+    besides = set() if set_rule is None else {"prediction_set"}
+    besides |= set() if classifier.decision is None else {"expected_cost"}
+    clash = sorted(set(carry) & {"class", *besides, *(f"probability_{name}" for name in classifier.class_names)})
     if clash:
         raise RecipeError(f"--carry {clash[0]}: the prediction has a column of that name. Rename it in the table.")
     return _TableFrames(
@@ -155,11 +162,17 @@ class PredictionFrames(ABC):
         self._abstain_below = abstain_below
         self._set_rule = set_rule
         self._classes_in_sets = 0
+        self._changed = 0
         self._on_progress = on_progress
 
     def __iter__(self) -> Iterator[pl.DataFrame]:
         for logits, before in self._batches():
-            frame = prediction_frame(logits, self._classifier.class_names, self._abstain_below, self._set_rule)
+            decision = self._classifier.decision
+            frame = prediction_frame(
+                logits, self._classifier.class_names, self._abstain_below, self._set_rule, decision
+            )
+            if decision is not None:
+                self._changed += int((decision.decide(logits) != logits.argmax(dim=1)).sum())
             self.rows += frame.height
             self.answered += frame.height - frame["class"].null_count()
             if self._set_rule is not None:
@@ -176,6 +189,11 @@ class PredictionFrames(ABC):
             notes.append(f"{self.answered} of {self.rows} rows answered; the others are below {self._abstain_below:g}.")
         if self._set_rule is not None and self.rows:
             notes.append(f"the prediction sets have {self._classes_in_sets / self.rows:.2f} classes on average.")
+        decision = self._classifier.decision
+        if decision is not None:
+            notes.append(
+                f"{decision.in_words()} {self._changed} of {self.rows} rows get another than the most probable."
+            )
         return tuple(notes)
 
     @abstractmethod

@@ -86,6 +86,7 @@ def report_data(
         calibration=classifier.calibration,
         calibration_fit=calibration,
         sets=evaluated.sets,
+        decisions=evaluated.decisions,
         history=history,
         pictures=None if isinstance(evaluated.raw, pl.DataFrame) else evaluated.raw,
         table=table,

@@ -22,6 +22,7 @@ from polylogit.recipes import Recipe
 from polylogit.report import write_report
 from polylogit.run.conformal_rows import conformal_scores
 from polylogit.run.cross_validation import cross_validate, cross_validation_summary
+from polylogit.run.decisions import class_shares, decision_rule
 from polylogit.run.evaluated_rows import EvaluatedRows, evaluate_rows
 from polylogit.run.fit import fit_model
 from polylogit.run.fitted_model import FittedModel, TrainingPlace
@@ -109,6 +110,7 @@ def _train(
     check_outputs([model_path, checkpoint, history, *reports], inputs, force=force)
     replaced = existing_outputs(model_path, report, resume=place.resume)
     recipe, task = _read_task(data, recipe, data_root)
+    decision_rule(task, recipe)  # costs that do not fit are an error before the fit
     fit = fit_model(task, recipe, place=place)
     classifier = _classifier(task, recipe, fit)
     classifier.save(model_path)
@@ -126,6 +128,7 @@ def _train(
         test=None if test is None else test.evaluation,
         test_uncalibrated=None if test is None else test.uncalibrated,
         sets=None if test is None else test.sets,
+        decisions=None if test is None else test.decisions,
         cross_validation=cross_validate(task, recipe, place.callbacks),
         calibration=fit.calibration,
         epochs=fit.epochs,
@@ -172,6 +175,7 @@ def _classifier(task: Task, recipe: Recipe, fit: FittedModel) -> Classifier:
         network=fit.network,
         network_spec=fit.spec,
         class_names=task.class_names,
+        decision=decision_rule(task, recipe),
         calibration=Calibration() if fit.calibration is None else fit.calibration.calibration,
         trained_on=TrainedOn(
             data=task.name,
@@ -179,6 +183,7 @@ def _classifier(task: Task, recipe: Recipe, fit: FittedModel) -> Classifier:
             fingerprint=task.fingerprint,
             rows_train=len(task.split.train),
             rows_test=len(task.split.test),
+            class_shares=class_shares(task, recipe),
         ),
         recipe=recipe.as_entries(),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from polylogit.calibration import CalibrationFit, SetEvaluation
+from polylogit.calibration import CalibrationFit, DecisionEvaluation, SetEvaluation
 from polylogit.classifier import Classifier
 from polylogit.data.tables.audit import Audit
 from polylogit.evaluation import Evaluation, Summary
@@ -32,6 +32,7 @@ class TrainingRun:
         test: All metrics on the held-out rows; None where the recipe holds none out.
         test_uncalibrated: The main metrics of the same rows without calibration.
         sets: Coverage and size of prediction sets on the test rows; None without these, or without scores for sets.
+        decisions: What the decisions cost on the test rows; None without these, or without costs and class shares.
         cross_validation: Metrics on every row, each scored by a model that was fitted without it; None where the
             recipe asks for none.
         calibration: The calibration and its evidence; None where the recipe asks for none.
@@ -54,6 +55,7 @@ class TrainingRun:
     test: Evaluation | None
     test_uncalibrated: Summary | None
     sets: SetEvaluation | None
+    decisions: DecisionEvaluation | None
     cross_validation: CrossValidation | None
     calibration: CalibrationFit | None
     epochs: int
@@ -85,6 +87,7 @@ class TrainingRun:
             "train": self.train.as_json(),
             "test": None if self.test is None else self.test.as_json(),
             "test_uncalibrated": None if self.test_uncalibrated is None else self.test_uncalibrated.as_json(),
+            "decisions": None if self.decisions is None else self.decisions.as_json(),
             "prediction_sets": None if self.sets is None else self.sets.as_json(),
             "cross_validation": None if self.cross_validation is None else self.cross_validation.as_json(),
             **self.classifier.calibration.as_json(),

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from polylogit.calibration import DecisionRule
 from polylogit.run.contributions import Contributions
 from polylogit.run.prediction_frames import prediction_frame
 from polylogit.serve.encoding import EncodedRequest, RowFault
@@ -31,6 +32,7 @@ class Answer:
         logits: Calibrated logits of the rows that can be read.
         abstain_below: Give no class to a row whose top probability is below this.
         contributions: Of the columns, for each row that can be read; None where they were not asked for.
+        decision: The rule by which the class is chosen; None: the most probable one.
     """
 
     model: str
@@ -39,6 +41,7 @@ class Answer:
     logits: Float[Tensor, "N K"]
     abstain_below: float | None = None
     contributions: Sequence[Contributions] | None = None
+    decision: DecisionRule | None = None
 
     @cached_property
     def probabilities(self) -> list[list[float]]:
@@ -48,14 +51,15 @@ class Answer:
 
     @cached_property
     def predicted(self) -> list[int]:
-        """The number of the most probable class of each row."""
-        classes: list[int] = self.logits.argmax(dim=1).tolist()
+        """The number of the class of each row: the most probable one, or the one that the rule chooses."""
+        chosen = self.logits.argmax(dim=1) if self.decision is None else self.decision.decide(self.logits)
+        classes: list[int] = chosen.tolist()
         return classes
 
     @cached_property
     def top(self) -> list[float]:
         """The probability of the most probable class of each row."""
-        return [row[index] for row, index in zip(self.probabilities, self.predicted, strict=True)]
+        return [max(row) for row in self.probabilities]
 
     @cached_property
     def abstained(self) -> list[bool]:
@@ -96,7 +100,7 @@ class Answer:
 
     def frame(self) -> pl.DataFrame:
         """The columns of `polylogit predict`; a row that cannot be read has nulls and its `error`."""
-        found = prediction_frame(self.logits, self.class_names, self.abstain_below)
+        found = prediction_frame(self.logits, self.class_names, self.abstain_below, decision=self.decision)
         if self.encoded.faults:
             rows = pl.DataFrame({"row": pl.Series(list(self.encoded.kept), dtype=pl.Int64)}).hstack(found)
             errors = {

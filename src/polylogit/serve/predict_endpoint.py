@@ -145,7 +145,9 @@ class Predictor:
                 f"{what} can{'not' if encoded.rows == 1 else ''} be read: {column}{first['message']}",
                 details={"errors": faults},
             )
-        answer = Answer(model.name, model.classifier.class_names, encoded, logits, abstain_below)
+        answer = Answer(
+            model.name, model.classifier.class_names, encoded, logits, abstain_below, decision=model.classifier.decision
+        )
         abstained = sum(answer.abstained)
         self._metrics.rows(model.name, len(encoded.kept) - abstained, abstained, failed)
         self._metrics.predictions(model.name, (answer.class_names[k] for k in answer.predicted), answer.top)
