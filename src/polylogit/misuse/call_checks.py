@@ -10,24 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from polylogit.misuse.contracts import (
-    is_known,
-    kind_of,
-    log_is_missing,
-    option_of,
-    rises_with_right_scores,
-    softmax_inside_twice,
-    takes_integer_rows,
-)
+from polylogit.misuse.contracts import is_known, kind_of, option_of, takes_integer_rows
 from polylogit.misuse.divergence_checks import divergence_findings
 from polylogit.misuse.findings import MisuseFinding
 from polylogit.misuse.loss_calls import InnerCall, inner_calls
-from polylogit.misuse.score_checks import (
-    loss_forgets_the_log,
-    loss_is_softmax_twice,
-    loss_of_the_wrong_sign,
-    score_findings,
-)
+from polylogit.misuse.loss_checks import loss_findings
+from polylogit.misuse.score_checks import score_findings
 from polylogit.misuse.target_checks import smoothing_of_soft_rows, target_findings
 
 __all__ = ["call_findings", "loss_value"]
@@ -100,7 +88,7 @@ def _of_one_call(
     yield from about_scores
     if kind == "logits" and not about_targets:
         yield from smoothing_of_soft_rows(targets, float(option_of(loss, "label_smoothing", 0.0)))
-    yield from _about_the_loss(loss, scores, targets, explained=bool(about_targets or about_scores))
+    yield from loss_findings(loss, scores, targets, explained=bool(about_targets or about_scores))
 
 
 def _is_the_users_form(finding: MisuseFinding, loss: Callable[..., Any], scores: Tensor, targets: Tensor) -> bool:
@@ -113,35 +101,6 @@ def _is_the_users_form(finding: MisuseFinding, loss: Callable[..., Any], scores:
         values = [loss_value(loss, scores, targets.roll(places, 0)) for places in (0, 1, len(targets) // 2)]
         return not all(math.isclose(values[0], value, rel_tol=1e-5) for value in values)
     return finding.code in _FORMS
-
-
-def _about_the_loss(
-    loss: Callable[..., Any], scores: Tensor, targets: Tensor, *, explained: bool
-) -> Iterator[MisuseFinding]:
-    """What a loss does wrong by itself, and that it refuses what it gets where nothing else has explained that."""
-    floor = softmax_inside_twice(loss, scores, targets)
-    if floor is not None:
-        yield loss_is_softmax_twice(floor, scores.shape[1])
-    elif log_is_missing(loss, scores, targets):
-        yield loss_forgets_the_log(scores.shape[1])
-    elif rises_with_right_scores(loss, scores, targets):
-        yield loss_of_the_wrong_sign()
-    if explained or not is_known(loss):
-        return
-    try:
-        with torch.no_grad():
-            loss(scores, targets)
-    except (RuntimeError, ValueError, IndexError, TypeError) as error:
-        said = str(error).partition("\n")[0]
-        yield MisuseFinding(
-            "loss-refuses",
-            f"the loss raises {type(error).__name__}: {said}",
-            f"scores of shape {tuple(scores.shape)} and {scores.dtype} do not go with targets of shape "
-            f"{tuple(targets.shape)} and {targets.dtype}",
-            "an error at the first step",
-            "Class indices: (N,) of int64 beside scores (N, K). One score for each question: floats of the same shape.",
-            0.99,
-        )
 
 
 def loss_value(loss: Callable[..., Any], scores: Any, targets: Any) -> float:  # noqa: ANN401

@@ -18,6 +18,7 @@ from polylogit.misuse.gradient_checks import cut_gradient_findings, nonfinite_fi
 from polylogit.misuse.input_checks import unscaled_inputs
 from polylogit.misuse.kept_state import module_state_kept, random_state_kept
 from polylogit.misuse.layer_checks import axis_findings, dropout_on_scores, identical_units, unregistered_layers
+from polylogit.misuse.layer_probes import gradients_of
 from polylogit.misuse.probes import Probe
 from polylogit.misuse.row_checks import constant_scores, joined_rows, mixed_rows
 from polylogit.misuse.score_checks import logits_by_chance_from_0_to_1
@@ -133,7 +134,7 @@ def _of_scores(
     if broken := list(nonfinite_findings(probe.model, probe.inputs, scores, targets, value)):
         yield from broken
         return
-    gradients = probe.gradients(lambda given: loss(given, targets)) if probe.trainable else None
+    gradients = gradients_of(probe, lambda given: loss(given, targets)) if probe.trainable else None
     cut = list(cut_gradient_findings(probe, gradients, scores))
     yield from cut
     if cut and (one_hot_scores(scores) or not scores.is_floating_point()):
@@ -178,7 +179,7 @@ def _of_structure(
     targets: Any,  # noqa: ANN401 - whatever the loss takes
 ) -> Iterator[MisuseFinding]:
     """Findings for a model of several outputs: from the calls inside the loss, and from the gradients."""
-    gradients = probe.gradients(lambda given: loss(given, targets)) if probe.trainable else None
+    gradients = gradients_of(probe, lambda given: loss(given, targets)) if probe.trainable else None
     yield from cut_gradient_findings(probe, gradients, None)
     yield from call_findings(loss, [output, *probe.redrawn_outputs()], targets)
     yield from _safely(lambda: identical_units(probe))

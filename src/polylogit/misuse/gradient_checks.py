@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from polylogit.misuse.findings import MisuseFinding
-from polylogit.misuse.probes import Gradients, Probe
+from polylogit.misuse.layer_probes import Gradients, depends_on
+from polylogit.misuse.probes import Probe
 
 __all__ = ["cut_gradient_findings", "losses_not_finite", "nonfinite_findings", "one_hot_scores", "zero_gradient"]
 
@@ -120,7 +121,7 @@ def cut_gradient_findings(probe: Probe, reached: Gradients | None, scores: Tenso
     cut = list(itertools.takewhile(lambda layer: layer not in reached.reached, reached.called))
     if scores is None or not cut or reached.reaches_inputs or _is_linear_probe(cut, reached):
         return
-    if probe.depends_on(cut[-1]):
+    if depends_on(probe, cut[-1]):
         yield _cut(
             f"{cut[-1] or 'the model itself'} is used and trainable, but gets no gradient; the layers after it do", 0.75
         )

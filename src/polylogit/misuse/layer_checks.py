@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from torch import Tensor, nn
 
 from polylogit.misuse.findings import MisuseFinding
+from polylogit.misuse.layer_probes import called_layers, changed_by_unit, uses
 from polylogit.misuse.probes import Probe
 
 __all__ = ["axis_findings", "dropout_on_scores", "identical_units", "unregistered_layers"]
@@ -19,7 +20,7 @@ def identical_units(probe: Probe) -> Iterator[MisuseFinding]:
     Args:
         probe: The model and the inputs.
     """
-    layers = probe.called_layers((nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d))
+    layers = called_layers(probe, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d))
     for name, layer in layers[:-1]:
         weight = layer.weight.detach()
         if not layer.weight.requires_grad or len(weight) < 2 or getattr(layer, "groups", 1) > 1:
@@ -51,7 +52,7 @@ def unregistered_layers(probe: Probe) -> Iterator[MisuseFinding]:
                 continue
             parts = value.values() if isinstance(value, dict) else value
             hidden = [p for part in parts for p in _parameters(part) if p.requires_grad and id(p) not in known]
-            if hidden and probe.uses(hidden):
+            if hidden and uses(probe, hidden):
                 place = f"{owner}.{name}" if owner else name
                 yield MisuseFinding(
                     "unregistered-layers",
@@ -102,10 +103,10 @@ def axis_findings(probe: Probe, scores: Tensor) -> Iterator[MisuseFinding]:
     """
     if scores.dim() < 2 or scores.shape[1] < 2:
         return
-    layers = probe.called_layers((nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d))
+    layers = called_layers(probe, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d))
     if not layers or len(layers[-1][1].weight) != scores.shape[1]:
         return
-    changed = probe.changed_by_unit(layers[-1][0], 0)
+    changed = changed_by_unit(probe, layers[-1][0], 0)
     if changed is None or changed.shape != scores.shape or int(changed.sum()) * scores.shape[1] != changed.numel():
         return
     axes = [axis for axis in range(1, scores.dim()) if bool(changed.select(axis, 0).all())]

@@ -23,13 +23,7 @@ from polylogit.misuse.forms import (
     is_unit_interval,
 )
 
-__all__ = [
-    "logits_by_chance_from_0_to_1",
-    "loss_forgets_the_log",
-    "loss_is_softmax_twice",
-    "loss_of_the_wrong_sign",
-    "score_findings",
-]
+__all__ = ["logits_by_chance_from_0_to_1", "score_findings"]
 
 
 def score_findings(
@@ -279,40 +273,3 @@ def _right_loss(scores: Tensor, targets: Tensor, value: float) -> str:
     except ScoreError:
         return ""
     return f"; the loss reads {value:.4f} where the cross-entropy of these probabilities is {right:.4f}"
-
-
-def loss_is_softmax_twice(floor: float, classes: int) -> MisuseFinding:
-    """The finding for a loss that takes softmax twice by itself."""
-    return MisuseFinding(
-        "softmax-twice",
-        f"scores that are right by a margin of 100 still cost {floor:.4f}",
-        "the loss takes softmax twice: once itself and once in what it calls",
-        f"with {classes} classes the loss cannot fall below log(1 + {classes - 1}/e) = {floor:.4f}, however right the "
-        "model is",
-        "Hand the logits to cross_entropy_with_logits as they are.",
-        0.99,
-    )
-
-
-def loss_forgets_the_log(classes: int) -> MisuseFinding:
-    """The finding for a loss that takes softmax by itself and then no log."""
-    return MisuseFinding(
-        "probabilities-for-log-probabilities",
-        f"equal scores cost {-1 / classes:.4f} and scores that are right by a margin of 100 cost -1",
-        "the loss takes softmax and hands the probabilities to nll_loss, which takes log-probabilities",
-        "the loss runs to -1 instead of 0, and its gradient vanishes where the model is surely wrong",
-        "Hand the logits to cross_entropy_with_logits, or use log_softmax in place of softmax.",
-        0.8,
-    )
-
-
-def loss_of_the_wrong_sign() -> MisuseFinding:
-    """The finding for a loss that is lower for wrong scores than for right ones."""
-    return MisuseFinding(
-        "loss-sign",
-        "scores that are right cost more than equal ones, and scores that are wrong cost less",
-        "an optimizer lowers the loss; a log-likelihood or an accuracy has to be negated",
-        "training makes the model wrong on purpose",
-        "Negate the loss.",
-        0.9,
-    )

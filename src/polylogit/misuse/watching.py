@@ -6,7 +6,7 @@ See also: `diagnosis.py` (the checks), `loss_calls.py` (the calls of the loss), 
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -20,6 +20,7 @@ from polylogit.misuse.kept_state import random_state_kept
 from polylogit.misuse.label_watch import LabelWatch
 from polylogit.misuse.loss_calls import FunctionCalls, bound_call
 from polylogit.misuse.row_checks import stuck_at_log_k
+from polylogit.misuse.score_origin import selector, tensors_of
 from polylogit.misuse.step_watch import StepWatch
 from polylogit.misuse.warning_place import warn_at_users_line
 from polylogit.system.tensor_values import values_can_be_read
@@ -212,10 +213,10 @@ class watch:  # noqa: N801 - used like a function: with watch(model, loss):
         if form in self._diagnosed or len(self._diagnosed) >= _KINDS_OF_CALLS:
             self._inputs = self._output = None
             return
-        self._integers = not all(map(torch.is_floating_point, _tensors_of(inputs)))
+        self._integers = not all(map(torch.is_floating_point, tensors_of(inputs)))
         # What stands between the model and the loss in the loop (a softmax, a log, a view) is known only from what
         # the loss gets; then the model's own output says nothing about the loss.
-        select = None if inputs is None else _selector(output, scores)
+        select = None if inputs is None else selector(output, scores)
         if inputs is None and self._hookable and self._losses <= _WITHOUT_A_MODEL and output is None:
             return
         self._diagnosed.add(form)
@@ -233,7 +234,7 @@ class watch:  # noqa: N801 - used like a function: with watch(model, loss):
 
     def _follow(self, scores: Any, targets: Any, value: Any) -> None:  # noqa: ANN401
         """See that the loss stays finite and leaves log K, that the parameters move, and which classes occur."""
-        tensors = [tensor for tensor in _tensors_of(scores) if values_can_be_read(tensor)]
+        tensors = [tensor for tensor in tensors_of(scores) if values_can_be_read(tensor)]
         if not tensors:
             return
         trains = any(tensor.requires_grad for tensor in tensors)
@@ -273,50 +274,3 @@ def _form_of(scores: Any, targets: Any, training: bool) -> tuple[object, ...]:  
     if isinstance(scores, Tensor) and scores.dim() == 2:
         form.append(scores.shape[1])
     return tuple(form)
-
-
-def _tensors_of(scores: Any) -> list[Tensor]:  # noqa: ANN401 - whatever the loss takes
-    return [value for _, value in _items(scores) if isinstance(value, Tensor)]
-
-
-def _items(output: Any) -> list[tuple[Any, Any]]:  # noqa: ANN401 - what the model gives
-    if isinstance(output, Tensor):
-        return [(None, output)]
-    if isinstance(output, Mapping):
-        return list(output.items())
-    return list(enumerate(output)) if isinstance(output, tuple | list) else []
-
-
-def _selector(output: Any, scores: Any) -> Callable[[Any], Any] | None:  # noqa: ANN401
-    """From the model's output to the scores, where the loss gets it or one of its tensors as it is; None elsewhere."""
-    if output is scores and not isinstance(output, Tensor):
-        return lambda given: given
-    for key, value in _items(output):
-        for change in _CHANGES:
-            if isinstance(value, Tensor) and isinstance(scores, Tensor) and _same(value, scores, change):
-                return functools.partial(_item, key=key, change=change)
-    return None
-
-
-def _item(output: Any, key: Any, change: Callable[[Tensor], Tensor]) -> Tensor:  # noqa: ANN401 - what the model gives
-    return change(output if key is None else output[key])
-
-
-_CHANGES: tuple[Callable[[Tensor], Tensor], ...] = (
-    lambda output: output,
-    lambda output: output.flatten(0, -2),
-    lambda output: output.movedim(-1, 1),
-    lambda output: output.squeeze(-1),
-    lambda output: output.movedim(1, -1).flatten(0, -2),
-)
-"""What loops do to a model's output before the loss that changes its layout only."""
-
-
-def _same(output: Tensor, scores: Tensor, change: Callable[[Tensor], Tensor]) -> bool:
-    """Whether the loss gets the model's output, in another layout."""
-    if output.numel() != scores.numel() or output.dim() < 2:
-        return output is scores
-    changed = change(output.detach())
-    if changed.shape != scores.shape:
-        return False
-    return changed.data_ptr() == scores.data_ptr() or torch.equal(changed, scores.detach().to(changed.dtype))
