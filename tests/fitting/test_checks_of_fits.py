@@ -1,5 +1,6 @@
 """Targets, weights, modes and options of `fit_network`: fitted as they are, or an error that names the place."""
 
+import re
 import warnings
 from dataclasses import replace
 
@@ -171,7 +172,9 @@ def test_the_first_batch_is_checked_for_misuse(rows):
     assert fit.misuse.codes == ("softmax-twice",)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert fit_network(linear(), *rows, options=OPTIONS).misuse == ()
+        sound = fit_network(linear(), *rows, options=OPTIONS).misuse
+        assert sound == ()
+        assert re.fullmatch(r"Nothing wrong was seen \(first batch, \d+ rows\)\.", str(sound))
         unasked = nn.Sequential(linear(), nn.Softmax(dim=1))
         assert fit_network(unasked, *rows, options=OPTIONS, check_misuse=False).misuse is None
 

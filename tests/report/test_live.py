@@ -10,6 +10,7 @@ from polylogit.fitting.callbacks import FitPlan
 from polylogit.fitting.history import EpochRecord, IterationRecord
 from polylogit.fitting.loop import fit_network
 from polylogit.fitting.options import TrainingOptions
+from polylogit.misuse import MisuseWarning
 from polylogit.report import live
 from polylogit.report.live import LiveFit
 
@@ -84,3 +85,13 @@ def test_refits_are_counted():
     with LiveFit(console) as watching:
         watching.refit_done("cross-validation", 3, 25)
     assert any("cross-validation: 3 of 25 fits" in line for line in lines(console))
+
+
+def test_findings_of_the_first_batch_are_shown():
+    console = terminal()
+    fit(console, 1)
+    assert "Nothing wrong was seen (first batch, 24 rows)." in lines(console)
+    console, network = terminal(), nn.Sequential(nn.Linear(3, 3), nn.Softmax(dim=1))
+    with LiveFit(console) as watching, pytest.warns(MisuseWarning, match="softmax-twice"):
+        fit_network(network, *ROWS, options=TrainingOptions(epochs=1, batch_size=8), callbacks=[watching])
+    assert any(line.startswith("softmax-twice: Drop the softmax") for line in lines(console))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from polylogit.fitting.history import EpochRecord, FitResult, IterationRecord
+from polylogit.misuse.findings import Diagnosis
 
 __all__ = ["FitObserver", "FitPlan", "TrainingCallback"]
 
@@ -43,6 +44,9 @@ class TrainingCallback:
         >>> Losses().epoch_done(EpochRecord(1, 0.5, 0.1, 100.0, 2.0))
         0.50
     """
+
+    def misuse_checked(self, found: Diagnosis) -> None:
+        """After the misuse checks of the first batch, where they are made; before `begun`."""
 
     def begun(self, plan: FitPlan) -> None:
         """Before the first step."""

@@ -69,7 +69,8 @@ class FitResult:
         history: One record per epoch.
         ended: "finished", "early" (by patience), "interrupted" (by Ctrl-C) or "diverged".
         message: The same as a sentence.
-        misuse: What `polylogit.misuse.diagnose` found on the first batch; None where it was not asked.
+        misuse: What the checks of `polylogit.misuse.diagnose` found on the first batch, and on how many rows; None
+            where they were not made.
     """
 
     epochs: int

@@ -28,7 +28,9 @@ from polylogit.fitting.options import TrainingOptions
 from polylogit.fitting.running_fit import RunningFit
 from polylogit.fitting.training_rows import TrainingRows, check_shapes, check_targets, check_weights
 from polylogit.losses import cross_entropy_with_logits
-from polylogit.misuse import Diagnosis, MisuseWarning, diagnose
+from polylogit.misuse.diagnosis import findings_of_model
+from polylogit.misuse.findings import Diagnosis
+from polylogit.misuse.warning_place import warn_at_users_line
 
 __all__ = ["fit_network"]
 
@@ -75,8 +77,9 @@ def fit_network(
         on_epoch: Called after each epoch, with the network as it then stands.
         callbacks: Training callbacks; see `polylogit.fitting.callbacks`.
         checkpoint: The file of the fit's state, from which an interrupted fit resumes.
-        check_misuse: Whether to run `polylogit.misuse.diagnose` on the first batch, before the first step: about ten
-            passes over at most 256 rows. Findings are warned of (`MisuseWarning`) and kept in the result's `misuse`.
+        check_misuse: Whether to run the checks of `polylogit.misuse.diagnose` on the first batch, before the first
+            step: at most 40 passes over at most 256 rows. Findings are warned of (`MisuseWarning`), shown to the
+            callbacks and kept in the result's `misuse`, which says what was examined.
         observers: Deprecated: the former name of `callbacks`.
 
     Returns:
@@ -117,7 +120,7 @@ def fit_network(
     network.to(device)
     rows = rows.on(device)
     with _channels_last(network) if inputs.ndim == 4 else nullcontext():
-        misuse = _diagnose_first_batch(network, rows, options) if check_misuse else None
+        misuse = _diagnose_first_batch(network, rows, options, callbacks) if check_misuse else None
         fit = RunningFit(
             forward=compiled,
             network=network,
@@ -136,14 +139,19 @@ def fit_network(
             return replace(fit.run(interrupt, on_epoch), misuse=misuse)
 
 
-def _diagnose_first_batch(network: nn.Module, rows: TrainingRows, options: TrainingOptions) -> Diagnosis:
-    """The misuse findings for the first rows, each warned of."""
+def _diagnose_first_batch(
+    network: nn.Module, rows: TrainingRows, options: TrainingOptions, callbacks: Sequence[TrainingCallback]
+) -> Diagnosis:
+    """The misuse findings for the first rows, each warned of and shown to the callbacks."""
     first = slice(0, min(len(rows.targets), _DIAGNOSED_ROWS))
     inputs = prepare_batch(next(rows.batches([first])), rows.prepare)
     loss = partial(cross_entropy_with_logits, label_smoothing=options.label_smoothing)
-    found = diagnose(network, loss, inputs, rows.targets_of(first))
+    findings = findings_of_model(network, loss, inputs, rows.targets_of(first))
+    found = Diagnosis(findings, f"first batch, {first.stop} rows")
     for finding in found:
-        warnings.warn(f"fit_network, first batch: {finding}", MisuseWarning, stacklevel=3)
+        warn_at_users_line(f"fit_network, first batch: {finding}")
+    for callback in callbacks:
+        callback.misuse_checked(found)
     return found
 
 

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from polylogit.fitting.callbacks import FitPlan, TrainingCallback
 from polylogit.fitting.history import EpochRecord, FitResult, IterationRecord
+from polylogit.misuse.findings import Diagnosis
 
 __all__ = ["LiveFit", "duration", "epoch_row"]
 
@@ -123,6 +124,11 @@ class LiveFit(TrainingCallback):
     def refit_done(self, purpose: str, done: int, total: int) -> None:
         """Show how many fits of calibration or cross-validation are done."""
         self._status.update(Text(f"{purpose}: {done} of {total} fits"))
+
+    def misuse_checked(self, found: Diagnosis) -> None:
+        """The findings of the misuse checks, or that there are none."""
+        self._status.stop()
+        self._console.print(Text(str(found), style="yellow" if found else "dim"))
 
     def begun(self, plan: FitPlan) -> None:
         """The headings, and the epochs that a resumed fit has behind it in one line."""
