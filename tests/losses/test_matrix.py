@@ -263,3 +263,44 @@ def test_all_options_compiled_in_one_graph_and_under_autocast():
     command = [sys.executable, "-c", COMPILED, str(Path(__file__).parent), *kinds]
     printed = subprocess.check_output(command, env={**os.environ, **source}, text=True)
     assert printed.split() == kinds
+
+
+EXPORTED = """
+import sys
+
+import torch
+from torch.testing import assert_close
+
+sys.path.insert(0, sys.argv[1])
+import loss_cases as cases
+
+
+class Loss(torch.nn.Module):
+    def __init__(self, loss, options):
+        super().__init__()
+        self.loss, self.options = loss, options
+
+    def forward(self, scores, targets):
+        return self.loss(scores, targets, **self.options)
+
+
+for kind in sys.argv[2:]:
+    loss, convert = cases.KINDS[kind]
+    options = cases.options_of(kind, "all", cases.draw(12, 5))
+    options.pop("sample_weight")  # has as many rows as this batch
+    batches = [cases.draw(rows, 5, seed=rows) for rows in (12, 9)]
+    inputs = [(convert(logits), cases.targets_of(kind, "ignored", logits)) for logits in batches]
+    rows = torch.export.Dim("rows", min=2)
+    exported = torch.export.export(Loss(loss, options), inputs[0], dynamic_shapes=({0: rows}, {0: rows}))
+    for scores, targets in inputs:
+        assert_close(exported.module()(scores, targets), loss(scores, targets, **options))
+    print(kind)
+"""
+
+
+def test_losses_are_exported_for_any_number_of_rows():
+    """In a process of its own, as above."""
+    kinds, source = ["logits", "probabilities", "binary_logits"], {"PYTHONPATH": str(Path(losses.__file__).parents[2])}
+    command = [sys.executable, "-c", EXPORTED, str(Path(__file__).parent), *kinds]
+    printed = subprocess.check_output(command, env={**os.environ, **source}, text=True)
+    assert printed.split() == kinds
