@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from polylogit.estimators.linear import SoftmaxRegression
     from polylogit.estimators.linear_path import SoftmaxRegressionCV
     from polylogit.estimators.networks import SoftmaxClassifier
+    from polylogit.label_errors import find_label_errors
 
 __version__ = version("polylogit")
 
@@ -29,6 +30,7 @@ _HOME = {
     "SoftmaxRegression": "polylogit.estimators.linear",
     "SoftmaxRegressionCV": "polylogit.estimators.linear_path",
     "SoftmaxClassifier": "polylogit.estimators.networks",
+    "find_label_errors": "polylogit.label_errors",
 }
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "SoftmaxRegression",
     "SoftmaxRegressionCV",
     "__version__",
+    "find_label_errors",
 ]
 
 __getattr__ = lazy_names(__name__, _HOME)

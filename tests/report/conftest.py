@@ -13,6 +13,7 @@ from polylogit.calibration import fit_calibration
 from polylogit.data.tables.audit import Audit, AuditFinding
 from polylogit.evaluation import ColumnImportance, evaluate_logits, summarise_logits
 from polylogit.report import Coefficients, ReportData
+from polylogit.report.label_check import LabelCheck, SuspectLabel
 
 CHROMIUMS_OWN = re.compile(r"https?://[a-z0-9.]*\.(google|googleapis)\.com/")  # it looks for updates of itself
 
@@ -59,6 +60,15 @@ def judged(data, model, names, rows, sample_weight=None, **parts):
     )
 
 
+def label_check(names, raw, noun="row", file=None):
+    """Two suspects; the classes of the first have the longest and the strangest names."""
+    suspects = (
+        SuspectLabel(17, file, names[1], names[2], 0.004, 0.981, 0.97),
+        SuspectLabel(1040, file, names[2], names[0], 0.012, 0.7, 0.6),
+    )
+    return LabelCheck("some", noun, 1200, 1000, 0.93, False, suspects, raw)
+
+
 def table_report():
     names = ["mammal", "<script>console.error('bird')</script>", "fish & $chips$"]
     features = ("legs", "milk", "<b>fins</b>")
@@ -70,6 +80,7 @@ def table_report():
         150,
         rows_trained_on=600,
         table=frame,
+        labels=label_check(names, frame[:2], file="part <1>.csv"),
         row_numbers=torch.arange(1000, 1150),
         history=[{"epoch": n, "objective": 1 / (n + 1), "optimality_gap": 10.0**-n} for n in range(6)],
         coefficients=Coefficients(torch.randn(3, 3, generator=torch.Generator().manual_seed(2)), features),
@@ -87,12 +98,15 @@ def table_report():
 
 def picture_report():
     generator = torch.Generator().manual_seed(3)
+    names = [str(digit) for digit in range(10)]
+    pictures = torch.randint(0, 256, (500, 1, 8, 8), generator=generator, dtype=torch.uint8)
     return judged(
         "digits",
         "cnn",
-        [str(digit) for digit in range(10)],
+        names,
         500,
-        pictures=torch.randint(0, 256, (500, 1, 8, 8), generator=generator, dtype=torch.uint8),
+        pictures=pictures,
+        labels=label_check(names, pictures[:2], noun="picture"),
         history=[{"epoch": n, "train_loss": 1 / n, "validation_accuracy": 1 - 0.5 / n} for n in range(1, 4)],
         coefficients=Coefficients(torch.randn(10, 64, generator=generator), picture_shape=(1, 8, 8)),
     )

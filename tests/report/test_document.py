@@ -17,6 +17,7 @@ def test_json_holds_the_metrics_and_the_conclusions(reports, kind, tmp_path):
     assert plain["test"] == json.loads(json.dumps(report.evaluation.as_json()))
     assert [each["code"] for each in plain["conclusions"]] == [each.code for each in report.conclusions]
     assert (plain["audit"] is None) == (report.audit is None)
+    assert plain["label_errors"] == (None if report.labels is None else report.labels.as_json())
     assert "NaN" not in json.dumps(plain)
 
 
@@ -31,7 +32,8 @@ def test_markdown_holds_them_too(reports, kind, tmp_path):
         assert f"**{conclusion.level} {conclusion.code}**" in page
     for line in page.splitlines():
         if line.startswith("|"):
-            assert line.count("|") - line.count("\\|") in {3, 6}
+            assert line.count("|") - line.count("\\|") in {3, 6, 7}
+    assert ("## Labels" in page) == (report.labels is not None)
 
 
 def test_names_in_markdown_are_no_markup(reports):

@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from polylogit.errors import RecipeError
 from polylogit.recipes.recipe import recipe_from_entries
-from polylogit.run import cross_validation, train
+from polylogit.run import fold_scores, train
 from polylogit.run.cross_validation import cross_validate, cross_validation_summary, folds_wanted
 from polylogit.run.table_task import table_task
 
@@ -72,14 +72,14 @@ def test_labels_that_say_nothing_are_not_learned(flowers):
 def test_no_group_stands_on_both_sides_of_a_fold(flowers, monkeypatch):
     task, recipe = task_of(flowers, data={"group": "plant"}, cross_validation={"folds": 3, "repeats": 2})
     shared = []
-    out_of_fold_logits = cross_validation.linear_logits_held_out
+    out_of_fold_logits = fold_scores.linear_logits_held_out
 
     def watched(*args, fitted, scored, **options):
         assert len(fitted) + len(scored) == len(task.rows.groups)
         shared.append(set(task.rows.groups[fitted].tolist()) & set(task.rows.groups[scored].tolist()))
         return out_of_fold_logits(*args, fitted=fitted, scored=scored, **options)
 
-    monkeypatch.setattr(cross_validation, "linear_logits_held_out", watched)
+    monkeypatch.setattr(fold_scores, "linear_logits_held_out", watched)
     cross_validate(task, recipe)
     assert shared == [set()] * 6
 

@@ -22,9 +22,9 @@ from polylogit.system.out_of_memory import is_out_of_memory
 from polylogit.system.termination import Terminated
 
 if TYPE_CHECKING:
-    from polylogit.report.live import LiveFit
+    from polylogit.report.live import FoldProgress, LiveFit
 
-__all__ = ["live_fit", "print_json", "print_notes", "print_warnings", "reported_errors", "row_counter"]
+__all__ = ["fold_progress", "live_fit", "print_json", "print_notes", "print_warnings", "reported_errors", "row_counter"]
 
 _NO_MEMORY = "there is not enough memory. Take fewer rows or columns, or raise the limit on memory."
 _STREAM_FAULTS = (errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EBADF)
@@ -156,3 +156,16 @@ def live_fit(unit: str) -> Iterator["LiveFit | None"]:
 
     with LiveFit(console, unit) as live:
         yield live
+
+
+@contextmanager
+def fold_progress() -> Iterator["FoldProgress | None"]:
+    """The display of fits fold by fold; None where standard error is no terminal."""
+    console = TerminalConsole(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    from polylogit.report.live import FoldProgress
+
+    with console.status(Text("reading the data")) as status:
+        yield FoldProgress(status)

@@ -61,10 +61,10 @@ class TrainingCallback:
         """After each iteration of the exact solver; iteration 0 is its start."""
 
     def refit_done(self, purpose: str, done: int, total: int) -> None:
-        """After each fit to a part of the rows, whose held-out rows serve calibration or cross-validation.
+        """After each fit to a part of the rows: its held-out rows serve calibration, cross-validation or a label check.
 
         Args:
-            purpose: "calibration" or "cross-validation".
+            purpose: "calibration", "cross-validation" or "label check".
             done: Fits done so far.
             total: Fits planned.
         """

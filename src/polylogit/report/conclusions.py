@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from polylogit.calibration import CalibrationFit
 from polylogit.evaluation import Evaluation, Summary
+from polylogit.report.label_check import LabelCheck, label_check_sentence
 from polylogit.report.numbers import counted, percent
 
 __all__ = ["CODES", "Conclusion", "conclusions"]
@@ -23,6 +24,7 @@ CODES = {
     "PL030": "probabilities not calibrated",
     "PL031": "temperature not needed",
     "PL032": "calibration made the test log loss worse",
+    "PL040": "labels that are probably wrong",
 }
 """The codes and their short names."""
 
@@ -59,6 +61,7 @@ def conclusions(
     fit: CalibrationFit | None = None,
     *,
     cross_validated: bool = False,
+    labels: LabelCheck | None = None,
 ) -> tuple[Conclusion, ...]:
     """Everything that the metrics say about the use of a classifier, warnings first.
 
@@ -67,6 +70,7 @@ def conclusions(
         uncalibrated: The main metrics of the same rows without calibration.
         fit: The evidence for the calibration, where it is known.
         cross_validated: Whether there are cross-validated metrics too.
+        labels: The check of the labels, where there was one.
 
     Returns:
         The conclusions.
@@ -83,6 +87,7 @@ def conclusions(
         *_classes(evaluation),
         _rows(evaluation, cross_validated=cross_validated),
         _calibration(evaluation, uncalibrated, fit),
+        _labels(labels),
     ]
     return tuple(sorted(filter(None, found), key=lambda conclusion: conclusion.level == "note"))
 
@@ -166,6 +171,21 @@ def _calibration(evaluation: Evaluation, uncalibrated: Summary | None, fit: Cali
             f"two standard errors ({error:.0%} each).",
         )
     return None
+
+
+def _labels(check: LabelCheck | None) -> Conclusion | None:
+    """Suspects where the classes are clear; where they overlap, nothing follows from an unlikely label."""
+    if check is None or check.overlapping or not check.suspects:
+        return None
+    first = check.suspects[0]
+    place = f"{check.noun} {first.row:,}" if first.file is None else f"{first.file}, {check.noun} {first.row:,}"
+    return Conclusion(
+        "PL040",
+        "note",
+        f"{label_check_sentence(check)} The first is {place}: given “{first.given}” "
+        f"({percent(first.given_probability)}), suggested “{first.suggested}” "
+        f"({percent(first.suggested_probability)}). polylogit check --labels --out FILE examines all {check.noun}s.",
+    )
 
 
 def _listed(names: list[str]) -> str:

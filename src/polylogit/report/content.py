@@ -12,6 +12,7 @@ from polylogit.data.pictures.stored import StoredPictures
 from polylogit.data.tables.audit import Audit
 from polylogit.evaluation import ColumnImportance, Evaluation, Summary
 from polylogit.report.conclusions import Conclusion, conclusions
+from polylogit.report.label_check import LabelCheck
 
 __all__ = ["Coefficients", "ReportData"]
 
@@ -49,6 +50,7 @@ class ReportData:
         calibration_fit: The evidence for it, where it is known.
         sets: Coverage and size of prediction sets on the evaluated rows, where there are any.
         decisions: What the decisions cost on the evaluated rows, where there are costs or class shares.
+        labels: The check of the labels, where there was one.
         history: One record for each epoch, as in the history file.
         pictures: The evaluated rows as pictures, in the order of `logits`.
         table: The evaluated rows as a table, in the same order.
@@ -77,6 +79,7 @@ class ReportData:
     calibration_fit: CalibrationFit | None = None
     sets: SetEvaluation | None = None
     decisions: DecisionEvaluation | None = None
+    labels: LabelCheck | None = None
     history: Sequence[Mapping[str, int | float | None]] = ()
     pictures: UInt8[Tensor, "N C H W"] | StoredPictures | None = None
     table: pl.DataFrame | None = None
@@ -109,4 +112,5 @@ class ReportData:
             self.uncalibrated,
             self.calibration_fit,
             cross_validated=self.cross_validated is not None,
+            labels=self.labels,
         )

@@ -10,6 +10,7 @@ from typing import Any
 from polylogit.calibration import SetEvaluation
 from polylogit.report import words
 from polylogit.report.content import ReportData
+from polylogit.report.label_check import LabelCheck, label_check_sentence
 from polylogit.report.numbers import counted, percent
 
 __all__ = ["escaped", "report_json", "report_markdown", "table"]
@@ -17,6 +18,7 @@ __all__ = ["escaped", "report_json", "report_markdown", "table"]
 FORMAT_VERSION = 1
 MOST_CLASSES = 50
 MOST_COLUMNS = 50
+MOST_SUSPECTS = 20
 
 
 def report_json(report: ReportData) -> dict[str, Any]:
@@ -44,6 +46,7 @@ def report_json(report: ReportData) -> dict[str, Any]:
         "prediction_sets": report.sets,
         "decisions": report.decisions,
         "audit": report.audit,
+        "label_errors": report.labels,
     }
     return {
         "format_version": FORMAT_VERSION,
@@ -107,6 +110,8 @@ def report_markdown(report: ReportData) -> str:
         ordered = sorted(report.importances, key=lambda each: -each.mean)[:20]
         rows = [(escaped(each.column), f"{each.mean:.4f}") for each in ordered]
         lines += ["## Permutation importance", table(("column", "rise of the log loss"), rows)]
+    if report.labels is not None:
+        lines += ["## Labels", escaped(label_check_sentence(report.labels)), *_suspects(report.labels)]
     if report.audit is not None:
         found = [f"- {each.severity} `{each.code}`: {escaped(str(each))}" for each in report.audit.findings]
         lines += ["## Audit", "\n".join(found) or "Nothing was found."]
@@ -155,6 +160,27 @@ def _classes(report: ReportData) -> str:
     ]
     more = "" if len(named) <= MOST_CLASSES else f"\n\nand {len(named) - MOST_CLASSES:,} more classes"
     return table(("class", report.nouns, "precision", "recall", "F1"), rows) + more
+
+
+def _suspects(check: LabelCheck) -> list[str]:
+    if not check.suspects:
+        return []
+    rows = [
+        (
+            f"{suspect.row:,}" if suspect.file is None else f"{escaped(suspect.file)}: {suspect.row:,}",
+            escaped(suspect.given),
+            percent(suspect.given_probability),
+            escaped(suspect.suggested),
+            percent(suspect.suggested_probability),
+            percent(suspect.error_probability),
+        )
+        for suspect in check.suspects[:MOST_SUSPECTS]
+    ]
+    more = len(check.suspects) - len(rows)
+    return [
+        table((check.noun, "given class", "probability", "suggested class", "probability", "wrong label"), rows),
+        *([f"and {more:,} more in the JSON report"] if more > 0 else []),
+    ]
 
 
 def table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

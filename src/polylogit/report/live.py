@@ -1,4 +1,4 @@
-"""A fit as it goes, in a terminal: a row for each epoch, and below them a bar with speed and time left.
+"""Fits as they go, in a terminal: a row for each epoch above a bar with speed and time left, or folds on one line.
 
 It is drawn when a step or an epoch ends, at most ten times a second, by no
 thread of its own. Where nobody watches, nothing is drawn at all: that choice is the command line's.
@@ -17,7 +17,7 @@ from polylogit.fitting.callbacks import FitPlan, TrainingCallback
 from polylogit.fitting.history import EpochRecord, FitResult, IterationRecord
 from polylogit.misuse.findings import Diagnosis
 
-__all__ = ["LiveFit", "duration", "epoch_row"]
+__all__ = ["FoldProgress", "LiveFit", "duration", "epoch_row"]
 
 MOST_ROWS = 40
 """Of a longer fit so many epochs are shown, evenly chosen; history.jsonl has them all."""
@@ -194,3 +194,30 @@ class LiveFit(TrainingCallback):
             self._progress.update(self._task, speed=f"{rows / spent:,.0f} {self._unit}/s")
         self._progress.update(self._task, description=self._described(), completed=done, left=left)
         self._progress.refresh()
+
+
+class FoldProgress(TrainingCallback):
+    """Shows fits fold by fold on one line: folds done, and for networks the epoch.
+
+    Args:
+        status: The line.
+    """
+
+    def __init__(self, status: Status) -> None:
+        self._status = status
+        self._folds, self._epochs = "fold 1", 0
+
+    def begun(self, plan: FitPlan) -> None:
+        """The first epoch of a fold begins."""
+        self._epochs = plan.epochs
+        self._status.update(Text(f"{self._folds}: epoch 1 of {self._epochs}"))
+
+    def epoch_done(self, record: EpochRecord) -> None:
+        """The next epoch begins."""
+        epoch = min(record.epoch + 1, self._epochs)
+        self._status.update(Text(f"{self._folds}: epoch {epoch} of {self._epochs}"))
+
+    def refit_done(self, purpose: str, done: int, total: int) -> None:
+        """The next fold begins."""
+        self._folds = f"fold {min(done + 1, total)} of {total}"
+        self._status.update(Text(f"{purpose}, {self._folds}"))

@@ -4,8 +4,10 @@
     evaluation.py          evaluate: a saved model on labelled data
     prediction.py          predict: a saved model on new data
     checking.py            check: the audit of a table
+    label_check.py         check_labels: rows whose class is probably wrong
     fit.py                 the fit of a model and its calibration
     validation_split.py    the training rows that a network is not fitted on
+    fold_scores.py         logits of each row from a model fitted without it
     cross_validation.py    repeated cross-validation of a table
     task.py                data and recipe before a fit; table_task.py and picture_task.py make one
     table_split.py         training rows and test rows of a table
@@ -27,6 +29,7 @@ from polylogit.system.lazy_names import lazy_names
 if TYPE_CHECKING:
     from polylogit.run.checking import check
     from polylogit.run.evaluation import EvaluationRun, evaluate
+    from polylogit.run.label_check import check_labels
     from polylogit.run.output_paths import checkpoint_path, claimed_model_path, default_model_path, report_path
     from polylogit.run.prediction import PREDICTION_ENDINGS, Predictions, predict
     from polylogit.run.training import train
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "check": "polylogit.run.checking",
+    "check_labels": "polylogit.run.label_check",
     "EvaluationRun": "polylogit.run.evaluation",
     "evaluate": "polylogit.run.evaluation",
     "checkpoint_path": "polylogit.run.output_paths",
@@ -53,6 +57,7 @@ __all__ = [
     "Predictions",
     "TrainingRun",
     "check",
+    "check_labels",
     "checkpoint_path",
     "claimed_model_path",
     "default_model_path",

@@ -31,7 +31,7 @@ def check(data: str, recipe: Recipe) -> Audit:
         RecipeError: The data are pictures.
     """
     if stands_for_pictures(data) or recipe.data.path is not None:
-        raise RecipeError(f"{data}: check audits tables; pictures are audited when train reads them.")
+        raise RecipeError(f"{data}: check audits tables; of pictures it checks the labels, with --labels.")
     source = opened_table(data, recipe)
     if recipe.data.target is None and source.target is not None:
         recipe = with_target(recipe, source)

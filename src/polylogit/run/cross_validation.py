@@ -4,31 +4,18 @@ The classifier that a run saves comes from the run's own fit, not from one of th
 """
 
 import statistics
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
-from jaxtyping import Float, Int
-from torch import Tensor
-
-from polylogit.calibration import CalibrationMethod, fit_calibration
-from polylogit.data.split import Split
-from polylogit.data.tables.encoder import TableEncoder
 from polylogit.errors import RecipeError
 from polylogit.evaluation import Summary
 from polylogit.evaluation.metrics import accuracy_interval
 from polylogit.evaluation.rows import ScoredRows
 from polylogit.evaluation.summary import summarise
 from polylogit.fitting.callbacks import TrainingCallback
-from polylogit.fitting.forward import network_logits
-from polylogit.fitting.out_of_fold import out_of_fold_logits
 from polylogit.recipes import LinearRecipe, MlpRecipe, Recipe
-from polylogit.run.fit import fit_model
-from polylogit.run.fitted_model import TrainingPlace
-from polylogit.run.labelled_rows import LabelledRows
-from polylogit.run.linear_fit import linear_logits_held_out
+from polylogit.run.fold_scores import fold_scores
 from polylogit.run.task import Task
 
 __all__ = ["FEW_ROWS", "USUAL_FOLDS", "CrossValidation", "cross_validate", "cross_validation_summary", "folds_wanted"]
@@ -37,12 +24,6 @@ FEW_ROWS = 1000
 """A table with fewer rows is cross-validated if the recipe does not say otherwise."""
 
 USUAL_FOLDS = 5
-
-Encode = Callable[[Int[Tensor, " A"]], tuple[TableEncoder, Float[Tensor, "N D"]]]
-"""An encoder fitted to some rows, and all rows encoded by it."""
-
-FitAndScore = Callable[[Int[Tensor, " A"], Int[Tensor, " B"]], Float[Tensor, "B K"]]
-"""Logits of some rows from a model fitted to others."""
 
 
 @dataclass(frozen=True)
@@ -145,9 +126,7 @@ def folds_wanted(task: Task, recipe: Recipe) -> int:
 def cross_validate(task: Task, recipe: Recipe, callbacks: Sequence[TrainingCallback] = ()) -> CrossValidation | None:
     """Evaluate a recipe by repeated cross-validation, if it asks for it.
 
-    In each repeat the rows are split into folds class by class, or whole groups at a time. For each fold encoder and
-    model are fitted on the other folds; its logits are calibrated on the logits of the other folds.
-    Rows of weight 0, and of classes that the recipe leaves out, are in no fold.
+    In each repeat all rows are scored fold by fold; see `polylogit.run.fold_scores`.
 
     Args:
         task: A table, with the rows of both parts of its split.
@@ -162,27 +141,9 @@ def cross_validate(task: Task, recipe: Recipe, callbacks: Sequence[TrainingCallb
 
     Source: Kohavi (1995), on stratified and repeated cross-validation.
     """
-    folds, cells, encoder = folds_wanted(task, recipe), task.cells, task.encoder
-    if (
-        not folds
-        or cells is None
-        or not isinstance(encoder, TableEncoder)
-        or not isinstance(recipe, LinearRecipe | MlpRecipe)
-    ):
+    folds = folds_wanted(task, recipe)
+    if not folds or not isinstance(recipe, LinearRecipe | MlpRecipe):
         return None
-    encode = partial(
-        TableEncoder.fit_encode_read,
-        cells,
-        encoder.readings,
-        standardise=recipe.data.number_values == "standardised",
-        most_levels=recipe.data.most_levels,
-    )
-    if isinstance(recipe, LinearRecipe):
-        fit_and_score = _linear_fold(task, recipe, encode)
-    else:
-        fit_and_score = _network_fold(task, recipe, encode)
-    known = task.rows.known
-    rows = task.rows.take(known)
     repeats = recipe.cross_validation.repeats
     summaries = []
     for repeat in range(repeats):
@@ -191,68 +152,13 @@ def cross_validate(task: Task, recipe: Recipe, callbacks: Sequence[TrainingCallb
             for callback in callbacks:
                 callback.refit_done("cross-validation", before * total + done, repeats * total)
 
-        found = out_of_fold_logits(
-            rows.targets,
-            lambda fitted, held_out: fit_and_score(known[fitted], known[held_out]),
-            seed=recipe.seed + repeat,
-            groups=rows.groups,
-            folds=folds,
-            rows_wanted=len(rows) + 1,
-            on_fit=report,
-        )
+        found = fold_scores(task, recipe, folds=folds, seed=recipe.seed + repeat, on_fit=report)
         if found is None:
             return None
-        logits, held_out = found.logits, rows.take(found.rows)
-        method = recipe.calibration.method
-        if isinstance(recipe, LinearRecipe) and method != "none":
-            logits = _calibrated(logits, held_out, found.sizes, method)
-        scored = ScoredRows.check(logits, held_out.targets, held_out.weights)
+        held_out = task.rows.take(found.rows)
+        scored = ScoredRows.check(found.logits, held_out.targets, held_out.weights)
         summaries.append(summarise(scored))
     return _over_repeats(folds, summaries, scored.effective_rows)
-
-
-def _linear_fold(task: Task, recipe: LinearRecipe, encode: Encode) -> FitAndScore:
-    def fit_and_score(fitted: Int[Tensor, " A"], held_out: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
-        _, inputs = encode(fitted)
-        rows = replace(task.rows, inputs=inputs)
-        return linear_logits_held_out(rows, len(task.class_names), recipe, fitted=fitted, scored=held_out)
-
-    return fit_and_score
-
-
-def _network_fold(task: Task, recipe: MlpRecipe, encode: Encode) -> FitAndScore:
-    """As `_linear_fold`; the calibration is the fit's own, from its validation rows."""
-
-    def fit_and_score(fitted: Int[Tensor, " A"], held_out: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
-        encoder, inputs = encode(fitted)
-        rows = replace(task.rows, inputs=inputs)
-        fold = replace(task, encoder=encoder, rows=rows, split=Split(train=fitted, test=held_out))
-        fit = fit_model(fold, recipe, place=TrainingPlace())
-        logits = network_logits(fit.network, inputs[held_out], prepare=None)
-        return logits if fit.calibration is None else fit.calibration.calibration.apply(logits)
-
-    return fit_and_score
-
-
-def _calibrated(
-    logits: Float[Tensor, "N K"], held_out: LabelledRows, sizes: Sequence[int], method: CalibrationMethod
-) -> Float[Tensor, "N K"]:
-    """The logits of each fold, calibrated on those of the other folds."""
-    weights, groups = held_out.weights, held_out.groups
-    calibrated, start = [], 0
-    for size in sizes:
-        others = torch.ones(len(held_out), dtype=torch.bool)
-        others[start : start + size] = False
-        fit = fit_calibration(
-            logits[others],
-            held_out.targets[others],
-            method=method,
-            sample_weight=None if weights is None else weights[others],
-            groups=None if groups is None else groups[others],
-        )
-        calibrated.append(fit.calibration.apply(logits[~others]))
-        start += size
-    return torch.cat(calibrated)
 
 
 def _over_repeats(folds: int, summaries: list[Summary], effective_rows: float) -> CrossValidation:

@@ -13,6 +13,7 @@ from polylogit.calibration import CalibrationFit
 from polylogit.fitting.callbacks import TrainingCallback
 from polylogit.fitting.devices import DeviceName
 from polylogit.fitting.history_file import HistoryFile
+from polylogit.fitting.out_of_fold import HeldOutLogits
 from polylogit.model_header import NetworkSpec
 
 __all__ = ["FittedModel", "TrainingPlace"]
@@ -50,6 +51,8 @@ class FittedModel:
         network: With its weights, on the CPU, in evaluation mode.
         spec: Kind and options that build it again.
         calibration: The calibration and its evidence; None where the recipe asks for none, or rows were too few.
+        held_out: The logits that it was fitted to, of training rows from models that were not fitted on them, with the
+            row numbers of the task; None where the recipe asks for no calibration, or rows were too few.
         epochs: Iterations of the solver, or epochs of the training loop.
         message: Why the fit ended, in words.
         whole: Whether it ran to its end; False after an interrupt or a divergence.
@@ -59,6 +62,7 @@ class FittedModel:
     network: nn.Module
     spec: NetworkSpec
     calibration: CalibrationFit | None
+    held_out: HeldOutLogits | None
     epochs: int
     message: str
     whole: bool

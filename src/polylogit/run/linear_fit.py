@@ -19,7 +19,7 @@ from polylogit.errors import RecipeError
 from polylogit.fitting.callbacks import TrainingCallback
 from polylogit.fitting.forward import network_logits
 from polylogit.fitting.history import IterationRecord
-from polylogit.fitting.out_of_fold import out_of_fold_logits
+from polylogit.fitting.out_of_fold import HeldOutLogits, out_of_fold_logits
 from polylogit.model_header import NetworkSpec
 from polylogit.networks import LinearNetwork
 from polylogit.recipes import LinearRecipe
@@ -29,7 +29,7 @@ from polylogit.run.task import Task
 from polylogit.solver.penalties import elastic_net_penalties
 from polylogit.solver.softmax_regression import LinearFit, fit_softmax_regression
 
-__all__ = ["fit_linear", "fit_linear_model", "linear_logits_held_out"]
+__all__ = ["fit_linear", "fit_linear_model", "linear_logits_held_out", "rows_of_linear_model"]
 
 HELD_OUT_TOLERANCE = 1e-3
 """Tolerance of the fits that only serve calibration or cross-validation; the classifier's own has the recipe's."""
@@ -49,14 +49,7 @@ def fit_linear_model(task: Task, recipe: LinearRecipe, place: TrainingPlace) -> 
     Raises:
         RecipeError: The pictures stay in files, and the solver needs all rows in memory.
     """
-    rows = task.rows.take(task.split.train)
-    if isinstance(rows.inputs, StoredPictures):
-        raise RecipeError(
-            f"{task.name}: a linear model needs all pictures in memory at once, but they stay in files. Take a "
-            'network (--model cnn), a smaller data.picture_size, or data.pictures_in_memory = "always".'
-        )
-    if isinstance(task.encoder, PictureEncoder):
-        rows = replace(rows, inputs=task.encoder.prepare(rows.inputs).flatten(1))
+    rows = rows_of_linear_model(task, task.rows.take(task.split.train))
     classes = len(task.class_names)
     history: list[dict[str, Any]] = []
 
@@ -66,15 +59,40 @@ def fit_linear_model(task: Task, recipe: LinearRecipe, place: TrainingPlace) -> 
             callback.iteration_done(iteration)
 
     fit = fit_linear(rows, classes, recipe, record)
+    calibration, held_out = _cross_fitted_calibration(rows, classes, recipe, place.callbacks)
     return FittedModel(
         network=LinearNetwork.with_weights(fit.weight, fit.bias),
         spec=NetworkSpec(kind="linear", options={"features": rows.inputs.shape[1], "classes": classes}),
-        calibration=_cross_fitted_calibration(rows, classes, recipe, place.callbacks),
+        calibration=calibration,
+        held_out=None if held_out is None else replace(held_out, rows=task.split.train[held_out.rows]),
         epochs=fit.iterations,
         message=f"{fit.iterations} iterations: {fit.message}",
         whole=fit.stop_reason != "interrupted",
         history=tuple(history),
     )
+
+
+def rows_of_linear_model(task: Task, rows: LabelledRows) -> LabelledRows:
+    """The rows with one vector of features each: those of pictures are their normalised pixels.
+
+    Args:
+        task: Says how pictures are normalised.
+        rows: Rows of the task.
+
+    Returns:
+        The rows of vectors.
+
+    Raises:
+        RecipeError: They are pictures that stay in their files.
+    """
+    if isinstance(rows.inputs, StoredPictures):
+        raise RecipeError(
+            f"{task.name}: a linear model needs all pictures in memory at once, but they stay in files. Take a "
+            'network (--model cnn), a smaller data.picture_size, or data.pictures_in_memory = "always".'
+        )
+    if isinstance(task.encoder, PictureEncoder):
+        return replace(rows, inputs=task.encoder.prepare(rows.inputs).flatten(1))
+    return rows
 
 
 def fit_linear(
@@ -126,11 +144,11 @@ def linear_logits_held_out(
 
 def _cross_fitted_calibration(
     rows: LabelledRows, classes: int, recipe: LinearRecipe, callbacks: Sequence[TrainingCallback]
-) -> CalibrationFit | None:
-    """A calibration from training rows, each scored by a model that was fitted without it."""
+) -> tuple[CalibrationFit | None, HeldOutLogits | None]:
+    """A calibration from training rows, and their logits, each from a model that was fitted without the row."""
     method = recipe.calibration.method
     if method == "none":
-        return None
+        return None, None
 
     def fit_and_score(fitted: Int[Tensor, " A"], scored: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
         return linear_logits_held_out(rows, classes, recipe, fitted=fitted, scored=scored)
@@ -141,8 +159,9 @@ def _cross_fitted_calibration(
 
     held_out = out_of_fold_logits(rows.targets, fit_and_score, seed=recipe.seed, groups=rows.groups, on_fit=report)
     if held_out is None:
-        return None
+        return None, None
     scored = rows.take(held_out.rows)
-    return fit_calibration(
+    calibration = fit_calibration(
         held_out.logits, scored.targets, method=method, sample_weight=scored.weights, groups=scored.groups
     )
+    return calibration, held_out

@@ -23,6 +23,7 @@ from polylogit.fitting.forward import network_logits
 from polylogit.fitting.loop import fit_network
 from polylogit.fitting.memory import check_network_fits_memory
 from polylogit.fitting.options import TrainingOptions
+from polylogit.fitting.out_of_fold import HeldOutLogits
 from polylogit.model_header import NetworkSpec
 from polylogit.networks import KINDS
 from polylogit.networks.test_time_augmentation import without_test_time_augmentation
@@ -52,7 +53,8 @@ def fit_network_model(task: Task, recipe: NetworkRecipe, place: TrainingPlace) -
     """
     training, classes = recipe.training, len(task.class_names)
     method = recipe.calibration.method
-    fitted, held_out = map(task.rows.take, fitted_and_validation_rows(task, recipe))
+    fitted_numbers, validation_numbers = fitted_and_validation_rows(task, recipe)
+    fitted, held_out = task.rows.take(fitted_numbers), task.rows.take(validation_numbers)
     if method != "none" and not len(held_out):
         raise RecipeError(
             "training.validation_fraction: 0 keeps no rows to calibrate on. Keep some, or set calibration.method "
@@ -85,17 +87,19 @@ def fit_network_model(task: Task, recipe: NetworkRecipe, place: TrainingPlace) -
             if place.checkpoint is None
             else Checkpoint(place.checkpoint, _identity(task, recipe), resume=place.resume),
         )
-    calibration = None
+    calibration = scored = None
     if method != "none":
         logits = network_logits(network, held_out.inputs, prepare=prepare)
         calibration = fit_calibration(
             logits, held_out.targets, method=method, sample_weight=held_out.weights, groups=held_out.groups
         )
+        scored = HeldOutLogits(validation_numbers, logits, sizes=(len(validation_numbers),))
     network.to("cpu")
     return FittedModel(
         network=network,
         spec=spec,
         calibration=calibration,
+        held_out=scored,
         epochs=fit.epochs,
         message=fit.message,
         whole=fit.ended in ("finished", "early"),

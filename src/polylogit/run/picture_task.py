@@ -3,11 +3,12 @@
 See also: `polylogit.run.table_task`, the same for tables.
 """
 
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 import torch
-from jaxtyping import Int
+from jaxtyping import Int, UInt8
 from torch import Tensor
 
 from polylogit.classes import chosen_classes
@@ -24,7 +25,14 @@ from polylogit.run.labelled_rows import LabelledRows
 from polylogit.run.table_task import dialect_of
 from polylogit.run.task import Task
 
-__all__ = ["PICTURE_TARGET", "picture_reading", "picture_task", "split_of_pictures", "targets_by_name"]
+__all__ = [
+    "PICTURE_TARGET",
+    "fitted_picture_encoder",
+    "picture_reading",
+    "picture_task",
+    "split_of_pictures",
+    "targets_by_name",
+]
 
 PICTURE_TARGET = "class"
 """The name of the target where the classes are folders or a data set's own."""
@@ -59,25 +67,43 @@ def picture_task(data: str, recipe: Recipe, data_root: Path | None) -> Task:
     split, conformal_rows = without_conformal_rows(
         split_of_pictures(source, targets, recipe), targets, recipe, groups=groups, validation=validation
     )
-    fitted, form = source.pixels[split.train], source.form
-    unit = recipe.data.picture_values == "unit"
     if isinstance(source.pixels, StoredPictures):  # so that a broken picture is named now, not after the fit
-        source.pixels[slice(None) if unit else split.test].check()
-    background = recipe.data.picture_background
+        source.pixels[slice(None) if recipe.data.picture_values == "unit" else split.test].check()
     return Task(
         name=source.name,
         target=PICTURE_TARGET,
         fingerprint=source.fingerprint,
-        encoder=PictureEncoder.unit(torch.empty(0, *form, dtype=torch.uint8), background)
-        if unit
-        else PictureEncoder.fit_blocks(blocks_of_rows(fitted, ROWS_AT_ONCE), form, background),
+        encoder=fitted_picture_encoder(source.pixels[split.train], recipe),
         rows=LabelledRows(source.pixels, targets, groups=groups),
         class_names=class_names,
         split=split,
         validation=validation,
         conformal_rows=conformal_rows,
         notes=() if source.listing is None else source.listing.notes,
+        locate=partial(_located, source),
     )
+
+
+def _located(source: PictureSource, row: int) -> tuple[str | None, int]:
+    listing = source.listing
+    return None if listing is None else listing.files[row - 1].relative_to(listing.root).as_posix(), row
+
+
+def fitted_picture_encoder(pixels: UInt8[Tensor, "N C H W"] | StoredPictures, recipe: Recipe) -> PictureEncoder:
+    """The encoder that the recipe asks for, fitted to the pictures that a model is trained on.
+
+    Args:
+        pixels: The pictures, in memory or in their files.
+        recipe: Says how pixels are normalised, and what is behind transparent ones.
+
+    Returns:
+        The encoder.
+    """
+    channels, height, width = pixels.shape[1:]
+    form, background = (channels, height, width), recipe.data.picture_background
+    if recipe.data.picture_values == "unit":
+        return PictureEncoder.unit(torch.empty(0, *form, dtype=torch.uint8), background)
+    return PictureEncoder.fit_blocks(blocks_of_rows(pixels, ROWS_AT_ONCE), form, background)
 
 
 def picture_reading(recipe: Recipe) -> PictureFiles:

@@ -75,7 +75,7 @@ def is_own_file(path: Path) -> bool:
                 with path.open("rb") as file:
                     return b"polylogit_checkpoint" in file.read(_MOST_TEXT) or bool(read_header(path))
             case ".parquet":
-                return _are_predictions(pl.read_parquet_schema(path))
+                return _is_own_table(pl.read_parquet_schema(path))
             case ending:
                 with path.open(encoding="utf-8") as file:
                     return _is_own_text(ending, file.read(_MOST_TEXT))
@@ -87,10 +87,10 @@ def _is_own_text(ending: str, text: str) -> bool:
     first = text.partition("\n")[0]
     match ending:
         case ".csv":
-            return _are_predictions(name.strip('"') for name in first.split(","))
+            return _is_own_table(name.strip('"') for name in first.split(","))
         case ".jsonl":
             row = json.loads(first)
-            return isinstance(row, dict) and ("epoch" in row or "iteration" in row or _are_predictions(row))
+            return isinstance(row, dict) and ("epoch" in row or "iteration" in row or _is_own_table(row))
         case ".html":
             return '<meta name="generator" content="polylogit">' in text
         case ".json":
@@ -100,6 +100,8 @@ def _is_own_text(ending: str, text: str) -> bool:
     return False
 
 
-def _are_predictions(columns: Iterable[str]) -> bool:
+def _is_own_table(columns: Iterable[str]) -> bool:
+    """Predictions, or suspects of the check of labels."""
     names = list(columns)
-    return "class" in names and any(name.startswith("probability_") for name in names)
+    predictions = "class" in names and any(name.startswith("probability_") for name in names)
+    return predictions or {"given", "suggested", "error_probability"} <= set(names)

@@ -24,6 +24,7 @@ from polylogit.data.tables.encoder import TableEncoder
 from polylogit.evaluation import ColumnImportance, Summary, permutation_importance
 from polylogit.networks import LinearNetwork
 from polylogit.report import Coefficients, ReportData
+from polylogit.report.label_check import LabelCheck
 from polylogit.run.evaluated_rows import EvaluatedRows
 
 __all__ = ["MOST_COLUMNS", "MOST_ROWS", "column_importances", "report_data"]
@@ -40,6 +41,7 @@ def report_data(
     data: str,
     model_path: Path,
     calibration: CalibrationFit | None = None,
+    labels: LabelCheck | None = None,
     history: Sequence[Mapping[str, int | float | None]] = (),
     audit: Audit | None = None,
     cross_validated: Summary | None = None,
@@ -55,6 +57,7 @@ def report_data(
         data: DATA as given on the command line.
         model_path: The model file, which contains the recipe that repeats the run.
         calibration: The calibration and its evidence, where they are known.
+        labels: The check of the labels, where there was one.
         history: One record an epoch or iteration.
         audit: The audit of the table; None for pictures.
         cross_validated: The main metrics of a cross-validation, where there was one.
@@ -87,6 +90,7 @@ def report_data(
         calibration_fit=calibration,
         sets=evaluated.sets,
         decisions=evaluated.decisions,
+        labels=labels,
         history=history,
         pictures=None if isinstance(evaluated.raw, pl.DataFrame) else evaluated.raw,
         table=table,

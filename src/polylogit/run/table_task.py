@@ -106,6 +106,7 @@ def table_task(data: str, recipe: Recipe) -> tuple[Recipe, Task]:
         notes=notes_on_copies(audited.copies, recipe),
         conformal_rows=conformal_rows,
         rows_before_test=0 if recipe.data.test is None else source.rows_to_train,
+        locate=source.locate,
     )
     return recipe, task
 

@@ -3,6 +3,7 @@
 See also: `polylogit.run.table_task` and `polylogit.run.picture_task`, which make one.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import polars as pl
@@ -17,6 +18,10 @@ from polylogit.data.tables.encoder import TableEncoder
 from polylogit.run.labelled_rows import LabelledRows
 
 __all__ = ["Task"]
+
+
+def _in_one_file(row: int) -> tuple[str | None, int]:
+    return None, row
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,8 @@ class Task:
         conformal_rows: Rows that serve only for prediction sets, neither trained nor tested on; None where a recipe
             asks for none.
         rows_before_test: Rows of the table before those of a second file, whose rows are numbered from 1 again.
+        locate: From a row's number in the data to its file, where there are several, and its number there; both
+            numbers count from 1. A picture has its file and its number in the data.
     """
 
     name: str
@@ -53,6 +60,7 @@ class Task:
     notes: tuple[str, ...] = ()
     conformal_rows: Int[Tensor, " C"] | None = None
     rows_before_test: int = 0
+    locate: Callable[[int], tuple[str | None, int]] = _in_one_file
 
     def weights_of(self, index: Int[Tensor, " M"]) -> Float[Tensor, " M"] | None:
         """The weights of some rows; None where all weigh the same."""

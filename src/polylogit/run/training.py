@@ -10,6 +10,8 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from polylogit.calibration import Calibration
 from polylogit.classifier import Classifier
 from polylogit.data.pictures.names import stands_for_pictures
@@ -20,12 +22,14 @@ from polylogit.model_header import TrainedOn
 from polylogit.networks.test_time_augmentation import without_test_time_augmentation
 from polylogit.recipes import Recipe
 from polylogit.report import write_report
+from polylogit.report.label_check import LabelCheck
 from polylogit.run.conformal_rows import conformal_scores
 from polylogit.run.cross_validation import cross_validate, cross_validation_summary
 from polylogit.run.decisions import class_shares, decision_rule
 from polylogit.run.evaluated_rows import EvaluatedRows, evaluate_rows
 from polylogit.run.fit import fit_model
 from polylogit.run.fitted_model import FittedModel, TrainingPlace
+from polylogit.run.label_check import label_check_of
 from polylogit.run.output_paths import checkpoint_path, claimed_model_path, existing_outputs, history_path, report_paths
 from polylogit.run.picture_task import picture_task
 from polylogit.run.replacing import check_outputs
@@ -131,6 +135,7 @@ def _train(
         decisions=None if test is None else test.decisions,
         cross_validation=cross_validate(task, recipe, place.callbacks),
         calibration=fit.calibration,
+        labels=_label_check(task, fit, test),
         epochs=fit.epochs,
         whole=fit.whole,
         fit_message=fit.message,
@@ -159,6 +164,7 @@ def _write_reports(paths: Sequence[Path], run: TrainingRun, test: EvaluatedRows,
         data=run.data,
         model_path=run.model_path,
         calibration=run.calibration,
+        labels=run.labels,
         foremost="" if validated is None else cross_validation_summary(validated, len(test.targets)),
         history=fit.history,
         audit=run.audit,
@@ -206,3 +212,14 @@ def _evaluated(classifier: Classifier, task: Task) -> tuple[Summary, EvaluatedRo
         numbers=split.test + 1 - task.rows_before_test,
         weights=task.weights_of(split.test),
     )
+
+
+def _label_check(task: Task, fit: FittedModel, test: EvaluatedRows | None) -> LabelCheck | None:
+    """The check of the labels of the test rows, and of the training rows that the calibration was fitted to."""
+    rows, logits = [], []
+    if test is not None:
+        rows, logits = [task.split.test], [test.network_logits]
+    if fit.held_out is not None:
+        rows.append(fit.held_out.rows)
+        logits.append(fit.held_out.logits)
+    return label_check_of(task, torch.cat(rows), torch.cat(logits)) if rows else None

@@ -13,6 +13,7 @@ from polylogit.data.tables.audit import Audit
 from polylogit.evaluation import Evaluation, Summary
 from polylogit.recipes import Recipe
 from polylogit.report.conclusions import Conclusion, conclusions
+from polylogit.report.label_check import LabelCheck
 from polylogit.run.cross_validation import CrossValidation
 
 __all__ = ["TrainingRun"]
@@ -36,6 +37,7 @@ class TrainingRun:
         cross_validation: Metrics on every row, each scored by a model that was fitted without it; None where the
             recipe asks for none.
         calibration: The calibration and its evidence; None where the recipe asks for none.
+        labels: The labels of the rows that were scored by models not fitted on them; None where there are none.
         epochs: Iterations of the solver, or epochs of the training loop.
         whole: Whether the fit ran to its end; False after an interrupt or a divergence.
         fit_message: Why the fit ended, in words.
@@ -58,6 +60,7 @@ class TrainingRun:
     decisions: DecisionEvaluation | None
     cross_validation: CrossValidation | None
     calibration: CalibrationFit | None
+    labels: LabelCheck | None
     epochs: int
     whole: bool
     fit_message: str
@@ -73,7 +76,11 @@ class TrainingRun:
         if self.test is None:
             return ()
         return conclusions(
-            self.test, self.test_uncalibrated, self.calibration, cross_validated=self.cross_validation is not None
+            self.test,
+            self.test_uncalibrated,
+            self.calibration,
+            cross_validated=self.cross_validation is not None,
+            labels=self.labels,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -92,6 +99,7 @@ class TrainingRun:
             "cross_validation": None if self.cross_validation is None else self.cross_validation.as_json(),
             **self.classifier.calibration.as_json(),
             "calibration": None if self.calibration is None else self.calibration.as_json(),
+            "label_errors": None if self.labels is None else self.labels.as_json(),
             "seconds": round(self.seconds, 3),
             "epochs": self.epochs,
             "whole": self.whole,

@@ -1,0 +1,148 @@
+"""Logits of all rows of a task, each from a model of the recipe that was fitted without the row.
+
+See also: `polylogit.run.cross_validation` and `polylogit.run.label_check`, which use them.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float, Int, Num
+from torch import Tensor
+
+from polylogit.calibration import CalibrationMethod, fit_calibration
+from polylogit.data.pictures.encoder import PictureEncoder
+from polylogit.data.pictures.stored import StoredPictures
+from polylogit.data.split import Split
+from polylogit.data.tables.encoder import TableEncoder
+from polylogit.fitting.forward import network_logits
+from polylogit.fitting.out_of_fold import HeldOutLogits, out_of_fold_logits
+from polylogit.recipes import LinearRecipe, NetworkRecipe, Recipe
+from polylogit.run.fit import fit_model
+from polylogit.run.fitted_model import TrainingPlace
+from polylogit.run.labelled_rows import LabelledRows
+from polylogit.run.linear_fit import linear_logits_held_out, rows_of_linear_model
+from polylogit.run.picture_task import fitted_picture_encoder
+from polylogit.run.task import Task
+
+__all__ = ["fold_scores"]
+
+FitAndScore = Callable[[Int[Tensor, " A"], Int[Tensor, " B"]], Float[Tensor, "B K"]]
+"""Logits of some rows from a model fitted to others."""
+
+
+def fold_scores(
+    task: Task,
+    recipe: Recipe,
+    *,
+    folds: int,
+    seed: int,
+    calibrated: bool = True,
+    place: TrainingPlace | None = None,
+    on_fit: Callable[[int, int], None] | None = None,
+) -> HeldOutLogits | None:
+    """Score each row of a task, training rows and test rows alike, by a model that was fitted without its fold.
+
+    The rows are split into folds class by class, or whole groups at a time. For each fold encoder and model are fitted
+    on the other folds. A linear model is calibrated on the logits of the other folds, a network on validation rows
+    among the rows that it is given. Rows of weight 0, and of classes that the recipe leaves out, are in no fold.
+
+    Args:
+        task: The rows.
+        recipe: Model and calibration.
+        folds: Number of folds.
+        seed: Of the draw of the folds.
+        calibrated: Whether the logits are calibrated, as the recipe says, or the models' own.
+        place: Device and callbacks of the fits of networks; it names no files.
+        on_fit: Called after each fit with the number of fits done and of fits planned.
+
+    Returns:
+        The logits, with the row numbers of the task from 0; None where no class has two rows.
+
+    Raises:
+        RecipeError: The recipe does not fit the data.
+    """
+    known = task.rows.known
+    rows = task.rows.take(known)
+    if isinstance(recipe, LinearRecipe):
+        fit_and_score = _linear_fold(task, recipe)
+    else:
+        fit_and_score = _network_fold(task, recipe, place or TrainingPlace(), calibrated=calibrated)
+    found = out_of_fold_logits(
+        rows.targets,
+        lambda fitted, held_out: fit_and_score(known[fitted], known[held_out]),
+        seed=seed,
+        groups=rows.groups,
+        folds=folds,
+        rows_wanted=len(rows) + 1,
+        on_fit=on_fit,
+    )
+    if found is None:
+        return None
+    logits, method = found.logits, recipe.calibration.method
+    if calibrated and isinstance(recipe, LinearRecipe) and method != "none":
+        logits = _calibrated(logits, rows.take(found.rows), found.sizes, method)
+    return replace(found, rows=known[found.rows], logits=logits)
+
+
+def _encoded(
+    task: Task, recipe: Recipe, fitted: Int[Tensor, " A"]
+) -> tuple[TableEncoder | PictureEncoder, Num[Tensor, "N ..."] | StoredPictures]:
+    """An encoder fitted to some rows, and all rows as it encodes them; pictures stay pixels."""
+    if isinstance(task.encoder, PictureEncoder) or task.cells is None:
+        pixels = task.rows.inputs
+        return fitted_picture_encoder(pixels[fitted], recipe), pixels
+    return TableEncoder.fit_encode_read(
+        task.cells,
+        task.encoder.readings,
+        fitted,
+        standardise=recipe.data.number_values == "standardised",
+        most_levels=recipe.data.most_levels,
+    )
+
+
+def _linear_fold(task: Task, recipe: LinearRecipe) -> FitAndScore:
+    def fit_and_score(fitted: Int[Tensor, " A"], held_out: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
+        encoder, inputs = _encoded(task, recipe, fitted)
+        fold = replace(task, encoder=encoder, rows=replace(task.rows, inputs=inputs))
+        rows = rows_of_linear_model(fold, fold.rows)
+        return linear_logits_held_out(rows, len(task.class_names), recipe, fitted=fitted, scored=held_out)
+
+    return fit_and_score
+
+
+def _network_fold(task: Task, recipe: NetworkRecipe, place: TrainingPlace, *, calibrated: bool) -> FitAndScore:
+    """As `_linear_fold`; the calibration is the fit's own, from its validation rows."""
+
+    def fit_and_score(fitted: Int[Tensor, " A"], held_out: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
+        encoder, inputs = _encoded(task, recipe, fitted)
+        rows = replace(task.rows, inputs=inputs)
+        # The data's own validation rows may be among those held out, so that each fold draws its own.
+        fold = replace(task, encoder=encoder, rows=rows, split=Split(train=fitted, test=held_out), validation=None)
+        fit = fit_model(fold, recipe, place=place)
+        prepare = encoder.prepare if isinstance(encoder, PictureEncoder) else None
+        logits = network_logits(fit.network, inputs[held_out], prepare=prepare)
+        return logits if fit.calibration is None or not calibrated else fit.calibration.calibration.apply(logits)
+
+    return fit_and_score
+
+
+def _calibrated(
+    logits: Float[Tensor, "N K"], held_out: LabelledRows, sizes: Sequence[int], method: CalibrationMethod
+) -> Float[Tensor, "N K"]:
+    """The logits of each fold, calibrated on those of the other folds."""
+    weights, groups = held_out.weights, held_out.groups
+    calibrated, start = [], 0
+    for size in sizes:
+        others = torch.ones(len(held_out), dtype=torch.bool)
+        others[start : start + size] = False
+        fit = fit_calibration(
+            logits[others],
+            held_out.targets[others],
+            method=method,
+            sample_weight=None if weights is None else weights[others],
+            groups=None if groups is None else groups[others],
+        )
+        calibrated.append(fit.calibration.apply(logits[~others]))
+        start += size
+    return torch.cat(calibrated)
