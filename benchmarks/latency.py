@@ -6,7 +6,8 @@ which is what one cost while rows were padded.
 
 Tables: 30 columns (18 of numbers, 6 of categories, 4 of booleans, 2 of dates), 3 classes, a linear model. 1, 100 and
 10,000 rows through a frame, and few rows through `Classifier.predict_rows`, beside scikit-learn's pipeline of
-StandardScaler, OneHotEncoder and LogisticRegression on a pandas frame of the same rows (without the dates).
+StandardScaler, OneHotEncoder and LogisticRegression on a pandas frame of the same rows (without the dates), and the
+exported ONNX model in onnxruntime, whose inputs are arrays already.
 
     python benchmarks/latency.py [--quick]
 """
@@ -16,6 +17,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import polars as pl
 import torch
 from sklearn.compose import make_column_transformer
@@ -26,6 +28,8 @@ from timing import arguments, as_row, ratio, side_by_side, write_result
 
 from polylogit import Classifier
 from polylogit.data.pictures.encoder import PictureEncoder
+from polylogit.export import export_model
+from polylogit.export.onnx_target import onnx_inputs
 from polylogit.fitting.forward import prepare_batch
 from polylogit.model_header import NetworkSpec, TrainedOn
 from polylogit.networks import KINDS
@@ -93,7 +97,11 @@ def table_rows(rounds: int, sizes: tuple[int, ...]) -> list[dict[str, object]]:
         path = Path(folder) / "mixed.parquet"
         frame.write_parquet(path)
         recipe = recipe_from_entries({"data": {"target": "kind"}, "cross_validation": {"folds": 0}})
-        classifier = train(str(path), recipe, out=Path(folder) / "model.safetensors").classifier
+        model = Path(folder) / "model.safetensors"
+        classifier = train(str(path), recipe, out=model).classifier
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        session = onnxruntime.InferenceSession(export_model(model, "onnx").path, options)
     features = frame.drop("kind")
     undated = features.select(pl.exclude("day0", "day1"))
     numbers = [name for name in undated.columns if not name.startswith("category")]
@@ -104,9 +112,10 @@ def table_rows(rounds: int, sizes: tuple[int, ...]) -> list[dict[str, object]]:
     for size in sizes:
         some = pl.concat([features] * -(-size // TABLE_ROWS))[:size]
         some_undated = some.select(undated.columns).to_pandas()
-        dicts = some.to_dicts()
+        dicts, arrays = some.to_dicts(), onnx_inputs(some.with_columns(pl.col(pl.Boolean).cast(pl.Float64)))
         candidates = {
             "frame": lambda some=some: classifier.predict_probabilities(some),
+            "onnxruntime": lambda arrays=arrays: session.run(["class", "probabilities"], arrays),
             "scikit_learn": lambda some=some_undated: theirs.predict_proba(some),
         }
         if size <= 100:

@@ -1,6 +1,6 @@
 """The classifier: preprocessing, network, calibration and class names in one, from raw rows to probabilities.
 
-Every prediction of a trained model goes through `Classifier.score`, and every network through `network_logits`.
+Every prediction of a trained model goes through `Classifier.score`, and every network through `NetworkForward`.
 
 See also: `polylogit.model_file`, which writes and reads it; `polylogit.run`, which trains, evaluates and applies it.
 """
@@ -31,7 +31,7 @@ from polylogit.data.tables.row_encoder import RowEncoder
 from polylogit.data.tables.sources import open_source
 from polylogit.data.tables.unseen import UnseenCounts, warning_words
 from polylogit.errors import DataError, ModelFileError, PolylogitWarning
-from polylogit.fitting.forward import network_logits
+from polylogit.fitting.forward import NetworkForward
 from polylogit.model_file import read_model_file, write_model_file
 from polylogit.model_header import (
     FORMAT_VERSION,
@@ -264,8 +264,12 @@ class Classifier:
         return Scores(logits, calibrated)
 
     def _network_logits(self, inputs: Num[Tensor, "N ..."] | StoredPictures) -> Float[Tensor, "N K"]:
+        return self._forward.logits(inputs, ROWS_AT_ONCE)
+
+    @cached_property
+    def _forward(self) -> NetworkForward:
         prepare = self.preprocessing.prepare if isinstance(self.preprocessing, PictureEncoder) else None
-        return network_logits(self.network, inputs, prepare=prepare, rows_at_once=ROWS_AT_ONCE)
+        return NetworkForward(self.network, prepare)
 
     def calibrate(self, logits: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
         """Calibrated logits of the network's own logits."""
