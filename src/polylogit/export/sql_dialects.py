@@ -18,8 +18,8 @@ class SqlDialect:
     Args:
         name: As sqlglot calls it.
         has_float32: Whether it has a type of 32 bits, so that features are rounded as the model rounds them.
-        has_materialized: Whether a stage can be kept as it is. Databases that put the expressions of one stage into the
-            next make them grow with each stage, beyond all memory in SQLite.
+        has_materialized: Whether a stage is kept as it is, with AS MATERIALIZED. SQLite and PostgreSQL put the
+            expressions of one stage into the next, where they grow with each stage, in SQLite beyond all memory.
         nan: How a column of numbers is compared with NaN; None where the database has none.
         days: The days from 1970-01-01 to a date, with {} for the date.
         year: The year of a date.
@@ -58,7 +58,7 @@ DIALECTS: Mapping[str, SqlDialect] = {
         SqlDialect(
             "duckdb",
             has_float32=True,
-            has_materialized=True,
+            has_materialized=False,
             nan="ISNAN({})",
             days="DATE_DIFF('day', CAST('1970-01-01' AS DATE), CAST({} AS DATE))",
         ),
