@@ -1,5 +1,6 @@
 """What tests of every floor share: a command line without a process, and a trained model."""
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,6 +32,57 @@ def polylogit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Polylogit:
         return result
 
     return call
+
+
+@pytest.fixture(scope="session")
+def write_workbook() -> Callable[[Path, dict[str, list[list[object]]]], None]:
+    """Write sheets of numbers and texts as .xlsx."""
+
+    def cell(value: object) -> str:
+        if value is None:
+            return "<c/>"
+        if isinstance(value, int | float):
+            return f"<c><v>{value}</v></c>"
+        return f'<c t="inlineStr"><is><t>{value}</t></is></c>'
+
+    def write(path: Path, sheets: dict[str, list[list[object]]]) -> None:
+        main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+        links = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+        package = "http://schemas.openxmlformats.org/package/2006"
+        names = list(sheets)
+        with zipfile.ZipFile(path, "w") as file:
+            types = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+            parts = "".join(
+                f'<Override PartName="/xl/worksheets/s{n}.xml" ContentType="{types}.worksheet+xml"/>'
+                for n in range(len(names))
+            )
+            file.writestr(
+                "[Content_Types].xml",
+                f'<Types xmlns="{package}/content-types"><Default Extension="rels" '
+                'ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+                f'<Override PartName="/xl/workbook.xml" ContentType="{types}.sheet.main+xml"/>{parts}</Types>',
+            )
+            root = f'<Relationship Id="r" Type="{links}/officeDocument" Target="xl/workbook.xml"/>'
+            file.writestr("_rels/.rels", f'<Relationships xmlns="{package}/relationships">{root}</Relationships>')
+            listed = "".join(f'<sheet name="{name}" sheetId="{n + 1}" r:id="r{n}"/>' for n, name in enumerate(names))
+            file.writestr(
+                "xl/workbook.xml", f'<workbook xmlns="{main}" xmlns:r="{links}"><sheets>{listed}</sheets></workbook>'
+            )
+            targets = "".join(
+                f'<Relationship Id="r{n}" Type="{links}/worksheet" Target="worksheets/s{n}.xml"/>'
+                for n in range(len(names))
+            )
+            file.writestr(
+                "xl/_rels/workbook.xml.rels",
+                f'<Relationships xmlns="{package}/relationships">{targets}</Relationships>',
+            )
+            for n, rows in enumerate(sheets.values()):
+                lines = "".join(f"<row>{''.join(map(cell, row))}</row>" for row in rows)
+                file.writestr(
+                    f"xl/worksheets/s{n}.xml", f'<worksheet xmlns="{main}"><sheetData>{lines}</sheetData></worksheet>'
+                )
+
+    return write
 
 
 @pytest.fixture(autouse=True)

@@ -25,8 +25,10 @@ from polylogit.calibration.prediction_sets import ConformalScores, PredictionSet
 from polylogit.data.pictures.encoder import PictureEncoder, Pictures, pictures_from_array
 from polylogit.data.pictures.sources import read_unlabelled
 from polylogit.data.pictures.stored import StoredPictures
+from polylogit.data.tables.dialect import Dialect
 from polylogit.data.tables.encoder import TableEncoder
 from polylogit.data.tables.frames import as_frame
+from polylogit.data.tables.missing_markers import without_markers
 from polylogit.data.tables.row_encoder import RowEncoder
 from polylogit.data.tables.sources import open_source
 from polylogit.data.tables.unseen import UnseenCounts, warning_words
@@ -156,7 +158,7 @@ class Classifier:
             return self.score_pictures(_pictures(data, self.preprocessing, place), place).logits
         if isinstance(data, str | Path):
             place = str(data)
-            data = open_source(place).frame
+            data = open_source(place, self._dialect).frame
         names = [column.name for column in self.preprocessing.columns]
         frame = as_frame(data, names, place)
         logits, unseen = self.logits_counting(frame, place)
@@ -227,7 +229,7 @@ class Classifier:
         parts, unseen = [], UnseenCounts()
         at_once = max(1, min(ROWS_ENCODED_AT_ONCE, FEATURES_AT_ONCE // max(self.preprocessing.features, 1)))
         for start in range(0, max(frame.height, 1), at_once):
-            rows = frame.slice(start, at_once)
+            rows = without_markers(frame.slice(start, at_once), self._dialect.missing)
             inputs, found = self.preprocessing.encode_counting(rows, place, first_row + start)
             parts.append(self.score(inputs))
             unseen += found
@@ -415,6 +417,11 @@ class Classifier:
         ]
 
     @cached_property
+    def _dialect(self) -> Dialect:
+        """How the tables that the model was trained on are written."""
+        return Dialect.of_recipe(self.recipe.get("data", {}))
+
+    @cached_property
     def row_encoder(self) -> RowEncoder:
         """The encoder of single rows of a model of tables.
 
@@ -423,7 +430,7 @@ class Classifier:
         """
         if not isinstance(self.preprocessing, TableEncoder):
             raise DataError("the rows: the model takes pictures, got rows of a table.")
-        return RowEncoder(self.preprocessing)
+        return RowEncoder(self.preprocessing, self._dialect.missing)
 
     @cached_property
     def schema(self) -> ModelSchema:

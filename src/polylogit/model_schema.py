@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from polylogit.data.tables.column_types import LARGEST_NUMBER, MISSING_MARKERS
+from polylogit.data.tables.column_types import LARGEST_NUMBER, MISSING_MARKERS, first_date_format
 from polylogit.model_header import ModelHeader, PicturePreprocessing, TableColumn, TablePreprocessing
 
 __all__ = ["ColumnSchema", "ModelSchema", "PictureSchema", "TableSchema"]
@@ -221,7 +221,7 @@ def _example(column: TableColumn) -> float | bool | str | None:
     if column.type == "date":
         day = date.fromisoformat(column.example) if isinstance(column.example, str) else date(2024, 1, 15)
         try:
-            return day.strftime(column.format or "%Y-%m-%d")
+            return day.strftime(first_date_format(column.format))
         except ValueError:  # a format that this system does not write
             return None
     if column.example is not None:

@@ -66,6 +66,12 @@ TABLE = {
     "data.free_text": Change({"data": {"target": "type", "free_text": "drop"}}, {"data": {"target": "type"}}, "texts"),
     "data.separator": Change({"data": {"target": "c", "separator": "|"}}, {"data": {"target": "c"}}, "separated"),
     "data.encoding": Change({"data": {"target": "c", "encoding": "latin-1"}}, {"data": {"target": "c"}}, "latin"),
+    "data.quote": Change({"data": {"target": "c", "quote": "'"}}, {"data": {"target": "c"}}, "apostrophes"),
+    "data.skip_lines": Change({"data": {"target": "c", "skip_lines": 1}}, {"data": {"target": "c"}}, "titled"),
+    "data.comment": Change({"data": {"target": "c", "comment": "#"}}, {"data": {"target": "c"}}, "commented"),
+    "data.missing": Change({"data": {"missing": "4"}}),
+    "data.sheet": Change({"data": {"target": "c", "sheet": "may"}}, {"data": {"target": "c"}}, "workbook"),
+    "data.unlabelled": Change({"data": {"target": "c", "unlabelled": "drop"}}, {"data": {"target": "c"}}, "unlabelled"),
     "data.decimal": Change({"data": {"target": "kind", "decimal": ","}}, {"data": {"target": "kind"}}, "commas"),
     "data.thousands": Change({"data": {"target": "kind", "thousands": "none"}}, {"data": {"target": "kind"}}, "commas"),
     "data.most_levels": Change(
@@ -179,7 +185,7 @@ def pictures(folder, count, light, mode="L"):
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
+def data(tmp_path_factory, write_workbook):
     """DATA by name and kind of data."""
     folder = tmp_path_factory.mktemp("data")
     zoo = open_source("zoo").frame
@@ -200,8 +206,27 @@ def data(tmp_path_factory):
     flipped = pl.Series(np.arange(400) % 4 == 0)
     kinds = pl.select(pl.when(flipped).then(pl.lit("a")).otherwise(kinds).alias("kind")).to_series()
     pl.DataFrame(noise).with_columns(kinds).write_csv(folder / "noisy.csv")
-    names = ("parts", "texts", "separated", "latin", "other", "noisy", "commas")
-    named = {name: str(folder / f"{name}.csv") for name in names}
+    cells = "".join(f"{n},{'xy'[n % 2]}\n" for n in rows)
+    (folder / "apostrophes.csv").write_text("n,c\n" + cells.replace("x", "'x'"))
+    (folder / "titled.csv").write_text("all rows\nn,c\n" + cells)
+    (folder / "commented.csv").write_text("n,c\n" + cells + "# end of\n")
+    (folder / "unlabelled.csv").write_text("n,c\n" + cells + "7,\n")
+    table = [["n", "c"], *([n, "xy"[n % 2]] for n in rows)]
+    write_workbook(folder / "workbook.xlsx", {"april": table[:30], "may": table})
+    names = (
+        "parts",
+        "texts",
+        "separated",
+        "latin",
+        "other",
+        "noisy",
+        "commas",
+        "apostrophes",
+        "titled",
+        "commented",
+        "unlabelled",
+    )
+    named = {name: str(folder / f"{name}.csv") for name in names} | {"workbook": str(folder / "workbook.xlsx")}
     few = pictures(folder / "few", 60, light=12)
     many = pictures(folder / "many", 600, light=25)
     clear = pictures(folder / "clear", 60, light=12, mode="RGBA")

@@ -7,7 +7,7 @@ import typer
 
 from polylogit.cli.console import fold_progress, print_json, print_notes, reported_errors
 from polylogit.cli.options import (
-    Data,
+    DataFiles,
     DataRoot,
     Drop,
     Force,
@@ -21,6 +21,7 @@ from polylogit.cli.options import (
     with_options,
 )
 from polylogit.data.pictures.names import stands_for_pictures
+from polylogit.data.tables.data_names import data_of_files
 from polylogit.errors import RecipeError
 from polylogit.recipes import Recipe, read_recipe, recipe_from_entries, starting_entries
 from polylogit.report.terminal_text import TerminalConsole
@@ -34,7 +35,7 @@ SUSPECT_ENDINGS = (".csv", ".parquet", ".jsonl")
 
 
 def check(
-    data: Data,
+    files: DataFiles,
     target: Target = None,
     drop: Drop = None,
     recipe: Annotated[
@@ -66,6 +67,7 @@ def check(
 ) -> None:
     """Audit a table without training, or find wrong labels. The exit status is 1 if the audit finds errors."""
     with reported_errors(), limited_reading(limit):
+        data = data_of_files(files)
         check_data_root(data, data_root)
         if out is not None and not labels:
             raise RecipeError(f"--out {out}: applies to --labels only. Add --labels, or leave the option out.")

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from polylogit.cli.console import print_json, print_notes, reported_errors
-from polylogit.cli.options import Data, DataRoot, Force, Json, Limit, Model, check_data_root, limited_reading
+from polylogit.cli.options import DataFiles, DataRoot, Force, Json, Limit, Model, check_data_root, limited_reading
+from polylogit.data.tables.data_names import data_of_files
 from polylogit.report.terminal_text import TerminalConsole
 
 __all__ = ["evaluate"]
@@ -14,7 +15,7 @@ __all__ = ["evaluate"]
 
 def evaluate(
     model: Model,
-    data: Data,
+    files: DataFiles,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Report to write: .html (opens offline), .json or .md.")
     ] = None,
@@ -25,6 +26,7 @@ def evaluate(
 ) -> None:
     """Evaluate a saved model on labelled data."""
     with reported_errors(), limited_reading(limit):
+        data = data_of_files(files)
         check_data_root(data, data_root)
         from polylogit import run
 

@@ -13,6 +13,7 @@ from polylogit.errors import RecipeError
 
 __all__ = [
     "Data",
+    "DataFiles",
     "DataRoot",
     "Drop",
     "Json",
@@ -31,6 +32,15 @@ Data = Annotated[
         metavar="DATA",
         help="A data set by name (zoo, mnist, fashion-mnist, ...), a table (.csv, .tsv, .parquet, .arrow, .jsonl), a "
         "folder of its parts, or a folder of pictures with one folder per class.",
+    ),
+]
+DataFiles = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="DATA...",
+        help="A data set by name (zoo, mnist, fashion-mnist, ...), a table (.csv, .tsv, .txt, .parquet, .arrow, "
+        ".jsonl, .json, .xlsx, .ods, .zip), several tables with the same columns, a folder of them, - for standard "
+        "input, or a folder of pictures with one folder per class.",
     ),
 ]
 DataRoot = Annotated[

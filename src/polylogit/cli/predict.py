@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from polylogit.cli.console import print_notes, print_warnings, reported_errors, row_counter
-from polylogit.cli.options import Data, DataRoot, Force, Limit, Model, check_data_root, limited_reading
+from polylogit.cli.options import DataFiles, DataRoot, Force, Limit, Model, check_data_root, limited_reading
+from polylogit.data.tables.data_names import data_of_files
 from polylogit.errors import RecipeError
 from polylogit.recipes.decision_files import read_costs, read_shares
 
@@ -16,7 +17,7 @@ __all__ = ["predict"]
 
 def predict(
     model: Model,
-    data: Data,
+    files: DataFiles,
     out: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="File to write: .csv, .parquet or .jsonl. [default: CSV on standard output]"),
@@ -69,6 +70,7 @@ def predict(
 ) -> None:
     """Predict the class of each row, with a probability per class."""
     with reported_errors(), limited_reading(limit):
+        data = data_of_files(files)
         check_data_root(data, data_root)
         if by_class and coverage is None:
             raise RecipeError("--by-class: applies to prediction sets. Give --coverage too, or leave the option out.")

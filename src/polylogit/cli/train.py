@@ -9,7 +9,7 @@ import typer
 
 from polylogit.cli.console import live_fit, print_json, print_notes, print_warnings, reported_errors
 from polylogit.cli.options import (
-    Data,
+    DataFiles,
     DataRoot,
     Drop,
     Force,
@@ -23,6 +23,7 @@ from polylogit.cli.options import (
     with_options,
 )
 from polylogit.data.pictures.names import stands_for_pictures
+from polylogit.data.tables.data_names import data_of_files
 from polylogit.errors import RecipeError
 from polylogit.recipes import (
     LinearRecipe,
@@ -53,7 +54,7 @@ EPILOG = "Example: polylogit train animals.csv --target type --set training.C=10
 
 
 def train(
-    data: Data,
+    files: DataFiles,
     target: Target = None,
     model: Annotated[
         ModelKind | None,
@@ -109,6 +110,7 @@ def train(
 ) -> None:
     """Train a classifier, evaluate it on held-out rows, and save it."""
     with reported_errors(), limited_reading(limit):
+        data = data_of_files(files)
         check_data_root(data, data_root)
         entries = read_recipe(recipe, settings or ())
         own = {"target": target, "drop": dropped_columns(entries, drop), "weight": weight, "test": test}

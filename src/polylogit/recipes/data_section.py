@@ -50,10 +50,13 @@ def _one_byte(separator: str) -> str:
 
 
 def _one_name(names: object) -> object:
-    return (names,) if isinstance(names, str) else names
+    return (names,) if isinstance(names, str | int | float) else names
 
 
 ClassName = Annotated[str, Field(min_length=1, coerce_numbers_to_str=True)]
+
+
+Marker = Annotated[str, Field(coerce_numbers_to_str=True)]
 
 
 Separator = Annotated[str, Field(min_length=1, max_length=1), AfterValidator(_one_byte)]
@@ -96,6 +99,24 @@ class DataRecipe(Section):
     )
     encoding: Annotated[Annotated[str, AfterValidator(_encoding_name)], OF_COLUMNS] = Field(
         default="utf-8", description="Encoding of a text table that is neither UTF-8 nor UTF-16."
+    )
+    quote: Annotated[Literal['"', "'", "none"], OF_TABLES] = Field(
+        default='"', description="Quotation mark around cells of a text table. none: quotation marks are text."
+    )
+    skip_lines: Annotated[Annotated[int, Field(ge=0)], OF_TABLES] = Field(
+        default=0, description="Lines above the header of a text table or a sheet that are no part of it."
+    )
+    comment: Annotated[Annotated[str, Field(min_length=1)] | None, OF_TABLES] = Field(
+        default=None, description="Text that starts the lines of a text table that are no part of it."
+    )
+    missing: Annotated[tuple[Marker, ...], BeforeValidator(_one_name), OF_TABLES] = Field(
+        default=(), description="Texts or numbers that mean a missing value in every column, besides an empty cell."
+    )
+    sheet: Annotated[str | None, OF_TABLES] = Field(
+        default=None, description="Sheet of a workbook. Default: the only one that has rows."
+    )
+    unlabelled: Annotated[Literal["error", "drop"], OF_TABLES] = Field(
+        default="error", description="What to do with rows whose class is missing. drop: leave them out, counted."
     )
     decimal: Annotated[Literal[".", ","] | None, OF_TABLES] = Field(
         default=None, description="Decimal separator of the numbers in text columns. Default: found in each column."

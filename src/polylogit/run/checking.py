@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 
 from polylogit.data.pictures.names import stands_for_pictures
-from polylogit.data.tables.audit import Audit, audit_leakage
+from polylogit.data.tables.audit import Audit, AuditFinding, audit_leakage
 from polylogit.data.tables.audit.levels import audit_levels, column_profiles
 from polylogit.data.tables.fitted_columns import fitted_columns
 from polylogit.errors import RecipeError
@@ -39,6 +39,7 @@ def check(data: str, recipe: Recipe) -> Audit:
     audited = audited_table(source, recipe)
     columns = fitted_columns(audited.features, audited.readings, recipe.data.most_levels)
     audit = audited.audit.and_also(audit_levels(columns, audited.features.height)).located(source.locate)
+    audit = audit.and_also(AuditFinding("read-differently", "note", note, "") for note in source.notes)
     audit = replace(audit, profiles=column_profiles(columns, audited.features))
     given = recipe.data.split is not None or recipe.data.test is not None
     if audited.targets is not None and given and not audit.of("error"):

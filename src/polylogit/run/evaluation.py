@@ -134,9 +134,13 @@ def _evaluated_table(
     source = open_source(data, dialect_of(recipe))
     trained_on = classifier.trained_on
     classes = known_targets(
-        source, trained_on.target, classifier.class_names, leave_out_others=recipe.data.classes is not None
+        source,
+        trained_on.target,
+        classifier.class_names,
+        leave_out_others=recipe.data.classes is not None,
+        leave_out_unlabelled=recipe.data.unlabelled == "drop",
     )
-    notes = _notes_on_others(classes)
+    notes = [*source.notes, *_notes_on_others(classes)]
     weights = None
     if recipe.data.weight is not None and recipe.data.weight not in source.frame.columns:
         notes.append(f'there is no column "{recipe.data.weight}" of weights, so all rows weigh the same.')
@@ -202,7 +206,8 @@ def _notes_on_others(targets: Int[Tensor, " N"]) -> list[str]:
     if not others:
         return []
     return [
-        f"{others:,} of {len(targets):,} rows are of classes that the recipe leaves out, and are left out here too."
+        f"{others:,} of {len(targets):,} rows are of no class, or of one that the recipe leaves out, and are left out "
+        "here too."
     ]
 
 

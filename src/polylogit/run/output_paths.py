@@ -5,6 +5,7 @@ from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
+from polylogit.data.tables.data_names import first_stem
 from polylogit.errors import PolylogitError
 
 __all__ = [
@@ -27,7 +28,7 @@ def default_model_path(data: str, kind: str) -> Path:
         >>> default_model_path("tables/wine.csv", "linear").as_posix()
         'runs/wine-linear/model.safetensors'
     """
-    return Path("runs") / f"{Path(data).stem}-{kind}" / MODEL_NAME
+    return Path("runs") / f"{first_stem(data)}-{kind}" / MODEL_NAME
 
 
 @contextmanager

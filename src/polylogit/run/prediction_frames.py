@@ -14,11 +14,12 @@ from polylogit.classifier import Classifier
 from polylogit.data.pictures.encoder import PictureEncoder, Pictures
 from polylogit.data.pictures.sources import read_unlabelled
 from polylogit.data.pictures.stored import StoredPictures
-from polylogit.data.tables.delimited import Dialect
+from polylogit.data.tables.dialect import Dialect
 from polylogit.data.tables.encoder import TableEncoder
 from polylogit.data.tables.named_column import select_named
 from polylogit.data.tables.parts import scan_parts
 from polylogit.data.tables.sources import source_paths
+from polylogit.data.tables.standard_input import without_its_path
 from polylogit.data.tables.type_inference import check_columns_exist
 from polylogit.data.tables.unseen import UnseenCounts, warning_words
 from polylogit.errors import DataError, RecipeError
@@ -257,11 +258,12 @@ class _TableFrames(PredictionFrames):
         self._allow_unseen = allow_unseen
         self._unseen = UnseenCounts()
         self._on_columns: tuple[str, ...] = ()
+        self._on_reading: list[str] = []
 
     def _batches(self) -> Iterator[tuple[Float[Tensor, "N K"], pl.DataFrame | None]]:
         parts = source_paths(self._data)
         part, first_row = parts[0], 0
-        for path, batch in scan_parts(parts, self._dialect):
+        for path, batch in scan_parts(parts, self._dialect, self._on_reading):
             if path != part:
                 part, first_row = path, 0
             place = self._data if len(parts) == 1 else str(path)
@@ -290,7 +292,7 @@ class _TableFrames(PredictionFrames):
         )
 
     def _notes_on_data(self) -> tuple[str, ...]:
-        return (*self._on_columns, *self._encoder.notes(self._unseen))
+        return (*map(without_its_path, self._on_reading), *self._on_columns, *self._encoder.notes(self._unseen))
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from polylogit.classes import class_indices
 from polylogit.data.split import Split
-from polylogit.data.tables.audit import AuditedTable, audit_leakage, audit_table
+from polylogit.data.tables.audit import AuditedTable, AuditFinding, audit_leakage, audit_table
 from polylogit.data.tables.audit.levels import audit_levels, column_profiles
 from polylogit.data.tables.column_types import NumberMarks, Reading, asked_reading
 from polylogit.data.tables.columns import read_columns
-from polylogit.data.tables.delimited import Dialect
+from polylogit.data.tables.dialect import Dialect
 from polylogit.data.tables.encoder import TableEncoder
 from polylogit.data.tables.named_column import select_named
 from polylogit.data.tables.sources import TableSource, open_source
@@ -46,7 +46,7 @@ __all__ = [
 
 def dialect_of(recipe: Recipe) -> Dialect:
     """The dialect of text tables that the recipe names."""
-    return Dialect(separator=recipe.data.separator, encoding=recipe.data.encoding)
+    return Dialect.of_recipe(recipe.data.model_dump())
 
 
 def number_marks(recipe: Recipe) -> NumberMarks:
@@ -91,6 +91,7 @@ def table_task(data: str, recipe: Recipe) -> tuple[Recipe, Task]:
         most_levels=recipe.data.most_levels,
     )
     audit = audit.and_also(audit_levels(encoder.columns, len(split.train)))
+    audit = audit.and_also(AuditFinding("read-differently", "note", note, "") for note in source.notes)
     audit = replace(audit, profiles=column_profiles(encoder.columns, audited.features))
     encoder = encoder.with_ranges(audited.features, split.train)
     task = Task(
@@ -103,7 +104,7 @@ def table_task(data: str, recipe: Recipe) -> tuple[Recipe, Task]:
         split=split,
         cells=audited.features,
         audit=audit,
-        notes=notes_on_copies(audited.copies, recipe),
+        notes=(*source.notes, *notes_on_copies(audited.copies, recipe), *_notes_on_unlabelled(audited)),
         conformal_rows=conformal_rows,
         rows_before_test=0 if recipe.data.test is None else source.rows_to_train,
         locate=source.locate,
@@ -178,12 +179,22 @@ def audited_table(source: TableSource, recipe: Recipe) -> AuditedTable:
         asked={name: asked_reading(words) for name, words in wanted.columns.items()},
         drop_unusable=wanted.free_text == "drop",
         marks=number_marks(recipe),
+        drop_unlabelled=wanted.unlabelled == "drop",
         place=source.name,
     )
 
 
+def _notes_on_unlabelled(audited: AuditedTable) -> tuple[str, ...]:
+    return tuple(finding.message for finding in audited.audit.findings if finding.code == "unlabelled-rows")
+
+
 def known_targets(
-    source: TableSource, target: str, class_names: tuple[str, ...], *, leave_out_others: bool = False
+    source: TableSource,
+    target: str,
+    class_names: tuple[str, ...],
+    *,
+    leave_out_others: bool = False,
+    leave_out_unlabelled: bool = False,
 ) -> Int[Tensor, " N"]:
     """The class indices of a table's rows among a model's classes.
 
@@ -192,6 +203,7 @@ def known_targets(
         target: The column of the classes.
         class_names: The model's classes.
         leave_out_others: Whether rows of other classes get -1 instead of raising an error.
+        leave_out_unlabelled: Whether rows without a class get -1 instead of raising an error.
 
     Returns:
         Class indices.
@@ -201,19 +213,24 @@ def known_targets(
     """
     check_columns_exist(source.frame, [target], 'there is no column "{}" to take the classes from', source.name)
     labels = read_columns(source.frame, {target: Reading("category")}, source.name)[target]
-    if labels.null_count():
+    if labels.null_count() and not leave_out_unlabelled:
         row = int(labels.is_null().arg_max() or 0)
         raise DataError(
             f"{source.place_of(row + 1, target)}: the class is missing ({labels.null_count()} of "
-            f"{len(labels)} rows). Drop these rows, or write a class name into them."
+            f"{len(labels)} rows). Drop these rows, or write a class name into them; to train without them: "
+            "--set data.unlabelled=drop."
         )
     if leave_out_others:
-        indices = labels.cast(pl.Enum(class_names), strict=False).to_physical().cast(pl.Int64).fill_null(-1)
-        return torch.tensor(indices.to_numpy())
+        found = labels.cast(pl.Enum(class_names), strict=False).to_physical().cast(pl.Int64).fill_null(-1)
+        return torch.tensor(found.to_numpy())
+    known = labels.is_not_null()
     try:
-        return class_indices(labels.to_list(), class_names)
+        of_known = class_indices(labels.filter(known).to_list(), class_names)
     except DataError as fault:
         raise DataError(f'{source.name}, column "{target}", {fault}') from fault
+    targets = torch.full((len(labels),), -1)
+    targets[torch.tensor(known.to_numpy())] = of_known
+    return targets
 
 
 def without_weightless(targets: Int[Tensor, " N"], weights: Float[Tensor, " N"] | None) -> Int[Tensor, " N"]:

@@ -3,6 +3,7 @@
 from datetime import date
 from typing import Any
 
+from polylogit.data.tables.column_types import first_date_format
 from polylogit.data.tables.encoder import TableEncoder
 from polylogit.model_header import ModelHeader, TableColumn, TablePreprocessing
 
@@ -128,6 +129,6 @@ def _described(kind: str, written_as: str | None, *, missing: bool) -> str:
 
 def _written(day: date, written_as: str | None) -> str:
     try:
-        return day.strftime(written_as or "%Y-%m-%d")
+        return day.strftime(first_date_format(written_as))
     except ValueError:  # a format that this system does not write
         return day.isoformat()

@@ -9,6 +9,7 @@ __all__ = ["EXTRAS", "import_extra"]
 
 EXTRAS = {
     "duckdb": "export",
+    "fastexcel": "excel",
     "matplotlib": "plots",
     "onnx": "export",
     "onnxruntime": "export",

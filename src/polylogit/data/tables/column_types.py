@@ -13,19 +13,25 @@ __all__ = [
     "MISSING_MARKERS",
     "NAMED_NUMBER_FORMATS",
     "NUMBER_DIGITS",
+    "SEVERAL_FORMATS",
     "ColumnType",
     "NumberMarks",
     "Reading",
     "UsableType",
     "asked_reading",
     "check_number_format",
+    "first_date_format",
     "number_digits",
 ]
 
 LARGEST_NUMBER = 1e100
 """Largest magnitude of a number: squares of larger ones, summed for a spread, can overflow."""
 
-MISSING_MARKERS = ("", "?", "-", ".", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "Null", "null", "None", "none")
+MISSING_MARKERS = (
+    *("", "?", "-", "--", "---", "–", "—", ".", "NA", "na", "<NA>", "N/A", "n/a", "n.a.", "#N/A", "#NA"),
+    *("NaN", "nan", "NaT", "NULL", "Null", "null", "(null)", "\\N", "None", "none", "nil"),
+    *("#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NUM!"),
+)
 """Texts that mean a missing value in a column of numbers, booleans or dates. A category may be called so."""
 
 NUMBER_DIGITS = {
@@ -40,8 +46,11 @@ NUMBER_DIGITS = {
 }
 """Ways to write the number 1234.5: the decimal separator and the separator of thousands of each."""
 
-NAMED_NUMBER_FORMATS = ("quarter", "hexadecimal")
-"""Ways to write a number that the number 1234.5 cannot show: `2021Q3`, which counts as 2021.5, and `0x1f`."""
+SEVERAL_FORMATS = "|"
+"""Stands between the formats of a column of dates that are written in several ways."""
+
+NAMED_NUMBER_FORMATS = ("quarter", "time", "hexadecimal")
+"""Ways to write a number that 1234.5 cannot show: `2021Q3` is 2021.5, `1:30` or `0 days 01:30:00` 1.5, `0x1f` 31."""
 
 ColumnType = Literal["number", "boolean", "category", "date", "text", "empty", "nested"]
 UsableType = Literal["number", "boolean", "category", "date"]
@@ -86,6 +95,16 @@ class Reading:
     def usable(self) -> bool:
         """Whether the column can become features."""
         return self.type in get_args(UsableType)
+
+
+def first_date_format(date_format: str | None) -> str:
+    """The format of dates, of several the one that most are written in; the ISO format where there is none.
+
+    Example:
+        >>> first_date_format("%d.%m.%Y|%Y-%m-%d")
+        '%d.%m.%Y'
+    """
+    return (date_format or "%Y-%m-%d").split(SEVERAL_FORMATS)[0]
 
 
 def number_digits(text: str) -> tuple[str, str, str]:

@@ -10,15 +10,14 @@ from collections.abc import Mapping
 import polars as pl
 
 from polylogit.data.tables.column_types import LARGEST_NUMBER, MISSING_MARKERS, Reading, UsableType
+from polylogit.data.tables.dates import DATE_FORMATS, date_of_text
 from polylogit.data.tables.named_column import named
 from polylogit.data.tables.number_format import read_numbers
 from polylogit.errors import DataError
 
 __all__ = [
-    "DATE_FORMATS",
     "LARGEST_NUMBER",
     "MISSING_MARKERS",
-    "date_of_text",
     "expected_magnitude",
     "expected_words",
     "find_mistakes",
@@ -27,10 +26,8 @@ __all__ = [
     "read_columns",
 ]
 
-DATE_FORMATS = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y")
-"""How dates may be written; an ISO date may be followed by a time, which is passed over."""
-
 _READ_AS = {"number": pl.Float64, "boolean": pl.Boolean, "category": pl.String, "date": pl.Date}
+_MICROSECONDS_AN_HOUR = 3.6e9
 TRUE_TEXTS = ("true", "yes")
 FALSE_TEXTS = ("false", "no")
 
@@ -40,14 +37,6 @@ def present_cells(series: pl.Series) -> pl.Series:
     there = series.alias("cells").drop_nulls()  # polars' own methods take a name such as ^a.*$ for a pattern
     there = there.cast(pl.String).str.strip_chars()
     return there.filter(~there.is_in(list(MISSING_MARKERS)))
-
-
-def date_of_text(text: pl.Expr, date_format: str) -> pl.Expr:
-    """Dates that are written in a format; null where the text is none. The time behind an ISO date is cut off."""
-    text = text.str.strip_chars()
-    if date_format == DATE_FORMATS[0]:
-        text = pl.when(text.str.contains(r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}")).then(text.str.head(10)).otherwise(text)
-    return text.str.to_date(date_format, strict=False)
 
 
 def read_columns(
@@ -147,6 +136,10 @@ def _number(column: pl.Expr, series: pl.Series, number_format: str | None) -> pl
         return read_numbers(column, number_format).alias(series.name)
     if series.dtype == pl.String:
         column = column.str.strip_chars()
+    elif series.dtype == pl.Duration:
+        return (column.dt.total_microseconds() / _MICROSECONDS_AN_HOUR).alias(series.name)
+    elif series.dtype == pl.Time:
+        return (column.to_physical() / (1000 * _MICROSECONDS_AN_HOUR)).alias(series.name)
     elif not (series.dtype.is_numeric() or series.dtype == pl.Boolean):
         return _unreadable(series, "number")
     return column.cast(pl.Float64, strict=False)
@@ -186,8 +179,10 @@ def _date(column: pl.Expr, series: pl.Series, date_format: str | None) -> pl.Exp
         return column
     if series.dtype == pl.Datetime:
         return column.dt.date()
+    if series.dtype.is_integer() and date_format == "%Y%m%d":
+        column, series = column.cast(pl.String), series.head(0).cast(pl.String)
     if series.dtype == pl.String:
-        return date_of_text(column, date_format or DATE_FORMATS[0])
+        return date_of_text(column, date_format or DATE_FORMATS[0]).alias(series.name)
     return _unreadable(series, "date")
 
 

@@ -3,7 +3,8 @@
 Column names become text; rows keep their order, and an index is left out.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,17 @@ from polylogit.errors import DataError
 __all__ = ["as_frame"]
 
 
-def as_frame(data: Any, names: Sequence[str] = (), place: str = "the table") -> pl.DataFrame:  # noqa: ANN401
+def as_frame(  # noqa: PLR0911 - one for each kind of data
+    data: Any,  # noqa: ANN401
+    names: Sequence[str] = (),
+    place: str = "the table",
+) -> pl.DataFrame:
     """The rows as a polars frame.
 
     Args:
         data: A polars DataFrame or LazyFrame, a pandas DataFrame, an Arrow table (anything with
-            `__arrow_c_stream__`), a mapping of columns, or a numpy array of shape (N, D).
+            `__arrow_c_stream__`), a mapping of columns, a list of mappings, one for each row, or a numpy array of
+            shape (N, D).
         names: The D column names of an array, which has none itself.
         place: What messages call the table.
 
@@ -42,13 +48,17 @@ def as_frame(data: Any, names: Sequence[str] = (), place: str = "the table") -> 
             return _from_array(data, names, place)
         case dict():
             return _converted(pl.DataFrame, data, place)
+        case list() | tuple() if data and all(isinstance(row, Mapping) for row in data):
+            return _converted(
+                lambda rows: pl.DataFrame([dict(row) for row in rows], infer_schema_length=None), data, place
+            )
     if type(data).__module__.partition(".")[0] == "pandas" and type(data).__name__ == "DataFrame":
         return _from_pandas(data, place)
     if hasattr(data, "__arrow_c_stream__"):
         return _converted(pl.DataFrame, data, place)
     raise DataError(
-        f"{place}: expected a polars or pandas DataFrame, an Arrow table, a mapping of columns or an array of shape "
-        f"(N, D), got {type(data).__module__}.{type(data).__qualname__}."
+        f"{place}: expected a polars or pandas DataFrame, an Arrow table, a mapping of columns, a list of mappings or "
+        f"an array of shape (N, D), got {type(data).__module__}.{type(data).__qualname__}."
     )
 
 
@@ -64,10 +74,15 @@ def _from_array(data: np.ndarray[Any, np.dtype[Any]], names: Sequence[str], plac
 
 
 def _from_pandas(data: Any, place: str) -> pl.DataFrame:  # noqa: ANN401
+    for name, times in Counter(map(str, data.columns)).items():
+        if times > 1:
+            raise DataError(f'{place}: {times} columns are called "{name}". Give each column a name of its own.')
     return pl.DataFrame([_series(str(name), data.iloc[:, at], place) for at, name in enumerate(data.columns)])
 
 
 def _series(name: str, values: Any, place: str) -> pl.Series:  # noqa: ANN401
+    if type(getattr(values, "dtype", None)).__name__ == "SparseDtype":
+        values = values.sparse.to_dense()
     try:
         if getattr(values, "dtype", None) == np.dtype(object):
             return pl.Series(name, list(values), strict=True, nan_to_null=True)

@@ -28,6 +28,10 @@ _MOST_WORDS = 3
 _SPACES = "[\u00a0\u2007\u2009\u202f]"
 _QUARTER = r"^(\d{4})[ -]?[Qq]([1-4])$"
 _QUARTER_FIRST = r"^[Qq]([1-4])[ /-]?(\d{4})$"
+_TIME = (
+    r"(?i)^(?:(?P<days>\d+) days?,? )?(?P<hours>\d{1,3}):(?P<minutes>[0-5]\d)(?::(?P<seconds>[0-5]\d(?:\.\d+)?))?"
+    r"(?: ?(?P<half>[ap])\.?m\.?)?$"
+)
 _HEXADECIMAL = r"^0[xX]([0-9a-fA-F]{1,13})$"
 
 
@@ -91,7 +95,7 @@ def read_numbers(text: pl.Expr, number_format: str) -> pl.Expr:
 
     Args:
         text: Texts.
-        number_format: A text that `NumberFormat.parse` takes, or "quarter" or "hexadecimal".
+        number_format: A text that `NumberFormat.parse` takes, or one of `NAMED_NUMBER_FORMATS`.
 
     Returns:
         An expression.
@@ -105,6 +109,17 @@ def read_numbers(text: pl.Expr, number_format: str) -> pl.Expr:
             text = _plain(text).str.replace(_QUARTER_FIRST, "${2}Q${1}")
             year = text.str.extract(_QUARTER, 1).cast(pl.Float64)
             return year + (text.str.extract(_QUARTER, 2).cast(pl.Float64) - 1) / 4
+        case "time":
+            parts = _plain(text).str.extract_groups(_TIME).struct
+            hours = parts.field("hours").cast(pl.Float64)
+            half = parts.field("half").str.to_lowercase()
+            hours = pl.when(half == "p").then(hours % 12 + 12).when(half == "a").then(hours % 12).otherwise(hours)
+            hours += parts.field("days").cast(pl.Float64).fill_null(0.0) * 24
+            return (
+                hours
+                + parts.field("minutes").cast(pl.Float64) / 60
+                + parts.field("seconds").cast(pl.Float64).fill_null(0.0) / 3600
+            )
         case "hexadecimal":
             digits = _plain(text).str.extract(_HEXADECIMAL, 1)
             return digits.str.to_integer(base=16, strict=False).cast(pl.Float64)

@@ -6,12 +6,15 @@ from pathlib import Path
 import polars as pl
 
 from polylogit.data.tables.compression import table_ending
-from polylogit.data.tables.delimited import Dialect
+from polylogit.data.tables.dialect import Dialect
 from polylogit.data.tables.named_column import select_named
 from polylogit.data.tables.reading import ENDINGS, is_table, read_table, scan_table
 from polylogit.errors import DataError
 
 __all__ = ["part_paths", "read_parts", "scan_parts"]
+
+_OFTEN_BESIDE = (".txt", ".json", ".zip")
+"""Files with these endings often describe a table that they stand beside; they are parts where there are no others."""
 
 
 def part_paths(folder: Path) -> list[Path]:
@@ -32,18 +35,22 @@ def part_paths(folder: Path) -> list[Path]:
             f"{folder}: neither tables nor folders of pictures are in this folder. Expected files that end in "
             f"{', '.join(ENDINGS)}, or one folder per class with its pictures in it."
         )
+    paths = [path for path in paths if table_ending(path) not in _OFTEN_BESIDE] or paths
     endings = sorted({table_ending(path) for path in paths})
     if len(endings) > 1:
         raise DataError(f"{folder}: parts of several formats ({', '.join(endings)}). Keep those of one table.")
     return paths
 
 
-def read_parts(paths: Sequence[Path], dialect: Dialect | None = None) -> tuple[pl.DataFrame, list[int]]:
+def read_parts(
+    paths: Sequence[Path], dialect: Dialect | None = None, notes: list[str] | None = None
+) -> tuple[pl.DataFrame, list[int]]:
     """The rows of all parts, one below the other; the columns stand as in the first part.
 
     Args:
         paths: At least one table file.
         dialect: How text tables are written.
+        notes: Gets a sentence for everything that is read differently than it is written.
 
     Returns:
         One frame, and how many rows of it are from each part.
@@ -51,19 +58,22 @@ def read_parts(paths: Sequence[Path], dialect: Dialect | None = None) -> tuple[p
     Raises:
         DataError: A part cannot be read, or disagrees with the first on a column.
     """
-    frames = [read_table(paths[0], dialect)]
+    frames = [read_table(paths[0], dialect, notes)]
     for path in paths[1:]:
-        frames.append(_like(frames[0], read_table(path, dialect), paths[0], path))
+        frames.append(_like(frames[0], read_table(path, dialect, notes), paths[0], path))
     heights = [frame.height for frame in frames]
     return frames[0] if len(frames) == 1 else pl.concat(frames, how="vertical_relaxed"), heights
 
 
-def scan_parts(paths: Sequence[Path], dialect: Dialect | None = None) -> Iterator[tuple[Path, pl.DataFrame]]:
+def scan_parts(
+    paths: Sequence[Path], dialect: Dialect | None = None, notes: list[str] | None = None
+) -> Iterator[tuple[Path, pl.DataFrame]]:
     """The rows of all parts in batches, each with the part that it is from.
 
     Args:
         paths: At least one table file.
         dialect: How text tables are written.
+        notes: As for `read_parts`.
 
     Yields:
         A part's path and some of its rows.
@@ -73,7 +83,7 @@ def scan_parts(paths: Sequence[Path], dialect: Dialect | None = None) -> Iterato
     """
     first: pl.DataFrame | None = None
     for path in paths:
-        for batch in scan_table(path, dialect):
+        for batch in scan_table(path, dialect, notes):
             first = batch.clear() if first is None else first
             yield path, _like(first, batch, paths[0], path)
 

@@ -14,15 +14,15 @@ from pathlib import Path
 
 import polars as pl
 
+from polylogit.data.tables.archives import table_in_archive
 from polylogit.data.tables.compression import is_compressed, opened, table_ending
-from polylogit.data.tables.delimited import (
-    CELLS_AT_ONCE,
-    Dialect,
-    literal_path,
-    read_delimited,
-    scan_delimited,
-)
+from polylogit.data.tables.delimited import CELLS_AT_ONCE, read_delimited, scan_delimited
+from polylogit.data.tables.dialect import Dialect
 from polylogit.data.tables.limits import current_limits
+from polylogit.data.tables.literal_path import literal_path
+from polylogit.data.tables.missing_markers import without_markers
+from polylogit.data.tables.records import read_records
+from polylogit.data.tables.workbooks import WORKBOOK_ENDINGS, read_workbook
 from polylogit.errors import DataError
 from polylogit.system.out_of_memory import address_space_left, is_out_of_memory
 from polylogit.system.quiet_panics import quiet_panics
@@ -31,14 +31,20 @@ from polylogit.system.temporary_folder import temporary_folder
 
 __all__ = ["DELIMITED_ENDINGS", "ENDINGS", "is_table", "read_table", "scan_table"]
 
-DELIMITED_ENDINGS = (".csv", ".tsv")
+DELIMITED_ENDINGS = (".csv", ".tsv", ".tab", ".txt")
 _PARQUET_ENDINGS = (".parquet", ".pq")
 _ARROW_ENDINGS = (".arrow", ".feather")
 _JSON_ENDINGS = (".jsonl", ".ndjson")
 
 _BINARY_ENDINGS = (*_PARQUET_ENDINGS, *_ARROW_ENDINGS)
 
-ENDINGS = (*DELIMITED_ENDINGS, *_PARQUET_ENDINGS, *_ARROW_ENDINGS, *_JSON_ENDINGS)
+_RECORDS_ENDING = ".json"
+_ARCHIVE_ENDING = ".zip"
+
+ENDINGS = (
+    *(*DELIMITED_ENDINGS, *_PARQUET_ENDINGS, *_ARROW_ENDINGS, *_JSON_ENDINGS, _RECORDS_ENDING),
+    *(*WORKBOOK_ENDINGS, _ARCHIVE_ENDING),
+)
 """The endings of the table files that can be read; text files may be compressed too, as in `.csv.gz`."""
 
 _NAME = re.compile(rb'"([^"\\]*)"\s*:')
@@ -60,16 +66,17 @@ def is_table(path: Path) -> bool:
         >>> is_table(Path("a.csv.gz")), is_table(Path("a.parquet")), is_table(Path("a.parquet.gz"))
         (True, True, False)
     """
-    texts = (*DELIMITED_ENDINGS, *_JSON_ENDINGS)
+    texts = (*DELIMITED_ENDINGS, *_JSON_ENDINGS, _RECORDS_ENDING)
     return table_ending(path) in (texts if is_compressed(path) else ENDINGS)
 
 
-def read_table(path: Path, dialect: Dialect | None = None) -> pl.DataFrame:
+def read_table(path: Path, dialect: Dialect | None = None, notes: list[str] | None = None) -> pl.DataFrame:
     r"""Read a table file.
 
     Args:
         path: A file for which `is_table` holds.
-        dialect: How a text table is written; other formats pass it over.
+        dialect: How it is written.
+        notes: Gets a sentence for everything that is read differently than it is written.
 
     Returns:
         A frame. Cells of delimited text are String and null where empty; the other formats keep their types.
@@ -78,20 +85,31 @@ def read_table(path: Path, dialect: Dialect | None = None) -> pl.DataFrame:
         DataError: The file cannot be read, is cut short or damaged, or has no columns or rows.
 
     Example:
-        >>>         >>> path = Path(tempfile.mkdtemp()) / "animals.jsonl"
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "animals.jsonl"
         >>> _ = path.write_text('{"legs": 4, "type": "mammal"}\n{"legs": 2}\n')
         >>> read_table(path).rows()
         [(4, 'mammal'), (2, None)]
     """
     _check_memory(path)
-    if table_ending(path) in DELIMITED_ENDINGS:
-        return read_delimited(path, dialect)
-    with _scanned(path) as scan, quiet_panics():
-        frame = scan.collect()
+    dialect, notes = dialect or Dialect(), [] if notes is None else notes
+    match table_ending(path):
+        case ending if ending in DELIMITED_ENDINGS:
+            frame = read_delimited(path, dialect, notes)
+        case ending if ending == _ARCHIVE_ENDING:
+            with _unpacked(path, notes) as (table, own_notes):
+                return read_table(table, dialect, own_notes)
+        case ending if ending in WORKBOOK_ENDINGS:
+            frame = read_workbook(path, dialect, notes)
+        case ending if ending == _RECORDS_ENDING:
+            frame = read_records(path)
+        case _:
+            with _scanned(path) as scan, quiet_panics():
+                frame = scan.collect()
     check_dates(frame, str(path))
     if frame.is_empty():
         raise DataError(f"{path}: the table has {frame.width} columns but no row.")
-    return frame
+    return without_markers(frame, dialect.missing)
 
 
 def _check_memory(path: Path) -> None:
@@ -101,12 +119,13 @@ def _check_memory(path: Path) -> None:
         raise MemoryError
 
 
-def scan_table(path: Path, dialect: Dialect | None = None) -> Iterator[pl.DataFrame]:
-    """The rows of `read_table` in batches, without ever holding them all.
+def scan_table(path: Path, dialect: Dialect | None = None, notes: list[str] | None = None) -> Iterator[pl.DataFrame]:
+    """The rows of `read_table` in batches, without ever holding them all, but for workbooks and JSON records.
 
     Args:
         path: A file for which `is_table` holds.
-        dialect: How a text table is written.
+        dialect: How it is written.
+        notes: As for `read_table`.
 
     Yields:
         Frames, in the order of the rows.
@@ -114,19 +133,47 @@ def scan_table(path: Path, dialect: Dialect | None = None) -> Iterator[pl.DataFr
     Raises:
         DataError: As `read_table`, but a fault far down in the file is raised when it is reached.
     """
-    if table_ending(path) in DELIMITED_ENDINGS:
-        yield from scan_delimited(path, dialect)
+    dialect, notes = dialect or Dialect(), [] if notes is None else notes
+    ending = table_ending(path)
+    if ending == _ARCHIVE_ENDING:
+        with _unpacked(path, notes) as (table, own_notes):
+            yield from scan_table(table, dialect, own_notes)
         return
     found, first_row = False, 0
-    with _scanned(path) as scan:
-        rows = max(1, CELLS_AT_ONCE // max(1, len(scan.collect_schema())))
-        for batch in _slices(scan, rows) if table_ending(path) in _BINARY_ENDINGS else _batches(scan, rows):
-            found = found or not batch.is_empty()
-            check_dates(batch, str(path), first_row)
-            first_row += batch.height
-            yield batch
+    for batch in _read_batches(path, dialect, notes):
+        found = found or not batch.is_empty()
+        check_dates(batch, str(path), first_row)
+        first_row += batch.height
+        yield without_markers(batch, dialect.missing)
     if not found:
         raise DataError(f"{path}: the table has no row.")
+
+
+def _read_batches(path: Path, dialect: Dialect, notes: list[str]) -> Iterator[pl.DataFrame]:
+    ending = table_ending(path)
+    if ending in DELIMITED_ENDINGS:
+        yield from scan_delimited(path, dialect, notes)
+    elif ending in (*WORKBOOK_ENDINGS, _RECORDS_ENDING):
+        frame = read_workbook(path, dialect, notes) if ending in WORKBOOK_ENDINGS else read_records(path)
+        yield from frame.iter_slices(max(1, CELLS_AT_ONCE // max(1, frame.width)))
+    else:
+        with _scanned(path) as scan:
+            rows = max(1, CELLS_AT_ONCE // max(1, len(scan.collect_schema())))
+            yield from _slices(scan, rows) if ending in _BINARY_ENDINGS else _batches(scan, rows)
+
+
+@contextmanager
+def _unpacked(path: Path, notes: list[str]) -> Iterator[tuple[Path, list[str]]]:
+    """The table in an archive, in a temporary folder that no message and no note names."""
+    with table_in_archive(path, lambda inner: is_table(inner) and inner.suffix.lower() != _ARCHIVE_ENDING) as found:
+        table, name = found
+        own_notes: list[str] = []
+        try:
+            yield table, own_notes
+        except DataError as fault:
+            raise DataError(str(fault).replace(str(table), name)) from fault
+        finally:
+            notes += [note.replace(str(table), name) for note in own_notes]
 
 
 def _slices(scan: pl.LazyFrame, rows: int) -> Iterator[pl.DataFrame]:

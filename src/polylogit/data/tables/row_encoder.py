@@ -16,11 +16,13 @@ import numpy.typing as npt
 from jaxtyping import Float
 from torch import Tensor
 
-from polylogit.data.tables.columns import DATE_FORMATS, LARGEST_NUMBER, read_columns
+from polylogit.data.tables.columns import LARGEST_NUMBER, read_columns
+from polylogit.data.tables.dates import DATE_FORMATS
 from polylogit.data.tables.encoded_column import Column
 from polylogit.data.tables.encoder import TableEncoder
 from polylogit.data.tables.feature_matrix import aligned_zeros
 from polylogit.data.tables.frames import as_frame
+from polylogit.data.tables.missing_markers import MissingMarkers
 from polylogit.errors import DataError, did_you_mean
 
 __all__ = ["CellFault", "EncodedRows", "RowEncoder"]
@@ -78,6 +80,7 @@ class RowEncoder:
 
     Args:
         encoder: The fitted encoder.
+        missing: Texts that mean a missing value, besides None and NaN.
 
     Example:
         >>> import polars as pl
@@ -90,12 +93,15 @@ class RowEncoder:
         [(), ('skin',)]
     """
 
-    def __init__(self, encoder: TableEncoder) -> None:
+    def __init__(self, encoder: TableEncoder, missing: Sequence[str] = ()) -> None:
+        markers = MissingMarkers(missing) if missing else None
         ends = list(accumulate(column.width for column in encoder.columns))
         scaled = list(accumulate((len(column.scaled_names) for column in encoder.columns), initial=0))
         self._features = encoder.features
         self._columns = [
-            _EncodedColumn(column, slice(end - column.width, end), encoder.mean[first:last], encoder.scale[first:last])
+            _EncodedColumn(
+                column, slice(end - column.width, end), encoder.mean[first:last], encoder.scale[first:last], markers
+            )
             for column, end, first, last in zip(encoder.columns, ends, scaled, scaled[1:], strict=False)
         ]
 
@@ -182,7 +188,15 @@ class RowEncoder:
 class _EncodedColumn:
     """One column of the encoder with the cells that are remembered."""
 
-    def __init__(self, column: Column, places: slice, mean: Float[Tensor, " C"], scale: Float[Tensor, " C"]) -> None:
+    def __init__(
+        self,
+        column: Column,
+        places: slice,
+        mean: Float[Tensor, " C"],
+        scale: Float[Tensor, " C"],
+        markers: MissingMarkers | None,
+    ) -> None:
+        self._markers = markers
         self.name = column.name
         self._places = places
         self._encoder = TableEncoder([column], mean, scale)
@@ -193,6 +207,8 @@ class _EncodedColumn:
 
     def write(self, features: npt.NDArray[np.float32], cell: object, row: int, place: str) -> _Cell | None:
         """Write the features of a cell; None for a number, which is neither unseen nor missing."""
+        if self._markers is not None and self._markers.hold(cell):
+            cell = None
         if self._is_number:
             number = _as_number(cell)
             if number is not None:

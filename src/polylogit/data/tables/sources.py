@@ -8,10 +8,12 @@ from pathlib import Path
 import polars as pl
 
 from polylogit.data.pictures.names import stands_for_pictures
-from polylogit.data.tables.delimited import Dialect
+from polylogit.data.tables.data_names import STANDARD_INPUT, named_files
+from polylogit.data.tables.dialect import Dialect
 from polylogit.data.tables.named_column import named, select_named
 from polylogit.data.tables.parts import part_paths, read_parts
 from polylogit.data.tables.reading import ENDINGS, is_table
+from polylogit.data.tables.standard_input import STANDARD_INPUT_NAME, standard_input_file, without_its_path
 from polylogit.errors import DataError, did_you_mean
 
 __all__ = ["BUNDLED", "TableSource", "below", "fingerprint", "open_source", "source_paths"]
@@ -32,6 +34,7 @@ class TableSource:
             training.
         files: The files whose rows stand one below the other, each with their number.
         rows_to_train: Number of rows before those of a second table, which is the test set.
+        notes: What was read differently than it is written, in sentences.
     """
 
     name: str
@@ -40,6 +43,7 @@ class TableSource:
     fingerprint: str
     files: tuple[tuple[str, int], ...]
     rows_to_train: int = 0
+    notes: tuple[str, ...] = ()
 
     def locate(self, row: int) -> tuple[str | None, int]:
         """The file of a row, where there are several, and the row's number in it; both numbers count from 1."""
@@ -76,14 +80,20 @@ class TableSource:
         Raises:
             DataError: A column is not there, or its values are of another type; text stands for any type.
         """
-        return replace(self, frame=below(self, test), files=(*self.files, *test.files), rows_to_train=self.frame.height)
+        return replace(
+            self,
+            frame=below(self, test),
+            files=(*self.files, *test.files),
+            rows_to_train=self.frame.height,
+            notes=(*self.notes, *test.notes),
+        )
 
 
 def open_source(data: str, dialect: Dialect | None = None) -> TableSource:
     """Read the rows that DATA names.
 
     Args:
-        data: A bundled name, or the path of a table file or of a folder of such parts.
+        data: As for `source_paths`.
         dialect: How a text table is written.
 
     Returns:
@@ -99,9 +109,16 @@ def open_source(data: str, dialect: Dialect | None = None) -> TableSource:
     """
     paths = source_paths(data)
     target = BUNDLED[data][1] if data in BUNDLED else None
-    frame, heights = read_parts(paths, dialect)
+    notes: list[str] = []
+    try:
+        frame, heights = read_parts(paths, dialect, notes)
+    except DataError as fault:
+        raise DataError(without_its_path(str(fault))) if data == STANDARD_INPUT else fault from fault
     files = tuple((str(path), height) for path, height in zip(paths, heights, strict=True))
-    return TableSource(name=data, frame=frame, target=target, fingerprint=fingerprint(paths), files=files)
+    name = data
+    if data == STANDARD_INPUT:
+        name, notes = STANDARD_INPUT_NAME, [without_its_path(note) for note in notes]
+    return TableSource(name, frame, target, fingerprint(paths), files, notes=tuple(notes))
 
 
 def below(first: TableSource, second: TableSource) -> pl.DataFrame:
@@ -134,7 +151,8 @@ def source_paths(data: str) -> list[Path]:
     """The table files that DATA names.
 
     Args:
-        data: A bundled name, or the path of a table file or of a folder of such parts.
+        data: A bundled name, or the path of a table file or of a folder of such parts, or several of these, or "-" for
+            standard input.
 
     Returns:
         At least one path.
@@ -142,6 +160,11 @@ def source_paths(data: str) -> list[Path]:
     Raises:
         DataError: Nothing of that name is there, or it is no table.
     """
+    if data == STANDARD_INPUT:
+        return [standard_input_file()]
+    files = named_files(data)
+    if len(files) > 1:
+        return [path for file in files for path in source_paths(file)]
     path = Path(data)
     if data in BUNDLED:
         return [Path(__file__).parent / BUNDLED[data][0]]

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 import polars as pl
 
 from polylogit.data.tables.column_types import ColumnType, NumberMarks, Reading
-from polylogit.data.tables.columns import DATE_FORMATS, date_of_text, present_cells
+from polylogit.data.tables.columns import present_cells
+from polylogit.data.tables.dates import DATE_FORMATS, ambiguous_formats, date_of_text, find_date_format
 from polylogit.data.tables.number_format import NumberFormat, find_named_format, find_number_format
 from polylogit.errors import DataError, did_you_mean
 
@@ -25,6 +26,10 @@ __all__ = [
 FEWEST_TEXTS = 20
 """With no more distinct texts than this a column counts as a category even where they are all different."""
 
+_CALENDAR = "%Y%m%d"
+_FIRST_DATE, _LAST_DATE = 1900_01_01, 2099_12_31
+_FEWEST_DATES = 3
+_SHARE_OF_DATES = 0.95
 _SAMPLE = 10_000
 _BOOLEANS = ({"true", "false"}, {"yes", "no"})
 
@@ -61,17 +66,18 @@ def _completed(series: pl.Series, asked: Reading | None, marks: NumberMarks) -> 
     if asked.type == "number" and asked.format is None and series.dtype == pl.String:
         return _number_reading(present_cells(series), marks) or asked
     if asked.type == "date" and asked.format is None and series.dtype == pl.String:
-        return Reading("date", _date_format(present_cells(series), least=0.0) or DATE_FORMATS[0])
+        return Reading("date", find_date_format(present_cells(series), least=0.0) or DATE_FORMATS[0])
     return asked
 
 
 def find_reading(series: pl.Series, marks: NumberMarks | None = None) -> Reading:
     """The reading that fits a column best.
 
-    Numbers, booleans and dates are taken by the column's type. Text is boolean where all of it is true and false (or
-    yes and no), a number where more than half of it reads as numbers, a date where at least nine tenths read as dates
-    of one format; these are decided by ten to twenty thousand evenly spaced rows of a longer table. It is free text
-    where more than half of all rows are distinct (and more than `FEWEST_TEXTS`), and else a category.
+    Numbers, booleans and dates are taken by the column's type; times and durations are numbers of hours, and whole
+    numbers such as 20210305 are dates. Text is boolean where all of it is true and false (or yes and no), a number if
+    more than half of it reads as numbers, a date where at least nine tenths read as dates of one format, or of three;
+    these are decided by ten to twenty thousand evenly spaced rows of a longer table. It is free text where more than
+    half of all rows are distinct (and more than `FEWEST_TEXTS`), and else a category.
 
     Example:
         >>> find_reading(pl.Series(["1", "NA", "2.5"])), find_reading(pl.Series(["2024-05-01"])).type
@@ -82,14 +88,16 @@ def find_reading(series: pl.Series, marks: NumberMarks | None = None) -> Reading
         return Reading("empty")
     if series.dtype == pl.String:
         return _reading_of_text(series, marks or NumberMarks())
-    if series.dtype.is_numeric():
+    if series.dtype.is_integer() and _is_calendar(series):
+        return Reading("date", _CALENDAR)
+    if series.dtype.is_numeric() or series.dtype in (pl.Duration, pl.Time):
         return Reading("number")
     kinds: dict[object, ColumnType] = {pl.Boolean: "boolean", pl.Date: "date", pl.Datetime: "date"}
     kinds |= {pl.Categorical: "category", pl.Enum: "category"}
     return Reading(kinds.get(series.dtype.base_type(), "nested"))
 
 
-def _reading_of_text(series: pl.Series, marks: NumberMarks) -> Reading:
+def _reading_of_text(series: pl.Series, marks: NumberMarks) -> Reading:  # noqa: PLR0911 - one for each type
     there = present_cells(series.gather_every(max(1, len(series) // _SAMPLE)))
     if there.is_empty():
         there = present_cells(series)
@@ -98,10 +106,12 @@ def _reading_of_text(series: pl.Series, marks: NumberMarks) -> Reading:
     distinct = there.unique()
     if len(distinct) <= 8 and any(set(distinct.str.to_lowercase()) <= words for words in _BOOLEANS):
         return Reading("boolean")
+    if bool(distinct.str.contains(r"^\d{8}$").all()) and _is_calendar(distinct.cast(pl.Int64)):
+        return Reading("date", _CALENDAR)
     number = _number_reading(there, marks)
     if number is not None:
         return number
-    date_format = _date_format(distinct, least=0.9)
+    date_format = find_date_format(distinct, least=0.9)
     if date_format:
         return Reading("date", date_format)
     levels = series.n_unique()
@@ -123,22 +133,16 @@ def _number_reading(texts: pl.Series, marks: NumberMarks) -> Reading | None:
     return Reading("number") if 2 * unread < len(texts) else None
 
 
-def _date_format(texts: pl.Series, least: float) -> str | None:
-    """The format that reads at least that share of the texts; none where day and month could be exchanged."""
-    counts = {}
-    for date_format in DATE_FORMATS:
-        if _dates(texts.head(100), date_format).null_count() <= (1 - least) * 100:
-            counts[date_format] = len(texts) - _dates(texts, date_format).null_count()
-    best = max(counts, key=lambda name: counts[name], default=None)
-    if best is None or not counts[best] or counts[best] < least * len(texts):
-        return None
-    if best == "%d/%m/%Y" and counts.get("%m/%d/%Y") == counts[best]:
-        return None
-    return best
-
-
-def _dates(texts: pl.Series, date_format: str) -> pl.Series:
-    return texts.to_frame("").select(date_of_text(pl.col(""), date_format)).to_series()
+def _is_calendar(numbers: pl.Series) -> bool:
+    """Whether whole numbers are dates such as 20210305: all are of the years 1900 to 2099, and nearly all exist."""
+    lowest, highest = numbers.min(), numbers.max()
+    if not isinstance(lowest, int) or not isinstance(highest, int) or lowest < _FIRST_DATE or highest > _LAST_DATE:
+        return False
+    texts = numbers.drop_nulls().unique().cast(pl.String)
+    if len(texts) < _FEWEST_DATES:
+        return False
+    dates = texts.to_frame("").select(date_of_text(pl.col(""), _CALENDAR)).to_series()
+    return dates.null_count() <= (1 - _SHARE_OF_DATES) * len(texts)
 
 
 def refusal(series: pl.Series, reading: Reading, place: str) -> DataError:
@@ -155,7 +159,15 @@ def refusal_words(series: pl.Series, reading: Reading) -> tuple[str, str]:
         case "nested":
             return f"values of type {series.dtype} are not handled.", f"Make numbers or categories of them. {drop}."
         case _:
-            distinct = present_cells(series).n_unique()
+            texts = present_cells(series)
+            formats, distinct = ambiguous_formats(texts.head(_SAMPLE)), texts.n_unique()
+            if formats is not None:
+                key = quoted_key(series.name)
+                return (
+                    f'dates such as "{texts[0]}", in which day and month could be exchanged.',
+                    f"Say which comes first: --set 'data.columns.{key}=date:{formats[0]}', or "
+                    f"--set 'data.columns.{key}=date:{formats[1]}'.",
+                )
             return (
                 f"{distinct} distinct texts in {len(series)} rows; this looks like free text or an identifier.",
                 f"{drop} (every such column: --set data.free_text=drop), or make it a category: "

@@ -24,7 +24,7 @@ from polylogit.errors import DataError
 
 __all__ = ["Audit", "AuditFinding", "AuditedTable", "Severity", "audit_leakage", "audit_table"]
 
-_DOUBTS = ("ambiguous-number", "possible-number")
+_DOUBTS = ("ambiguous-date", "ambiguous-number", "possible-number")
 """Findings that ask how a column is meant; none where the recipe says so."""
 
 
@@ -58,6 +58,7 @@ def audit_table(
     asked: Mapping[str, Reading] | None = None,
     drop_unusable: bool = False,
     marks: NumberMarks | None = None,
+    drop_unlabelled: bool = False,
     place: str = "the table",
 ) -> AuditedTable:
     """Read a table and find everything that is wrong with it.
@@ -70,6 +71,7 @@ def audit_table(
         asked: Readings by column name.
         drop_unusable: Whether columns that cannot be used are left out instead of being errors.
         marks: The separators in its numbers, where they are known.
+        drop_unlabelled: Whether rows without a class are left out instead of being an error.
         place: What messages call the table.
 
     Returns:
@@ -106,7 +108,7 @@ def audit_table(
     labels = None if target is None else read_cells(frame, {target: Reading("category")})[target]
     class_names, targets, counts = _classes(labels, classes, place)
     if labels is not None:
-        found += audit_labels(labels, counts)
+        found += audit_labels(labels, counts, drop_unlabelled=drop_unlabelled)
     copies = None
     if usable:
         hashes = read.hash_rows()

@@ -7,16 +7,15 @@ import numpy.typing as npt
 import polars as pl
 
 from polylogit.data.tables.audit.findings import AuditFinding
-from polylogit.data.tables.column_types import NAMED_NUMBER_FORMATS, NumberMarks, Reading
+from polylogit.data.tables.audit.formats import audit_format
+from polylogit.data.tables.column_types import NumberMarks, Reading
 from polylogit.data.tables.columns import (
     LARGEST_NUMBER,
     expected_magnitude,
     expected_words,
     find_mistakes,
-    present_cells,
 )
 from polylogit.data.tables.named_column import named
-from polylogit.data.tables.number_format import NumberFormat, is_ambiguous, other_text_at_numbers
 from polylogit.data.tables.type_inference import quoted_key, refusal_words
 
 __all__ = ["accuracy_of_one_column", "audit_features", "audit_unusable"]
@@ -67,7 +66,7 @@ def audit_features(
         yield from _mistakes(raw[name], series, readings[name])
         yield from _emptiness(series)
         yield from _codes(raw[name], series)
-        yield from _number_format(raw[name], readings[name], marks)
+        yield from audit_format(raw[name], readings[name], marks)
     yield from _outliers(read.select(pl.col(pl.Float64)))
     if targets is not None:
         yield from _giving_away(read, targets)
@@ -99,52 +98,6 @@ def _wrong_cells(code: str, cells: pl.Series, wrong: pl.Series, text: Callable[[
         row=row + 1,
         value=str(cells[row]),
         count=count,
-    )
-
-
-def _number_format(raw: pl.Series, reading: Reading, marks: NumberMarks) -> Iterator[AuditFinding]:
-    """Which way of writing numbers a column was found to have, and whether another would fit as well."""
-    if raw.dtype != pl.String:
-        return
-    if reading.type == "category":
-        yield from _possible_numbers(raw)
-    if reading.type != "number" or reading.format is None:
-        return
-    key = f"data.columns.{quoted_key(raw.name)}"
-    codes = f"if they are codes: --set '{key}=category'."
-    if reading.format in NAMED_NUMBER_FORMATS:
-        how = "quarters of a year, so that 2021Q3 is 2021.5." if reading.format == "quarter" else "hexadecimal numbers."
-        yield AuditFinding("number-format", "note", f"the texts are read as {how}", codes.capitalize(), column=raw.name)
-        return
-    ambiguous = not marks.given and is_ambiguous(present_cells(raw), NumberFormat.parse(reading.format))
-    other = "1234,5" if "1,234" in reading.format else "1.234,5"
-    decimal = "data.decimal=, for the table" if "1,234" in reading.format else "data.thousands=. for the table"
-    yield AuditFinding(
-        "ambiguous-number" if ambiguous else "number-format",
-        "warning" if ambiguous else "note",
-        f"the texts are read as numbers in which 1234.5 is written {reading.format}"
-        + ("; the separator could as well be the decimal one." if ambiguous else "."),
-        f"If they are written in another way: --set '{key}=\"number:{other}\"', or {decimal}; {codes}",
-        column=raw.name,
-    )
-
-
-def _possible_numbers(raw: pl.Series) -> Iterator[AuditFinding]:
-    """A category in which most cells are a number and a word that is no known unit."""
-    texts = present_cells(raw.gather_every(max(1, len(raw) // MOST_ROWS_TRIED)))
-    words = other_text_at_numbers(texts)
-    if not words:
-        return
-    key, listed = f"data.columns.{quoted_key(raw.name)}", ", ".join(f'"{word}"' for word in words)
-    yield AuditFinding(
-        "possible-number",
-        "warning",
-        f'most cells are a number and a word, such as "{texts[0]}", and are read as categories (words: {listed}).',
-        f"If they are numbers of one unit: --set '{key}=\"number:1234.5 {words[0]}\"'. Write several units as one."
-        if len(words) == 1
-        else f"If they are numbers, write them in one unit; if not, ask for the category: --set '{key}=category'.",
-        column=raw.name,
-        value=str(texts[0]),
     )
 
 

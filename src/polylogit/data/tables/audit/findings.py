@@ -45,7 +45,7 @@ class AuditFinding:
         where = [self.file] if self.file is not None else []
         where += [f'column "{self.column}"'] * (self.column is not None) + [f"row {self.row}"] * (self.row is not None)
         place = f"{', '.join(where)}: " if where else ""
-        return f"{place}{self.message} {self.remedy}"
+        return f"{place}{self.message} {self.remedy}".rstrip()
 
 
 @dataclass(frozen=True)

@@ -15,29 +15,43 @@ __all__ = ["audit_labels"]
 MOST_NUMBERS = 100
 """A numeric target with more distinct values than this, and few rows of each, is a quantity and no class."""
 
+_MOST_WHOLE_NUMBERS = 20
 _ROWS_A_CLASS = 10
 _FEWEST_ROWS = 20
 _IMBALANCE = 100.0
 
 
-def audit_labels(labels: pl.Series, counts: Mapping[str, int]) -> Iterator[AuditFinding]:
+def audit_labels(
+    labels: pl.Series, counts: Mapping[str, int], *, drop_unlabelled: bool = False
+) -> Iterator[AuditFinding]:
     """Every finding about the target.
 
     Args:
         labels: The labels as text; null where one is missing.
         counts: Rows of each class.
+        drop_unlabelled: Whether rows without a class are left out.
 
     Yields:
         Findings, in no order.
     """
     name = labels.name
     missing = labels.null_count()
-    if missing:
+    if missing and drop_unlabelled:
+        yield AuditFinding(
+            "unlabelled-rows",
+            "note",
+            f"the class of {missing:,} of {len(labels):,} rows is missing; they are left out, as data.unlabelled asks.",
+            "Write class names into them to use them.",
+            column=name,
+            row=_first(labels.is_null()),
+            count=missing,
+        )
+    elif missing:
         yield AuditFinding(
             "missing-label",
             "error",
             f"the class is missing ({missing} of {len(labels)} rows).",
-            "Drop these rows, or write a class name into them.",
+            "Drop these rows, or write a class name into them, or leave them out with --set data.unlabelled=drop.",
             column=name,
             row=_first(labels.is_null()),
             count=missing,
@@ -67,6 +81,15 @@ def _too_few_or_many(labels: pl.Series, counts: Mapping[str, int]) -> Iterator[A
             "error",
             f"{len(counts)} distinct numbers in {rows} rows; this looks like a quantity, not like classes.",
             "Choose another --target, or cut the quantity into ranges and name those.",
+            column=name,
+            count=len(counts),
+        )
+    elif numeric and not fractions and len(counts) > _MOST_WHOLE_NUMBERS:
+        yield AuditFinding(
+            "target-looks-like-a-quantity",
+            "warning",
+            f"{len(counts)} distinct whole numbers, each a class of its own; this looks like a count or an amount.",
+            "If it is one, cut it into ranges and name those, or use a regression; codes may stay as they are.",
             column=name,
             count=len(counts),
         )

@@ -1,0 +1,111 @@
+"""Audit rules for the way in which numbers and dates are written: what was found, and what is not clear."""
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from polylogit.data.tables.audit.findings import AuditFinding
+from polylogit.data.tables.column_types import NAMED_NUMBER_FORMATS, SEVERAL_FORMATS, NumberMarks, Reading
+from polylogit.data.tables.columns import present_cells
+from polylogit.data.tables.dates import DATE_FORMATS, ambiguous_formats
+from polylogit.data.tables.number_format import NumberFormat, is_ambiguous, other_text_at_numbers
+from polylogit.data.tables.type_inference import quoted_key
+
+__all__ = ["audit_format"]
+
+_MOST_ROWS_TRIED = 50_000
+
+
+def audit_format(raw: pl.Series, reading: Reading, marks: NumberMarks) -> Iterator[AuditFinding]:
+    """How the numbers or dates of a column are written, and doubts about it.
+
+    Args:
+        raw: The column as it came.
+        reading: How it was read.
+        marks: The separators in its numbers that are known.
+
+    Yields:
+        Notes and warnings.
+    """
+    yield from _number_format(raw, reading, marks)
+    yield from _date_format(raw, reading)
+
+
+def _number_format(raw: pl.Series, reading: Reading, marks: NumberMarks) -> Iterator[AuditFinding]:
+    """Which way of writing numbers a column was found to have, and whether another would fit as well."""
+    if raw.dtype != pl.String:
+        return
+    if reading.type == "category":
+        yield from _possible_numbers(raw)
+    if reading.type != "number" or reading.format is None:
+        return
+    key = f"data.columns.{quoted_key(raw.name)}"
+    codes = f"if they are codes: --set '{key}=category'."
+    if reading.format in NAMED_NUMBER_FORMATS:
+        how = {
+            "quarter": "quarters of a year, so that 2021Q3 is 2021.5",
+            "time": "times or durations in hours, so that 1:30 is 1.5",
+            "hexadecimal": "hexadecimal numbers",
+        }[reading.format]
+        yield AuditFinding(
+            "number-format", "note", f"the texts are read as {how}.", codes.capitalize(), column=raw.name
+        )
+        return
+    ambiguous = not marks.given and is_ambiguous(present_cells(raw), NumberFormat.parse(reading.format))
+    other = "1234,5" if "1,234" in reading.format else "1.234,5"
+    decimal = "data.decimal=, for the table" if "1,234" in reading.format else "data.thousands=. for the table"
+    yield AuditFinding(
+        "ambiguous-number" if ambiguous else "number-format",
+        "warning" if ambiguous else "note",
+        f"the texts are read as numbers in which 1234.5 is written {reading.format}"
+        + ("; the separator could as well be the decimal one." if ambiguous else "."),
+        f"If they are written in another way: --set '{key}=\"number:{other}\"', or {decimal}; {codes}",
+        column=raw.name,
+    )
+
+
+def _date_format(raw: pl.Series, reading: Reading) -> Iterator[AuditFinding]:
+    """Which way of writing dates a column was found to have, unless it is ISO's, and dates that are not clear."""
+    key = f"data.columns.{quoted_key(raw.name)}"
+    if reading.type == "date" and reading.format is not None and reading.format != DATE_FORMATS[0]:
+        written = " or ".join(reading.format.split(SEVERAL_FORMATS))
+        yield AuditFinding(
+            "date-format",
+            "note",
+            f"read as dates written {written}; a time of day is passed over.",
+            f"If they are written in another way: --set '{key}=date:FORMAT'; if they are no dates: --set "
+            f"'{key}=category'.",
+            column=raw.name,
+        )
+    if reading.type != "category" or raw.dtype != pl.String:
+        return
+    texts = present_cells(raw.gather_every(max(1, len(raw) // _MOST_ROWS_TRIED)))
+    formats = ambiguous_formats(texts)
+    if formats is not None:
+        yield AuditFinding(
+            "ambiguous-date",
+            "warning",
+            f'dates such as "{texts[0]}", in which day and month could be exchanged, are read as categories.',
+            f"Say which comes first: --set '{key}=date:{formats[0]}', or --set '{key}=date:{formats[1]}'.",
+            column=raw.name,
+            value=str(texts[0]),
+        )
+
+
+def _possible_numbers(raw: pl.Series) -> Iterator[AuditFinding]:
+    """A category in which most cells are a number and a word that is no known unit."""
+    texts = present_cells(raw.gather_every(max(1, len(raw) // _MOST_ROWS_TRIED)))
+    words = other_text_at_numbers(texts)
+    if not words:
+        return
+    key, listed = f"data.columns.{quoted_key(raw.name)}", ", ".join(f'"{word}"' for word in words)
+    yield AuditFinding(
+        "possible-number",
+        "warning",
+        f'most cells are a number and a word, such as "{texts[0]}", and are read as categories (words: {listed}).',
+        f"If they are numbers of one unit: --set '{key}=\"number:1234.5 {words[0]}\"'. Write several units as one."
+        if len(words) == 1
+        else f"If they are numbers, write them in one unit; if not, ask for the category: --set '{key}=category'.",
+        column=raw.name,
+        value=str(texts[0]),
+    )
