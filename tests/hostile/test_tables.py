@@ -24,9 +24,7 @@ BROKEN = {
     "a short row": (HEADER + ROWS + "4,fur\n" + ROWS, "line 22: expected 3 cells as in the header, got 2"),
     "an open quote": (HEADER + ROWS + '4,"fur,mammal\n' + ROWS, "t.csv"),
     "a column twice": ("legs,legs,kind\n" + ROWS, '2 columns are called "legs"'),
-    "a column without a name": ("legs,,kind\n" + ROWS, "column 2 of the header has no name"),
     "Latin 1": ((HEADER + ROWS + "4,für,mammal\n").encode("latin-1"), "line 22: byte 0xfc is not UTF-8"),
-    "UTF-16 without a mark": ((HEADER + ROWS).encode("utf-16-le"), "line 1: a NUL byte"),
     "very many columns": (
         ",".join(f"c{place}" for place in range(100_000)) + "\n",
         "100000 columns; at most 20000 are taken",
@@ -54,12 +52,12 @@ def test_a_broken_table_is_told(case, polylogit, tmp_path):
         ("zop", 'there is no such file or data name. Did you mean "zoo"?'),
         ("animal.csv", 'there is no such file or data name. Did you mean "animals.csv"?'),
         ("folder", "neither tables nor folders of pictures are in this folder"),
-        ("animals.xlsx", "the ending '.xlsx' is not known"),
+        ("animals.docx", "the ending '.docx' is not known"),
     ],
 )
 def test_data_that_cannot_be_opened_are_told(data, message, polylogit, tmp_path):
     (tmp_path / "folder").mkdir()
-    for name in ("animals.csv", "animals.xlsx"):
+    for name in ("animals.csv", "animals.docx"):
         (tmp_path / name).write_text(HEADER + ROWS)
     done = polylogit("train", data, "--target", "kind")
     assert done.exit_code == 1

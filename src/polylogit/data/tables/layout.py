@@ -105,17 +105,18 @@ def empty_file(path: Path) -> DataError:
 
 def _lines(path: Path, content: mmap.mmap) -> Iterator[str]:
     """The lines of a file, without their ends."""
-    longest, start = current_limits().line, 0
+    longest, start, number = current_limits().line, 0, 1
     while start < len(content):
-        end = content.find(b"\n", start, start + longest)
+        end = content.find(b"\n", start, start + longest + 1)
         if end < 0 and len(content) - start > longest:
+            place = f"{path}: the first line is" if number == 1 else f"{path}, line {number}:"
             raise DataError(
-                f"{path}: the first line is longer than {longest} bytes. Expected a header, one line of column names; "
-                "is this a table? --limit line=N allows longer ones."
+                f"{place} longer than {longest} bytes. Expected a header, one line of column names, and rows; is this "
+                "a table? --limit line=N allows longer ones."
             )
         end = len(content) if end < 0 else end
         yield content[start:end].decode("utf-8-sig", errors="replace").rstrip("\r")
-        start = end + 1
+        start, number = end + 1, number + 1
 
 
 def _is_passed_over(line: str, dialect: Dialect) -> bool:
