@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from polylogit.calibration.calibration import Calibration
 from polylogit.calibration.decision_rule import DecisionRule
+from polylogit.calibration.former_arguments import accepts_former_arguments
 from polylogit.calibration.prediction_sets import ConformalScores, PredictionSetRule
 from polylogit.data.pictures.encoder import PictureEncoder, Pictures, pictures_from_array
 from polylogit.data.pictures.sources import read_unlabelled
@@ -85,6 +86,7 @@ class Scores(NamedTuple):
     logits: Float[Tensor, "N K"]
 
 
+@accepts_former_arguments
 @dataclass(frozen=True)
 class Classifier:
     """A trained softmax classifier.

@@ -17,20 +17,7 @@ PATTERNS = (
     *("src/**/*.py", "src/**/*.jinja", "src/**/*.toml", "docs/**/*.md"),
     *("README.md", "CONTRIBUTING.md", "SECURITY.md", ".github/**/*"),
 )
-FILES = sorted(
-    path
-    for pattern in (
-        "src/**/*.py",
-        "src/**/*.jinja",
-        "src/**/*.toml",
-        "docs/**/*.md",
-        "README.md",
-        "CONTRIBUTING.md",
-        ".github/**/*",
-    )
-    for path in ROOT.glob(pattern)
-    if path.is_file()
-)
+FILES = sorted(path for pattern in PATTERNS for path in ROOT.glob(pattern) if path.is_file())
 
 
 @pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(ROOT)) for path in FILES])
@@ -47,3 +34,4 @@ def test_no_word_of_the_old_vocabulary(path):
 
 def test_the_files_are_found():
     assert len(FILES) > 200
+    assert ROOT / "SECURITY.md" in FILES
