@@ -40,8 +40,8 @@ from polylogit.fitting.history import EpochRecord
 from polylogit.fitting.loop import fit_network
 from polylogit.fitting.memory import check_network_fits_memory
 from polylogit.fitting.options import TrainingOptions
+from polylogit.network_sections import MLP, NETWORK_TRAINING, usual_batch_size
 from polylogit.networks.mlp import ACTIVATIONS, MlpNetwork
-from polylogit.option_defaults import MLP, NETWORK_TRAINING, usual_batch_size
 
 __all__ = ["SoftmaxClassifier"]
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from polylogit.errors import RecipeError
 from polylogit.fitting.devices import Precision
 from polylogit.fitting.optimizers import OptimizerName, ScheduleName
-from polylogit.option_defaults import NETWORK_TRAINING, USUAL_BATCH, Count, Positive, Share, ZeroOrMore
+from polylogit.network_sections import NETWORK_TRAINING, USUAL_BATCH, Count, Positive, Share, ZeroOrMore
 
 __all__ = ["TrainingOptions"]
 

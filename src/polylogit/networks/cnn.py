@@ -10,10 +10,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from polylogit.errors import RecipeError
+from polylogit.network_sections import CNN
 from polylogit.networks.blocks import ResidualBlock
 from polylogit.networks.oriented_gradients import OrientedGradients
 from polylogit.networks.test_time_augmentation import check_views, mean_over_views
-from polylogit.option_defaults import CNN
 
 __all__ = ["CnnNetwork"]
 

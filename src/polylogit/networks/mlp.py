@@ -6,8 +6,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from polylogit.errors import RecipeError, did_you_mean
+from polylogit.network_sections import MLP
 from polylogit.networks.dense import DenseLayer, DropoutLayer
-from polylogit.option_defaults import MLP
 
 __all__ = ["ACTIVATIONS", "MlpNetwork"]
 

@@ -9,9 +9,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from polylogit.errors import RecipeError
+from polylogit.network_sections import RESIDUAL
 from polylogit.networks.blocks import ResidualBlock, convolution
 from polylogit.networks.test_time_augmentation import check_views, mean_over_views
-from polylogit.option_defaults import RESIDUAL
 
 __all__ = ["ResidualNetwork"]
 

@@ -6,18 +6,16 @@ no torch.
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
-from polylogit.option_defaults import (
-    CNN,
-    MLP,
-    NETWORK_TRAINING,
-    RESIDUAL,
-    ActivationName,
-    Count,
-    NoneOrMore,
-    PaddingName,
-    PictureViews,
+from polylogit.network_sections import (
+    CnnModel,
+    MlpModel,
+    MlpTraining,
+    NetworkTraining,
+    PictureTraining,
+    ResidualModel,
+    Section,
     Share,
 )
 
@@ -38,151 +36,11 @@ __all__ = [
     "TrainingRecipe",
 ]
 
-Each = Count | Annotated[tuple[Count, ...], Field(min_length=1)]
-EachOrNone = NoneOrMore | Annotated[tuple[NoneOrMore, ...], Field(min_length=1)]
-
-
-class Section(BaseModel):
-    """A closed and frozen part of a recipe."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
 
 class LinearModel(Section):
     """A linear model: softmax regression."""
 
     kind: Literal["linear"] = Field(default="linear", description="Kind of model.")
-
-
-class MlpModel(Section):
-    """A multilayer perceptron: see `polylogit.networks.mlp`."""
-
-    kind: Literal["mlp"] = Field(default="mlp", description="Kind of model.")
-    hidden: tuple[Count, ...] = Field(default=MLP.hidden, description="Widths of the hidden layers.")
-    activation: ActivationName = Field(default=MLP.activation, description="Activation function between the layers.")
-    dropout: Share = Field(default=MLP.dropout, description="Dropout rate of the hidden layers.")
-    bias: bool = Field(default=MLP.bias, description="Whether the layers have bias terms.")
-    reference_class: bool = Field(
-        default=MLP.reference_class,
-        description="Whether the logit of the first class is fixed at 0, so that K - 1 logits are learned.",
-    )
-
-
-class CnnModel(Section):
-    """A plain convolutional network: see `polylogit.networks.cnn`."""
-
-    kind: Literal["cnn"] = Field(default="cnn", description="Kind of model.")
-    widths: tuple[Count, ...] = Field(default=CNN.widths, min_length=1, description="Channels of each stage.")
-    kernel_sizes: Each = Field(default=CNN.kernel_sizes, description="Kernel size, one for all stages or one each.")
-    strides: Each = Field(
-        default=CNN.strides, description="Stride of the convolutions, one for all stages or one each."
-    )
-    pools: Each = Field(default=CNN.pools, description="Size of the pooling windows, one for all stages or one each.")
-    blocks: EachOrNone = Field(
-        default=CNN.blocks, description="Residual blocks after each stage, one number for all stages or one each."
-    )
-    padding: PaddingName = Field(
-        default=CNN.padding, description="same: convolutions keep height and width. valid: no padding."
-    )
-    batch_norm: bool = Field(default=CNN.batch_norm, description="Whether each stage has batch normalisation.")
-    hidden: tuple[Count, ...] = Field(
-        default=CNN.hidden, description="Widths of the dense layers between the stages and the last layer."
-    )
-    dropout: Share = Field(default=CNN.dropout, description="Dropout rate before the last layer.")
-    orientations: NoneOrMore = Field(
-        default=CNN.orientations,
-        description="Bins of the histograms of oriented gradients that replace the pixels as input; 0: pixels.",
-    )
-    cell: Count = Field(default=CNN.cell, description="Side of the cells of these histograms, in pixels.")
-    views: PictureViews = Field(
-        default=CNN.views,
-        description="Test-time augmentation: average the logits of the picture, its mirror image, its shifts by a "
-        "pixel.",
-    )
-
-
-class ResidualModel(Section):
-    """A residual convolutional network: see `polylogit.networks.residual`."""
-
-    kind: Literal["residual"] = Field(default="residual", description="Kind of model.")
-    stem: Count = Field(default=RESIDUAL.stem, description="Channels of the stem.")
-    stem_kernel: Count = Field(default=RESIDUAL.stem_kernel, description="Kernel size of the stem, odd.")
-    widths: tuple[Count, ...] = Field(default=RESIDUAL.widths, min_length=1, description="Channels of each stage.")
-    blocks: Annotated[int, Field(ge=0)] = Field(default=RESIDUAL.blocks, description="Residual blocks in each stage.")
-    dropout: Share = Field(default=RESIDUAL.dropout, description="Dropout rate before the last layer.")
-    views: PictureViews = Field(
-        default=RESIDUAL.views,
-        description="Test-time augmentation: average the logits of the picture, its mirror image, its shifts by a "
-        "pixel.",
-    )
-
-
-class NetworkTraining(Section):
-    """How a network is fitted: see `polylogit.fitting`."""
-
-    start: Literal["drawn", "zeros"] = Field(
-        default="drawn",
-        description="Initial weights of the last layer. drawn: random. zeros: the initial loss is log K.",
-    )
-    epochs: Count = Field(default=NETWORK_TRAINING.epochs, description="Number of passes over the training rows.")
-    batch_size: Count | Literal["all"] | None = Field(
-        default=None, description='Rows in a step, or "all". Default: 256, or an eighth of the rows if that is fewer.'
-    )
-    optimizer: Literal["sgd", "adam", "adamw", "muon"] = Field(default="adamw", description="Optimizer.")
-    learning_rate: float = Field(default=NETWORK_TRAINING.learning_rate, gt=0, description="Peak learning rate.")
-    momentum: Share = Field(
-        default=NETWORK_TRAINING.momentum, description="Momentum of SGD, or beta1 of Adam and AdamW."
-    )
-    weight_decay: float = Field(
-        default=NETWORK_TRAINING.weight_decay,
-        ge=0,
-        description="Weight decay of matrices and kernels; biases have none.",
-    )
-    schedule: Literal["constant", "one-cycle", "cosine"] = Field(
-        default="one-cycle", description="Learning rate schedule."
-    )
-    warmup_fraction: Share = Field(
-        default=NETWORK_TRAINING.warmup_fraction, description="Fraction of the steps in which the learning rate rises."
-    )
-    class_weight: Literal["none", "balanced"] = Field(
-        default="none", description="balanced: rows are weighted so that every class has the same total weight."
-    )
-    label_smoothing: Share = Field(
-        default=NETWORK_TRAINING.label_smoothing, description="Share of each target spread over all classes."
-    )
-    gradient_clip: float = Field(default=0.0, ge=0, description="Largest norm of the gradient; 0: no clipping.")
-    accumulation: Count = Field(
-        default=NETWORK_TRAINING.accumulation,
-        description="Gradient accumulation steps: parts of a batch computed in turn, to save memory.",
-    )
-    averaging: Share = Field(
-        default=0.0, description="Decay of the exponential moving average of the weights; 0: none."
-    )
-    patience: Annotated[int, Field(ge=0)] = Field(
-        default=0, description="Early stopping: epochs without a lower validation loss before training stops; 0: never."
-    )
-    validation_fraction: Share | None = Field(
-        default=None,
-        description="Fraction of the training rows kept for validation and calibration; 0: none. Default: a tenth, at "
-        "least 2,000 rows (but no more than a fifth) and at most 10,000.",
-    )
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
-        default="auto",
-        description="auto: bfloat16 mixed precision where the hardware supports it and the network is large enough "
-        "to gain.",
-    )
-
-
-class MlpTraining(NetworkTraining):
-    """How an MLP is fitted."""
-
-
-class PictureTraining(NetworkTraining):
-    """How a convolutional network is fitted."""
-
-    epochs: Count = Field(default=12, description="Number of passes over the training rows.")
-    learning_rate: float = Field(default=0.01, gt=0, description="Peak learning rate.")
-    label_smoothing: Share = Field(default=0.1, description="Share of each target spread over all classes.")
 
 
 class AugmentationRecipe(Section):

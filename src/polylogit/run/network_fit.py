@@ -25,9 +25,9 @@ from polylogit.fitting.memory import check_network_fits_memory
 from polylogit.fitting.options import TrainingOptions
 from polylogit.fitting.out_of_fold import HeldOutLogits
 from polylogit.model_header import NetworkSpec
+from polylogit.network_sections import usual_batch_size
 from polylogit.networks import KINDS
 from polylogit.networks.test_time_augmentation import without_test_time_augmentation
-from polylogit.option_defaults import usual_batch_size
 from polylogit.recipes import MlpRecipe, NetworkRecipe
 from polylogit.run.fitted_model import FittedModel, TrainingPlace
 from polylogit.run.task import Task
