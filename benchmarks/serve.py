@@ -71,10 +71,15 @@ def fit(folder: Path) -> list[bytes]:
 
 
 @contextmanager
-def running(command: list[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """A server that answers on a port, in a process of its own."""
+def running(command: list[str]) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """A server in processes of its own, and the free port that it was given as last word."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    nothing = subprocess.DEVNULL
+    process = subprocess.Popen(
+        [*command, str(port)], stdout=nothing, stderr=nothing, env=environment, start_new_session=True
+    )
     try:
         for _ in range(1200):
             try:
@@ -83,13 +88,14 @@ def running(command: list[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
             except OSError:
                 assert process.poll() is None, command
                 time.sleep(0.1)
-        yield process
+        yield process, port
+        assert process.poll() is None, command
     finally:
-        process.send_signal(signal.SIGTERM)
+        os.killpg(process.pid, signal.SIGTERM)
         try:
             process.wait(20)
         except subprocess.TimeoutExpired:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 class Client(asyncio.Protocol):
@@ -158,9 +164,9 @@ def memory(process: subprocess.Popen[bytes]) -> float:
     raise AssertionError("no VmRSS")
 
 
-def soak(command: list[str], port: int, bodies: list[bytes], requests: int) -> dict[str, float]:
+def soak(command: list[str], bodies: list[bytes], requests: int) -> dict[str, float]:
     """Memory after ten thousand requests and after all of them."""
-    with running(command, port) as process:
+    with running(command) as (process, port):
         after: dict[str, float] = {}
         answered = 0
         for goal in (10_000, requests):
@@ -184,21 +190,20 @@ def main() -> None:
     parser.add_argument("--peers", nargs="*", default=["fastapi"], choices=["fastapi", "litserve"])
     parser.add_argument("--soak", type=int, default=0)
     options = parser.parse_args()
-    rounds, seconds = (1, 1.0) if options.quick else (3, 4.0)
+    rounds, seconds = (1, 1.0) if options.quick else (3, 2.0)
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         bodies = fit(folder)
-        port = 18_100
-        serve = [sys.executable, "-m", "polylogit", "serve", str(folder / "m.safetensors"), "--port", str(port)]
+        serve = [sys.executable, "-m", "polylogit", "serve", str(folder / "m.safetensors"), "--port"]
         peer = [sys.executable, str(FOLDER / "serve_peers.py")]
-        commands = {"polylogit": [*serve, "--no-log-requests"], "polylogit_with_log": serve} | {
-            each: [*peer, each, str(folder / "pipeline.joblib"), str(port)] for each in options.peers
+        commands = {"polylogit": [*serve[:-1], "--no-log-requests", "--port"], "polylogit_with_log": serve} | {
+            each: [*peer, each, str(folder / "pipeline.joblib")] for each in options.peers
         }
         samples: dict[tuple[str, int], list[list[float]]] = {}
         for _ in range(rounds):
             for server, command in commands.items():
-                with running(command, port):
+                with running(command) as (_, port):
                     measured(port, bodies, 8, 0.5)
                     for clients in CLIENTS:
                         samples.setdefault((server, clients), []).append(measured(port, bodies, clients, seconds))
@@ -216,9 +221,7 @@ def main() -> None:
             }
             rows.append(row)
         if options.soak:
-            rows.append(
-                {"server": "polylogit", "soak_requests": options.soak} | soak(serve, port, bodies, options.soak)
-            )
+            rows.append({"server": "polylogit", "soak_requests": options.soak} | soak(serve, bodies, options.soak))
     for row in rows:
         print(row)
     write_result(

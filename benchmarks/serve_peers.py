@@ -8,6 +8,11 @@ import sys
 import joblib
 import pandas as pd
 
+try:
+    import litserve
+except ImportError:
+    litserve = None
+
 
 def serve_fastapi(path: str, port: int) -> None:
     """The usual few lines: a row becomes a frame, the pipeline predicts, the framework's thread pool calls it."""
@@ -25,32 +30,42 @@ def serve_fastapi(path: str, port: int) -> None:
     uvicorn.run(app, port=port, log_level="error")
 
 
-def serve_litserve(path: str, port: int) -> None:
+class PipelineAPI(litserve.LitAPI if litserve else object):  # type: ignore[misc]
     """The same pipeline with LitServe's batching."""
-    import litserve
 
-    class Pipeline(litserve.LitAPI):
-        def setup(self, device: str) -> None:
-            del device
-            self.pipeline = joblib.load(path)
+    path = ""
 
-        def decode_request(self, request: dict) -> dict:
-            return request
+    def setup(self, device: str) -> None:
+        """Load the pipeline in the worker."""
+        del device
+        self.pipeline = joblib.load(self.path)
 
-        def batch(self, inputs: list) -> list:
-            return inputs
+    def decode_request(self, request: dict) -> dict:
+        """A row as it came."""
+        return request
 
-        def predict(self, rows: list) -> list:
-            return list(self.pipeline.predict_proba(pd.DataFrame(rows)))
+    def batch(self, inputs: list) -> list:
+        """Rows as they came."""
+        return inputs
 
-        def unbatch(self, output: list) -> list:
-            return output
+    def predict(self, rows: list) -> list:
+        """The probabilities of each row."""
+        return list(self.pipeline.predict_proba(pd.DataFrame(rows)))
 
-        def encode_response(self, output: object) -> dict:
-            named = dict(zip(map(str, self.pipeline.classes_), map(float, output), strict=True))
-            return {"class": max(named, key=named.__getitem__), "probabilities": named}
+    def unbatch(self, output: list) -> list:
+        """An answer for each row."""
+        return output
 
-    api = Pipeline(max_batch_size=64, batch_timeout=0.002)
+    def encode_response(self, output: object) -> dict:
+        """The answer, as the other servers give it."""
+        named = dict(zip(map(str, self.pipeline.classes_), map(float, output), strict=True))
+        return {"class": max(named, key=named.__getitem__), "probabilities": named}
+
+
+def serve_litserve(path: str, port: int) -> None:
+    """LitServe with batches of up to 64 rows."""
+    api = PipelineAPI(max_batch_size=64, batch_timeout=0.002)
+    api.path = path
     server = litserve.LitServer(api, accelerator="cpu", workers_per_device=1)
     server.run(port=port, log_level="error", generate_client_file=False)
 

@@ -238,6 +238,13 @@ def test_a_killed_worker_is_replaced_under_load(animal_model, start, tmp_path, r
         assert "polylogit_requests_total" in metrics
 
 
+def test_answers_do_not_wait_for_acknowledgements():
+    from polylogit.serve.server import _bound_socket
+
+    with _bound_socket("127.0.0.1", 0) as listening:
+        assert listening.proto == socket.IPPROTO_TCP  # asyncio then sets TCP_NODELAY
+
+
 def test_what_cannot_be_served(animal_model, tmp_path):
     def serve(*words):
         command = [sys.executable, "-m", "polylogit", "serve", *map(str, words)]

@@ -12,7 +12,7 @@ import contextlib
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from time import monotonic
+from time import monotonic, thread_time
 from typing import NamedTuple
 
 import torch
@@ -42,6 +42,9 @@ class BatchReport(NamedTuple):
     requests: int
     waited: list[float]
     seconds: float
+
+
+_Result = Tensor | Exception
 
 
 class _Part(NamedTuple):
@@ -130,7 +133,7 @@ class MicroBatcher:
             rows = sum(len(part.inputs) for part in parts)
             self._busy_since = monotonic()
             if rows * self._seconds_per_row <= INLINE_SECONDS:
-                self._finish(parts, _scored(self._score, parts))
+                self._finish(parts, *_scored(self._score, parts))
             else:
                 loop = asyncio.get_running_loop()
                 done = loop.run_in_executor(self._thread, _scored, self._score, parts)
@@ -151,22 +154,21 @@ class MicroBatcher:
             self._waiting_rows -= len(part.inputs)
         return parts
 
-    def _finish_threaded(self, parts: list[_Part], done: "asyncio.Future[list[Tensor | Exception]]") -> None:
+    def _finish_threaded(self, parts: list[_Part], done: "asyncio.Future[tuple[list[_Result], float]]") -> None:
         fault = None if done.cancelled() else done.exception()
         if done.cancelled() or fault is not None:
-            self._finish(parts, [RuntimeError("the batch was not computed")] * len(parts))
+            self._finish(parts, [RuntimeError("the batch was not computed")] * len(parts), 0.0)
         else:
-            self._finish(parts, done.result())
+            self._finish(parts, *done.result())
         self._start()
 
-    def _finish(self, parts: list[_Part], results: "list[Tensor | Exception]") -> None:
+    def _finish(self, parts: list[_Part], results: "list[_Result]", computed: float) -> None:
         started, now = self._busy_since or 0.0, monotonic()
         self._busy_since = None
         rows = sum(len(part.inputs) for part in parts)
         seconds = now - started
-        per_row = seconds / rows
-        known = self._seconds_per_row
-        # A single slow batch, say while the machine was busy, does not send the next ones to the thread for good.
+        # Computing alone counts: with its waits for Python's lock, a thread would keep small batches for good.
+        per_row, known = computed / rows, self._seconds_per_row
         self._seconds_per_row = per_row if known == float("inf") else 0.8 * known + 0.2 * per_row
         for part, result in zip(parts, results, strict=True):
             with contextlib.suppress(asyncio.InvalidStateError):  # the request was cancelled meanwhile
@@ -177,7 +179,14 @@ class MicroBatcher:
         self._on_batch(BatchReport(rows, len(parts), [started - part.since for part in parts], seconds))
 
 
-def _scored(score: Callable[[Tensor], Tensor], parts: list[_Part]) -> "list[Tensor | Exception]":
+def _scored(score: Callable[[Tensor], Tensor], parts: list[_Part]) -> "tuple[list[_Result], float]":
+    """The logits of each part, and the seconds that this thread computed."""
+    began = thread_time()
+    results = _results(score, parts)
+    return results, thread_time() - began
+
+
+def _results(score: Callable[[Tensor], Tensor], parts: list[_Part]) -> "list[_Result]":
     """The logits of each part; where the batch fails, each part is scored alone, so that only its cause fails."""
     try:
         if len(parts) == 1:
@@ -187,4 +196,4 @@ def _scored(score: Callable[[Tensor], Tensor], parts: list[_Part]) -> "list[Tens
     except Exception as fault:
         if len(parts) == 1:
             return [fault]
-        return [_scored(score, [part])[0] for part in parts]
+        return [_results(score, [part])[0] for part in parts]
