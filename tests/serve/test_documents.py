@@ -25,8 +25,8 @@ def test_the_commands(zoo_server, tmp_path):
     found = []
     for command in COMMANDS:
         assert shlex.split(command)[0] == "curl"
-        command = command.replace("http://127.0.0.1:8000", zoo_server)
-        done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True)
+        line = command.replace("http://127.0.0.1:8000", zoo_server)
+        done = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=True)
         found.append(done.stdout)
     assert '"class":"mammal"' in found[0]
     assert pl.read_csv(tmp_path / "classes.csv").height == 101

@@ -3,11 +3,15 @@
 import gzip
 import io
 import json
+from functools import cache
 
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from polylogit.classifier import Classifier
+from polylogit.errors import DataError
 from polylogit.run import predict
 
 GOOD = {"legs": 4, "weight": 21.5, "skin": "fur", "tame": True, "seen": "2024-05-01"}
@@ -269,3 +273,70 @@ def test_rows_whose_scores_overflow_are_faults(animal_client, row):
     content = animal_client.post("/predict", json={"rows": [row, row | {"legs": 2e38, "weight": -2e38}]}).json()
     assert content["predictions"][0]["class"] is not None
     assert "overflow" in json.dumps(content["errors"]) or content["predictions"][1]["class"] is not None
+
+
+def test_costs_and_prediction_sets(animal_model, serving, table, tmp_path):
+    """The service decides as the command line does."""
+    classifier = Classifier.load(animal_model)
+    path = tmp_path / "costly.safetensors"
+    costs = {"calm": {"calm": 0, "loud": 1}, "loud": {"calm": 30, "loud": 0}}
+    classifier.with_decision(costs=costs).save(path)
+    table.write_csv(tmp_path / "animals.csv")
+    own = predict(path, str(tmp_path / "animals.csv"), coverage=0.8).frame
+    with serving(path) as client:
+        body = (tmp_path / "animals.csv").read_bytes()
+        answer = client.post("/predict?coverage=0.8", content=body, headers={"content-type": "text/csv"}).json()
+        refused = client.post("/predict?coverage=0.99999", content=body, headers={"content-type": "text/csv"})
+        frame = client.post(
+            "/predict?coverage=0.8", content=body, headers={"content-type": "text/csv", "accept": "text/csv"}
+        )
+    found = answer["predictions"]
+    assert [each["class"] for each in found] == own["class"].to_list()
+    assert [each["prediction_set"] for each in found] == own["prediction_set"].to_list()
+    assert [each["expected_cost"] for each in found] == pytest.approx(own["expected_cost"].to_list(), abs=1e-5)
+    assert refused.status_code == 400
+    assert frame.text.splitlines()[0] == "class,expected_cost,prediction_set,probability_calm,probability_loud"
+
+
+cells = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=8),
+    st.sampled_from(["fur", "scales", "4", "2024-05-01", "yes", "", "NA"]),
+    st.lists(st.integers(), max_size=2),
+)
+any_rows = st.lists(
+    st.one_of(st.fixed_dictionaries(dict.fromkeys(GOOD, cells)), st.dictionaries(st.sampled_from(list(GOOD)), cells)),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@given(rows=any_rows)
+def test_any_rows_are_answered_or_faults(animal_client, animal_model, rows):
+    """Each row has the answer that it has alone: that of `predict_rows`, or an error where that raises one."""
+    answer = animal_client.post(
+        "/predict", content=json.dumps({"rows": rows}), headers={"content-type": "application/json"}
+    )
+    assert answer.status_code in (200, 422)
+    content = answer.json()
+    classifier = classifier_of(animal_model)
+    faults = {error["index"] for error in content["errors"]}
+    for number, row in enumerate(rows):
+        try:
+            own = classifier.predict_rows([row])[0]
+        except DataError:
+            assert number in faults
+            continue
+        assert number not in faults
+        if answer.status_code == 200:
+            assert content["predictions"][number]["class"] == own.class_name
+            assert content["predictions"][number]["probabilities"] == pytest.approx(own.probabilities, abs=1e-6)
+
+
+@cache
+def classifier_of(path):
+    return Classifier.load(path)

@@ -11,9 +11,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polylogit.calibration import DecisionRule
+from polylogit.calibration import PredictionSetRule
+from polylogit.classifier import Classifier
 from polylogit.run.contributions import Contributions
 from polylogit.run.prediction_frames import prediction_frame
+from polylogit.run.spreadsheet_text import with_sets_as_text
 from polylogit.serve.encoding import EncodedRequest, RowFault
 from polylogit.serve.json_text import json_bytes
 from polylogit.serve.request_error import RequestError
@@ -27,21 +29,26 @@ class Answer:
 
     Args:
         model: The model's name.
-        class_names: Its classes.
+        classifier: The classifier, which decides for a class.
         encoded: The request.
         logits: Calibrated logits of the rows that can be read.
         abstain_below: Give no class to a row whose top probability is below this.
+        set_rule: The rule of the prediction sets; None: none are given.
         contributions: Of the columns, for each row that can be read; None where they were not asked for.
-        decision: The rule by which the class is chosen; None: the most probable one.
     """
 
     model: str
-    class_names: Sequence[str]
+    classifier: Classifier
     encoded: EncodedRequest
     logits: Float[Tensor, "N K"]
     abstain_below: float | None = None
+    set_rule: PredictionSetRule | None = None
     contributions: Sequence[Contributions] | None = None
-    decision: DecisionRule | None = None
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """The classes, in the order of the probabilities."""
+        return self.classifier.class_names
 
     @cached_property
     def probabilities(self) -> list[list[float]]:
@@ -51,15 +58,28 @@ class Answer:
 
     @cached_property
     def predicted(self) -> list[int]:
-        """The number of the class of each row: the most probable one, or the one that the rule chooses."""
-        chosen = self.logits.argmax(dim=1) if self.decision is None else self.decision.decide(self.logits)
-        classes: list[int] = chosen.tolist()
+        """The number of the class of each row: the most probable one, or the one that the classifier's rule chooses."""
+        classes: list[int] = self.classifier.decide(self.logits).tolist()
         return classes
 
     @cached_property
     def top(self) -> list[float]:
         """The probability of the most probable class of each row."""
         return [max(row) for row in self.probabilities]
+
+    @cached_property
+    def sets(self) -> list[tuple[str, ...]] | None:
+        """The prediction set of each row."""
+        return None if self.set_rule is None else self.set_rule.sets(self.logits, self.class_names)
+
+    @cached_property
+    def costs(self) -> list[float] | None:
+        """The expected cost of the class of each row, where the classifier decides by costs."""
+        if self.classifier.decision is None:
+            return None
+        costs = self.classifier.decision.expected_costs(self.logits)
+        found: list[float] = costs.gather(1, torch.tensor(self.predicted)[:, None])[:, 0].tolist()
+        return found
 
     @cached_property
     def abstained(self) -> list[bool]:
@@ -86,8 +106,14 @@ class Answer:
     def _prediction(self, place: int) -> dict[str, Any]:
         abstained = self.abstained[place]
         unseen = () if self.encoded.unseen is None else self.encoded.unseen[place]
-        explanation = {} if self.contributions is None else {"explanation": _explained(self.contributions[place])}
-        return explanation | {
+        more: dict[str, Any] = {}
+        if self.sets is not None:
+            more["prediction_set"] = list(self.sets[place])
+        if self.costs is not None:
+            more["expected_cost"] = self.costs[place]
+        if self.contributions is not None:
+            more["explanation"] = _explained(self.contributions[place])
+        return more | {
             "class": None if abstained else self.class_names[self.predicted[place]],
             "probabilities": dict(zip(self.class_names, self.probabilities[place], strict=True)),
             "abstained": abstained,
@@ -100,7 +126,9 @@ class Answer:
 
     def frame(self) -> pl.DataFrame:
         """The columns of `polylogit predict`; a row that cannot be read has nulls and its `error`."""
-        found = prediction_frame(self.logits, self.class_names, self.abstain_below, decision=self.decision)
+        found = prediction_frame(
+            self.logits, self.class_names, self.abstain_below, self.set_rule, self.classifier.decision
+        )
         if self.encoded.faults:
             rows = pl.DataFrame({"row": pl.Series(list(self.encoded.kept), dtype=pl.Int64)}).hstack(found)
             errors = {
@@ -135,7 +163,10 @@ def _json_lines(answer: Answer) -> bytes:
 
 
 def _csv(answer: Answer) -> bytes:
-    return answer.frame().write_csv().encode("utf-8", errors="backslashreplace")
+    frame = answer.frame()
+    if answer.sets is not None and any("|" in name for names in answer.sets for name in names):
+        raise RequestError(406, "not_acceptable", "the name of a class in a set contains |: CSV has no place for it.")
+    return with_sets_as_text(frame).write_csv().encode("utf-8", errors="backslashreplace")
 
 
 def _parquet(answer: Answer) -> bytes:

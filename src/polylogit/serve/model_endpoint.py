@@ -6,6 +6,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from polylogit.model_schema import TableSchema
 from polylogit.run.contributions import can_explain
 from polylogit.serve.models import Models
 from polylogit.serve.request_error import json_response
@@ -45,9 +46,11 @@ class ModelCards:
             "name": model.name,
             "digest": model.digest,
             "polylogit_version": header.polylogit_version,
-            "schema": model.schema,
+            "schema": model.schema.model_dump(mode="json"),
             "trained_on": header.trained_on.model_dump(mode="json"),
             "calibrated": model.classifier.calibrated,
+            "decides_by_costs": model.classifier.decision is not None,
+            "gives_prediction_sets": model.classifier.conformal is not None,
             "abstain_below": settings.abstain_below,
             "explains": can_explain(model.classifier),
             "limits": {
@@ -58,8 +61,8 @@ class ModelCards:
             },
             "metrics": _metrics(model.report),
         }
-        if model.table_encoder is not None:
-            card["example"] = model.example_row
+        if isinstance(model.schema.input, TableSchema):
+            card["example"] = model.schema.input.example_row()
         if model.picture_encoder is not None:
             card["mean_brightness"] = float(model.picture_encoder.mean.mean())
         return card

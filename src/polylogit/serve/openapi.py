@@ -5,9 +5,8 @@ from importlib.metadata import version
 from typing import Any
 from urllib.parse import quote
 
-from polylogit.data.tables.encoder import TableEncoder
+from polylogit.model_schema import TableSchema
 from polylogit.serve.answers import ANSWER_TYPES
-from polylogit.serve.input_schema import row_json_schema
 from polylogit.serve.picture_bodies import PICTURE_TYPES
 from polylogit.serve.row_bodies import JSON_LINES_TYPES
 from polylogit.serve.served_model import ServedModel
@@ -71,8 +70,8 @@ def openapi_document(models: Mapping[str, ServedModel], settings: ServeSettings,
 
 
 def _predict(model: ServedModel, settings: ServeSettings) -> dict[str, Any]:
-    encoder = model.table_encoder
-    table = encoder is not None
+    taken = model.schema.input
+    table = isinstance(taken, TableSchema)
     parameters = [
         {
             "name": "abstain_below",
@@ -81,6 +80,15 @@ def _predict(model: ServedModel, settings: ServeSettings) -> dict[str, Any]:
             "schema": {"type": "number", "minimum": 0, "maximum": 1},
         }
     ]
+    if model.classifier.conformal is not None:
+        parameters.append(
+            {
+                "name": "coverage",
+                "in": "query",
+                "description": "Add a prediction set; this share of the sets contains the true class.",
+                "schema": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+            }
+        )
     if table:
         parameters += [
             {
@@ -96,13 +104,13 @@ def _predict(model: ServedModel, settings: ServeSettings) -> dict[str, Any]:
                 "schema": {"type": "array", "items": {"type": "string"}},
             },
         ]
-    classes = model.schema["class_names"]
+    classes = model.schema.class_names
     prediction = {"$ref": "#/components/schemas/Prediction"}
     found = {
         "oneOf": [prediction, {"$ref": "#/components/schemas/Predictions"}],
         "description": f"One row alone gets one prediction. Classes: {', '.join(classes[:50])}",
     }
-    bodies = _picture_bodies() if encoder is None else _table_bodies(model, encoder)
+    bodies = _table_bodies(taken) if isinstance(taken, TableSchema) else _picture_bodies()
     answers = {name: _TEXT if name.startswith("text/") else _BINARY for name in ANSWER_TYPES}
     errors = {
         "400": "A parameter is not valid, or the model must be named.",
@@ -136,9 +144,8 @@ def _predict(model: ServedModel, settings: ServeSettings) -> dict[str, Any]:
     }
 
 
-def _table_bodies(model: ServedModel, encoder: TableEncoder) -> dict[str, Any]:
-    row = row_json_schema(model.header, encoder)
-    example = model.example_row
+def _table_bodies(taken: TableSchema) -> dict[str, Any]:
+    row, example = taken.row_json_schema(), taken.example_row()
     many = {
         "type": "object",
         "required": ["rows"],
@@ -225,6 +232,8 @@ _SCHEMAS: dict[str, Any] = {
             },
             "abstained": {"type": "boolean"},
             "failed": {"type": "boolean", "description": "true where the row cannot be read; see `errors`."},
+            "prediction_set": {"type": "array", "items": {"type": "string"}},
+            "expected_cost": {"type": "number", "description": "Of the class, where the model decides by costs."},
             "notes": {"type": "array", "items": {"type": "string"}},
             "explanation": {"$ref": "#/components/schemas/Explanation"},
         },

@@ -15,6 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from torch import Tensor
 
+from polylogit.calibration import PredictionSetRule
+from polylogit.errors import PolylogitError
 from polylogit.run.contributions import can_explain, column_contributions
 from polylogit.run.prediction_frames import notes_on_table
 from polylogit.serve.answers import Answer, accepted_type, written
@@ -102,7 +104,7 @@ class Predictor:
         for _ in range(4):
             encoded = await asyncio.to_thread(self._encode, model, body, sent_as, None)
             logits = await model.batcher.score(encoded.inputs)
-            written(Answer(model.name, model.classifier.class_names, encoded, logits), "application/json")
+            written(Answer(model.name, model.classifier, encoded, logits), "application/json")
 
     async def answer(
         self, request: Request, model: ServedModel, encoded: EncodedRequest, abstain_below: float | None = None
@@ -145,9 +147,7 @@ class Predictor:
                 f"{what} can{'not' if encoded.rows == 1 else ''} be read: {column}{first['message']}",
                 details={"errors": faults},
             )
-        answer = Answer(
-            model.name, model.classifier.class_names, encoded, logits, abstain_below, decision=model.classifier.decision
-        )
+        answer = Answer(model.name, model.classifier, encoded, logits, abstain_below)
         abstained = sum(answer.abstained)
         self._metrics.rows(model.name, len(encoded.kept) - abstained, abstained, failed)
         self._metrics.predictions(model.name, (answer.class_names[k] for k in answer.predicted), answer.top)
@@ -163,7 +163,8 @@ class Predictor:
         explain = _flag(request, "explain")
         if explain and not can_explain(model.classifier):
             raise RequestError(400, "query", "explain: applies to linear models of tables, and this is none.")
-        answer = await self.answer(request, model, encoded, abstain_below)
+        set_rule = _set_rule(request, model)
+        answer = replace(await self.answer(request, model, encoded, abstain_below), set_rule=set_rule)
         if explain:
             found = column_contributions(model.classifier, answer.encoded.inputs, answer.logits)
             answer = replace(answer, contributions=found)
@@ -271,6 +272,17 @@ def _probability(request: Request, name: str, default: float | None) -> float | 
     return value
 
 
+def _set_rule(request: Request, model: ServedModel) -> PredictionSetRule | None:
+    """The rule of the prediction sets of the coverage that a request asks for."""
+    coverage = _probability(request, "coverage", None)
+    if coverage is None:
+        return None
+    try:
+        return model.classifier.prediction_set_rule(coverage)
+    except PolylogitError as fault:
+        raise RequestError(400, "query", f"coverage: {fault}") from fault
+
+
 def _flag(request: Request, name: str) -> bool:
     text = request.query_params.get(name, "false").lower()
     if text not in ("true", "false", "1", "0", ""):
@@ -281,7 +293,13 @@ def _flag(request: Request, name: str) -> bool:
 def _carried(frame: pl.DataFrame, carry: Sequence[str], model: ServedModel) -> pl.DataFrame:
     """The columns of a table that precede the prediction."""
     names = frame.columns if "*" in carry else list(dict.fromkeys(carry))
-    own = {"class", "error", *(f"probability_{name}" for name in model.classifier.class_names)}
+    own = {
+        "class",
+        "error",
+        "expected_cost",
+        "prediction_set",
+        *(f"probability_{name}" for name in model.classifier.class_names),
+    }
     for name in names:
         if name not in frame.columns:
             raise RequestError(400, "query", "carry: names a column that the table does not have.")

@@ -16,11 +16,11 @@ from polylogit.data.tables.encoder import TableEncoder
 from polylogit.data.tables.row_encoder import RowEncoder
 from polylogit.errors import RecipeError
 from polylogit.model_header import ModelHeader, read_header_and_metadata
+from polylogit.model_schema import ModelSchema
 from polylogit.run.model_recipe import recipe_of_model
 from polylogit.run.output_paths import MODEL_NAME, report_path
 from polylogit.run.table_task import dialect_of
 from polylogit.serve.batching import BatchReport, MicroBatcher
-from polylogit.serve.input_schema import example_row, model_schema
 
 __all__ = ["ServedModel", "file_state", "model_names"]
 
@@ -136,15 +136,10 @@ class ServedModel:
         """The encoder of single rows of a model of tables."""
         return self.classifier.row_encoder
 
-    @cached_property
-    def schema(self) -> dict[str, Any]:
-        """What the model takes and what it answers, as plain data."""
-        return model_schema(self.header, self.table_encoder)
-
-    @cached_property
-    def example_row(self) -> dict[str, Any]:
-        """A row that a model of tables accepts; empty for pictures."""
-        return {} if self.table_encoder is None else example_row(self.header, self.table_encoder)
+    @property
+    def schema(self) -> ModelSchema:
+        """What the model takes and what it answers."""
+        return self.classifier.schema
 
     @cached_property
     def columns(self) -> dict[str, Column]:

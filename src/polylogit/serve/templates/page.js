@@ -146,10 +146,12 @@ async function predict(path, headers, body) {
 
 function predictionParts(answer) {
   const ordered = Object.entries(answer.probabilities).sort((a, b) => b[1] - a[1]);
-  const [best, top] = ordered[0];
-  const head = element("p", answer.abstained ? "No class: too uncertain" : best, { class: "answer" });
-  head.append(" ", element("span", cap(top)));
-  const parts = [head, reliability(top), bars(ordered.slice(0, MOST_CLASSES).map(([name, p]) => [name, p, cap(p)]))];
+  const top = ordered[0][1], shownTop = answer.abstained ? top : answer.probabilities[answer.class];
+  const head = element("p", answer.abstained ? "No class: too uncertain" : answer.class, { class: "answer" });
+  head.append(" ", element("span", cap(shownTop)));
+  const parts = [head];
+  if (answer.expected_cost !== undefined) parts.push(element("p", `Chosen by costs; the expected cost is ${shown(answer.expected_cost)}.`, { class: "muted" }));
+  parts.push(reliability(top), bars(ordered.slice(0, MOST_CLASSES).map(([name, p]) => [name, p, cap(p)])));
   if (ordered.length > MOST_CLASSES) {
     const more = element("details", "", { class: "more" });
     more.append(element("summary", `${ordered.length - MOST_CLASSES} more classes`));
