@@ -11,11 +11,14 @@ from .set_ups import (  # noqa: F401 - imported for the set-ups that they regist
     sound_loops,
     sound_losses,
     sound_models,
+    sound_networks,
+    sound_own_losses,
     sound_pairs,
     sound_sequences,
     sound_tuning,
     wrong_data,
     wrong_loops,
+    wrong_networks,
     wrong_scores,
 )
 from .set_ups.base import SOUND, WRONG
@@ -33,8 +36,8 @@ def run(set_up):
 
 
 def test_there_are_enough_of_them():
-    assert len(WRONG) == 60
-    assert len(SOUND) == 76
+    assert len(WRONG) == 89
+    assert len(SOUND) == 124
 
 
 @pytest.mark.parametrize("name", WRONG)

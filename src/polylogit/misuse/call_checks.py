@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from polylogit.misuse.contracts import is_known, kind_of, option_of, takes_integer_rows
+from polylogit.misuse.contracts import Kind, is_known, kind_of, option_of, takes_integer_rows
 from polylogit.misuse.divergence_checks import divergence_findings
 from polylogit.misuse.findings import MisuseFinding
 from polylogit.misuse.loss_calls import InnerCall, inner_calls
@@ -23,8 +23,8 @@ __all__ = ["call_findings", "loss_value"]
 # One batch of scores may lie from 0 to 1 by chance; only a model that is asked again shows whether it must.
 _NEEDS_THE_MODEL = ("sigmoid-outputs", "sigmoid-twice", "softmax-over-positions", "softmax-over-rows")
 
-# What a loss of the user's own may want: targets of another form.
-_FORMS = ("one-hot-or-index", "shuffled-rows")
+# What a loss of the user's own may want: targets of another form, and indices of something else than classes.
+_FORMS = ("one-hot-or-index", "shuffled-rows", "labels-from-1", "labels-out-of-range")
 
 
 def call_findings(
@@ -72,11 +72,11 @@ def _of_one_call(
     integer_rows = takes_integer_rows(loss)
     about_targets = list(target_findings(scores, targets, kind, ignore_index, integer_rows=integer_rows))
     if not is_known(loss) and not math.isnan(value):
-        about_targets = [f for f in about_targets if not _is_the_users_form(f, loss, scores, targets)]
+        about_targets = [f for f in about_targets if not _is_the_users_form(f, loss, scores, targets, kind)]
     if not about_targets and all_targets is not targets:
         stand_in = scores[:1].expand(len(all_targets), *scores.shape[1:])
         of_all = target_findings(stand_in, all_targets, kind, ignore_index, integer_rows=integer_rows)
-        about_targets = [finding for finding in of_all if is_known(loss) or finding.code not in _FORMS]
+        about_targets = [finding for finding in of_all if kind is not None or finding.code not in _FORMS]
     yield from about_targets
     if scores.numel() == 0 or not scores.is_floating_point() or not bool(scores.isfinite().any()):
         return
@@ -91,7 +91,9 @@ def _of_one_call(
     yield from loss_findings(loss, scores, targets, explained=bool(about_targets or about_scores))
 
 
-def _is_the_users_form(finding: MisuseFinding, loss: Callable[..., Any], scores: Tensor, targets: Tensor) -> bool:
+def _is_the_users_form(
+    finding: MisuseFinding, loss: Callable[..., Any], scores: Tensor, targets: Tensor, kind: Kind | None
+) -> bool:
     """Whether a doubt about the form of targets is none, as the loss takes that form: pairs for mixup, CTC's sequences.
 
     Scores and targets whose shapes differ may also be paired every one with every one: then the loss is the same for
@@ -100,7 +102,7 @@ def _is_the_users_form(finding: MisuseFinding, loss: Callable[..., Any], scores:
     if finding.code == "shuffled-rows" and len(targets) == len(scores) > 1:
         values = [loss_value(loss, scores, targets.roll(places, 0)) for places in (0, 1, len(targets) // 2)]
         return not all(math.isclose(values[0], value, rel_tol=1e-5) for value in values)
-    return finding.code in _FORMS
+    return finding.code in _FORMS and not (kind is not None and finding.code.startswith("labels-"))
 
 
 def loss_value(loss: Callable[..., Any], scores: Any, targets: Any) -> float:  # noqa: ANN401

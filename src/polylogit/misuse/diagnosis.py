@@ -169,7 +169,7 @@ def _of_scores(
     constant = []
     if constant_rows(scores):
         constant = list(_safely(lambda: constant_scores(probe, loss, scores, targets, value)))
-    yield from constant or zero_gradient(gradients, value)
+    yield from constant or _safely(lambda: zero_gradient(probe, lambda given: loss(given, targets), gradients, value))
 
 
 def _of_structure(

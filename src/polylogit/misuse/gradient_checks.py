@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from polylogit.misuse.findings import MisuseFinding
-from polylogit.misuse.layer_probes import Gradients, depends_on
+from polylogit.misuse.layer_probes import Gradients, depends_on, gradients_of
 from polylogit.misuse.probes import Probe
 
 __all__ = ["cut_gradient_findings", "losses_not_finite", "nonfinite_findings", "one_hot_scores", "zero_gradient"]
@@ -105,7 +105,7 @@ def cut_gradient_findings(probe: Probe, reached: Gradients | None, scores: Tenso
         reached: Where a backward pass arrives; None where there was none.
         scores: The scores of the batch; None where the model gives something else than one tensor.
     """
-    hard = scores is not None and (one_hot_scores(scores) or bool(((scores == 0) | (scores == 1)).all()))
+    hard = scores is not None and (one_hot_scores(scores) or _zeros_and_ones(scores))
     if reached is None:
         if scores is not None and not scores.is_floating_point():
             yield _cut("the scores are class numbers, as from argmax", 0.99)
@@ -127,6 +127,10 @@ def cut_gradient_findings(probe: Probe, reached: Gradients | None, scores: Tenso
         )
 
 
+def _zeros_and_ones(scores: Tensor) -> bool:
+    return bool(((scores == 0) | (scores == 1)).all()) and bool((scores == 0).any()) and bool((scores == 1).any())
+
+
 def _is_linear_probe(cut: list[str], gradients: Gradients) -> bool:
     parents = {layer.partition(".")[0] for layer in cut}
     return len(cut) > 1 and len(parents) == 1 and len(set(gradients.reached)) == 1
@@ -143,22 +147,44 @@ def _cut(seen: str, confidence: float) -> MisuseFinding:
     )
 
 
-def zero_gradient(reached: Gradients | None, value: float) -> Iterator[MisuseFinding]:
-    """The finding for a loss above 0 all of whose gradients are exactly 0.
+def zero_gradient(
+    probe: Probe, loss: Callable[[Tensor], Tensor], reached: Gradients | None, value: float
+) -> Iterator[MisuseFinding]:
+    """The finding for a loss above 0 whose gradients, or those of the first layers and of the inputs, are exactly 0.
+
+    A last layer that starts at 0 gives the layers before it a gradient of 0 once: so the first layers count only where
+    a step of the others leaves their gradient at 0.
 
     Args:
+        probe: The model and the inputs.
+        loss: From scores to a number.
         reached: Where a backward pass arrives; None where there was none.
         value: The loss of the batch.
     """
-    if reached is not None and reached.all_zero and value > 0.01:
-        yield MisuseFinding(
-            "zero-gradient",
-            f"the loss is {value:.4g}, and each gradient that reaches a parameter is exactly 0",
-            "round, sign, clamp outside its bounds, a saturated sigmoid or a multiplication by 0 has slope 0",
-            "no step changes anything",
-            "Look for such an operation between the parameters and the loss; scale the inputs.",
-            0.9,
-        )
+    if reached is None or not value > 0.01:
+        return
+    what = "each gradient that reaches a parameter"
+    if not reached.all_zero:
+        first = _first_layers_at_zero(reached)
+        again = gradients_of(probe, loss, at=reached.after_a_step) if first else None
+        if again is None or _first_layers_at_zero(again) != first:
+            return
+        what = f"each gradient of {', '.join(name or 'the model itself' for name in first)} and of the inputs"
+    yield MisuseFinding(
+        "zero-gradient",
+        f"the loss is {value:.4g}, and {what} is exactly 0",
+        "round, sign, clamp outside its bounds, a saturated sigmoid or a multiplication by 0 has slope 0",
+        "no step changes these parameters",
+        "Look for such an operation between the parameters and the loss; scale the inputs.",
+        0.9,
+    )
+
+
+def _first_layers_at_zero(reached: Gradients) -> list[str]:
+    """The layers called before any gradient other than 0, where the inputs get none either."""
+    if reached.inputs_at_zero is not True:
+        return []
+    return list(itertools.takewhile(lambda layer: layer not in reached.not_zero, reached.called))
 
 
 def losses_not_finite(value: float, number: int, times: int) -> MisuseFinding:

@@ -24,27 +24,37 @@ class Gradients:
             called with gradients switched off in a model that is otherwise trained, count as frozen on purpose and are
             left out.
         reached: Those of them that get a gradient.
+        not_zero: Those of them that get one other than 0.
         all_zero: Whether each gradient that arrives is exactly 0.
         reaches_inputs: Whether a gradient reaches the inputs; None where none of them is a floating point tensor.
+        inputs_at_zero: Whether each gradient of the inputs is exactly 0; None where none reaches them.
+        after_a_step: The parameters after a step of length 1 against the gradients.
     """
 
     called: tuple[str, ...]
     reached: tuple[str, ...]
+    not_zero: tuple[str, ...]
     all_zero: bool
     reaches_inputs: bool | None
+    inputs_at_zero: bool | None
+    after_a_step: dict[str, Tensor]
 
 
-def gradients_of(probe: Probe, loss: Callable[[Tensor], Tensor]) -> "Gradients | None":
+def gradients_of(
+    probe: Probe, loss: Callable[[Tensor], Tensor], at: Mapping[str, Tensor] | None = None
+) -> "Gradients | None":
     """Which layers with trainable parameters, and whether the inputs, a gradient reaches; None where that fails.
 
     Args:
         probe: The model and the inputs.
         loss: From scores to a number.
+        at: Parameters; those of the model when left out.
     """
     if not isinstance(probe.model, nn.Module):
         return None
+    start = {**probe.parameters, **(at or {})}
     trained = {name for name, value in probe.model.named_parameters() if value.requires_grad}
-    parameters = {name: probe.parameters[name].clone().requires_grad_() for name in probe.parameters if name in trained}
+    parameters = {name: start[name].detach().clone().requires_grad_() for name in start if name in trained}
     inputs, leaves = _with_gradients(probe.inputs)
     order: dict[str, bool] = {}
 
@@ -60,7 +70,7 @@ def gradients_of(probe: Probe, loss: Callable[[Tensor], Tensor]) -> "Gradients |
     found: tuple[Tensor | None, ...] = (None,) * (len(parameters) + len(leaves))
     try:
         with torch.inference_mode(mode=False), torch.enable_grad():
-            value = loss(probe.call({**probe.parameters, **parameters}, inputs)).sum()
+            value = loss(probe.call({**start, **parameters}, inputs)).sum()
             if value.requires_grad:
                 found = torch.autograd.grad(value, [*parameters.values(), *leaves], allow_unused=True)
     except (RuntimeError, ValueError, IndexError, TypeError):
@@ -69,16 +79,19 @@ def gradients_of(probe: Probe, loss: Callable[[Tensor], Tensor]) -> "Gradients |
         for hook in hooks:
             hook.remove()
     of_parameters, of_inputs = found[: len(parameters)], found[len(parameters) :]
-    reached = {
-        name.rpartition(".")[0]: bool(gradient.any())
-        for name, gradient in zip(parameters, of_parameters, strict=True)
-        if gradient is not None
-    }
+    gradients = {name: g for name, g in zip(parameters, of_parameters, strict=True) if g is not None}
+    reached = dict.fromkeys(name.rpartition(".")[0] for name in gradients)
+    not_zero = dict.fromkeys(name.rpartition(".")[0] for name, g in gradients.items() if bool(g.any()))
+    norm = sum(float(g.cpu().double().square().sum()) for g in gradients.values()) ** 0.5 or 1.0
+    inputs_reached = [g for g in of_inputs if g is not None]
     return Gradients(
         called=tuple(name for name, counts in order.items() if counts or name in reached) or tuple(owners),
         reached=tuple(reached),
-        all_zero=bool(reached) and not any(bool(g.any()) for g in of_parameters if g is not None),
-        reaches_inputs=any(gradient is not None for gradient in of_inputs) if leaves else None,
+        not_zero=tuple(not_zero),
+        all_zero=bool(reached) and not not_zero,
+        reaches_inputs=bool(inputs_reached) if leaves else None,
+        inputs_at_zero=not any(bool(g.any()) for g in inputs_reached) if inputs_reached else None,
+        after_a_step={name: (parameters[name] - g / norm).detach() for name, g in gradients.items()},
     )
 
 

@@ -70,6 +70,7 @@ def joined_rows(probe: Probe, scores: Tensor) -> Iterator[MisuseFinding]:
         return  # scores of rows against rows, as in contrastive losses, depend on other rows on purpose
     layer = _positions_first(probe.model)
     if layer is None:
+        yield from _mixed_pictures(probe, scores)
         return
     row = len(inputs) // 2
     changed = probe.changed_rows(row, evaluating=True)
@@ -84,6 +85,25 @@ def joined_rows(probe: Probe, scores: Tensor) -> Iterator[MisuseFinding]:
         "a row's scores depend on the rows beside it in the batch, and its own positions are not read in order",
         "Pass batch_first=True, or transpose(0, 1) before and after the layer.",
         0.9,
+    )
+
+
+def _mixed_pictures(probe: Probe, scores: Tensor) -> Iterator[MisuseFinding]:
+    """The finding for pictures whose scores all change with any one of them; rows of numbers may be a graph's nodes."""
+    if probe.inputs.dim() < 4 or not probe.takes_fewer_rows():
+        return
+    rows = sorted({max(1, int(share * len(scores))) for share in _PROBED_SHARES})
+    for row in rows:
+        changed = probe.changed_rows(row, evaluating=True)
+        if changed is None or not bool(changed.all()):
+            return
+    yield MisuseFinding(
+        "shuffled-rows",
+        f"changing any of the rows {', '.join(map(str, rows))} of the inputs changes the scores of all {len(scores)}",
+        "a view or reshape in the model has mixed the batch axis with another: every row's features hold parts of all",
+        "predictions depend on the other rows of the batch, and hardly anything is learned",
+        "Use permute or movedim to change the order of axes, and flatten(1) to lay the features of a row out.",
+        0.8,
     )
 
 

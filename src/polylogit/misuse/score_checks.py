@@ -39,7 +39,16 @@ def score_findings(
     """
     sure = 0.99 if len(samples) > 1 else 0.9
     scores = samples[0]
-    if kind == "logits":
+    if kind in ("logits", "log_probabilities", "probabilities") and as_rows(scores).shape[1] == 1:
+        yield MisuseFinding(
+            "softmax-of-one-class",
+            f"scores of shape {tuple(scores.shape)}: one class",
+            "the softmax of one number is 1, whatever the number",
+            "the loss is 0 and so is its gradient: nothing is learned",
+            "Use binary_cross_entropy_with_logits, or give the model one output per class.",
+            0.99,
+        )
+    elif kind == "logits":
         yield from _for_logits(samples, targets, value, sure)
     elif kind == "log_probabilities":
         yield from _for_log_probabilities(samples, value, sure)
@@ -111,16 +120,7 @@ def _for_logits(samples: Sequence[Tensor], targets: Tensor, value: float, sure: 
     scores = samples[0]
     rows = as_rows(scores)
     classes = rows.shape[1]
-    if classes == 1:
-        yield MisuseFinding(
-            "softmax-of-one-class",
-            f"scores of shape {tuple(scores.shape)}: one class",
-            "the softmax of one number is 1, whatever the number",
-            "the loss is 0 and so is its gradient: nothing is learned",
-            "Use binary_cross_entropy_with_logits, or give the model one output per class.",
-            0.99,
-        )
-    elif is_distribution(samples):
+    if is_distribution(samples):
         floor = math.log1p((classes - 1) / math.e)
         yield MisuseFinding(
             "softmax-twice",

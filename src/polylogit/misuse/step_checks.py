@@ -7,6 +7,7 @@ from polylogit.misuse.findings import MisuseFinding
 
 __all__ = [
     "evaluated_in_training_mode",
+    "gradients_cleared_too_early",
     "gradients_never_cleared",
     "head_not_in_optimizer",
     "learning_rate_zero",
@@ -43,6 +44,18 @@ def gradients_never_cleared(steps: int) -> MisuseFinding:
         "backward() adds to .grad; a step moves by the sum of all gradients since they were cleared",
         "steps grow and point in old directions: training is unstable or stops early",
         "Call optimizer.zero_grad() once for each optimizer step, before backward().",
+        0.9,
+    )
+
+
+def gradients_cleared_too_early(steps: int) -> MisuseFinding:
+    """The finding for optimizer steps that find no gradients, though backward passes were made."""
+    return MisuseFinding(
+        "gradients-cleared",
+        f"backward passes were made, and each of the first {steps} optimizer steps found no gradient in any parameter",
+        "zero_grad() stands between backward() and step(), or step() before backward(): the step finds no gradient",
+        "nothing is learned",
+        "Keep the order: zero_grad(), the loss, backward(), step().",
         0.9,
     )
 

@@ -55,6 +55,7 @@ class StepWatch:
         self._at_rate_0 = 0
         self._discarded = 0
         self._uncleared = 0
+        self._empty = 0  # own steps, from the first one on, that found no gradient
         self._in_evaluation_mode = 0
         self._was_in_training_mode = False
         self._evaluated = 0
@@ -109,7 +110,7 @@ class StepWatch:
 
     def _backward_begins(self, parameter: Tensor) -> None:
         """Compare the gradient that is there already with what was done since the last backward pass."""
-        held = parameter.grad is not None and bool(parameter.grad.detach().any())
+        held = _has_gradient(parameter)
         self._cleared = self._cleared or not held
         self._since_step += 1
         if self._backwards and not held and not self._steps and (self._finite is None or bool(self._finite)):
@@ -142,6 +143,11 @@ class StepWatch:
         self._follow_mode()
         if self._steps == _STEPS:
             self._check_head()
+        # Only the first steps are looked at: a loop that has used gradients once has the right order.
+        if self._empty == self._steps - 1 and not any(_has_gradient(p) for group in groups for p in group["params"]):
+            self._empty += 1
+            if self._empty == 2 * _STEPS and self._backwards >= _STEPS:
+                self._report(step_checks.gradients_cleared_too_early(self._empty))
 
     def _count_uncleared(self) -> None:
         """Report gradients that were still there at each backward pass between ten own steps."""
@@ -212,6 +218,10 @@ def _switched_off(model: nn.Module, *, normalisation: bool) -> str:
         for layer in model.modules()
         if not layer.training and (_drops(layer) or _never_trained(layer) or (normalisation and _has_statistics(layer)))
     )
+
+
+def _has_gradient(parameter: Tensor) -> bool:
+    return parameter.grad is not None and bool(parameter.grad.detach().any())
 
 
 def _names(layers: Iterable[nn.Module]) -> str:

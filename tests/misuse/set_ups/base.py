@@ -6,6 +6,7 @@ from torch import nn
 from polylogit.misuse import watch
 
 WRONG, SOUND = {}, {}
+CE = nn.CrossEntropyLoss()
 
 
 def wrong(*codes):
@@ -57,3 +58,16 @@ class TinyTransformer(nn.Module):
 
     def forward(self, tokens):
         return self.head(self.encoder(self.embedding(tokens)).mean(1))
+
+
+class Of(nn.Module):
+    """Parts, and a function of them and of the inputs."""
+
+    def __init__(self, function, **parts):
+        super().__init__()
+        self.function = function
+        for name, part in parts.items():
+            setattr(self, name, part)
+
+    def forward(self, *inputs, **named):
+        return self.function(self, *inputs, **named)
