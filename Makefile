@@ -25,8 +25,8 @@ test: install ## Run the tests, the docstrings' examples and the documents' code
 test-slow: install ## Run the long proofs that `make test` leaves out (minutes).
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto -m slow tests
 
-fuzz: install ## Try 10,000 mutated files of each fuzzer (minutes; `make test` tries some of them).
-	POLYLOGIT_FUZZ=10000 $(BIN)/pytest tests/hostile/test_table_fuzz.py
+fuzz: install ## Try 10,000 mutated tables and 10,000 mutated model files (minutes; `make test` tries some of them).
+	POLYLOGIT_FUZZ=10000 $(BIN)/pytest tests/hostile/test_fuzz.py
 
 compat: install ## Run scikit-learn's tests of LogisticRegression, and the tests of the estimators with its oldest version.
 	$(BIN)/python tests/compat/scikit_learn_logistic.py

@@ -84,7 +84,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """
     names = list(known)
     folded = {candidate.casefold(): candidate for candidate in names}
-    near = [folded[match] for match in get_close_matches(name.casefold(), folded, n=3, cutoff=0.6)]
+    near = [folded[match] for match in get_close_matches(str(name).casefold(), folded, n=3, cutoff=0.6)]
     if near:
         quoted = " or ".join(f'"{match}"' for match in near)
         return f" Did you mean {quoted}?"

@@ -239,6 +239,8 @@ class PictureEncoder:
                 raise ModelFileError(f"preprocessing.{name}: expected torch.float64 [{channels}], found {found}")
         if not bool((tensors["scale"] > 0).all()):
             raise ModelFileError("preprocessing.scale: every scale must be positive")
+        if not (tensors["scale"].min() >= 1e-30 and max(tensors["scale"].max(), tensors["mean"].abs().max()) <= 1e6):
+            raise ModelFileError("preprocessing: expected a scale from 1e-30 to 1e6 and a mean of at most 1e6")
         return cls(state["height"], state["width"], tensors["mean"], tensors["scale"], state.get("background"))
 
 

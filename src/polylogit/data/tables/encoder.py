@@ -25,6 +25,8 @@ from polylogit.errors import DataError, ModelFileError, did_you_mean
 
 __all__ = ["TableEncoder"]
 
+_LEAST_SCALE, _MOST_SCALE = 1e-300, 1e101
+
 
 class TableEncoder:
     """A fitted map from named columns to features.
@@ -244,7 +246,7 @@ class TableEncoder:
         """
         self._check_columns_present(frame, place)
         read = read_columns(frame, self.readings, place, first_row)
-        return self._encoded(read)
+        return self._encoded(read, place, first_row)
 
     def notes(self, unseen: UnseenCounts) -> tuple[str, ...]:
         """What a reader of predictions must know of unseen categories and unexpected missing values."""
@@ -284,14 +286,27 @@ class TableEncoder:
                 raise ModelFileError(f"preprocessing.{name}: expected torch.float64 [{scaled}], found {found}")
         if not bool((tensors["scale"] > 0).all()):
             raise ModelFileError("preprocessing.scale: every scale must be positive")
+        if scaled and not (tensors["scale"].min() >= _LEAST_SCALE and tensors["scale"].max() <= _MOST_SCALE):
+            raise ModelFileError(f"preprocessing.scale: expected {_LEAST_SCALE:g} to {_MOST_SCALE:g} in each place")
+        if scaled and not tensors["mean"].abs().max() <= _MOST_SCALE:
+            raise ModelFileError(f"preprocessing.mean: expected magnitudes up to {_MOST_SCALE:g}")
         return cls(columns, tensors["mean"], tensors["scale"])
 
-    def _encoded(self, read: pl.DataFrame) -> tuple[Float[Tensor, "N D"], UnseenCounts]:
+    def _encoded(
+        self, read: pl.DataFrame, place: str = "the table", first_row: int = 0
+    ) -> tuple[Float[Tensor, "N D"], UnseenCounts]:
         inputs = aligned_zeros(read.height, self.features)
         features = inputs.numpy()
         places = [at + place for column, at in self._places() for place in range(len(column.scaled_names))]
         numbers = scaled_numbers(read, self.columns)
-        write_standardised(features, places, numbers, self.mean.tolist(), self.scale.tolist())
+        overflow = write_standardised(features, places, numbers, self.mean.tolist(), self.scale.tolist())
+        if overflow is not None:
+            name = [column.name for column in self.columns for _ in column.scaled_names][overflow[0]]
+            raise DataError(
+                f'{place}, column "{name}", row {first_row + overflow[1] + 1}: expected a number of the magnitude of '
+                f"the training rows, got {read[name][overflow[1]]}, which is beyond single precision once it is "
+                "standardised."
+            )
         gaps = {series.name: series.null_count() for series in read}
         flags = read.select(
             expression

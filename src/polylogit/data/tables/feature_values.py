@@ -13,6 +13,7 @@ from polylogit.data.tables.encoded_column import Column
 
 __all__ = ["raise_flags", "scaled_numbers", "write_standardised"]
 
+_LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 _ROWS_A_BLOCK = 8192
 """Rows that are written together, so that they stay in the processor's cache from column to column."""
 
@@ -42,7 +43,7 @@ def write_standardised(
     numbers: Sequence[npt.NDArray[np.float64]],
     mean: Sequence[float],
     scale: Sequence[float],
-) -> None:
+) -> tuple[int, int] | None:
     """Write (number - mean) / scale of each scaled feature, and 0 where it is missing.
 
     Args:
@@ -51,14 +52,22 @@ def write_standardised(
         numbers: As `scaled_numbers` gives them.
         mean: One a scaled feature.
         scale: One a scaled feature.
+
+    Returns:
+        The number of the scaled feature and of the row of the first value that single precision cannot hold; None where
+        there is none.
     """
     for start in range(0, len(features), _ROWS_A_BLOCK):
         block = slice(start, start + _ROWS_A_BLOCK)
-        for place, values, middle, spread in zip(places, numbers, mean, scale, strict=True):
+        for number, (place, values, middle, spread) in enumerate(zip(places, numbers, mean, scale, strict=True)):
             standardised = values[block] - middle
-            standardised /= spread
+            with np.errstate(over="ignore"):
+                standardised /= spread
             standardised[np.isnan(standardised)] = 0.0
+            if len(standardised) and max(standardised.max(), -standardised.min()) > _LARGEST_FLOAT32:
+                return number, start + int(np.argmax(np.abs(standardised) > _LARGEST_FLOAT32))
             features[block, place] = standardised
+    return None
 
 
 def raise_flags(flags: pl.DataFrame, features: npt.NDArray[np.float32]) -> None:
