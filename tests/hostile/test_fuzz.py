@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-FILES = int(os.environ.get("POLYLOGIT_FUZZ", "250"))
+FILES = int(os.environ.get("POLYLOGIT_FUZZ", "120"))
 WORKER = Path(__file__).with_name("fuzz_worker.py")
 CRASHES = 5
 

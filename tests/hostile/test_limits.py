@@ -108,3 +108,14 @@ def test_a_limit_at_fault_is_wrong_usage(setting, polylogit):
     with pytest.raises(RecipeError, match="--limit"):
         limits_from([setting])
     assert polylogit("check", "zoo", "--limit", setting).exit_code == 2
+
+
+def test_millions_of_empty_lines_are_refused(read, tmp_path, monkeypatch):
+    monkeypatch.setattr("polylogit.data.tables.delimited.MOST_EMPTY_CELLS", 1000)
+    path = tmp_path / "t.csv"
+    path.write_text("a,b,kind\n1,2,x\n" + "\n" * 2000)
+    refused(read, path, "many of its 2002 lines are empty")
+    path.write_text("a,b,kind\n1,2,x\n" + "1\n" * 2000)
+    refused(read, path, "line 3: expected 3 cells")
+    path.write_text("a,b,kind\n" + "1,2,x\n" * 2000 + "\n")
+    read(path)

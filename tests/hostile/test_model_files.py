@@ -242,6 +242,8 @@ def changed(tensors, name, value):
         ("network.linear.bias", torch.zeros(7).double(), "expected torch.float32 [7], found torch.float64 [7]"),
         ("network.linear.bias", torch.full((7,), torch.nan), "network.linear.bias holds NaN or infinity"),
         ("preprocessing.scale", torch.zeros(16).double(), "every scale must be positive"),
+        ("preprocessing.scale", torch.full((16,), 1e-320).double(), "expected 1e-300 to 1e+101 in each place"),
+        ("preprocessing.mean", torch.full((16,), 1e300).double(), "expected magnitudes up to 1e+101"),
         ("network.stranger", torch.zeros(1), "tensors that belong to no part of the model: network.stranger"),
         ("stranger", torch.zeros(1), "tensors that belong to no part of the model: stranger"),
     ],

@@ -1,5 +1,6 @@
 """Broken tables: one clear message each, exit status 1, and no file left behind."""
 
+import polars as pl
 import pytest
 
 HEADER = "legs,skin,kind\n"
@@ -96,3 +97,14 @@ def test_a_class_that_the_model_does_not_know_is_named(polylogit, tmp_path, zoo_
     done = polylogit("evaluate", zoo_run.model_path, "t.csv")
     assert done.exit_code == 1
     assert 'column "type", row 63: the class "dragon" is none of the 7 classes' in done.stderr
+
+
+def test_a_number_beyond_single_precision_is_named(polylogit, tmp_path, zoo_run):
+    from polylogit.data.tables.sources import open_source
+
+    frame = open_source("zoo").frame
+    frame.with_columns(legs=pl.when(pl.int_range(101) == 41).then(pl.lit("1e60")).otherwise("legs")).write_csv("t.csv")
+    done = polylogit("predict", zoo_run.model_path, "t.csv", "--out", "p.csv")
+    assert done.exit_code == 1
+    assert 'column "legs", row 42: expected a number of the magnitude of the training rows, got 1e+60' in done.stderr
+    assert not (tmp_path / "p.csv").exists()

@@ -33,6 +33,9 @@ CELLS_AT_ONCE = 1_000_000
 """About how many cells of a table are in memory together while it is read in batches."""
 
 _IN_CACHE = 2**18
+MOST_EMPTY_CELLS = 4_000_000
+"""Empty lines are passed over, but a file in which every other line is empty is refused from so many cells on."""
+
 _SPACE = ord(" ")
 
 
@@ -200,11 +203,11 @@ def _plain(path: Path, dialect: Dialect, notes: list[str]) -> Iterator[_Text]:
             file = written_plain(path, dialect.encoding, folder, notes)
             if not file.stat().st_size:
                 raise empty_file(path)
+            size = file.stat().st_size
             with file.open("rb") as plain, mmap.mmap(plain.fileno(), 0, access=mmap.ACCESS_READ) as content:
                 check_no_nul(path, content)
                 layout = find_layout(path, content, dialect, notes)
-                for _ in current_limits().blocks_of_lines(path, content):
-                    pass
+                lines, pairs = _counted_lines(path, content)
                 dialect = _with_quotes_used(path, content, layout, dialect, notes)
                 padded = _padded(content, layout.separator.encode())
                 spaced = dialect.quote != "none" and re.search(
@@ -212,11 +215,26 @@ def _plain(path: Path, dialect: Dialect, notes: list[str]) -> Iterator[_Text]:
                 )
             if spaced:
                 file = _without_spaces(file, layout, dialect, folder / "rewritten.csv")
-            yield _Text(path, file, layout, dialect, padded)
+            text = _Text(path, file, layout, dialect, padded)
+            if lines * len(layout.names) > max(size, MOST_EMPTY_CELLS):  # some lines are too short for a row
+                text.check_row_lengths()
+                if 4 * pairs > lines:  # polars would make a row of nulls of each empty line
+                    raise DataError(f"{path}: many of its {lines} lines are empty. Remove the empty lines.")
+            yield text
     except OSError as fault:
         if is_out_of_memory(fault):
             raise MemoryError from fault
         raise DataError(f"{path}: cannot be read ({fault.strerror or fault}).") from fault
+
+
+def _counted_lines(path: Path, content: mmap.mmap) -> tuple[int, int]:
+    """The number of lines, and of pairs of neighbouring line ends, which are at least half as many as empty lines."""
+    lines = pairs = 0
+    for start, end in current_limits().blocks_of_lines(path, content):
+        block = content[start:end]
+        lines += block.count(b"\n")
+        pairs += block.count(b"\n\n") + block.count(b"\n\r\n")
+    return lines, pairs
 
 
 def _with_quotes_used(path: Path, content: mmap.mmap, layout: Layout, dialect: Dialect, notes: list[str]) -> Dialect:
