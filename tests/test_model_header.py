@@ -13,7 +13,7 @@ def test_the_published_schema_is_the_one_that_the_loader_validates_against():
     assert json.loads(SCHEMA.read_text(encoding="utf-8")) == ModelHeader.model_json_schema()
 
 
-def test_the_header_tells_all_but_the_tensors(zoo_run):
+def test_the_header_describes_all_but_the_tensors(zoo_run):
     header = read_header(zoo_run.model_path)
     assert header.class_names[0] == "amphibian"
     assert header.network.options == {"features": 16, "classes": 7}

@@ -30,7 +30,7 @@ def test_train_as_json_prints_one_object_and_nothing_else(polylogit):
     )
 
 
-def test_resume_without_a_checkpoint_says_that_training_starts_anew(polylogit):
+def test_resume_without_a_checkpoint_says_that_training_starts_again(polylogit):
     done = polylogit("train", "zoo", "--model", "mlp", "--set", "training.epochs=1", "--resume")
     assert done.exit_code == 0
     assert "there is no checkpoint runs/zoo-mlp/model.checkpoint.safetensors" in done.stderr

@@ -35,3 +35,9 @@ def test_no_word_of_the_old_vocabulary(path):
 def test_the_files_are_found():
     assert len(FILES) > 200
     assert ROOT / "SECURITY.md" in FILES
+
+
+def test_no_test_is_named_in_the_old_vocabulary():
+    former = re.compile(r"^def (test_\w*_(?:told|tells?|judged|judges|judging|mends?|anew)(?:_\w+)?)\(", re.MULTILINE)
+    tests = sorted(ROOT.glob("tests/**/*.py"))
+    assert not [name for path in tests for name in former.findall(path.read_text(encoding="utf-8"))]

@@ -5,7 +5,7 @@ from polylogit.fitting.divergence import Diverged, EpochLoss
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
-def test_a_loss_that_is_no_number_is_told_with_its_batch_and_rate(bad):
+def test_a_loss_that_is_no_number_is_reported_with_its_batch_and_rate(bad):
     losses = EpochLoss(torch.device("cpu"))
     losses.add(0, torch.tensor(1.0), 1.0, 0.1)
     with pytest.raises(Diverged) as news:

@@ -37,7 +37,7 @@ def test_each_epoch_is_in_the_file_as_soon_as_it_is_over(tmp_path):
     assert rows(tmp_path) == [vars(record) for record in result.history]
 
 
-def test_a_fit_that_goes_on_tells_the_epochs_after_its_checkpoint_once(tmp_path):
+def test_a_fit_that_goes_on_reports_the_epochs_after_its_checkpoint_once(tmp_path):
     def cut(record):
         if record.epoch == 4:
             raise KeyboardInterrupt
@@ -53,7 +53,7 @@ def test_a_fit_that_goes_on_tells_the_epochs_after_its_checkpoint_once(tmp_path)
     assert rows(tmp_path) == [vars(record) for record in result.history]
 
 
-def test_a_fit_that_starts_anew_leaves_nothing_of_the_one_before(tmp_path):
+def test_a_fit_that_starts_again_leaves_nothing_of_the_one_before(tmp_path):
     fit(tmp_path, resume=False)
     fit(tmp_path, resume=False)
     assert [row["epoch"] for row in rows(tmp_path)] == [1, 2, 3, 4, 5, 6]

@@ -141,7 +141,7 @@ def test_early_stopping_keeps_the_weights_of_the_best_epoch():
     assert float(kept.detach()) == pytest.approx(min(losses), rel=1e-5)
 
 
-def test_validation_rows_are_judged_with_the_averaged_weights(rows):
+def test_validation_rows_are_evaluated_with_the_averaged_weights(rows):
     net = network()
     options = replace(PLAIN, averaging=0.9)
     result = fit_network(net, *rows, options=options, validation=rows)

@@ -28,7 +28,7 @@ def test_wrong_usage_exits_with_2(words, message, polylogit):
     assert message in done.stderr
 
 
-def test_a_model_that_cannot_be_written_is_told(polylogit, tmp_path):
+def test_a_model_that_cannot_be_written_is_reported(polylogit, tmp_path):
     (tmp_path / "taken").write_text("a file where a folder should be")
     done = polylogit("train", "zoo", "--out", "taken/model.safetensors")
     assert done.exit_code == 1
@@ -37,14 +37,14 @@ def test_a_model_that_cannot_be_written_is_told(polylogit, tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_without_rights_is_told(polylogit, tmp_path):
+def test_a_folder_without_rights_is_reported(polylogit, tmp_path):
     (tmp_path / "locked").mkdir(mode=0o500)
     done = polylogit("train", "zoo", "--out", "locked/model.safetensors")
     assert done.exit_code == 1
     assert "Permission denied" in done.stderr
 
 
-def test_predictions_that_cannot_be_written_are_told(polylogit, tmp_path, zoo_run):
+def test_predictions_that_cannot_be_written_are_reported(polylogit, tmp_path, zoo_run):
     (tmp_path / "taken").write_text("")
     done = polylogit("predict", zoo_run.model_path, "zoo", "--out", "taken/p.csv")
     assert done.exit_code == 1
@@ -83,7 +83,7 @@ def test_ctrl_c_while_writing_leaves_nothing(polylogit, tmp_path, monkeypatch):
     assert rows == list(range(len(rows)))  # whole lines, from the start on
 
 
-def test_ctrl_c_while_judging_leaves_a_model_that_works(polylogit, monkeypatch):
+def test_ctrl_c_while_evaluating_leaves_a_model_that_works(polylogit, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr("polylogit.run.training.evaluate_rows", interrupt)
         assert polylogit("train", "zoo").exit_code == 130

@@ -254,7 +254,7 @@ def test_a_tensor_out_of_place_is_named(name, value, words, zoo_run, tmp_path):
 
 
 @pytest.mark.parametrize("command", ["evaluate", "predict"])
-def test_the_command_line_tells_a_model_file_at_fault(command, polylogit, tmp_path):
+def test_the_command_line_reports_a_model_file_at_fault(command, polylogit, tmp_path):
     (tmp_path / "m.safetensors").write_bytes(b"\x80\x04K\x01.")
     for model in ("m.safetensors", "none.safetensors"):
         done = polylogit(command, model, "zoo")

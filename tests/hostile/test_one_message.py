@@ -142,7 +142,7 @@ def test_surrogates_in_names_are_shown_as_escapes(polylogit, tmp_path):
 
 
 @pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])
-def test_a_full_disk_is_told(ending, polylogit, tmp_path, zoo_run):
+def test_a_full_disk_is_reported(ending, polylogit, tmp_path, zoo_run):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
     try:

@@ -36,7 +36,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_a_broken_table_is_told(case, polylogit, tmp_path):
+def test_a_broken_table_is_reported(case, polylogit, tmp_path):
     content, message = BROKEN[case]
     (tmp_path / "t.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
     done = polylogit("train", "t.csv", "--target", "kind", "--json")
@@ -56,7 +56,7 @@ def test_a_broken_table_is_told(case, polylogit, tmp_path):
         ("animals.docx", "the ending '.docx' is not known"),
     ],
 )
-def test_data_that_cannot_be_opened_are_told(data, message, polylogit, tmp_path):
+def test_data_that_cannot_be_opened_are_reported(data, message, polylogit, tmp_path):
     (tmp_path / "folder").mkdir()
     for name in ("animals.csv", "animals.docx"):
         (tmp_path / name).write_text(HEADER + ROWS)
@@ -65,14 +65,14 @@ def test_data_that_cannot_be_opened_are_told(data, message, polylogit, tmp_path)
     assert message in done.stderr
 
 
-def test_a_dropped_column_that_is_not_there_is_told(polylogit):
+def test_a_dropped_column_that_is_not_there_is_reported(polylogit):
     done = polylogit("train", "zoo", "--set", 'data.drop=["leg"]')
     assert done.exit_code == 1
     assert 'data.drop names the column "leg", which is not there. Did you mean "legs"?' in done.stderr
 
 
 @pytest.mark.parametrize("command", ["evaluate", "predict"])
-def test_a_table_of_another_schema_is_told(command, polylogit, tmp_path, zoo_run):
+def test_a_table_of_another_schema_is_reported(command, polylogit, tmp_path, zoo_run):
     (tmp_path / "t.csv").write_text("leg,skin,type\n" + ROWS)
     done = polylogit(command, zoo_run.model_path, "t.csv")
     assert done.exit_code == 1

@@ -12,7 +12,7 @@ def numbers_in(value):
         yield value
 
 
-def test_each_lesson_is_told_once_and_each_number_once():
+def test_each_lesson_is_reported_once_and_each_number_once():
     ids = [lesson.id for lesson in all_lessons()]
     assert len(ids) == len(set(ids))
     for lesson in all_lessons():
@@ -41,7 +41,7 @@ def test_the_quick_ones_take_less_than_a_minute_together():
     assert sum(lesson.seconds for lesson in choose_lessons()) < 60
 
 
-def test_an_unknown_id_is_told_with_the_nearest():
+def test_an_unknown_id_is_reported_with_the_nearest():
     with pytest.raises(RecipeError, match=r'no lesson "seeded-drawz"\. Did you mean "seeded-draws"'):
         choose_lessons(["seeded-drawz"])
 

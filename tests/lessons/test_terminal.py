@@ -25,7 +25,7 @@ def test_numbers_stand_beside_each_other_with_their_distance():
     assert table.splitlines()[2].split() == ["loss", "1.4689", "1.46892", "2.0e-05", "5e-05", "ok"]
 
 
-def test_rows_of_numbers_tell_their_shape_and_the_largest_distance():
+def test_rows_of_numbers_show_their_shape_and_the_largest_distance():
     table = told(result_table(result_of((Number("rows", [[1, 0], [0, 1]], 0.0), [[1.0, 0.0], [0.5, 1.0]]))))
     assert table.splitlines()[2].split() == ["rows", "(2", "x", "2)", "1", "…", "1", "…", "5.0e-01", "0", "off"]
 
@@ -35,7 +35,7 @@ def test_words_have_no_distance():
     assert table.splitlines()[2].split() == ["class", "Shirt", "Coat", "0", "off"]
 
 
-def test_a_reason_is_told_once():
+def test_a_reason_is_reported_once():
     why = "the seed is not known"
     table = told(result_table(result_of((Number("a", 1, 1.0, why), 1), (Number("b", 1, 1.0, why), 1))))
     assert table.count(why) == 1

@@ -24,7 +24,7 @@ from polylogit.losses.targets import resolve_targets, where
         (torch.zeros(2).cfloat(), (2, 3), "complex64"),
     ],
 )
-def test_what_fits_no_form_is_told_with_its_likeliest_mend(targets, scores_shape, message):
+def test_what_fits_no_form_is_reported_with_its_likeliest_fix(targets, scores_shape, message):
     with pytest.raises(ScoreError, match=message):
         resolve_targets(targets, scores_shape)
 

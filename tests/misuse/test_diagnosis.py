@@ -145,7 +145,7 @@ def test_logits_that_lie_from_0_to_1_by_chance():
         (nn.CrossEntropyLoss(), (torch.arange(N) % K).int(), "torch.int32"),
     ],
 )
-def test_what_a_loss_refuses_is_told_where_nothing_else_explains_it(loss, targets, words):
+def test_what_a_loss_refuses_is_reported_where_nothing_else_explains_it(loss, targets, words):
     last = [nn.LogSoftmax(dim=1)] if isinstance(loss, nn.NLLLoss) else []
     findings = diagnose(ending_with(*last), loss, torch.randn(N, D), targets)
     assert findings.codes == ("loss-refuses",)
@@ -262,7 +262,7 @@ class Dead(nn.Module):
         return self.last(self.hidden(inputs).relu())
 
 
-def test_a_dead_layer_is_told_from_a_start_at_zero():
+def test_a_dead_layer_is_distinguished_from_a_start_at_zero():
     inputs, targets = batch()
     findings = diagnose(Dead(), nn.CrossEntropyLoss(), inputs, targets)
     assert set(findings.codes) == {"constant-scores", "loss-at-log-k"}

@@ -33,7 +33,7 @@ def test_a_sound_loop_is_left_in_peace_and_left_clean(data):
     assert not loss._forward_hooks
 
 
-def test_a_finding_is_told_once(data):
+def test_a_finding_is_reported_once(data):
     model, loss = nn.Sequential(nn.Linear(5, 4), nn.Sigmoid()), nn.CrossEntropyLoss()
     with warnings.catch_warnings(record=True) as told, watch(model, loss) as watching:
         warnings.simplefilter("always")
@@ -106,7 +106,7 @@ def test_what_a_loop_does_between_model_and_loss_is_seen(data, change, loss, cod
     assert watching.findings.codes == (code,)
 
 
-def test_what_a_loop_mends_between_model_and_loss_is_no_mistake(data):
+def test_what_a_loop_corrects_between_model_and_loss_is_no_mistake(data):
     """Probabilities whose log is taken in the loop, positions laid as rows, one of several outputs."""
     inputs, targets = data
     with watch(nn.Sequential(nn.Linear(5, 4), nn.Softmax(dim=1)), nn.NLLLoss()) as watching:
@@ -140,7 +140,7 @@ def test_what_a_loop_mends_between_model_and_loss_is_no_mistake(data):
     ],
 )
 @pytest.mark.parametrize("hooked", [True, False])
-def test_targets_that_the_loss_fails_on_are_told_before_it_fails(data, change, code, hooked):
+def test_targets_that_the_loss_fails_on_are_reported_before_it_fails(data, change, code, hooked):
     model, loss = nn.Linear(5, 4), nn.CrossEntropyLoss()
     with (
         pytest.warns(MisuseWarning, match=code),

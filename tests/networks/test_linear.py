@@ -13,12 +13,12 @@ def test_logits_are_linear_in_flattened_inputs():
     torch.testing.assert_close(network(pictures).double(), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_an_unknown_kind_is_told_with_the_nearest():
+def test_an_unknown_kind_is_reported_with_the_nearest():
     with pytest.raises(ModelFileError, match=r'no network of kind "liner" is known here\. Did you mean "linear"'):
         build_network("liner", {})
 
 
 @pytest.mark.parametrize("options", [{"features": 3}, {"features": -1, "classes": 2}, {"features": "x", "classes": 2}])
-def test_options_that_build_nothing_are_told(options):
+def test_options_that_build_nothing_are_reported(options):
     with pytest.raises(ModelFileError, match="the options of the linear network do not fit"):
         build_network("linear", options)

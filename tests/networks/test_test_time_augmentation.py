@@ -46,7 +46,7 @@ def test_unknown_views_are_refused():
         CnnNetwork(1, 28, 28, 10, views="mirrors")
 
 
-def test_one_view_is_judged_while_that_is_asked_for_even_after_an_error():
+def test_one_view_is_evaluated_while_that_is_asked_for_even_after_an_error():
     network = CnnNetwork(1, 28, 28, 10, views="cross")
     seen = []
 

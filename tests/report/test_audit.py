@@ -33,7 +33,7 @@ def test_json_is_one_object(polylogit, tmp_path):
     assert {finding["code"] for finding in report["findings"]} == {"duplicate-rows"}
 
 
-def test_training_tells_warnings_and_stops_on_errors_only(polylogit, tmp_path):
+def test_training_reports_warnings_and_stops_on_errors_only(polylogit, tmp_path):
     (tmp_path / "t.csv").write_text("legs,kind,same\n" + "4,mammal,x\n2,bird,x\n" * 20)
     done = polylogit("train", "t.csv", "--target", "kind", "--json")
     assert done.exit_code == 0

@@ -16,7 +16,7 @@ CONTROL = """<!doctype html><title>control</title><img src="http://127.0.0.1:9/p
 <script>console.error("a fault on the page")</script>"""
 
 
-def test_the_browser_would_tell(told_by_browser, tmp_path):
+def test_the_browser_reports_complaints_and_requests(told_by_browser, tmp_path):
     page = tmp_path / "control.html"
     page.write_text(CONTROL, encoding="utf-8")
     console, urls, _ = told_by_browser(page, tmp_path)

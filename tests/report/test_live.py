@@ -38,7 +38,7 @@ def fit(console, epochs, **more):
         return fit_network(nn.Linear(3, 3), *ROWS, options=options, validation=ROWS, callbacks=[watching], **more)
 
 
-def test_every_epoch_has_a_row_and_the_bar_tells_speed_and_time_left(drawn_at_once):
+def test_every_epoch_has_a_row_and_the_bar_shows_speed_and_time_left(drawn_at_once):
     console = terminal()
     result = fit(console, 3)
     shown = lines(console)

@@ -172,7 +172,7 @@ def test_rows_that_carry_weights_are_shown_by_them(reports):
     assert all(left != right for left, right in zip(charts.findall(page), charts.findall(unweighted), strict=True))
 
 
-def test_what_tells_more_than_the_judged_rows_is_told_before_them(reports):
+def test_what_reports_more_than_the_evaluated_rows_is_reported_before_them(reports):
     report = dataclasses.replace(reports["table"], foremost="Cross-validation says: <84%>.")
     page = report_html(report)
     assert Elements(page).text["foremost"] == "Cross-validation says: <84%>."

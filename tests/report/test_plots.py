@@ -51,7 +51,7 @@ def test_pictures_of_every_shape_are_drawn(shape):
     assert drawn == [(8, 8)] * 5
 
 
-def test_what_cannot_be_drawn_is_told():
+def test_what_cannot_be_drawn_is_reported():
     with pytest.raises(DataError, match="expected uint8 values"):
         plot_pictures(np.zeros((2, 8, 8)))
     with pytest.raises(DataError, match="one for each of 2 pictures, got 1"):

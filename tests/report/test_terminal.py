@@ -34,7 +34,7 @@ def test_few_classes_of_short_names_leave_the_title_in_one_line():
     assert [line.split() for line in lines[start + 1 : start + 4]] == [["a", "b"], ["a", "·", "1"], ["b", "·", "1"]]
 
 
-def test_of_many_classes_only_the_mistakes_are_told():
+def test_of_many_classes_only_the_mistakes_are_reported():
     names = [f"k{number}" for number in range(MOST_CONFUSION_CLASSES + 1)]
     lines = told(evaluation_tables(judged(names, wrong=2)))
     start = lines.index("most frequent errors")

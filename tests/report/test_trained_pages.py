@@ -36,7 +36,7 @@ RUNS = {
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow) if "mnist" in name else name for name in RUNS]
 )
-def test_the_page_of_a_run_is_whole_and_tells_what_json_tells(polylogit, told_by_browser, tmp_path, name):
+def test_the_page_of_a_run_is_whole_and_reports_what_json_reports(polylogit, told_by_browser, tmp_path, name):
     words, headings = RUNS[name]
     if "mnist" in name:
         if "POLYLOGIT_DATA" not in os.environ:

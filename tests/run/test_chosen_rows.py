@@ -51,7 +51,7 @@ def run(data, out, **options):
 @pytest.mark.parametrize(
     "split", [{}, {"split": "part"}, {"group": "farm"}, {"time": "day"}], ids=["drawn", "split", "group", "time"]
 )
-def test_only_the_rows_of_the_chosen_classes_are_trained_on_and_judged(table, split, tmp_path):
+def test_only_the_rows_of_the_chosen_classes_are_trained_on_and_evaluated(table, split, tmp_path):
     done = run(table, tmp_path, target="kind", classes=CHOSEN, **split)
     assert done.classifier.class_names == tuple(CHOSEN)
     assert done.train.rows + done.test.rows == 60
@@ -115,7 +115,7 @@ def test_pictures_of_chosen_classes(folder, tmp_path):
 
 
 @pytest.mark.parametrize(("data", "classes"), [("table", ["fish", "birt"]), ("folder", ["light", "drak"])])
-def test_a_class_without_rows_is_told_with_the_nearest(data, classes, request, tmp_path):
+def test_a_class_without_rows_is_reported_with_the_nearest(data, classes, request, tmp_path):
     options = {"target": "kind"} if data == "table" else {}
     with pytest.raises(DataError, match=rf'data\.classes names "{classes[1]}", but no row .* Did you mean'):
         run(request.getfixturevalue(data), tmp_path, classes=classes, **options)

@@ -145,7 +145,7 @@ def test_folds_beside_given_rows_are_refused(flowers):
 
 
 @pytest.mark.cross_validated
-def test_terminal_json_and_report_tell_the_same(polylogit, flowers):
+def test_terminal_json_and_report_agree(polylogit, flowers):
     words = ("train", flowers, "--target", "kind", "--out", "m.safetensors", "--set", "cross_validation.repeats=2")
     shown = polylogit(*words).stdout
     run = train(flowers, recipe_from_entries({"data": {"target": "kind"}, "cross_validation": {"repeats": 2}}))

@@ -55,7 +55,7 @@ def run(folder, tmp_path_factory):
     return train(str(folder), recipe(), out=tmp_path_factory.mktemp("run") / "model.safetensors")
 
 
-def test_a_folder_of_pictures_is_learned_and_judged_on_pictures_held_out(run):
+def test_a_folder_of_pictures_is_learned_and_evaluated_on_pictures_held_out(run):
     told = run.as_json()
     assert told["classes"] == ["lower", "upper"]
     assert (told["rows_train"], told["rows_test"]) == (96, 24)
@@ -112,7 +112,7 @@ def test_the_same_recipe_gives_the_same_file(run, folder, tmp_path):
     assert again.model_path.read_bytes() == run.model_path.read_bytes()
 
 
-def test_evaluation_on_the_training_folder_judges_the_pictures_held_out(run, folder):
+def test_evaluation_on_the_training_folder_evaluates_the_pictures_held_out(run, folder):
     judged = evaluate(run.model_path, str(folder))
     assert judged.test.as_json() == run.test.as_json()
     assert "only the 24 held-out ones are evaluated" in judged.notes[0]
@@ -212,7 +212,7 @@ def test_a_recipe_that_does_not_fit_the_data_is_refused(entries, message, tmp_pa
         train("zoo", recipe_from_entries(entries), out=tmp_path / "m.safetensors")
 
 
-def test_a_data_sets_own_test_part_is_what_is_judged(monkeypatch, tmp_path):
+def test_a_data_sets_own_test_part_is_what_is_evaluated(monkeypatch, tmp_path):
     pixels = torch.randint(256, (40, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     source = PictureSource(
         name="mnist",

@@ -84,7 +84,7 @@ def test_a_threshold_that_is_no_probability_is_refused(zoo, threshold):
         predict(zoo.model_path, "zoo", abstain_below=threshold)
 
 
-def test_the_command_line_writes_the_report_beside_the_model_or_where_it_is_told(polylogit, tmp_path):
+def test_the_command_line_writes_the_report_beside_the_model_or_where_it_is_asked_to(polylogit, tmp_path):
     told = json.loads(polylogit("train", "zoo", "--json").stdout)
     assert told["report_path"] == "runs/zoo-linear/report.html"
     page = (tmp_path / told["report_path"]).read_text(encoding="utf-8")

@@ -199,7 +199,7 @@ def two_files(tmp_path):
     return tmp_path
 
 
-def test_a_second_file_judges_what_all_rows_of_the_first_teach(polylogit, two_files):
+def test_a_second_file_evaluates_a_model_of_all_rows_of_the_first(polylogit, two_files):
     old, new = two_files / "old.csv", two_files / "new.parquet"
     done = polylogit("train", old, "--target", "kind", "--test", new, "--out", "m.safetensors", "--json")
     told = json.loads(done.stdout)

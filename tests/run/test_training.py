@@ -69,7 +69,7 @@ def test_the_figures_are_those_of_the_held_out_rows(zoo_run):
     assert "only its 20 held-out rows are evaluated" in judged.notes[-1]
 
 
-def test_other_data_are_judged_whole(zoo_run, tmp_path):
+def test_other_data_are_evaluated_whole(zoo_run, tmp_path):
     frame = open_source("zoo").frame
     frame[:50].write_csv(tmp_path / "some.csv")
     judged = evaluate(zoo_run.model_path, str(tmp_path / "some.csv"))

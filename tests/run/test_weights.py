@@ -134,7 +134,7 @@ def test_new_rows_need_no_weights(noisy, tmp_path):
     ],
 )
 @pytest.mark.parametrize("command", ["train", "check"])
-def test_what_is_no_weight_is_told_with_its_row(command, cells, words, polylogit, tmp_path):
+def test_what_is_no_weight_is_reported_with_its_row(command, cells, words, polylogit, tmp_path):
     lines = [f"{number},{cells[number % 3]},{'ab'[number % 2]}\n" for number in range(30)]
     (tmp_path / "t.csv").write_text("x,counts,kind\n" + "".join(lines))
     told = polylogit(command, "t.csv", "--target", "kind", "--set", "data.weight=counts")

@@ -51,7 +51,7 @@ def test_solved_to_the_end_it_is_newton_s_step(case):
 
 
 @pytest.mark.parametrize("products", [1, 2, 5])
-def test_cut_short_it_descends_and_tells_what_is_left(case, products):
+def test_cut_short_it_descends_and_reports_what_is_left(case, products):
     problem, plain, weight = case
     gradient, direction = _direction(problem, plain, weight, most_products=products)
     assert direction.products == products

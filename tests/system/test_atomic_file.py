@@ -41,7 +41,7 @@ def test_rights_follow_the_umask(tmp_path):
     assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == 0o640
 
 
-def test_a_folder_that_is_a_file_is_told(tmp_path):
+def test_a_folder_that_is_a_file_is_reported(tmp_path):
     (tmp_path / "taken").write_text("")
     with (
         pytest.raises(PolylogitError, match=r"cannot be written .* Choose another place with --out"),

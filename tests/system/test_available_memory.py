@@ -51,7 +51,7 @@ def test_the_first_version_of_control_groups_is_read_too(tmp_path):
     assert available_memory(CPU, **places) == 320 * MIB
 
 
-def test_what_the_system_does_not_tell_is_not_guessed(tmp_path):
+def test_what_the_system_does_not_report_is_not_guessed(tmp_path):
     (tmp_path / "proc").mkdir()
     assert available_memory(CPU, proc=tmp_path / "proc", cgroups=tmp_path) is None
     assert available_memory(torch.device("mps")) is None

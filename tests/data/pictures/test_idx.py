@@ -17,7 +17,7 @@ def test_values_come_in_their_shape(tmp_path, packed):
     assert read_idx(path, axes=3).tolist() == [[[0, 1, 2]], [[3, 4, 5]]]
 
 
-def test_the_checksum_is_that_of_the_file_as_it_lies(tmp_path):
+def test_the_checksum_is_that_of_the_file_as_it_is(tmp_path):
     path = tmp_path / "pictures.gz"
     path.write_bytes(gzip.compress(PICTURES))
     right = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()

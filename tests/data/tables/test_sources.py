@@ -25,7 +25,7 @@ def test_the_fingerprint_is_of_the_bytes(tmp_path):
     assert a == b != c
 
 
-def test_the_nearest_names_are_told(tmp_path):
+def test_the_nearest_names_are_reported(tmp_path):
     (tmp_path / "animals.csv").write_text("x,y\n1,2\n")
     with pytest.raises(DataError, match=r'no such file or data name\. Did you mean ".*animals\.csv"'):
         open_source(str(tmp_path / "animal.csv"))

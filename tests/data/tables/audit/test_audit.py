@@ -102,7 +102,7 @@ def test_leakage_across_a_split_is_found():
     assert not list(audit_leakage(frame, np.arange(30), np.arange(30, 60)))
 
 
-def test_all_errors_are_told_at_once():
+def test_all_errors_are_reported_at_once():
     frame = table(a=["1"] * 59 + ["x"], b=[float("inf")] * 60, kind=["cat", None, "dog"] * 20)
     with pytest.raises(DataError) as told:
         found(frame).raise_on_errors()
