@@ -69,6 +69,7 @@ def test_a_cut_run_ends_as_the_whole_one_does(tmp_path, optimizer, patience):
     assert result.message == expected.message
 
 
+@pytest.mark.slow  # tests/run/test_pictures.py kills the command once, in the quick tests
 def test_a_fit_killed_at_any_moment_ends_with_the_same_bits(tmp_path):
     def run(folder, *kills):
         folder.mkdir()

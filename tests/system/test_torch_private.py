@@ -80,7 +80,8 @@ def test_fallbacks_agree_with_the_private_names(fallbacks, compute):
     expected = compute()
     fallbacks()
     for mine, theirs in zip(compute(), expected, strict=True):
-        assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+        # Sums in another order differ by rounding, in proportion to what is added up.
+        assert_close(mine, theirs, rtol=1e-4, atol=1e-6 * max(10.0, float(theirs.abs().max())))
 
 
 def test_bad_targets_are_named_without_the_private_names_too(fallbacks):
