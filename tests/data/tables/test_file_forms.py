@@ -80,6 +80,11 @@ def test_it_is_read_and_what_was_left_out_is_said(form, tmp_path):
 
 REFUSED = {
     "a value without a name": ("a,b,y,\n1,2,p,\n2,3,q,x\n", {}, 'row 2: "x" stands in a column without a name'),
+    "a comment before other separators": (
+        "# of 2024\nh;c;y\n1,5;a;p\n",
+        {},
+        "line 3: expected 1 cells .* Line 1 was read as the header, '# of 2024'.* data.skip_lines=N.* 'data.comment=#'",
+    ),
     "a title": ("Sales\n\na,b,y\n1,2,p\n", {}, "line 3: expected 1 cells .* --set data.skip_lines=2"),
     "a quotation mark in a cell": (
         'a,b,y\n1,"x, z",p\n2,5" pipe,q\n3,z,p\n',

@@ -141,4 +141,9 @@ def _wrong_length(path: Path, first: int, last: int, cells: list[str], layout: L
             f"{words} If the lines above are a title: --set data.skip_lines={first - 1}. If not, a cell that holds the "
             "separator needs quotes around it."
         )
+    if len(layout.names) == 1:
+        return DataError(
+            f"{words} Line {layout.header_lines} was read as the header, {layout.names[0]!r}. If lines of text stand "
+            f"above the header: --set data.skip_lines=N, or --set 'data.comment=#' where they start with #."
+        )
     return DataError(f"{words} Correct the line: a cell that holds the separator needs quotes around it.")
