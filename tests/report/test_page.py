@@ -11,9 +11,9 @@ from polylogit.report.numbers import percent
 
 EXPECTED_FIGURES = {
     "table": {"confusion", "reliability", "probabilities", "coverage", "curve-objective", "curve-optimality-gap",
-              "importance", "coefficients", "mistakes"},
+              "importance", "coefficients", "mistakes", "suspects"},
     "pictures": {"confusion", "reliability", "probabilities", "coverage", "curve-log-loss", "curve-accuracy",
-                 "coefficients", "mistakes"},
+                 "coefficients", "mistakes", "suspects"},
     "many": {"confusion", "reliability", "probabilities", "coverage", "coefficients", "mistakes"},
     "weighted": {"confusion", "reliability", "probabilities", "coverage", "mistakes"},
     "bare": {"confusion", "reliability", "probabilities", "coverage"},

@@ -6,11 +6,9 @@ for its layout. The page has no script, and its content security policy forbids 
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -19,7 +17,7 @@ from polylogit.report import words
 from polylogit.report.content import Coefficients, ReportData
 from polylogit.report.document import report_json, report_markdown
 from polylogit.report.evaluation_charts import coverage_chart, probabilities_chart, reliability_chart
-from polylogit.report.label_check import LabelCheck, SuspectLabel, label_check_sentence
+from polylogit.report.label_page import suspects_on_page
 from polylogit.report.mistakes import confident_mistakes
 from polylogit.report.numbers import counted, percent
 from polylogit.report.pictures import coefficient_png, confusion_png, picture_png
@@ -34,7 +32,6 @@ MOST_CLASSES_IN_A_TABLE = 30
 MOST_NAMES_AT_A_PICTURE = 40
 MOST_FEATURES = 20
 MOST_COLUMNS = 10
-MOST_SUSPECTS = 12
 MOST_IMPORTANCES = 20
 MOST_COLUMN_TYPES = 40
 
@@ -110,7 +107,7 @@ def _contents(report: ReportData) -> dict[str, Any]:
         "classes": _classes(evaluation),
         "classes_shown": MOST_CLASSES_IN_A_TABLE,
         "mistakes": _mistakes(report),
-        "suspects": _suspects(report.labels),
+        "suspects": suspects_on_page(report.labels, most_columns=MOST_COLUMNS),
         "coefficients": _coefficients(report.coefficients, evaluation.class_names),
         "decided_classes": []
         if report.decisions is None
@@ -229,37 +226,6 @@ def _mistakes(report: ReportData) -> dict[str, Any]:
     ]
     more = 0 if report.table is None else report.table.width - len(columns)
     return {"shown": shown, "columns": columns, "more_columns": more}
-
-
-def _suspects(check: LabelCheck | None) -> dict[str, Any] | None:
-    if check is None:
-        return None
-    table = check.raw if isinstance(check.raw, pl.DataFrame) else None
-    columns = [] if table is None else table.columns[:MOST_COLUMNS]
-    most = MOST_SUSPECTS if table is not None else 2 * MOST_SUSPECTS
-    shown = [
-        {
-            **asdict(suspect),
-            "place": _place(suspect, picture=table is None),
-            "picture": None if isinstance(check.raw, pl.DataFrame) else picture_png(check.raw[index]),
-            "cells": [] if table is None else [table[index, column] for column in columns],
-        }
-        for index, suspect in enumerate(check.suspects[:most])
-    ]
-    return {
-        "sentence": label_check_sentence(check),
-        "shown": shown,
-        "columns": columns,
-        "more_columns": 0 if table is None else table.width - len(columns),
-        "more": len(check.suspects) - len(shown),
-    }
-
-
-def _place(suspect: SuspectLabel, *, picture: bool) -> str:
-    """What names a row on the page: its number, and its file where that is known."""
-    if suspect.file is None:
-        return f"no. {suspect.row}" if picture else str(suspect.row)
-    return suspect.file if picture else f"{suspect.file}: {suspect.row}"
 
 
 def _coefficients(coefficients: Coefficients | None, names: Sequence[str]) -> dict[str, Any] | None:
