@@ -10,6 +10,7 @@ import typer
 
 from polylogit.cli.card import card
 from polylogit.cli.check import check
+from polylogit.cli.compare import compare
 from polylogit.cli.console import accept_any_character
 from polylogit.cli.evaluate import evaluate
 from polylogit.cli.export import export
@@ -35,6 +36,7 @@ app = typer.Typer(
 app.command(epilog=TRAIN_EPILOG)(train)
 app.command(epilog="Example: polylogit evaluate runs/zoo-linear/model.safetensors zoo")(evaluate)
 app.command(epilog="Example: polylogit predict runs/zoo-linear/model.safetensors new.csv --out classes.csv")(predict)
+app.command(epilog="Example: polylogit compare a.safetensors b.safetensors test.csv --report comparison.html")(compare)
 app.command(epilog="Example: polylogit check animals.csv --target type --labels --out suspects.csv")(check)
 app.command(epilog="Example: polylogit serve runs/zoo-linear/model.safetensors")(serve)
 app.command(epilog="Example: polylogit card runs/zoo-linear/model.safetensors --out README.md")(card)

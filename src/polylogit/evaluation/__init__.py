@@ -8,6 +8,7 @@
     coverage.py     selective classification: accuracy against coverage
     set_figures.py  coverage and size of prediction sets
     importance.py   permutation importance of columns
+    paired.py       two classifiers on the same rows or folds
     summary.py      the main metrics: `Summary`
     figures.py      all metrics of one set of rows: `Evaluation`
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import polars as pl
 from jaxtyping import Float, Int, UInt8
@@ -59,6 +60,7 @@ class ReportData:
         importances: Of the columns of a table.
         audit: The audit of the table; None where there was none.
         cross_validated: The main metrics of a cross-validation, which are then the headline.
+        folds: The cross-validation with the scores of its folds, as plain data.
         foremost: The sentence on it.
         notes: What a reader must know to interpret the metrics.
         recipe: All options of the run, nested by section.
@@ -88,6 +90,7 @@ class ReportData:
     importances: Sequence[ColumnImportance] = ()
     audit: Audit | None = None
     cross_validated: Summary | None = None
+    folds: Mapping[str, Any] | None = None
     foremost: str = ""
     notes: Sequence[str] = ()
     recipe: Mapping[str, object] = field(default_factory=dict)

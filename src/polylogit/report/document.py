@@ -57,6 +57,7 @@ def report_json(report: ReportData) -> dict[str, Any]:
         "rows_test": report.evaluation.rows,
         "test": report.evaluation.as_json(),
         **{name: None if part is None else part.as_json() for name, part in optional.items()},
+        "cross_validation": report.folds,
         "conclusions": [conclusion.as_json() for conclusion in report.conclusions],
         "importances": [
             {"column": each.column, "mean": each.mean, "spread": each.spread} for each in report.importances

@@ -4,6 +4,8 @@
     evaluation.py          evaluate: a saved model on labelled data
     prediction.py          predict: a saved model on new data
     checking.py            check: the audit of a table
+    comparison.py          compare: saved models on the same rows
+    fold_comparison.py     compare_folds: runs by the scores of their folds
     label_check.py         check_labels: rows whose class is probably wrong
     fit.py                 the fit of a model and its calibration
     validation_split.py    the training rows that a network is not fitted on
@@ -28,7 +30,9 @@ from polylogit.system.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from polylogit.run.checking import check
+    from polylogit.run.comparison import compare
     from polylogit.run.evaluation import EvaluationRun, evaluate
+    from polylogit.run.fold_comparison import compare_folds
     from polylogit.run.label_check import check_labels
     from polylogit.run.output_paths import checkpoint_path, claimed_model_path, default_model_path, report_path
     from polylogit.run.prediction import PREDICTION_ENDINGS, Predictions, predict
@@ -38,6 +42,8 @@ if TYPE_CHECKING:
 _HOME = {
     "check": "polylogit.run.checking",
     "check_labels": "polylogit.run.label_check",
+    "compare": "polylogit.run.comparison",
+    "compare_folds": "polylogit.run.fold_comparison",
     "EvaluationRun": "polylogit.run.evaluation",
     "evaluate": "polylogit.run.evaluation",
     "checkpoint_path": "polylogit.run.output_paths",
@@ -60,6 +66,8 @@ __all__ = [
     "check_labels",
     "checkpoint_path",
     "claimed_model_path",
+    "compare",
+    "compare_folds",
     "default_model_path",
     "evaluate",
     "predict",

@@ -6,7 +6,12 @@ The classifier that a run saves comes from the run's own fit, not from one of th
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from polylogit.errors import RecipeError
 from polylogit.evaluation import Summary
@@ -16,6 +21,7 @@ from polylogit.evaluation.summary import summarise
 from polylogit.fitting.callbacks import TrainingCallback
 from polylogit.recipes import LinearRecipe, MlpRecipe, Recipe
 from polylogit.run.fold_scores import fold_scores
+from polylogit.run.labelled_rows import LabelledRows
 from polylogit.run.task import Task
 
 __all__ = ["FEW_ROWS", "USUAL_FOLDS", "CrossValidation", "cross_validate", "cross_validation_summary", "folds_wanted"]
@@ -24,6 +30,25 @@ FEW_ROWS = 1000
 """A table with fewer rows is cross-validated if the recipe does not say otherwise."""
 
 USUAL_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class FoldScore:
+    """The metrics of one fold.
+
+    Args:
+        rows: Rows held out.
+        rows_fitted: Rows that its model was fitted on.
+        log_loss: Log loss of the rows held out, in nats.
+        accuracy: Their accuracy.
+        brier_score: Their Brier score.
+    """
+
+    rows: int
+    rows_fitted: int
+    log_loss: float
+    accuracy: float
+    brier_score: float
 
 
 @dataclass(frozen=True)
@@ -40,6 +65,8 @@ class CrossValidation:
         highest_accuracy: The highest accuracy of a repeat.
         lowest_log_loss: The lowest log loss of a repeat.
         highest_log_loss: The highest log loss of a repeat.
+        scores: The metrics of each fold, repeat by repeat.
+        folds_digest: SHA-256 of the data and of the rows of each fold; equal for runs whose scores can be paired.
     """
 
     folds: int
@@ -50,6 +77,8 @@ class CrossValidation:
     highest_accuracy: float
     lowest_log_loss: float
     highest_log_loss: float
+    scores: tuple[FoldScore, ...]
+    folds_digest: str
 
     @property
     def name(self) -> str:
@@ -145,7 +174,9 @@ def cross_validate(task: Task, recipe: Recipe, callbacks: Sequence[TrainingCallb
     if not folds or not isinstance(recipe, LinearRecipe | MlpRecipe):
         return None
     repeats = recipe.cross_validation.repeats
-    summaries = []
+    summaries: list[Summary] = []
+    scores: list[FoldScore] = []
+    digest = sha256(f"{task.fingerprint} {task.target}".encode())
     for repeat in range(repeats):
 
         def report(done: int, total: int, before: int = repeat) -> None:
@@ -158,10 +189,33 @@ def cross_validate(task: Task, recipe: Recipe, callbacks: Sequence[TrainingCallb
         held_out = task.rows.take(found.rows)
         scored = ScoredRows.check(found.logits, held_out.targets, held_out.weights)
         summaries.append(summarise(scored))
-    return _over_repeats(folds, summaries, scored.effective_rows)
+        scores += _fold_scores(found.logits, held_out, found.sizes)
+        digest.update(repr((found.sizes, found.rows.tolist())).encode())
+    return _over_repeats(folds, summaries, scored.effective_rows, tuple(scores), digest.hexdigest())
 
 
-def _over_repeats(folds: int, summaries: list[Summary], effective_rows: float) -> CrossValidation:
+def _fold_scores(logits: Float[Tensor, "N K"], held_out: LabelledRows, sizes: Sequence[int]) -> list[FoldScore]:
+    scores, start = [], 0
+    for size in sizes:
+        part = torch.arange(start, start + size)
+        start += size
+        rows = held_out.take(part)
+        seen = summarise(ScoredRows.check(logits[part], rows.targets, rows.weights))
+        scores.append(
+            FoldScore(
+                rows=size,
+                rows_fitted=len(held_out) - size,
+                log_loss=seen.log_loss,
+                accuracy=seen.accuracy,
+                brier_score=seen.brier_score,
+            )
+        )
+    return scores
+
+
+def _over_repeats(
+    folds: int, summaries: list[Summary], effective_rows: float, scores: tuple[FoldScore, ...], digest: str
+) -> CrossValidation:
     means = {
         name: statistics.fmean(getattr(summary, name) for summary in summaries)
         for name in ("accuracy", "log_loss", "brier_score", "calibration_error")
@@ -176,4 +230,6 @@ def _over_repeats(folds: int, summaries: list[Summary], effective_rows: float) -
         highest_accuracy=max(summary.accuracy for summary in summaries),
         lowest_log_loss=min(summary.log_loss for summary in summaries),
         highest_log_loss=max(summary.log_loss for summary in summaries),
+        scores=scores,
+        folds_digest=digest,
     )

@@ -30,7 +30,7 @@ from polylogit.run.report_contents import report_data
 from polylogit.run.table_split import rows_kept_together, split_of_table
 from polylogit.run.table_task import dialect_of, known_targets, row_weights, without_weightless
 
-__all__ = ["EvaluationRun", "evaluate"]
+__all__ = ["EvaluationRun", "evaluate", "rows_to_evaluate"]
 
 
 @dataclass(frozen=True)
@@ -108,10 +108,7 @@ def evaluate(
     """
     check_outputs([] if report is None else [report], [model_path, data], force=force)
     classifier = Classifier.load(model_path)
-    if isinstance(classifier.preprocessing, PictureEncoder):
-        name, rows, notes = _evaluated_pictures(model_path, classifier, classifier.preprocessing, data, data_root)
-    else:
-        name, rows, notes = _evaluated_table(model_path, classifier, classifier.preprocessing, data)
+    name, rows, notes = rows_to_evaluate(model_path, classifier, data, data_root=data_root)
     if report is not None:
         write_report(report_data(classifier, rows, data=name, model_path=model_path, notes=notes), report)
     return EvaluationRun(
@@ -126,8 +123,36 @@ def evaluate(
     )
 
 
+def rows_to_evaluate(
+    model_path: Path,
+    classifier: Classifier,
+    data: str,
+    *,
+    data_root: Path | None = None,
+    unseen_only: bool = False,
+) -> tuple[str, EvaluatedRows, tuple[str, ...]]:
+    """The rows of some data that a classifier can be evaluated on, with its scores; see `evaluate`.
+
+    Args:
+        model_path: Its model file.
+        classifier: The classifier.
+        data: DATA as given on the command line.
+        data_root: Directory for downloaded data sets.
+        unseen_only: Whether data that the model was trained on as a whole are an error.
+
+    Returns:
+        The name of the data, the rows, and notes.
+
+    Raises:
+        DataError: As for `evaluate`, or the model was trained on every row.
+    """
+    if isinstance(classifier.preprocessing, PictureEncoder):
+        return _evaluated_pictures(model_path, classifier, classifier.preprocessing, data, data_root)
+    return _evaluated_table(model_path, classifier, classifier.preprocessing, data, unseen_only=unseen_only)
+
+
 def _evaluated_table(
-    model_path: Path, classifier: Classifier, encoder: TableEncoder, data: str
+    model_path: Path, classifier: Classifier, encoder: TableEncoder, data: str, *, unseen_only: bool
 ) -> tuple[str, EvaluatedRows, tuple[str, ...]]:
     """The name of the table, its evaluated rows, and notes."""
     recipe = recipe_of_model(classifier, model_path)
@@ -149,6 +174,10 @@ def _evaluated_table(
     targets = without_weightless(classes, weights)
     rows = torch.nonzero(targets >= 0).flatten()
     if source.fingerprint == trained_on.fingerprint:
+        if recipe.data.test is not None and unseen_only:
+            raise DataError(
+                f"{source.name}: the model was trained on every row of this file. Its test set was {recipe.data.test}."
+            )
         if recipe.data.test is not None:
             notes.append(
                 f"{source.name}: the model was trained on every row of this file, so these are training metrics and "

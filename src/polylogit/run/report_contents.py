@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import torch
@@ -45,6 +46,7 @@ def report_data(
     history: Sequence[Mapping[str, int | float | None]] = (),
     audit: Audit | None = None,
     cross_validated: Summary | None = None,
+    folds: Mapping[str, Any] | None = None,
     foremost: str = "",
     notes: Sequence[str] = (),
     facts: Mapping[str, str] | None = None,
@@ -61,6 +63,7 @@ def report_data(
         history: One record an epoch or iteration.
         audit: The audit of the table; None for pictures.
         cross_validated: The main metrics of a cross-validation, where there was one.
+        folds: The cross-validation with the scores of its folds, as plain data.
         foremost: The headline, where other figures are better estimates than those of these rows.
         notes: What a reader must know to interpret the metrics.
         facts: Further facts of the run, by name.
@@ -103,6 +106,7 @@ def report_data(
         ),
         audit=audit,
         cross_validated=cross_validated,
+        folds=folds,
         foremost=foremost,
         notes=notes,
         recipe=classifier.recipe,

@@ -169,6 +169,7 @@ def _write_reports(paths: Sequence[Path], run: TrainingRun, test: EvaluatedRows,
         history=fit.history,
         audit=run.audit,
         cross_validated=None if validated is None else validated.summary,
+        folds=None if validated is None else validated.as_json(),
         facts={"fit": run.fit_message, "seconds": f"{run.seconds:.1f}"},
     )
     for path in paths:
