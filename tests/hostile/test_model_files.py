@@ -196,7 +196,7 @@ def test_another_format_version_is_refused_with_what_to_do(version, remedy, zoo_
         ("temperature", "hot", "temperature: Input should be a valid number"),
         ("class_names", ["a"], "class_names: List should have at least 2 items"),
         ("class_names", ["a"] * 7, "a name occurs twice"),
-        ("class_names", ["a", "b"], "scores of shape (1, 7), but there are 2 class names"),
+        ("class_names", ["a", "b"], "expected the number of rows of 2 classes"),
         ("surprise", 1, "surprise: Extra inputs are not permitted"),
         ("network.kind", "os.system", 'no network of kind "os.system" is known here'),
         (
@@ -242,8 +242,12 @@ def changed(tensors, name, value):
         ("network.linear.bias", torch.zeros(7).double(), "expected torch.float32 [7], found torch.float64 [7]"),
         ("network.linear.bias", torch.full((7,), torch.nan), "network.linear.bias holds NaN or infinity"),
         ("preprocessing.scale", torch.zeros(16).double(), "every scale must be positive"),
-        ("preprocessing.scale", torch.full((16,), 1e-320).double(), "expected 1e-300 to 1e+101 in each place"),
-        ("preprocessing.mean", torch.full((16,), 1e300).double(), "expected magnitudes up to 1e+101"),
+        (
+            "preprocessing.scale",
+            torch.full((16,), 1e-320, dtype=torch.float64),
+            "expected 1e-300 to 1e+101 in each place",
+        ),
+        ("preprocessing.mean", torch.full((16,), 1e300, dtype=torch.float64), "expected magnitudes up to 1e+101"),
         ("network.stranger", torch.zeros(1), "tensors that belong to no part of the model: network.stranger"),
         ("stranger", torch.zeros(1), "tensors that belong to no part of the model: stranger"),
     ],

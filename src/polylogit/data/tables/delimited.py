@@ -217,9 +217,9 @@ def _plain(path: Path, dialect: Dialect, notes: list[str]) -> Iterator[_Text]:
                 file = _without_spaces(file, layout, dialect, folder / "rewritten.csv")
             text = _Text(path, file, layout, dialect, padded)
             if lines * len(layout.names) > max(size, MOST_EMPTY_CELLS):  # some lines are too short for a row
-                text.check_row_lengths()
                 if 4 * pairs > lines:  # polars would make a row of nulls of each empty line
                     raise DataError(f"{path}: many of its {lines} lines are empty. Remove the empty lines.")
+                text.check_row_lengths()
             yield text
     except OSError as fault:
         if is_out_of_memory(fault):
