@@ -13,7 +13,8 @@ from polylogit.errors import DataError
 PLAIN = [("1", "2", "p"), ("2", "3", "q")]
 READ = {
     "index of pandas": (",a,b,y\n0,1,2,p\n1,2,3,q\n", {}, PLAIN, "row names"),
-    "row names of R": ("a\tb\ty\nx\t1\t2\tp\nz\t2\t3\tq\n", {}, PLAIN, "row names"),
+    "row names of R": ('a\tb\ty\n"x"\t1\t2\tp\n"z"\t2\t3\tq\n', {}, PLAIN, "row names"),
+    "counted row names of R": ("a,b,y\n1,1,2,p\n2,2,3,q\n", {}, PLAIN, "row names"),
     "separators at the end": ("a,b,y,\n1,2,p,\n2,3,q,\n", {}, PLAIN, "end in a separator"),
     "two of them": ("a,b,y,,\n1,2,p,,\n2,3,q,,\n", {}, PLAIN, "end in a separator"),
     "in the rows only": ("a,b,y\n1,2,p,\n2,3,q,\n", {}, PLAIN, "end in a separator"),
@@ -83,9 +84,10 @@ REFUSED = {
     "a comment before other separators": (
         "# of 2024\nh;c;y\n1,5;a;p\n",
         {},
-        "line 3: expected 1 cells .* Line 1 was read as the header, '# of 2024'.* data.skip_lines=N.* 'data.comment=#'",
+        "line 1: expected a header of 3 cells .* '# of 2024'.* data.skip_lines=1.* 'data.comment=#'",
     ),
-    "a title": ("Sales\n\na,b,y\n1,2,p\n", {}, "line 3: expected 1 cells .* --set data.skip_lines=2"),
+    "a title": ("Sales\n\na,b,y\n1,2,p\n", {}, "line 1: expected a header of 3 cells .* --set data.skip_lines=1"),
+    "a title with a separator": ("Sales, 2021\n\na,b,y\n1,2,p\n", {}, "line 3: .* --set data.skip_lines=2"),
     "a quotation mark in a cell": (
         'a,b,y\n1,"x, z",p\n2,5" pipe,q\n3,z,p\n',
         {},

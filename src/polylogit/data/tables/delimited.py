@@ -148,7 +148,7 @@ class _Text:
             "comment_prefix": self.dialect.comment,
             "glob": False,
         }
-        if self.layout.header_cells == len(self.layout.names):
+        if self.layout.header_is_plain:
             return options | {"skip_lines": self.layout.header_lines - 1}
         schema = {f"column {place}": pl.String for place in range(len(self.layout.names))}
         return options | {"skip_lines": self.layout.header_lines, "has_header": False, "schema": schema}

@@ -1,5 +1,6 @@
 """The layout of a text table: where its header stands, how its columns are called, and what is no part of it."""
 
+import codecs
 import csv
 import mmap
 import re
@@ -29,14 +30,15 @@ class Layout:
         separator: What stands between cells.
         names: The name of each column of the rows; None for a column that is left out.
         header_lines: How many lines of the file stand above the first row, the header included.
-        header_cells: How many cells the header has, which may be one less than a row has.
+        header_is_plain: Whether polars finds the names in the header as they are: it has as many cells as a row, and
+            no byte order mark, behind which polars takes a quotation mark for text.
         footer: Whether the last line is a row of totals, which is left out.
     """
 
     separator: str
     names: tuple[str | None, ...]
     header_lines: int
-    header_cells: int
+    header_is_plain: bool
     footer: bool
 
     @property
@@ -77,15 +79,16 @@ def find_layout(path: Path, content: mmap.mmap, dialect: Dialect, notes: list[st
         separator = max(SEPARATORS, key=lambda candidate: len(cells_of(line, candidate, dialect)))
     names = [name.strip() for name in cells_of(line, separator, dialect)]
     current_limits().check_columns(path, len(names))
-    rows = [
-        cells_of(row, separator, dialect)
-        for row in islice((row for _, row in lines if not _is_passed_over(row, dialect)), _LINES_COMPARED)
-    ]
-    columns = _column_names(path, names, rows, notes)
+    below = list(islice((row for _, row in lines if not _is_passed_over(row, dialect)), _LINES_COMPARED))
+    if len(names) == 1 and dialect.separator is None:
+        _check_no_title(path, number, line, below, dialect)
+    rows = [cells_of(row, separator, dialect) for row in below]
+    columns = _column_names(path, names, below, rows, notes)
     footer = _footer(content, separator, len(columns), dialect)
     if footer is not None:
         notes.append(f'{path}: the last line starts with "{footer}" and is left out as a row of totals.')
-    return Layout(separator, columns, number, len(names), footer is not None)
+    is_plain = len(names) == len(columns) and content[:3] != codecs.BOM_UTF8
+    return Layout(separator, columns, number, is_plain, footer is not None)
 
 
 def cells_of(line: str, separator: str, dialect: Dialect) -> list[str]:
@@ -124,16 +127,38 @@ def _is_passed_over(line: str, dialect: Dialect) -> bool:
     return not line.strip(" \r" + SEPARATORS) or (dialect.comment is not None and line.startswith(dialect.comment))
 
 
-def _column_names(path: Path, names: list[str], rows: list[list[str]], notes: list[str]) -> tuple[str | None, ...]:
+def _check_no_title(path: Path, number: int, header: str, below: list[str], dialect: Dialect) -> None:
+    """Refuse a header of one cell where a separator cuts each line below it into the same number of cells."""
+    for separator in SEPARATORS:
+        counts = {len(cells_of(row, separator, dialect)) for row in below}
+        if len(below) > 1 and len(counts) == 1 and min(counts) > 1:
+            raise DataError(
+                f"{path}, line {number}: expected a header of {min(counts)} cells with {separator!r} between them, as "
+                f"in the lines below, got one cell, {header[:40]!r}. If it is a title: --set data.skip_lines={number}. "
+                "If it is a comment: --set 'data.comment=#'. If the table has one column: --set 'data.separator=\"|\"' "
+                "or another character that is not in it."
+            )
+
+
+def _are_row_names(cells: list[str], lines: list[str]) -> bool:
+    """Whether first cells that no column name stands above are as R writes them: in quotation marks, or 1, 2, 3."""
+    counted = [str(number) for number in range(1, len(cells) + 1)]
+    return cells == counted or all(line.startswith('"') for line in lines)
+
+
+def _column_names(
+    path: Path, names: list[str], below: list[str], rows: list[list[str]], notes: list[str]
+) -> tuple[str | None, ...]:
     columns: list[str | None] = list(names)
     one_more = bool(rows) and all(len(row) == len(names) + 1 for row in rows)
     if one_more and not any(row[-1].strip() for row in rows):
         columns.append("")
-    elif one_more:
+    elif one_more and _are_row_names([row[0].strip() for row in rows], below):
         columns.insert(0, "")
+    width = len(columns)
     while len(columns) > 1 and columns[-1] == "":
         columns.pop()
-    trailing = len(names) + one_more - len(columns)
+    trailing = width - len(columns)
     if trailing:
         notes.append(f"{path}: the lines end in a separator; the column without a name behind it is left out.")
     if columns[0] == "" and len(columns) > 1:
