@@ -8,13 +8,14 @@ Claims:
 - `linear_cross_entropy_with_logits` at N=4096, D=512, K=50,000 takes at most a quarter of the memory of
   `cross_entropy(features @ weight.T, targets)`, and no more time.
 
-    python benchmarks/losses.py [--only scores|checks|forms|linear] [--quick] [--threads 1]
+    python benchmarks/losses.py [--only scores|checks|forms|linear] [--quick] [--threads 1] [--cpu-time]
 """
 
 import functools
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -77,7 +78,7 @@ def step(loss: Callable[..., Tensor], scores: Tensor, targets: Tensor) -> Callab
     return run
 
 
-def of_logits(quick: bool) -> Iterator[dict[str, object]]:
+def of_logits(quick: bool, clock: Callable[[], float]) -> Iterator[dict[str, object]]:
     """Rows for both kinds of scores, each against PyTorch's."""
     generator = torch.Generator().manual_seed(0)
     for n, k in SIZES[:2] if quick else SIZES:
@@ -93,6 +94,7 @@ def of_logits(quick: bool) -> Iterator[dict[str, object]]:
                 timings = side_by_side(
                     {"polylogit": step(ours, scores, targets), "torch": step(theirs, scores, targets)},
                     **effort(n * k, quick),
+                    clock=clock,
                 )
                 yield {
                     "scores": kind,
@@ -104,7 +106,7 @@ def of_logits(quick: bool) -> Iterator[dict[str, object]]:
                 }
 
 
-def of_checks(quick: bool) -> Iterator[dict[str, object]]:
+def of_checks(quick: bool, clock: Callable[[], float]) -> Iterator[dict[str, object]]:
     """Each form of target with the check on and off, and PyTorch's loss, which checks less, beside them."""
     generator = torch.Generator().manual_seed(1)
     for n, k in SIZES[:2] if quick else SIZES[:-1]:
@@ -133,6 +135,7 @@ def of_checks(quick: bool) -> Iterator[dict[str, object]]:
                     "torch": step(theirs, scores, targets),
                 },
                 **effort(n * k, quick),
+                clock=clock,
             )
             check = timings["checked"].median - timings["unchecked"].median
             yield {
@@ -146,7 +149,7 @@ def of_checks(quick: bool) -> Iterator[dict[str, object]]:
             }
 
 
-def of_forms(quick: bool) -> Iterator[dict[str, object]]:
+def of_forms(quick: bool, clock: Callable[[], float]) -> Iterator[dict[str, object]]:
     """Each kind of score, target and weight against what people write with PyTorch for it."""
     draw = torch.Generator().manual_seed(2)
     for n, k in [(256, 10)] if quick else [(256, 10), (4096, 10), (4096, 100)]:
@@ -240,6 +243,7 @@ def of_forms(quick: bool) -> Iterator[dict[str, object]]:
                 rounds=5 if quick else 21,
                 warmup=10,
                 sample_seconds=0.004,
+                clock=clock,
             )
             yield {
                 "form": form,
@@ -314,22 +318,26 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads for torch (default: all)")
     parser.add_argument("--only", choices=["scores", "checks", "forms", "linear"], help="one of the four pages")
+    parser.add_argument("--cpu-time", action="store_true", help="count the processor's time alone, on a busy machine")
     options = parser.parse_args()
+    clock, suffix = (time.process_time, "_cpu_time") if options.cpu_time else (time.perf_counter, "")
     torch.set_num_threads(options.threads)
     if options.only in (None, "scores"):
         claim = (
             "cross_entropy_with_logits costs at most 1.05 times torch's cross_entropy, and "
             "cross_entropy_with_probabilities at most 1.2 times nll_loss(log(p)), forward and backward."
         )
-        write_result("losses", claim=claim, rows=list(of_logits(options.quick)), quick=options.quick)
+        write_result(f"losses{suffix}", claim=claim, rows=list(of_logits(options.quick, clock)), quick=options.quick)
     if options.only in (None, "checks"):
         claim = "The check of the values costs under 3% of the loss, forward and backward, in float32."
-        write_result("loss_checks", claim=claim, rows=list(of_checks(options.quick)), quick=options.quick)
+        write_result(
+            f"loss_checks{suffix}", claim=claim, rows=list(of_checks(options.quick, clock)), quick=options.quick
+        )
     if options.only in (None, "forms"):
         claim = (
             "Every form of scores, targets and weights costs at most 1.3 times what people write with PyTorch for it."
         )
-        write_result("loss_forms", claim=claim, rows=list(of_forms(options.quick)), quick=options.quick)
+        write_result(f"loss_forms{suffix}", claim=claim, rows=list(of_forms(options.quick, clock)), quick=options.quick)
     if options.only in (None, "linear"):
         claim = (
             "linear_cross_entropy_with_logits takes at most a quarter of the memory of "

@@ -192,7 +192,7 @@ def _of_probabilities(probabilities: Tensor, targets: Tensor, options: BinaryOpt
         _check_range(scores, "probabilities", "Logits need binary_cross_entropy_with_logits.", nan_passes=True)
     rows, weights = _prepare(scores, targets, options)
     plain = scores.is_cpu and runs_plainly(scores, targets)
-    if checked and plain and options.pos_weight is None and not rows.requires_grad:
+    if plain and options.pos_weight is None and not rows.requires_grad:
         # PyTorch's kernel clamps logarithms at -100 and p (1 - p) at 1e-12: it is exact for probabilities between.
         lowest, highest = torch.aminmax(scores.detach()) if scores.numel() else (scores, scores)
         if scores.numel() and lowest.item() > _NEAR_0 and highest.item() < 1 - _NEAR_0:

@@ -2,9 +2,10 @@
 
 `torch.matmul` and `nn.Linear` send float32 to BLAS; torch's own compiler sends a linear layer to oneDNN. Both multiply
 in float32; only the order in which they add differs. Where BLAS is MKL, oneDNN is the faster one in two cases:
-- The processor is not Intel's: MKL takes 2 to 2.5 times as long (AMD EPYC).
-- The processor is Intel's and a large product has few columns, as the logits of many rows: MKL takes 1.1 to 1.8 times
-  as long (Xeon, Cascade Lake, 2 threads); for other shapes it is as fast or faster there.
+- The processor is not Intel's: MKL takes up to 2.5 times as long (AMD EPYC, 784 columns times 10).
+- The processor is Intel's and a large product has few columns, as the logits of many rows.
+
+`benchmarks/matrix_product.py` compares the two; docs/decisions.md has its figures.
 
 Everything else is torch's own product: another BLAS, device or dtype, small matrices, a build of torch without the
 operator, oneDNN switched off by `torch.backends.mkldnn.flags`, and every transform of torch.func.
@@ -21,7 +22,7 @@ from torch import Tensor
 from polylogit.system import torch_private
 from polylogit.system.tensor_values import runs_plainly
 
-__all__ = ["linear", "matrix_product_nt"]
+__all__ = ["linear", "matrix_product_nt", "onednn_is_faster"]
 
 _WORTH_THE_CALL = 1 << 20
 """Multiplications from which on oneDNN is faster on a processor that is not Intel's: a call takes 10 to 30 us more."""
@@ -87,7 +88,7 @@ def linear(
         >>> weight.grad
         tensor([[1., 2.]])
     """
-    if not _onednn_is_faster(inputs, weight):
+    if not onednn_is_faster(inputs, weight):
         return torch.nn.functional.linear(inputs, weight, bias)
     outputs: Tensor = _Linear.apply(inputs, weight, bias)
     return outputs
@@ -121,15 +122,23 @@ class _Linear(torch.autograd.Function):
 
 
 def _product(left: Tensor, right: Tensor, bias: Tensor | None) -> Tensor:
-    if not _onednn_is_faster(left, right):
+    if not onednn_is_faster(left, right):
         return torch.nn.functional.linear(left, right, bias)
     return torch_private.onednn_linear(left, right, bias)
 
 
-def _onednn_is_faster(left: Tensor, right: Tensor) -> bool:
-    """Whether the product is one of the cases in the module's description.
+def onednn_is_faster(left: Float[Tensor, "A M"], right: Float[Tensor, "B M"]) -> bool:
+    """Whether the product left @ right.T is one of the cases in the module's description, and goes to oneDNN.
 
     Never where the right matrix is a part of longer rows or columns: oneDNN takes 500 times as long as BLAS there.
+
+    Args:
+        left: The left matrix.
+        right: The right matrix, which is read transposed.
+
+    Example:
+        >>> onednn_is_faster(torch.zeros(2, 3), torch.zeros(4, 3))
+        False
     """
     if left.dtype is not torch.float32 or right.dtype is not torch.float32 or not left.is_cpu or not _BLAS_IS_MKL:
         return False
