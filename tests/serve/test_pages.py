@@ -4,6 +4,8 @@ import shutil
 
 import pytest
 
+from polylogit.recipes import recipe_from_entries
+from polylogit.run import train
 from polylogit.serve.pages import page_html
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -94,6 +96,21 @@ def test_a_fault_is_shown(opened, tmp_path):
     page.set_input_files("#file", tmp_path / "other.csv")
     page.wait_for_selector("#upload .fault")
     assert "not there" in page.inner_text("#upload")
+
+
+def test_the_example_row_of_a_column_with_decimal_commas(browser, start, tmp_path):
+    lines = [f"{n % 40 + 0.5};{'low' if n % 40 < 20 else 'high'}".replace(".", ",") for n in range(80)]
+    (tmp_path / "heights.csv").write_text("\n".join(["height;level", *lines]) + "\n")
+    model = tmp_path / "model.safetensors"
+    train(str(tmp_path / "heights.csv"), recipe_from_entries({"data": {"target": "level"}}), out=model)
+    with start(model, folder=tmp_path) as (address, *_):
+        page = browser.new_page()
+        page.goto(f"{address}/")
+        page.wait_for_selector(".answer")
+        assert page.get_by_label("height").input_value().endswith(",5")
+        page.get_by_label("height").fill("39,5")
+        page.wait_for_selector(".answer:has-text('high')")
+        page.close()
 
 
 def test_a_drawing(opened):

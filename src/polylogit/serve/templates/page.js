@@ -103,7 +103,16 @@ function cellOf({ column, input }) {
     return column.type === "boolean" ? input.value === "1" : column.levels[Number(input.value) - 1];
   }
   if (input.value === "") return null;
+  if (input.value === input.dataset.text) return Number(input.dataset.number);
   return input.type === "number" ? Number(input.value) : input.value;
+}
+
+/* A number in a column whose cells are texts, with the column's decimal mark; it is sent as the number that it is. */
+function fillNumber(column, input, value) {
+  const mark = /4(\D)5/.exec(column.format);
+  input.dataset.number = String(value);
+  input.dataset.text = mark ? String(value).replace(".", mark[1]) : String(value);
+  input.value = input.dataset.text;
 }
 
 function fill(row) {
@@ -112,6 +121,8 @@ function fill(row) {
     if (each.input.tagName === "SELECT") {
       const place = each.column.type === "boolean" ? (value ? 0 : 1) : each.column.levels.indexOf(String(value));
       each.input.value = value === null || value === undefined || place < 0 ? "" : String(place + 1);
+    } else if (typeof value === "number" && each.column.format) {
+      fillNumber(each.column, each.input, value);
     } else {
       each.input.value = value === null || value === undefined ? "" : value;
     }
