@@ -74,6 +74,15 @@ def test_the_scale_of_the_logits_does_not_matter(scale):
     assert [suspect.row for suspect in found.suspects] == [suspect.row for suspect in other.suspects]
 
 
+def test_the_share_is_fitted_to_some_of_very_many_rows(monkeypatch):
+    logits, labels, wrong = drawn(rows=4000, flipped=200, separation=6.0)
+    whole = {suspect.row for suspect in find_label_errors(logits, labels).suspects}
+    monkeypatch.setattr("polylogit.label_errors.MOST_ROWS_FITTED", 1000)
+    some = {suspect.row for suspect in find_label_errors(logits, labels).suspects}
+    assert len(whole ^ some) <= 10
+    assert len(some & wrong) >= 180
+
+
 @pytest.mark.parametrize("separation", [8.0, 20.0])
 def test_wrong_labels_are_found_where_every_row_is_equally_certain(separation):
     """A high temperature would account for them as well as wrong labels do."""

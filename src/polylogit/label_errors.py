@@ -20,6 +20,9 @@ MOST_SHARE = 0.5
 CHI_SQUARE_95 = 3.841
 """The 95 % quantile of chi-square with one degree of freedom: twice what an interval end lacks in log-likelihood."""
 
+MOST_ROWS_FITTED = 20_000
+"""The share of replaced labels is fitted to so many rows, drawn at random where there are more."""
+
 LEAST_LOGARITHM = -700.0
 """In place of the logarithm of 0."""
 
@@ -167,6 +170,9 @@ def _largest_share(rows: ScoredRows) -> tuple[float, float]:
     The likelihood has several maxima, because a high temperature accounts for wrong labels too; it is evaluated on a
     grid of both.
     """
+    if len(rows.targets) > MOST_ROWS_FITTED:
+        drawn = torch.randperm(len(rows.targets), generator=torch.Generator().manual_seed(0))[:MOST_ROWS_FITTED]
+        rows = ScoredRows(rows.logits[drawn], rows.targets[drawn], rows.weights[drawn])
     alone = fit_temperature(rows.logits, rows.targets, sample_weight=rows.weights).temperature
     temperatures = [alone * 2.0**power for power in torch.arange(2.0, -6.1, -0.25).tolist()]
     least = 0.5 / max(rows.effective_rows, 2.0)

@@ -123,18 +123,20 @@ def label_check_report(check: LabelCheck) -> RenderableType:
     parts: list[RenderableType] = [Text(label_check_sentence(check))]
     if check.suspects:
         table = Table(box=None, pad_edge=False, header_style="dim")
-        table.add_column(check.noun, justify="right")
         files = any(suspect.file is not None for suspect in check.suspects)
-        for name in ("file",) if files else ():
-            table.add_column(name, overflow="fold")
-        table.add_column("given class")
+        numbers = check.noun == "row" or not files  # a picture is found by its file
+        if numbers:
+            table.add_column(check.noun, justify="right")
+        if files:
+            table.add_column("file", overflow="fold")
+        table.add_column("given")
         table.add_column("probability", justify="right")
-        table.add_column("suggested class")
+        table.add_column("suggested")
         table.add_column("probability", justify="right")
         table.add_column("wrong label", justify="right")
         for suspect in check.suspects[:MOST_ON_A_TERMINAL]:
             table.add_row(
-                f"{suspect.row:,}",
+                *([f"{suspect.row:,}"] if numbers else []),
                 *([Text(short_name(suspect.file or "", 60))] if files else []),
                 Text(short_name(suspect.given)),
                 percent(suspect.given_probability),
