@@ -8,6 +8,7 @@ import pytest
 import torch
 from tests.export.conftest import CALIBRATIONS, classifier_of
 
+from polylogit.errors import ExportError
 from polylogit.export import export_model
 from polylogit.export.check_rows import check_rows
 from polylogit.export.parity import expected_answers
@@ -49,6 +50,29 @@ def test_pictures_are_pixels(picture_encoder, saved):
     pixels = check_rows(classifier)
     expected = torch.tensor(expected_answers(classifier, pixels).probabilities, dtype=torch.float32)
     torch.testing.assert_close(program(pixels[:5]), expected[:5], rtol=0, atol=1e-6)
+
+
+def test_a_batch_larger_than_the_blocks_of_oriented_gradients(picture_encoder, saved, monkeypatch):
+    """The number of blocks of the example must not become part of the program."""
+    monkeypatch.setattr("polylogit.networks.oriented_gradients._VALUES_AT_ONCE", 8 * 12 * 12 * 50)
+    network = {"widths": (4,), "kernel_sizes": 3, "strides": 1, "pools": 1, "orientations": 8}
+    classifier = classifier_of(picture_encoder, "cnn", **network)
+    result = export_model(saved(classifier), "torch")
+    assert result.parity[0].rows == 300
+    assert result.largest_difference < 1e-5
+
+
+def test_a_program_that_cannot_be_run_is_an_error(mixed_encoder, saved, monkeypatch):
+    path = saved(classifier_of(mixed_encoder))
+
+    class Broken:
+        def module(self):
+            return lambda _: 1 / 0
+
+    monkeypatch.setattr("torch.export.load", lambda _: Broken())
+    with pytest.raises(ExportError, match="no rows: the export cannot be run: division by zero Nothing was written"):
+        export_model(path, "torch")
+    assert not path.with_suffix(".pt2").exists()
 
 
 def test_it_is_loaded_without_polylogit(mixed_encoder, saved, tmp_path):

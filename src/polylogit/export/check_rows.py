@@ -12,6 +12,7 @@ from torch import Tensor
 
 from polylogit.classifier import Classifier
 from polylogit.data.pictures.encoder import PictureEncoder
+from polylogit.data.tables.column_types import LARGEST_FEATURE
 from polylogit.data.tables.encoded_column import Column
 from polylogit.export.parity import Rows
 
@@ -26,7 +27,8 @@ COLUMNS_VARIED_ALONE = 50
 """So many columns have each of their edge cases in a row that is typical otherwise."""
 
 LEVELS_CHECKED = 1000
-PICTURES_DRAWN = 16
+PICTURES_DRAWN = 297
+"""With the others 300: more than networks and `Classifier` take at once."""
 
 _DTYPES = {"number": pl.Float64, "boolean": pl.Boolean, "category": pl.String, "date": pl.Date}
 _DAYS = (
@@ -78,6 +80,7 @@ class _ColumnCells:
         self.column = column
         self._draw = random.Random(column.name)  # noqa: S311 - not for secrets
         mean, scale = scaling
+        self._huge = min(HUGE, LARGEST_FEATURE / 10 * scale)  # more is refused where training values hardly differ
         self._low = column.minimum if isinstance(column.minimum, float) else mean - 2 * scale
         self._high = column.maximum if isinstance(column.maximum, float) else mean + 2 * scale
 
@@ -102,7 +105,7 @@ class _ColumnCells:
         """Cells at the edges of what the column may hold."""
         match self.column.type:
             case "number":
-                return None, HUGE, -HUGE, 0.0
+                return None, self._huge, -self._huge, 0.0
             case "boolean":
                 return None, True, False
             case "date":

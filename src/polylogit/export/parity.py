@@ -93,14 +93,25 @@ def compare(run: Runner, engine: str, classifier: Classifier, rows: Rows) -> Par
 
     Raises:
         ExportError: A class differs, or a probability by more than `TOLERANCE`; the message names the first such row.
+            Or the export cannot be run.
     """
     expected = expected_answers(classifier, rows)
     first = Answers(expected.class_names[:1], expected.probabilities[:1])
     none = Answers([], expected.probabilities[:0])
-    _check(run(rows[:0]), none, engine, "no rows")
-    alone = _check(run(rows[:1]), first, engine, "the first row alone")
-    largest, near, empty = _check(run(rows), expected, engine, "all rows")
+    _check(_answers(run, rows[:0], engine, "no rows"), none, engine, "no rows")
+    alone = _check(_answers(run, rows[:1], engine, "one row"), first, engine, "the first row alone")
+    largest, near, empty = _check(_answers(run, rows, engine, "all rows"), expected, engine, "all rows")
     return Parity(engine, len(expected.class_names), max(largest, alone[0]), near, empty)
+
+
+def _answers(run: Runner, rows: Rows, engine: str, what: str) -> Answers:
+    try:
+        return run(rows)
+    except ExportError:
+        raise
+    except Exception as fault:  # each engine has its own exceptions
+        reason = (str(fault).splitlines() or [type(fault).__name__])[0]
+        raise ExportError(f"{engine}, {what}: the export cannot be run: {reason} Nothing was written.") from fault
 
 
 def _check(found: Answers, expected: Answers, engine: str, what: str) -> tuple[float, int, int]:

@@ -123,8 +123,6 @@ def _runner(classifier: Classifier, statement: str, dialect: str, connect: Calla
             if cells:
                 connection.executemany(insert, cells)
             found = connection.execute(statement).fetchall()
-        except Exception as fault:  # each engine has its own exceptions
-            raise ExportError(f"{dialect} cannot run the statement: {fault}. Nothing was written.") from fault
         finally:
             connection.close()
         classes = len(classifier.class_names)

@@ -6,6 +6,7 @@ Strings cannot enter a program: that of a table starts at the encoded features, 
 import io
 import json
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -32,7 +33,9 @@ class _Program(nn.Module):
 
     def __init__(self, encoder: TableEncoder | PictureEncoder, network: nn.Module, calibration: Calibration) -> None:
         super().__init__()
-        self.network = network
+        self.network = deepcopy(network)
+        for tensor in (*self.network.parameters(), *self.network.buffers()):  # a view would be saved with a warning
+            tensor.data = tensor.data.clone(memory_format=torch.contiguous_format)
         self._calibration = calibration
         self._pictures = isinstance(encoder, PictureEncoder)
         mean = (255 * encoder.mean).float()[:, None, None] if self._pictures else torch.zeros(1)

@@ -84,6 +84,8 @@ class OrientedGradients(nn.Module):
         # A model file is tried on the device "meta", which knows no autocast.
         known = torch.amp.is_autocast_available(device)
         with torch.autocast(device, enabled=False) if known else nullcontext():
+            if torch.compiler.is_compiling():  # a program has one number of blocks for batches of every size
+                return self._maps(pictures.float()).contiguous(memory_format=torch.channels_last)
             rows = max(1, _VALUES_AT_ONCE // (self.form[0] * pictures.shape[2] * pictures.shape[3]))
             blocks = [self._maps(block) for block in torch.split(pictures.float(), rows)]
             return torch.cat(blocks).contiguous(memory_format=torch.channels_last)
