@@ -67,3 +67,17 @@ def test_a_damaged_model_is_one_message(polylogit, model):
     done = polylogit("export", model, "--to", "onnx")
     assert done.exit_code == 1
     assert "the content differs from the digest" in done.stderr
+
+
+@pytest.mark.parametrize(("target", "ending"), [("onnx", ".onnx"), ("sql", ".sql"), ("torch", ".pt2")])
+def test_only_an_export_is_replaced(polylogit, model, target, ending, monkeypatch):
+    out = model.with_suffix(ending)
+    out.write_text("of the user")
+    done = polylogit("export", model, "--to", target)
+    assert (done.exit_code, out.read_text()) == (1, "of the user")
+    assert "polylogit did not write it" in done.stderr
+    import jaxtyping
+
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # torch follows a network with symbols for sizes
+    assert polylogit("export", model, "--to", target, "--force").exit_code == 0
+    assert polylogit("export", model, "--to", target).exit_code == 0

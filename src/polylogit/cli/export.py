@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from polylogit.cli.console import print_json, reported_errors
-from polylogit.cli.options import Json, Model
+from polylogit.cli.options import Force, Json, Model
 from polylogit.errors import RecipeError
 from polylogit.report.terminal_text import TerminalConsole
 
@@ -34,6 +34,7 @@ def export(
         list[str] | None,
         typer.Option(metavar="COLUMN", help="Column of the table to select before the prediction; may be repeated."),
     ] = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Export a model for use without polylogit, with preprocessing and calibration inside.
@@ -47,7 +48,7 @@ def export(
             raise RecipeError(f"--{next(iter(given))}: applies to --to sql only. Leave the option out.")
         from polylogit.export import export_model
 
-        result = export_model(model, to, out, **given)
+        result = export_model(model, to, out, force=force, **given)
         if as_json:
             print_json(result.as_json())
             return

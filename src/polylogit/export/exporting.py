@@ -13,6 +13,7 @@ from polylogit.export.check_rows import check_rows
 from polylogit.export.parity import Parity, compare
 from polylogit.export.sql_dialects import SqlDialectName
 from polylogit.model_header import read_header_and_metadata
+from polylogit.run.replacing import check_outputs
 from polylogit.system.atomic_file import atomic_write
 
 __all__ = ["ENDINGS", "Export", "Target", "export_model"]
@@ -64,6 +65,7 @@ def export_model(
     dialect: SqlDialectName = "duckdb",
     table: str = "data",
     carry: Sequence[str] = (),
+    force: bool = False,
 ) -> Export:
     """Export a model file, with preprocessing and calibration inside, and compare the export with it.
 
@@ -76,6 +78,7 @@ def export_model(
         dialect: The dialect of the SELECT.
         table: The table that the SELECT reads; parts such as a schema are separated by dots.
         carry: Columns that the SELECT gives before the prediction, such as a key.
+        force: Whether `out` may be a file that polylogit did not write.
 
     Returns:
         The written file and how far its predictions are from the model's.
@@ -85,7 +88,7 @@ def export_model(
         ExportError: The model cannot be exported so, or a class or a probability differs. Nothing is written.
         RecipeError: The file name does not end as the target's files do.
         MissingExtraError: The packages of polylogit[export] are not installed.
-        PolylogitError: The file cannot be written.
+        PolylogitError: The file cannot be written, or polylogit did not write the one that is there.
 
     Example:
         >>> import tempfile
@@ -103,6 +106,7 @@ def export_model(
     out = model.with_suffix(ENDINGS[to]) if out is None else Path(out)
     if out.suffix != ENDINGS[to]:
         raise RecipeError(f"--out {out}: expected a file name that ends in {ENDINGS[to]}.")
+    check_outputs([out], [model], force=force)
     classifier = Classifier.load(model)
     if classifier.decision is not None:
         raise ExportError(

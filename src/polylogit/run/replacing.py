@@ -74,6 +74,11 @@ def is_own_file(path: Path) -> bool:
             case ".safetensors":
                 with path.open("rb") as file:
                     return b"polylogit_checkpoint" in file.read(_MOST_TEXT) or bool(read_header(path))
+            case ".onnx" | ".pt2":
+                with path.open("rb") as file:
+                    start = file.read(_MOST_TEXT)
+                    file.seek(max(path.stat().st_size - _MOST_TEXT, 0))
+                    return b"polylogit" in start[:64] or b"polylogit.json" in file.read()
             case ".parquet":
                 return _is_own_table(pl.read_parquet_schema(path))
             case ending:
@@ -91,13 +96,13 @@ def _is_own_text(ending: str, text: str) -> bool:
         case ".jsonl":
             row = json.loads(first)
             return isinstance(row, dict) and ("epoch" in row or "iteration" in row or _is_own_table(row))
-        case ".html":
-            return '<meta name="generator" content="polylogit">' in text
-        case ".json":
-            return '"generator": "polylogit"' in text
-        case ".md":
-            return "<!-- polylogit report -->" in text
-    return False
+    marks = {
+        ".html": '<meta name="generator" content="polylogit">',
+        ".json": '"generator": "polylogit"',
+        ".md": "<!-- polylogit report -->",
+        ".sql": "-- polylogit {",
+    }
+    return ending in marks and marks[ending] in text
 
 
 def _is_own_table(columns: Iterable[str]) -> bool:
