@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from polylogit.data.tables.column_types import LARGEST_NUMBER
+from polylogit.data.tables.column_types import LARGEST_FEATURE, LARGEST_NUMBER
 from polylogit.data.tables.encoded_column import Column
 from polylogit.data.tables.encoder import TableEncoder
 from polylogit.errors import ExportError
@@ -73,7 +73,7 @@ class OnnxTable:
             at += column.width
 
     def accepted(self) -> str:
-        """[N, 1], bool: whether every cell of a row is one that the model accepts."""
+        """[N, 1], bool: whether every cell of a row is one that the model accepts; to be asked after `first_layer`."""
         graph = self._graph
         refused = [graph.node("Cast", name, to=_kind(np.float32)) for name in self._refused]
         worst = graph.node("Max", *refused)
@@ -112,6 +112,8 @@ class OnnxTable:
         for name, operator in (("mean", "Sub"), ("scale", "Div")):
             numbers = graph.node(operator, numbers, graph.constant(getattr(self._encoder, name).numpy()))
         numbers = graph.node("Where", missing, graph.float64(0), numbers)
+        largest = graph.node("ReduceMax", graph.node("Abs", numbers), graph.int64([1]), keepdims=1)
+        self._refused.append(graph.node("Greater", largest, graph.float64(LARGEST_FEATURE)))
         features, places = graph.node("Cast", numbers, to=_kind(np.float32)), [each.feature for each in scaled]
         flagged = [place for place, each in enumerate(scaled) if each.flag is not None]
         if flagged:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from sqlglot import exp
 
-from polylogit.data.tables.column_types import LARGEST_NUMBER, MISSING_MARKERS
+from polylogit.data.tables.column_types import LARGEST_FEATURE, LARGEST_NUMBER, MISSING_MARKERS
 from polylogit.data.tables.columns import FALSE_TEXTS, TRUE_TEXTS
 from polylogit.data.tables.encoded_column import Column
 from polylogit.data.tables.encoder import TableEncoder
@@ -21,7 +21,6 @@ from polylogit.export.sql_expressions import as_number, as_text, case, choice, c
 
 __all__ = ["SqlFeatures"]
 
-LARGEST_FLOAT32 = 3e38
 _MONTHS, _WEEKDAYS, _UNIX_WEEKDAY = 12, 7, 3
 
 
@@ -86,10 +85,10 @@ class SqlFeatures:
         standardised = (
             exp.Div(this=exp.paren(shifted), expression=number(scale), typed=False) if scale != 1 else shifted
         )
-        too_large: Any = exp.GT(this=exp.Abs(this=value), expression=number(LARGEST_NUMBER))
-        if self.dialect.has_float32:  # the model rounds its features so; a cast of a larger number is an error
-            overflows = exp.GT(this=exp.Abs(this=standardised), expression=number(LARGEST_FLOAT32))
-            too_large = exp.or_(too_large, overflows)
+        beyond_number = exp.GT(this=exp.Abs(this=value), expression=number(LARGEST_NUMBER))
+        beyond_feature = exp.GT(this=exp.Abs(this=standardised), expression=number(LARGEST_FEATURE))
+        too_large = exp.or_(beyond_number, beyond_feature)
+        if self.dialect.has_float32:  # the model rounds its features so
             standardised = as_number(exp.cast(standardised, "float"))
         missing = exp.Is(this=column(cell), expression=exp.null())
         name = f"x{feature}"

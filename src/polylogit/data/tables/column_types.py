@@ -9,6 +9,7 @@ from typing import Literal, get_args
 from polylogit.errors import did_you_mean
 
 __all__ = [
+    "LARGEST_FEATURE",
     "LARGEST_NUMBER",
     "MISSING_MARKERS",
     "NAMED_NUMBER_FORMATS",
@@ -26,6 +27,9 @@ __all__ = [
 
 LARGEST_NUMBER = 1e100
 """Largest magnitude of a number: squares of larger ones, summed for a spread, can overflow."""
+
+LARGEST_FEATURE = 3.4028234663852886e38
+"""Largest magnitude of a standardised number: the largest number in single precision."""
 
 MISSING_MARKERS = (
     *("", "?", "-", "--", "---", "–", "—", ".", "NA", "na", "<NA>", "N/A", "n/a", "n.a.", "#N/A", "#NA"),

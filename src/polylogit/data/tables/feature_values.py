@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from polylogit.data.tables.column_types import LARGEST_FEATURE
 from polylogit.data.tables.encoded_column import Column
 
 __all__ = ["raise_flags", "scaled_numbers", "write_standardised"]
 
-_LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 _ROWS_A_BLOCK = 8192
 """Rows that are written together, so that they stay in the processor's cache from column to column."""
 
@@ -64,8 +64,8 @@ def write_standardised(
             with np.errstate(over="ignore"):
                 standardised /= spread
             standardised[np.isnan(standardised)] = 0.0
-            if len(standardised) and max(standardised.max(), -standardised.min()) > _LARGEST_FLOAT32:
-                return number, start + int(np.argmax(np.abs(standardised) > _LARGEST_FLOAT32))
+            if len(standardised) and max(standardised.max(), -standardised.min()) > LARGEST_FEATURE:
+                return number, start + int(np.argmax(np.abs(standardised) > LARGEST_FEATURE))
             features[block, place] = standardised
     return None
 

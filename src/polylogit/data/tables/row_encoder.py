@@ -16,6 +16,7 @@ import numpy.typing as npt
 from jaxtyping import Float
 from torch import Tensor
 
+from polylogit.data.tables.column_types import LARGEST_FEATURE
 from polylogit.data.tables.columns import LARGEST_NUMBER, read_columns
 from polylogit.data.tables.dates import DATE_FORMATS
 from polylogit.data.tables.encoded_column import Column
@@ -31,7 +32,6 @@ MOST_REMEMBERED = 10_000
 """The most cells of a column that are remembered."""
 
 _LARGEST_INTEGER = 2**63
-_LARGEST_FEATURE = 3e38  # float32 ends a little above
 _ISO_LENGTH = len("2024-05-01")
 
 
@@ -213,7 +213,7 @@ class _EncodedColumn:
             number = _as_number(cell)
             if number is not None:
                 feature = (number - self._mean) / self._scale
-                if abs(feature) > _LARGEST_FEATURE:
+                if abs(feature) > LARGEST_FEATURE:
                     raise self._too_far(cell, row, place)
                 features[self._places.start] = feature
                 return None
