@@ -12,6 +12,7 @@ import lzma
 import random
 import struct
 import sys
+from functools import cache
 from pathlib import Path
 
 import polars as pl
@@ -38,8 +39,15 @@ PIECES = (
 )
 NUMBERS = (0, 1, -1, 2, 127, 2**15, 2**31 - 1, -(2**31), 2**32 - 1, 2**40, 2**62, 2**63 - 1, -(2**63))
 JSON_VALUES = (None, True, -0.0, 1e308, 10**400, 2**63, "", "\ud800", "x" * 5000, [], [[1], None], {}, {"a": {"b": 1}})
+BOMBS = (b"\0", b"1,", b"\n", b'{"a":1}\n')
 PACKERS = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress, ".zst": zstd.compress}
 TABLE = pl.read_csv(FIXTURES / "mixed.csv").head(40).with_columns(pl.col("seen").str.to_date(strict=False))
+
+
+@cache
+def bomb(packer: str, piece: bytes) -> bytes:
+    """A piece eight million times, compressed: a few bytes that expand to 8 MiB and more."""
+    return PACKERS[packer](piece * 8 * 2**20)
 
 
 def bytes_changed(content: bytes, draw: random.Random) -> bytes:
@@ -117,7 +125,7 @@ def compressed(ending: str, text: bytes, draw: random.Random) -> tuple[str, byte
         case 1:
             packed += PACKERS[packer](text)
         case 2:
-            packed += PACKERS[packer](draw.choice((b"\0", b"1,", b"\n", b'{"a":1}\n')) * 8 * 2**20)
+            packed += bomb(packer, draw.choice(BOMBS))
         case _:
             pass
     return ending + packer, packed

@@ -1,5 +1,6 @@
 """The command `polylogit predict`."""
 
+import shutil
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,7 @@ from polylogit.cli.options import DataFiles, DataRoot, Force, Limit, Model, chec
 from polylogit.data.tables.data_names import data_of_files
 from polylogit.errors import RecipeError
 from polylogit.recipes.decision_files import read_costs, read_shares
+from polylogit.system.temporary_folder import temporary_folder
 
 __all__ = ["predict"]
 
@@ -76,26 +78,30 @@ def predict(
             raise RecipeError("--by-class: applies to prediction sets. Give --coverage too, or leave the option out.")
         from polylogit import run
 
-        with row_counter() as on_progress:
-            result = run.predict(
-                model,
-                data,
-                out,
-                carry=carry or (),
-                abstain_below=abstain_below,
-                coverage=coverage,
-                by_class=by_class,
-                costs=None if costs is None else read_costs(costs),
-                prior=None if prior is None else read_shares(prior),
-                allow_unseen=allow_unseen,
-                data_root=data_root,
-                escape_formulas=escape_formulas,
-                force=force,
-                on_progress=on_progress,
-            )
-        print_warnings(result.warnings)
-        print_notes(result.notes)
-        if out is None and result.frame is not None:
-            sys.stdout.buffer.write(result.as_csv().encode())
-        else:
-            typer.echo(f"{out}: {result.rows} rows", err=True)
+        # Without --out the rows are complete in a file before one is printed, and never in memory as a whole.
+        with temporary_folder() as folder:
+            place = folder / "predictions.csv" if out is None else out
+            with row_counter() as on_progress:
+                result = run.predict(
+                    model,
+                    data,
+                    place,
+                    carry=carry or (),
+                    abstain_below=abstain_below,
+                    coverage=coverage,
+                    by_class=by_class,
+                    costs=None if costs is None else read_costs(costs),
+                    prior=None if prior is None else read_shares(prior),
+                    allow_unseen=allow_unseen,
+                    data_root=data_root,
+                    escape_formulas=escape_formulas,
+                    force=force,
+                    on_progress=on_progress,
+                )
+            print_warnings(result.warnings)
+            print_notes(result.notes)
+            if out is None:
+                with place.open("rb") as rows:
+                    shutil.copyfileobj(rows, sys.stdout.buffer, 2**20)
+            else:
+                typer.echo(f"{out}: {result.rows} rows", err=True)
