@@ -6,7 +6,7 @@ describe a model before it loads it.
 See also: docs/model_schema.md, and `polylogit.model_header`, which it is made from.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Annotated, Any, Literal
 
@@ -63,8 +63,13 @@ class ColumnSchema(_Frozen):
     example: float | bool | str | None
 
     @classmethod
-    def of(cls, column: TableColumn) -> "ColumnSchema":
-        """The schema of a column in a header."""
+    def of(cls, column: TableColumn, markers: Sequence[str] = ()) -> "ColumnSchema":
+        """The schema of a column in a header.
+
+        Args:
+            column: The column.
+            markers: Texts that the recipe names as missing values.
+        """
         return cls(
             name=column.name,
             type=column.type,
@@ -74,7 +79,7 @@ class ColumnSchema(_Frozen):
             minimum=column.minimum,
             maximum=column.maximum,
             missing_in_training=column.missing,
-            missing_values=("",) if column.type == "category" else MISSING_MARKERS,
+            missing_values=(*(("",) if column.type == "category" else MISSING_MARKERS), *markers),
             example=_example(column),
         )
 
@@ -201,13 +206,18 @@ class ModelSchema(_Frozen):
             target=header.trained_on.target,
             trained_on=header.trained_on.data,
             rows_train=header.trained_on.rows_train,
-            input=_input(header.preprocessing),
+            input=_input(header.preprocessing, header.recipe),
         )
 
 
-def _input(preprocessing: TablePreprocessing | PicturePreprocessing) -> TableSchema | PictureSchema:
+def _input(
+    preprocessing: TablePreprocessing | PicturePreprocessing, recipe: Mapping[str, Any]
+) -> TableSchema | PictureSchema:
     if isinstance(preprocessing, TablePreprocessing):
-        return TableSchema(columns=tuple(ColumnSchema.of(column) for column in preprocessing.columns))
+        data = recipe.get("data")
+        named = data.get("missing", ()) if isinstance(data, Mapping) else ()
+        markers = [str(marker) for marker in named] if isinstance(named, list | tuple) else []
+        return TableSchema(columns=tuple(ColumnSchema.of(column, markers) for column in preprocessing.columns))
     return PictureSchema(
         channels=preprocessing.channels,
         height=preprocessing.height,

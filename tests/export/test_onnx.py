@@ -194,3 +194,15 @@ def test_readings_of_number_formats_take_numbers():
     frame = pl.DataFrame({"price": ["1.000,5", "2.000,5", "3.000,25"] * 3})
     encoder = TableEncoder.fit(frame, readings={"price": Reading("number", "1.234,5")})
     assert parity(classifier_of(encoder)).largest_difference < 1e-6
+
+
+def test_markers_of_missing_values_are_refused(mixed_encoder, saved):
+    from dataclasses import replace
+
+    classifier = replace(classifier_of(mixed_encoder), recipe={"data": {"missing": ["-999", "--"]}})
+    assert classifier.schema.input.columns[0].missing_values[-2:] == ("-999", "--")
+    path = saved(classifier)
+    for target in ("onnx", "sql"):
+        with pytest.raises(ExportError, match=r'takes "-999", "--" for missing values \(data\.missing\), which'):
+            export_model(path, target)
+        assert not path.with_suffix(f".{target}").exists()

@@ -113,6 +113,7 @@ def export_model(
             f"{model}: the model chooses classes by costs or class shares (decision in its recipe), which exports do "
             "not contain. Train it without them, and apply them to the probabilities of the export."
         )
+    _check_markers(classifier, to)
     digest = read_header_and_metadata(model)[1].get("digest")
     artifact = _artifact(classifier, to, dialect=dialect, table=table, carry=carry)
     rows = check_rows(classifier)
@@ -127,6 +128,17 @@ def export_model(
     with atomic_write(out) as temporary:
         temporary.write_bytes(content)
     return Export(to, out, len(content), parity)
+
+
+def _check_markers(classifier: Classifier, to: Target) -> None:
+    """Refuse markers of missing values that an export would take for values."""
+    markers = classifier.recipe.get("data", {}).get("missing", ())
+    if markers and to != "torch":
+        listed = ", ".join(f'"{marker}"' for marker in markers)
+        raise ExportError(
+            f"the model takes {listed} for missing values (data.missing), which an export to {to} does not. Replace "
+            "them in the table before training, or export with --to torch."
+        )
 
 
 def _artifact(classifier: Classifier, to: Target, *, dialect: str, table: str, carry: Sequence[str]) -> Artifact:
