@@ -59,9 +59,6 @@ function field(column, number) {
     input = element("input", "", { type: "number", step: "any", inputmode: "decimal" });
   } else if (isIso(column)) {
     input = element("input", "", { type: "date" });
-  } else if (column.type === "text") {
-    input = element("textarea", "", { rows: "5" });
-    box.classList.add("wide");
   } else {
     input = element("input", "", { autocomplete: "off" });
   }
