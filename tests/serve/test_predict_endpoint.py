@@ -235,6 +235,10 @@ def test_terse_errors_hold_no_values(animal_model, serving, row):
         content = client.post("/predict", json={"rows": [row, row | {"legs": "secret", "skn": 1}]})
         assert content.json()["errors"][0]["column"] == "legs"
         assert "secret" not in content.text
+        for kind, body in (("text/csv", b'legs\n"secret'), ("text/csv", b"legs\n1\nsecret,secret,secret\n")):
+            damaged = client.post("/predict", content=body, headers={"content-type": kind})
+            assert damaged.status_code == 422
+            assert "secret" not in damaged.text
 
 
 def test_one_picture_and_several(picture_client, png):

@@ -1,8 +1,6 @@
 """Who may ask: the bearer token, compared in constant time, and the names by which the service may be addressed."""
 
 import hmac
-from collections.abc import Awaitable, Callable
-from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -15,8 +13,6 @@ __all__ = ["Access"]
 
 _OPEN = ("/livez", "/readyz", "/v2/health/live", "/v2/health/ready", "/", "/docs")
 """What needs no token: the state of health, and pages that hold no data."""
-
-Handler = Callable[[Request], Awaitable[Any]]
 
 
 class Access:

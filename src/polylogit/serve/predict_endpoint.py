@@ -212,7 +212,9 @@ class Predictor:
         if table_encoder is None or sent_as not in (*JSON_TYPES, *JSON_LINES_TYPES, *TABLE_TYPES):
             raise _unsupported(sent_as, (*JSON_TYPES, *JSON_LINES_TYPES[:1], *TABLE_TYPES, "multipart/form-data"))
         if sent_as in TABLE_TYPES:
-            frame = read_table_body(body, sent_as, model.dialect, settings.max_rows, settings.max_bytes)
+            frame = read_table_body(
+                body, sent_as, model.dialect, settings.max_rows, settings.max_bytes, terse=settings.terse_errors
+            )
             notes_on = partial(notes_on_table, model.classifier)
             encoded = encode_frame(frame, table_encoder, terse=settings.terse_errors, notes_on=notes_on)
             return replace(encoded, carried=_carried(frame, carry, model)) if carry else encoded

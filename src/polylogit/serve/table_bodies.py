@@ -26,7 +26,9 @@ _COMPRESSED_BUFFERS = (b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18")
 _PLAUSIBLE_LENGTH = 2**48
 
 
-def read_table_body(body: bytes, media_type: str, dialect: Dialect, max_rows: int, max_bytes: int) -> pl.DataFrame:
+def read_table_body(
+    body: bytes, media_type: str, dialect: Dialect, max_rows: int, max_bytes: int, *, terse: bool = False
+) -> pl.DataFrame:
     """Read a table.
 
     Args:
@@ -35,6 +37,7 @@ def read_table_body(body: bytes, media_type: str, dialect: Dialect, max_rows: in
         dialect: How text tables are written.
         max_rows: Most rows.
         max_bytes: Most bytes of all texts together, and of Arrow's buffers after decompression.
+        terse: Whether an error leaves out what came.
 
     Returns:
         The frame.
@@ -53,7 +56,10 @@ def read_table_body(body: bytes, media_type: str, dialect: Dialect, max_rows: in
                 _check_rows(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item(), max_rows)
             frame = read_table(path, dialect)
         except DataError as fault:
-            raise RequestError(422, "unreadable", str(fault).replace(str(path), "the body")) from fault
+            message = (
+                f"the body cannot be read as {media_type}." if terse else str(fault).replace(str(path), "the body")
+            )
+            raise RequestError(422, "unreadable", message) from fault
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as fault:
             raise RequestError(422, "unreadable", f"the body cannot be read as {media_type}.") from fault
     _check_rows(frame.height, max_rows)
