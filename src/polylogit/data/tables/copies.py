@@ -63,8 +63,6 @@ def find_copies(
     known = np.ones(read.height, dtype=np.bool_) if targets is None else targets >= 0
     classes = pl.Series("", np.zeros(read.height, np.int64) if targets is None else targets)
     hashes = read.hash_rows() if hashes is None else hashes
-    if hashes.n_unique() == read.height:
-        return None
     hashes = pl.select(pl.struct(hashes.alias("row"), classes.alias("class")).hash()).to_series()
     if hashes.filter(pl.Series(known)).n_unique() == int(known.sum()):
         return None

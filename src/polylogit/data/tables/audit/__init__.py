@@ -112,13 +112,14 @@ def audit_table(
     copies = None
     if usable:
         hashes = read.hash_rows()
-        copies = find_copies(read, targets, hashes)
+        all_differ = hashes.n_unique() == read.height
+        copies = None if all_differ else find_copies(read, targets, hashes)
         found += [
             finding
             for finding in audit_features(features, read, usable, targets, marks or NumberMarks())
             if finding.code not in _DOUBTS or finding.column not in (asked or {})
         ]
-        found += audit_rows(hashes, targets, copies)
+        found += [] if all_differ else audit_rows(hashes, targets, copies)
     elif not features.width or drop_unusable:
         found.append(
             AuditFinding(

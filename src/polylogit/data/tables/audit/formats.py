@@ -79,7 +79,7 @@ def _date_format(raw: pl.Series, reading: Reading) -> Iterator[AuditFinding]:
         )
     if reading.type != "category" or raw.dtype != pl.String:
         return
-    texts = present_cells(raw.gather_every(max(1, len(raw) // _MOST_ROWS_TRIED)))
+    texts = _distinct_texts(raw)
     formats = ambiguous_formats(texts)
     if formats is not None:
         yield AuditFinding(
@@ -94,7 +94,7 @@ def _date_format(raw: pl.Series, reading: Reading) -> Iterator[AuditFinding]:
 
 def _possible_numbers(raw: pl.Series) -> Iterator[AuditFinding]:
     """A category in which most cells are a number and a word that is no known unit."""
-    texts = present_cells(raw.gather_every(max(1, len(raw) // _MOST_ROWS_TRIED)))
+    texts = _distinct_texts(raw)
     words = other_text_at_numbers(texts)
     if not words:
         return
@@ -109,3 +109,8 @@ def _possible_numbers(raw: pl.Series) -> Iterator[AuditFinding]:
         column=raw.name,
         value=str(texts[0]),
     )
+
+
+def _distinct_texts(raw: pl.Series) -> pl.Series:
+    """The distinct texts of evenly spaced rows, in the order of the rows."""
+    return present_cells(raw.gather_every(max(1, len(raw) // _MOST_ROWS_TRIED)).unique(maintain_order=True))
