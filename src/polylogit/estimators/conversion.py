@@ -138,7 +138,7 @@ def to_classifier(
         digest.update(tensor.numpy().tobytes())
     return Classifier(
         preprocessing=TableEncoder(
-            [Column(name, "number") for name in names], torch.from_numpy(scaling.mean), torch.from_numpy(scaling.scale)
+            [Column(name, "number") for name in names], torch.tensor(scaling.mean), torch.tensor(scaling.scale)
         ),
         network=parts.network,
         network_spec=parts.spec,

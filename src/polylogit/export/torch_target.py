@@ -5,6 +5,7 @@ Strings cannot enter a program: that of a table starts at the encoded features, 
 
 import io
 import json
+import warnings
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
@@ -66,7 +67,9 @@ def torch_artifact(classifier: Classifier) -> Artifact:
         (example,),
         dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
     )
-    loaded = torch.export.load(io.BytesIO(_saved(program, {}))).module()
+    with warnings.catch_warnings():  # of its own read-only buffer, in torch 2.9
+        warnings.filterwarnings("ignore", message="The given buffer is not writable")
+        loaded = torch.export.load(io.BytesIO(_saved(program, {}))).module()
 
     def run(rows: Rows) -> Answers:
         inputs = encoder.encode(rows)  # type: ignore[arg-type]  # rows are of the kind that the encoder takes
