@@ -8,7 +8,9 @@
     structured_scaling.py  an affine map of the log-probabilities: SVS, SMS, Beta
     newton.py          what the fits give to the shared Newton minimiser
     candidates.py      the methods, in order of complexity
+    cross_fitting.py   calibrations of rows that they were not fitted to
     selection.py       the choice among them
+    calibration_effect.py  what a calibration did to labelled rows
     decision_rule.py   decisions by costs and by the class shares in use
     decision_evaluation.py  what these decisions cost on labelled rows
     prediction_sets.py  prediction sets of a wanted coverage, from the scores of held-out rows
@@ -19,6 +21,7 @@ See also: `polylogit.evaluation.reliability`, which measures calibration.
 """
 
 from polylogit.calibration.calibration import Calibration
+from polylogit.calibration.calibration_effect import CalibrationEffect, calibration_effect
 from polylogit.calibration.coverage_statement import coverage_statement
 from polylogit.calibration.decision_evaluation import DecisionEvaluation, evaluate_decisions
 from polylogit.calibration.decision_rule import DecisionRule
@@ -32,6 +35,7 @@ from polylogit.calibration.vector_scaling import VectorScaling
 
 __all__ = [
     "Calibration",
+    "CalibrationEffect",
     "CalibrationFit",
     "CalibrationMethod",
     "CandidateScore",
@@ -44,6 +48,7 @@ __all__ = [
     "StructuredScaling",
     "TemperatureFit",
     "VectorScaling",
+    "calibration_effect",
     "coverage_statement",
     "evaluate_decisions",
     "evaluate_sets",

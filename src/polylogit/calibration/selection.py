@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from polylogit.calibration.calibration import Calibration
-from polylogit.calibration.candidates import Candidate, candidates_for
+from polylogit.calibration.candidates import candidates_for
+from polylogit.calibration.cross_fitting import cross_fitted, fits_by_fold, folds_of
 from polylogit.calibration.temperature import MINIMUM_ROWS, relative_error
 from polylogit.evaluation.metrics import log_loss, row_losses
 from polylogit.evaluation.rows import ScoredRows
@@ -18,7 +18,6 @@ __all__ = ["CalibrationFit", "CalibrationMethod", "CandidateScore", "fit_calibra
 
 CalibrationMethod = Literal["auto", "temperature", "vector"]
 
-FOLDS = 5
 STANDARD_ERRORS = 1.0
 """The simplest candidate whose cross-fitted log loss is within so many standard errors of the best is chosen."""
 
@@ -127,6 +126,7 @@ def fit_calibration(
         ScoreError: As for `ScoredRows.check`.
 
     Example:
+        >>> import torch
         >>> generator = torch.Generator().manual_seed(0)
         >>> logits = torch.randn(4000, 3, generator=generator)
         >>> targets = torch.multinomial(logits.softmax(1), 1, generator=generator)[:, 0]
@@ -152,11 +152,14 @@ def fit_calibration(
     candidates = candidates_for(method, rows.logits.shape[1], rows.effective_rows)
     if sample_weight is not None and groups is not None:
         groups = groups[sample_weight.cpu() > 0]
-    fold = _folds(rows.targets, groups, seed)
+    folds = {by_class: folds_of(rows.targets, groups, seed, by_class=by_class) for by_class in (True, False)}
+    fold_of = {name: folds[candidate.keeps_order] for name, candidate in candidates.items()}
     fits = {name: candidate.fit(rows, None) for name, candidate in candidates.items()}
-    by_fold = {name: _fits_by_fold(rows, fold, candidates[name], fit) for name, fit in fits.items() if fit is not None}
+    by_fold = {
+        name: fits_by_fold(rows, fold_of[name], candidates[name], fit) for name, fit in fits.items() if fit is not None
+    }
     losses = {"none": row_losses(rows)} | {
-        name: row_losses(_cross_fitted(rows, fold, maps)) for name, maps in by_fold.items()
+        name: row_losses(cross_fitted(rows, fold_of[name], maps)) for name, maps in by_fold.items()
     }
     scores = tuple(
         CandidateScore(name, *rows.mean_and_error(losses["none"] - losses[name])) for name in losses if name != "none"
@@ -173,45 +176,8 @@ def fit_calibration(
         method=chosen,
         candidates=scores,
         relative_error=relative_error(rows, fit.temperature),
-        held_out=_cross_fitted(rows, fold, by_fold[chosen]),
+        held_out=cross_fitted(rows, fold_of[chosen], by_fold[chosen]),
     )
-
-
-def _folds(targets: Int[Tensor, " N"], groups: Int[Tensor, " N"] | None, seed: int) -> Int[Tensor, " N"]:
-    """A fold for each row: class by class, or whole groups at a time."""
-    generator = torch.Generator().manual_seed(seed)
-    if groups is not None:
-        _, group = torch.unique(groups, return_inverse=True)
-        return (torch.randperm(int(group.max()) + 1, generator=generator) % FOLDS)[group]
-    drawn = torch.randperm(len(targets), generator=generator)
-    order = drawn[targets[drawn].argsort(stable=True)]
-    fold = torch.empty_like(targets)
-    fold[order] = torch.arange(len(targets)) % FOLDS
-    return fold
-
-
-def _fits_by_fold(
-    rows: ScoredRows, fold: Int[Tensor, " N"], candidate: Candidate, start: Calibration
-) -> dict[int, Calibration]:
-    """For each fold the calibration fitted without it; folds that are empty or hold all rows have none."""
-    parts = {index: fold == index for index in range(FOLDS)}
-    return {
-        index: candidate.fit(_part(rows, ~own), start) or Calibration()
-        for index, own in parts.items()
-        if own.any() and not own.all()
-    }
-
-
-def _cross_fitted(rows: ScoredRows, fold: Int[Tensor, " N"], maps: Mapping[int, Calibration]) -> ScoredRows:
-    """The rows with their logits calibrated by maps that were fitted without them."""
-    logits = rows.logits.clone()
-    for index, calibration in maps.items():
-        logits[fold == index] = calibration.apply(rows.logits[fold == index])
-    return rows.with_logits(logits)
-
-
-def _part(rows: ScoredRows, chosen: Tensor) -> ScoredRows:
-    return ScoredRows(rows.logits[chosen], rows.targets[chosen], rows.weights[chosen])
 
 
 def _simplest_near_best(rows: ScoredRows, losses: Mapping[str, Float[Tensor, " N"]]) -> str:

@@ -194,7 +194,8 @@ def _print_result(data: str, result: "TrainingRun", *, as_json: bool) -> None:
         console.print(summary_table(result.train))
     else:
         console.print(evaluation_tables(result.test, result.train))
-    console.print(f"\n{calibration_in_short(result.calibration, result.test, result.test_uncalibrated)}")
+    effect = "" if result.effect is None else f" {result.effect.sentence()}"
+    console.print(f"\n{calibration_in_short(result.calibration)}{effect}")
     if result.decisions is not None:
         console.print(f"\n{result.decisions.sentence()}")
     if result.sets is not None:

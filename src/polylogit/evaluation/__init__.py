@@ -19,7 +19,12 @@ first.
 from polylogit.evaluation.coverage import Answered, CoverageCurve, answered_above, coverage_curve
 from polylogit.evaluation.figures import Averages, Baselines, ClassFigures, Evaluation, evaluate_logits
 from polylogit.evaluation.importance import ColumnImportance, permutation_importance
-from polylogit.evaluation.reliability import ReliabilityBins, calibration_error, reliability_bins
+from polylogit.evaluation.reliability import (
+    ReliabilityBins,
+    calibration_error,
+    consistency_intervals,
+    reliability_bins,
+)
 from polylogit.evaluation.rows import ScoredRows
 from polylogit.evaluation.set_figures import ClassSets, SetFigures, set_figures
 from polylogit.evaluation.smooth_calibration import SmoothCalibration, smooth_calibration
@@ -41,6 +46,7 @@ __all__ = [
     "Summary",
     "answered_above",
     "calibration_error",
+    "consistency_intervals",
     "coverage_curve",
     "evaluate_logits",
     "permutation_importance",

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from polylogit.evaluation.rows import ScoredRows
 
-__all__ = ["accuracy_interval", "brier_score", "log_loss", "row_losses", "top_k_accuracy"]
+__all__ = ["accuracy_interval", "brier_score", "log_loss", "row_brier_scores", "row_losses", "top_k_accuracy"]
 
 
 def log_loss(rows: ScoredRows) -> float:
@@ -44,9 +44,14 @@ def brier_score(rows: ScoredRows) -> float:
 
     Source: Brier (1950), eq. 2.
     """
+    return rows.mean(row_brier_scores(rows))
+
+
+def row_brier_scores(rows: ScoredRows) -> Float[Tensor, " N"]:
+    """Squared distance of each row's probabilities from its one-hot target."""
     probabilities = rows.probabilities
     own = probabilities.gather(1, rows.targets[:, None])[:, 0]
-    return rows.mean(probabilities.square().sum(dim=1) - 2 * own + 1)
+    return probabilities.square().sum(dim=1) - 2 * own + 1
 
 
 def top_k_accuracy(rows: ScoredRows, k: int) -> float:

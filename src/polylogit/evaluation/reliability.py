@@ -4,6 +4,7 @@ Binning, everywhere in polylogit unless stated otherwise: 15 bins of equal width
 above, the last one closed. Calibration errors with other bins are not comparable with these.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -12,9 +13,17 @@ from torch import Tensor
 
 from polylogit.evaluation.rows import ScoredRows
 
-__all__ = ["BINS", "ReliabilityBins", "calibration_error", "classwise_calibration_errors", "reliability_bins"]
+__all__ = [
+    "BINS",
+    "ReliabilityBins",
+    "calibration_error",
+    "classwise_calibration_errors",
+    "consistency_intervals",
+    "reliability_bins",
+]
 
 BINS = 15
+DRAWS = 200
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,36 @@ def reliability_bins(rows: ScoredRows, bins: int = BINS) -> ReliabilityBins:
     """
     top = rows.probabilities.max(dim=1).values
     return bin_claims(top, rows.hits, rows.weights, bins)
+
+
+def consistency_intervals(rows: ScoredRows, bins: int = BINS) -> tuple[tuple[float, float] | None, ...]:
+    """For each bin where 95 % of the observed frequencies would be if the probabilities were calibrated.
+
+    200 times it is drawn whether each prediction is right, from its own probability and with a fixed seed; the interval
+    is from the 2.5 % to the 97.5 % quantile of a bin's frequencies.
+
+    Args:
+        rows: Evaluated rows.
+        bins: Number of bins of equal width.
+
+    Returns:
+        An interval for each bin of `reliability_bins`; None where the bin is empty.
+
+    Example:
+        >>> rows = ScoredRows.check(torch.log(torch.tensor([[0.9, 0.1]])).repeat(100, 1), torch.arange(100) % 2)
+        >>> [interval for interval in consistency_intervals(rows) if interval is not None]
+        [(0.8..., 0.94...)]
+
+    Source: Broecker and Smith (2007), Increasing the Reliability of Reliability Diagrams, section 3.
+    """
+    top = rows.probabilities.max(dim=1).values
+    generator = torch.Generator().manual_seed(0)
+    drawn = []
+    for _ in range(DRAWS):
+        hits = (torch.rand(len(top), generator=generator, dtype=torch.float64) < top).double()
+        drawn.append([float("nan") if f is None else f for f in bin_claims(top, hits, rows.weights, bins).frequency])
+    low, high = torch.tensor(drawn, dtype=torch.float64).quantile(torch.tensor([0.025, 0.975]).double(), dim=0).tolist()
+    return tuple(None if math.isnan(a) else (a, b) for a, b in zip(low, high, strict=True))
 
 
 def calibration_error(rows: ScoredRows, bins: int = BINS) -> float:

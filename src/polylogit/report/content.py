@@ -8,7 +8,7 @@ import polars as pl
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from polylogit.calibration import Calibration, CalibrationFit, DecisionEvaluation, SetEvaluation
+from polylogit.calibration import Calibration, CalibrationEffect, CalibrationFit, DecisionEvaluation, SetEvaluation
 from polylogit.data.pictures.stored import StoredPictures
 from polylogit.data.tables.audit import Audit
 from polylogit.evaluation import ColumnImportance, Evaluation, Summary
@@ -52,6 +52,7 @@ class ReportData:
         sets: Coverage and size of prediction sets on the evaluated rows, where there are any.
         decisions: What the decisions cost on the evaluated rows, where there are costs or class shares.
         labels: The check of the labels, where there was one.
+        effect: What the calibration did to the evaluated rows, where there is one.
         history: One record for each epoch, as in the history file.
         pictures: The evaluated rows as pictures, in the order of `logits`.
         table: The evaluated rows as a table, in the same order.
@@ -82,6 +83,7 @@ class ReportData:
     sets: SetEvaluation | None = None
     decisions: DecisionEvaluation | None = None
     labels: LabelCheck | None = None
+    effect: CalibrationEffect | None = None
     history: Sequence[Mapping[str, int | float | None]] = ()
     pictures: UInt8[Tensor, "N C H W"] | StoredPictures | None = None
     table: pl.DataFrame | None = None

@@ -43,6 +43,7 @@ def report_json(report: ReportData) -> dict[str, Any]:
         "cross_validated": report.cross_validated,
         "test_uncalibrated": report.uncalibrated,
         "calibration": report.calibration_fit or report.calibration,
+        "calibration_effect": report.effect,
         "prediction_sets": report.sets,
         "decisions": report.decisions,
         "audit": report.audit,
@@ -103,6 +104,8 @@ def report_markdown(report: ReportData) -> str:
         "## Calibration",
         escaped(words.calibration_in_full(report.calibration, report.calibration_fit)),
     ]
+    if report.effect is not None:
+        lines += [escaped(report.effect.sentence())]
     if report.decisions is not None:
         lines += ["## Decisions", escaped(report.decisions.sentence(report.noun))]
     if report.sets is not None:

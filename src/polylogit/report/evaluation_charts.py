@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import torch
 
-from polylogit.evaluation import ScoredRows, answered_above, coverage_curve, reliability_bins
+from polylogit.evaluation import ScoredRows, answered_above, consistency_intervals, coverage_curve, reliability_bins
 from polylogit.report.chart import Axis, Bars, Chart, Line, Mark, Note, Points
 from polylogit.report.palette import Colour
 
@@ -24,7 +24,7 @@ LEAST_BETWEEN_NOTES = 0.13
 
 def reliability_chart(rows: ScoredRows, before: ScoredRows | None = None) -> Chart:
     """The probability claimed against how often the claim came true; before calibration hollow beside it."""
-    marks: list[Mark] = [Line((0, 1), (0, 1), "muted", width=1, dashed=True)]
+    marks: list[Mark] = [*_consistency(rows), Line((0, 1), (0, 1), "muted", width=1, dashed=True)]
     if before is not None:
         marks += _claims(before, "before", "warm", filled=False)
     marks += _claims(rows, "test rows" if before is None else "after calibration", "accent", filled=True)
@@ -35,6 +35,16 @@ def reliability_chart(rows: ScoredRows, before: ScoredRows | None = None) -> Cha
         width=400,
         square=True,
     )
+
+
+def _consistency(rows: ScoredRows) -> list[Mark]:
+    """A bar for each bin, where its point is on 95 % of such sets of rows if the probabilities are calibrated."""
+    bars = zip(reliability_bins(rows).confidence, consistency_intervals(rows), strict=True)
+    known = [(claimed, interval) for claimed, interval in bars if claimed is not None and interval is not None]
+    return [
+        Line((claimed, claimed), interval, "muted", "" if n else "expected if calibrated", width=9, opacity=0.3)
+        for n, (claimed, interval) in enumerate(known)
+    ]
 
 
 def _claims(rows: ScoredRows, label: str, colour: Colour, *, filled: bool) -> tuple[Line, Points]:

@@ -198,8 +198,8 @@ def _legend(frame: _Frame, labelled: Sequence[Line | Points | Bars]) -> Iterator
         match mark:
             case Line():
                 yield (
-                    f'<path d="M{x:.1f} 14h16" stroke="var(--{mark.colour})" stroke-width="{mark.width:g}" '
-                    'stroke-linecap="round"/>'
+                    f'<path d="M{x:.1f} 14h14" stroke="var(--{mark.colour})" stroke-width="{mark.width:g}" '
+                    f'stroke-opacity="{mark.opacity:g}"/>'
                 )
             case Points():
                 yield _dot(x + 8, 14, 5, mark)

@@ -100,18 +100,12 @@ def calibration_in_full(calibration: Calibration, fit: CalibrationFit | None) ->
     )
 
 
-def calibration_in_short(fit: CalibrationFit | None, test: Summary | None, uncalibrated: Summary | None) -> str:
-    """For the terminal: the calibration, and its effect on the test rows."""
+def calibration_in_short(fit: CalibrationFit | None) -> str:
+    """The calibration for a terminal; `CalibrationEffect.sentence` says what it did to the test rows."""
     if fit is None or fit.calibration.is_identity:
         return calibration_in_full(Calibration(), fit)
     parts = ", ".join(f"{name} {value}" for name, value in fit.calibration.values().items())
-    sentence = f"Calibration ({parts}), fitted on {counted(fit.rows, 'training row')}"
-    if test is not None and uncalibrated is not None:
-        sentence += (
-            f": log loss {uncalibrated.log_loss:.3f} before and {test.log_loss:.3f} after, calibration error "
-            f"{uncalibrated.calibration_error:.3f} before and {test.calibration_error:.3f} after"
-        )
-    return f"{sentence}."
+    return f"Calibration ({parts}), fitted on {counted(fit.rows, 'training row')}."
 
 
 def most_confused(evaluation: Evaluation, most: int = 12) -> list[tuple[str, str, int | float, float]]:

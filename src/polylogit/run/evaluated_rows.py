@@ -7,7 +7,14 @@ import polars as pl
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from polylogit.calibration import DecisionEvaluation, SetEvaluation, evaluate_decisions, evaluate_sets
+from polylogit.calibration import (
+    CalibrationEffect,
+    DecisionEvaluation,
+    SetEvaluation,
+    calibration_effect,
+    evaluate_decisions,
+    evaluate_sets,
+)
 from polylogit.classifier import Classifier, Scores
 from polylogit.data.pictures.stored import StoredPictures
 from polylogit.evaluation import Evaluation, ScoredRows, Summary, evaluate_logits, summarise_logits
@@ -27,6 +34,7 @@ class EvaluatedRows:
         network_logits: The network's logits, before calibration.
         logits: The calibrated logits.
         evaluation: All metrics of the calibrated logits.
+        effect: What the calibration did to them; None where there is none.
         decisions: What its decisions cost; None where it chooses the most probable class.
         sets: Coverage and size of prediction sets; None where the classifier has no scores for them.
     """
@@ -40,6 +48,7 @@ class EvaluatedRows:
     evaluation: Evaluation
     sets: SetEvaluation | None
     decisions: DecisionEvaluation | None
+    effect: CalibrationEffect | None
 
     @cached_property
     def uncalibrated(self) -> Summary:
@@ -86,4 +95,7 @@ def evaluate_rows(
         decisions=None
         if classifier.decision is None
         else evaluate_decisions(classifier.decision, rows, classifier.class_names),
+        effect=calibration_effect(ScoredRows.check(scores.network_logits, targets, weights), rows)
+        if classifier.calibrated
+        else None,
     )

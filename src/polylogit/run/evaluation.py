@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from polylogit.calibration import DecisionEvaluation, SetEvaluation
+from polylogit.calibration import CalibrationEffect, DecisionEvaluation, SetEvaluation
 from polylogit.classifier import Classifier
 from polylogit.data.pictures.encoder import PictureEncoder
 from polylogit.data.pictures.sources import open_pictures
@@ -44,6 +44,7 @@ class EvaluationRun:
         test: Its metrics on the rows.
         sets: Coverage and size of its prediction sets on the rows; None where it has no scores for them.
         decisions: What its decisions cost; None where it chooses the most probable class.
+        effect: What its calibration did to the rows; None where it has none.
         notes: What a reader must know to interpret the metrics.
         report_path: The page; None where none was asked for.
     """
@@ -54,6 +55,7 @@ class EvaluationRun:
     test: Evaluation
     sets: SetEvaluation | None
     decisions: DecisionEvaluation | None
+    effect: CalibrationEffect | None
     notes: tuple[str, ...]
     report_path: Path | None
 
@@ -70,6 +72,7 @@ class EvaluationRun:
             "classes": list(self.classifier.class_names),
             "rows_test": self.test.rows,
             "test": self.test.as_json(),
+            "calibration_effect": None if self.effect is None else self.effect.as_json(),
             "decisions": None if self.decisions is None else self.decisions.as_json(),
             "prediction_sets": None if self.sets is None else self.sets.as_json(),
             "conclusions": [conclusion.as_json() for conclusion in self.conclusions],
@@ -118,6 +121,7 @@ def evaluate(
         test=rows.evaluation,
         sets=rows.sets,
         decisions=rows.decisions,
+        effect=rows.effect,
         notes=notes,
         report_path=report,
     )

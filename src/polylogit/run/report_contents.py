@@ -94,6 +94,7 @@ def report_data(
         sets=evaluated.sets,
         decisions=evaluated.decisions,
         labels=labels,
+        effect=evaluated.effect,
         history=history,
         pictures=None if isinstance(evaluated.raw, pl.DataFrame) else evaluated.raw,
         table=table,

@@ -133,6 +133,7 @@ def _train(
         test_uncalibrated=None if test is None else test.uncalibrated,
         sets=None if test is None else test.sets,
         decisions=None if test is None else test.decisions,
+        effect=None if test is None else test.effect,
         cross_validation=cross_validate(task, recipe, place.callbacks),
         calibration=fit.calibration,
         labels=_label_check(task, fit, test),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from polylogit.calibration import CalibrationFit, DecisionEvaluation, SetEvaluation
+from polylogit.calibration import CalibrationEffect, CalibrationFit, DecisionEvaluation, SetEvaluation
 from polylogit.classifier import Classifier
 from polylogit.data.tables.audit import Audit
 from polylogit.evaluation import Evaluation, Summary
@@ -34,6 +34,7 @@ class TrainingRun:
         test_uncalibrated: The main metrics of the same rows without calibration.
         sets: Coverage and size of prediction sets on the test rows; None without these, or without scores for sets.
         decisions: What the decisions cost on the test rows; None without these, or without costs and class shares.
+        effect: What the calibration did to the test rows; None without these, or without a calibration.
         cross_validation: Metrics on every row, each scored by a model that was fitted without it; None where the
             recipe asks for none.
         calibration: The calibration and its evidence; None where the recipe asks for none.
@@ -58,6 +59,7 @@ class TrainingRun:
     test_uncalibrated: Summary | None
     sets: SetEvaluation | None
     decisions: DecisionEvaluation | None
+    effect: CalibrationEffect | None
     cross_validation: CrossValidation | None
     calibration: CalibrationFit | None
     labels: LabelCheck | None
@@ -94,6 +96,7 @@ class TrainingRun:
             "train": self.train.as_json(),
             "test": None if self.test is None else self.test.as_json(),
             "test_uncalibrated": None if self.test_uncalibrated is None else self.test_uncalibrated.as_json(),
+            "calibration_effect": None if self.effect is None else self.effect.as_json(),
             "decisions": None if self.decisions is None else self.decisions.as_json(),
             "prediction_sets": None if self.sets is None else self.sets.as_json(),
             "cross_validation": None if self.cross_validation is None else self.cross_validation.as_json(),
