@@ -118,5 +118,5 @@ def test_answers_are_as_described(server):
 @pytest.mark.slow
 def test_thousands_of_answers_are_as_described(server):
     statuses = statuses_of(server[0], cases=1000)
-    assert sum(statuses.values()) > 4000
+    assert sum(statuses.values()) > 2500  # three operations take a thousand; the others have nothing to vary
     assert {200, 422} <= set(statuses)
