@@ -74,7 +74,7 @@ def find_date_format(texts: pl.Series, least: float) -> str | None:
     chosen: list[str] = []
     rest = texts
     while len(rest) and len(chosen) < _MOST_FORMATS:
-        counts = _read_counts(rest, 1 - least if not chosen else 1.0)
+        counts = _read_counts(rest)
         best = max(counts, key=lambda name: counts[name], default=None)
         if best is None or not counts[best] or counts.get(_EXCHANGED.get(best, ""), 0) == counts[best]:
             break
@@ -98,12 +98,11 @@ def ambiguous_formats(texts: pl.Series) -> tuple[str, str] | None:
     return None
 
 
-def _read_counts(texts: pl.Series, unread: float) -> dict[str, int]:
-    """How many texts each format reads, without those that leave too large a share of the first hundred unread."""
+def _read_counts(texts: pl.Series) -> dict[str, int]:
+    """How many texts each format reads, without the formats that read none of the first hundred."""
     counts, first = {}, texts.head(_TRIED)
     for date_format in DATE_FORMATS:
-        read = len(first) - _dates(first, date_format).null_count()
-        if read >= min((1 - unread) * len(first), 1.0) and read:
+        if _dates(first, date_format).null_count() < len(first):
             counts[date_format] = len(texts) - _dates(texts, date_format).null_count()
     return counts
 
