@@ -167,3 +167,18 @@ def test_the_next_run_removes_what_a_killed_one_left(big, tmp_path, zoo_run, pol
     (tmp_path / "temporary" / "polylogit-of-nobody-known").mkdir()
     assert polylogit("predict", zoo_run.model_path, "zoo.csv", "--out", "out/classes.csv").exit_code == 0
     assert leftovers(tmp_path / "temporary", tmp_path / "out") == ["classes.csv", "polylogit-of-nobody-known"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_training_run_that_is_ended_leaves_whole_files_only(number, tmp_path):
+    words = ["train", "zoo", "--model", "mlp", "--set", "training.epochs=100000", "--set", "training.patience=100000"]
+    process = subprocess.Popen([*COMMAND, *words, "--out", "a.safetensors"], cwd=tmp_path, stderr=subprocess.PIPE)
+    while not (tmp_path / "a.history.jsonl").exists() and process.poll() is None:
+        time.sleep(0.02)
+    time.sleep(0.3)
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    assert process.returncode == (143 if number == signal.SIGTERM else -signal.SIGKILL)
+    left = {path.name for path in tmp_path.iterdir() if not path.name.endswith(".part") or number == signal.SIGTERM}
+    assert left <= {"a.history.jsonl", "a.checkpoint.safetensors"}
+    assert "a.history.jsonl" in left
