@@ -155,3 +155,16 @@ def test_iterations_and_refits_are_reported_through_one_channel(zoo_run, tmp_pat
     calibration = [("calibration", done, 10) for done in range(1, 11)]
     folds = [("cross-validation", done, 8) for done in range(1, 9)]
     assert calls == [*iterations, *calibration, *folds]
+
+
+def test_the_former_name_of_callbacks_works_and_warns(tmp_path):
+    seen = []
+
+    class Record(TrainingCallback):
+        def iteration_done(self, record):
+            seen.append(record)
+
+    recipe = recipe_from_entries({"calibration": {"method": "none"}})
+    with pytest.warns(DeprecationWarning, match="observers is now called callbacks"):
+        train("zoo", recipe, out=tmp_path / "model.safetensors", observers=[Record()])
+    assert seen
