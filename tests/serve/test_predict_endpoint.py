@@ -9,10 +9,13 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from starlette.testclient import TestClient
 
 from polylogit.classifier import Classifier
 from polylogit.errors import DataError
 from polylogit.run import predict
+from polylogit.serve.app import create_app
+from polylogit.serve.settings import ServeSettings
 
 GOOD = {"legs": 4, "weight": 21.5, "skin": "fur", "tame": True, "seen": "2024-05-01"}
 
@@ -344,3 +347,17 @@ def test_any_rows_are_answered_or_faults(animal_client, animal_model, rows):
 @cache
 def classifier_of(path):
     return Classifier.load(path)
+
+
+def test_the_rule_of_the_model_file_chooses_the_class(animal_model, row, tmp_path):
+    """Costs that forbid the most probable class change the class and leave the probabilities."""
+    plain = Classifier.load(animal_model)
+    likely = plain.predict_rows([row])[0]
+    other = next(name for name in plain.class_names if name != likely.class_name)
+    costs = {true: {name: float(name != other) for name in plain.class_names} for true in plain.class_names}
+    plain.with_decision(costs=costs).save(tmp_path / "m.safetensors")
+    app = create_app(ServeSettings((tmp_path / "m.safetensors",)))
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        content = client.post("/predict", json=row).json()
+    assert content["class"] == other
+    assert content["probabilities"] == pytest.approx(likely.probabilities, abs=1e-6)
