@@ -120,6 +120,7 @@ def test_an_empty_tensor_is_refused(zoo_run, tmp_path):
     [
         ("data.encoding", "rot13"),
         ("data.encoding", "bogus"),
+        ("data.target", "x\ud800"),
         ("data.separator", "€"),
         ("data.separator", '"'),
         ("training.C", -1.0),
