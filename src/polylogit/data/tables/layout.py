@@ -80,7 +80,8 @@ def find_layout(path: Path, content: mmap.mmap, dialect: Dialect, notes: list[st
     names = [name.strip() for name in cells_of(line, separator, dialect)]
     current_limits().check_columns(path, len(names))
     below = list(islice((row for _, row in lines if not _is_passed_over(row, dialect)), _LINES_COMPARED))
-    if len(names) == 1 and dialect.separator is None:
+    is_utf8 = "\N{REPLACEMENT CHARACTER}" not in line  # else the message is about the encoding, when the rows are read
+    if len(names) == 1 and dialect.separator is None and is_utf8:
         _check_no_title(path, number, line, below, dialect)
     rows = [cells_of(row, separator, dialect) for row in below]
     columns = _column_names(path, names, below, rows, notes)
