@@ -60,8 +60,7 @@ def check_labels(
         DivergenceError: The loss of a network was NaN or infinite.
 
     Example:
-        >>> from polylogit.label_errors import find_label_errors
-    from polylogit.recipes import recipe_from_entries
+        >>> from polylogit.recipes import recipe_from_entries
         >>> check = check_labels("zoo", recipe_from_entries({}))
         >>> check.examined, check.overlapping
         (101, False)
