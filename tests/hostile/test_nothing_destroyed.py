@@ -177,7 +177,10 @@ def test_a_training_run_that_is_ended_leaves_whole_files_only(number, tmp_path):
         time.sleep(0.02)
     time.sleep(0.3)
     process.send_signal(number)
-    process.communicate(timeout=60)
+    try:
+        process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == (143 if number == signal.SIGTERM else -signal.SIGKILL)
     left = {path.name for path in tmp_path.iterdir() if not path.name.endswith(".part") or number == signal.SIGTERM}
     assert left <= {"a.history.jsonl", "a.checkpoint.safetensors"}

@@ -20,7 +20,7 @@ from polylogit.cli.recipes import init, recipes
 from polylogit.cli.serve import serve
 from polylogit.cli.train import EPILOG as TRAIN_EPILOG
 from polylogit.cli.train import train
-from polylogit.system.termination import Terminated, raise_on_termination
+from polylogit.system.termination import Terminated, raise_on_termination, stop_raising
 
 __all__ = ["app", "main"]
 
@@ -52,6 +52,7 @@ def main() -> None:
     try:
         app()
     except Terminated as ended:  # outside a command, as while it is imported
+        stop_raising()
         sys.exit(128 + ended.number)
 
 

@@ -19,7 +19,7 @@ from rich.text import Text
 from polylogit.errors import PolylogitError, PolylogitWarning, RecipeError
 from polylogit.report.terminal_text import TerminalConsole, short_message
 from polylogit.system.out_of_memory import is_out_of_memory
-from polylogit.system.termination import Terminated
+from polylogit.system.termination import Terminated, stop_raising
 
 if TYPE_CHECKING:
     from polylogit.report.live import FoldProgress, LiveFit
@@ -74,6 +74,7 @@ def reported_errors() -> Iterator[None]:
         typer.echo("interrupted. Files are written atomically, so none is incomplete.", err=True)
         raise typer.Exit(130) from None
     except Terminated as ended:
+        stop_raising()
         _print_error("ended by a signal. Files are written atomically, so none is incomplete.")
         raise typer.Exit(128 + ended.number) from None
     except BrokenPipeError:  # the reader, for example `head`, has closed the pipe

@@ -2,9 +2,12 @@
 
 import os
 import signal
+from functools import partial
 from types import FrameType
 
-__all__ = ["Terminated", "raise_on_termination"]
+__all__ = ["Terminated", "raise_on_termination", "stop_raising"]
+
+_SECONDS_BETWEEN = 3.0
 
 
 class Terminated(BaseException):
@@ -22,7 +25,9 @@ class Terminated(BaseException):
 def raise_on_termination() -> None:
     """Raise `Terminated` in the main thread on the first SIGTERM or SIGHUP; a second one ends the process at once.
 
-    A signal that the caller of the program ignores, as after `nohup`, stays ignored. Child processes end as by default.
+    Python discards an exception that is raised in a finalizer or in some callbacks of libraries. So, where the system
+    has SIGALRM, `Terminated` is raised every 3 seconds, until `stop_raising`. A signal that the caller of the program
+    ignores, as after `nohup`, stays ignored. Child processes end as by default.
     """
     process = os.getpid()
 
@@ -30,9 +35,22 @@ def raise_on_termination() -> None:
         signal.signal(number, signal.SIG_DFL)
         if os.getpid() != process:
             signal.raise_signal(number)
+        if hasattr(signal, "setitimer") and signal.getsignal(signal.SIGALRM) == signal.SIG_DFL:
+            signal.signal(signal.SIGALRM, partial(_raise_again, number))
+            signal.setitimer(signal.ITIMER_REAL, _SECONDS_BETWEEN, _SECONDS_BETWEEN)
         raise Terminated(number)
 
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, end)
+
+
+def _raise_again(terminated_by: int, number: int, frame: FrameType | None) -> None:
+    raise Terminated(terminated_by)
+
+
+def stop_raising() -> None:
+    """Raise `Terminated` no more: to be called where it was caught and the process is about to end."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, 0)
