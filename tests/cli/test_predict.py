@@ -37,3 +37,10 @@ def test_predict_refuses_a_coverage_by_class_without_a_coverage(polylogit):
     done = polylogit("predict", "runs/zoo-linear/model.safetensors", "zoo", "--by-class")
     assert done.exit_code == 2
     assert "Give --coverage too" in done.stderr
+
+
+def test_predict_refuses_to_carry_a_column_twice(polylogit):
+    polylogit("train", "zoo")
+    done = polylogit("predict", "runs/zoo-linear/model.safetensors", "zoo", "--carry", "legs", "--carry", "legs")
+    assert done.exit_code == 2
+    assert "--carry legs: the column is named twice" in done.stderr

@@ -119,6 +119,8 @@ def test_python_takes_rows_and_names_columns_that_it_cannot_take():
         as_frame(pd.DataFrame([[1, 2]], columns=["x", "x"]))
     with pytest.raises(DataError, match="a list of mappings"):
         as_frame([1, 2])
+    with pytest.raises(DataError, match='column "v": values of type complex cannot be taken'):
+        as_frame(pd.DataFrame({"v": [1j]}))
 
 
 def test_a_count_as_target_is_a_warning():

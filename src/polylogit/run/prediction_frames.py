@@ -111,7 +111,8 @@ def prediction_frames(
 
     Raises:
         DataError: The data are at fault; a fault far down in a table is raised when it is reached.
-        RecipeError: A column to carry has the name of a column of the prediction, or the data are pictures.
+        RecipeError: A column to carry has the name of a column of the prediction or is named twice, or the data are
+            pictures.
     """
     encoder = classifier.preprocessing
     if isinstance(encoder, PictureEncoder):
@@ -121,6 +122,9 @@ def prediction_frames(
         return _PictureFrames(
             classifier, data, pictures, abstain_below=abstain_below, set_rule=set_rule, on_progress=on_progress
         )
+    twice = next((name for place, name in enumerate(carry) if name in carry[:place]), None)
+    if twice is not None:
+        raise RecipeError(f"--carry {twice}: the column is named twice. Name it once.")
     besides = set() if set_rule is None else {"prediction_set"}
     besides |= set() if classifier.decision is None else {"expected_cost"}
     clash = sorted(set(carry) & {"class", *besides, *(f"probability_{name}" for name in classifier.class_names)})

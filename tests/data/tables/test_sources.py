@@ -1,3 +1,5 @@
+import os
+
 import polars as pl
 import pytest
 
@@ -23,6 +25,14 @@ def test_the_fingerprint_is_of_the_bytes(tmp_path):
         (tmp_path / name).write_text(text)
     a, b, c = (open_source(str(tmp_path / f"{name}.csv")).fingerprint for name in "abc")
     assert a == b != c
+
+
+def test_a_file_name_that_is_not_utf8_is_refused(tmp_path):
+    path = tmp_path / os.fsdecode(b"b\xff.csv")
+    path.write_text("x,y\n1,2\n")
+    for data in (path, tmp_path):
+        with pytest.raises(DataError, match="the name of the file is not UTF-8"):
+            open_source(str(data))
 
 
 def test_the_nearest_names_are_reported(tmp_path):

@@ -87,8 +87,13 @@ def _series(name: str, values: Any, place: str) -> pl.Series:  # noqa: ANN401
         if getattr(values, "dtype", None) == np.dtype(object):
             return pl.Series(name, list(values), strict=True, nan_to_null=True)
         return pl.Series(name, values, nan_to_null=True)
-    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as fault:
+    except (TypeError, ValueError, OverflowError, NotImplementedError, pl.exceptions.PolarsError) as fault:
         kinds = sorted({type(value).__name__ for value in values})
+        if len(kinds) == 1:
+            raise DataError(
+                f'{place}, column "{name}": values of type {kinds[0]} cannot be taken. Make them numbers, texts, '
+                "booleans or dates."
+            ) from fault
         raise DataError(
             f'{place}, column "{name}": values of mixed types ({", ".join(kinds)}). Make them all of one type.'
         ) from fault
@@ -97,6 +102,6 @@ def _series(name: str, values: Any, place: str) -> pl.Series:  # noqa: ANN401
 def _converted(convert: Any, data: Any, place: str) -> pl.DataFrame:  # noqa: ANN401
     try:
         frame: pl.DataFrame = convert(data)
-    except (TypeError, ValueError, pl.exceptions.PolarsError) as fault:
+    except (TypeError, ValueError, NotImplementedError, pl.exceptions.PolarsError) as fault:
         raise DataError(f"{place}: the rows cannot be taken as a table ({str(fault).splitlines()[0]}).") from fault
     return frame

@@ -158,10 +158,18 @@ def source_paths(data: str) -> list[Path]:
         At least one path.
 
     Raises:
-        DataError: Nothing of that name is there, or it is no table.
+        DataError: Nothing of that name is there, it is no table, or its name is not UTF-8.
     """
     if data == STANDARD_INPUT:
         return [standard_input_file()]
+    paths = _source_paths(data)
+    for path in paths:
+        if any("\ud800" <= letter <= "\udfff" for letter in str(path)):  # what stands for such a byte in Python
+            raise DataError(f"{path}: the name of the file is not UTF-8, so it cannot be read. Rename the file.")
+    return paths
+
+
+def _source_paths(data: str) -> list[Path]:
     files = named_files(data)
     if len(files) > 1:
         return [path for file in files for path in source_paths(file)]
