@@ -156,3 +156,25 @@ def test_markers_reach_numbers_of_typed_files(tmp_path):
     dialect = Dialect(missing=("-999", "--"))
     assert read_table(tmp_path / "t.parquet", dialect).rows() == [(1, "x"), (None, None)]
     assert pl.concat(scan_table(tmp_path / "t.parquet", dialect)).rows() == [(1, "x"), (None, None)]
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "gbk"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_bytes_that_are_utf8_win_over_the_encoding_that_a_model_records(encoding, mark, tmp_path):
+    path, notes = tmp_path / "t.csv", []
+    path.write_text(mark + "ort,y\n" + "Köln,p\nZürich,q\n" * 6, encoding="utf-8")
+    for frame in (read_table(path, Dialect(encoding=encoding), notes), *scan_table(path, Dialect(encoding=encoding))):
+        assert frame.columns == ["ort", "y"]
+        assert frame["ort"][:2].to_list() == ["Köln", "Zürich"]
+    assert notes == ([] if mark else [f"{path}: read as UTF-8, which its bytes show, and not as {encoding}."])
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [("Köln", "cp1252"), ("Москва", "cp1251"), ("联通", "gbk"), ("plain", "cp1252"), ("Ja", "cp037")],
+)
+def test_text_in_its_encoding_stays_in_it(text, encoding, tmp_path):
+    path, notes = tmp_path / "t.csv", []
+    path.write_text(f"a,y\n{text},p\n", encoding=encoding)
+    assert read_table(path, Dialect(encoding=encoding), notes)["a"].to_list() == [text]
+    assert notes == []

@@ -11,7 +11,15 @@ from polylogit.errors import DataError
 __all__ = ["check_no_nul", "check_utf8", "written_plain"]
 
 _CHUNK = 4 * 2**20
-_BYTE_ORDER_MARKS = ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_ASCII = bytes(range(128))
+_FEWEST_OF_MANY_BYTES = 10
+"""Text in an encoding of several bytes a character may be UTF-8 by chance, but not with so many such characters."""
 _FEWEST_NUL = 0.3
 """Text of western letters in UTF-16 has a NUL in every second byte; of other scripts, at least where line ends are."""
 
@@ -21,7 +29,7 @@ def written_plain(path: Path, encoding: str, folder: Path, notes: list[str]) -> 
 
     Args:
         path: A text file, perhaps compressed.
-        encoding: Its encoding, unless its first bytes show that it is UTF-16 or UTF-32.
+        encoding: Its encoding, unless it starts with the byte order mark of another one or shows to be UTF-8 or UTF-16.
         folder: Where the copy is written.
         notes: Gets a sentence where an encoding was found that no mark announces.
 
@@ -38,6 +46,9 @@ def written_plain(path: Path, encoding: str, folder: Path, notes: list[str]) -> 
     if unmarked is not None:
         notes.append(f"{path}: read as {unmarked.upper()}, which has no byte order mark in this file.")
     encoding = marked or unmarked or encoding
+    if not (marked or unmarked) and _is_utf8_after_all(path, encoding):
+        notes.append(f"{path}: read as UTF-8, which its bytes show, and not as {encoding}.")
+        encoding = "utf-8"
     old_line_ends = b"\r" in start and b"\n" not in start
     is_utf8 = codecs.lookup(encoding).name in ("utf-8", "ascii", "utf-8-sig")
     copy = folder / "plain.csv"
@@ -61,6 +72,27 @@ def written_plain(path: Path, encoding: str, folder: Path, notes: list[str]) -> 
                 "Say what it is with --set data.encoding=NAME."
             ) from fault
     return copy
+
+
+def _is_utf8_after_all(path: Path, encoding: str) -> bool:
+    """Whether a file that is said to be in an older encoding is valid UTF-8 with characters beyond ASCII."""
+    name = codecs.lookup(encoding).name
+    if name in ("utf-8", "utf-8-sig", "ascii") or _ASCII.decode(encoding, "replace") != _ASCII.decode("ascii"):
+        return False
+    several_bytes = len(bytes(range(256)).decode(encoding, "replace")) < 256
+    fewest = _FEWEST_OF_MANY_BYTES if several_bytes else 1
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    beyond = 0
+    try:
+        with opened(path) as source:
+            while chunk := source.read(_CHUNK):
+                text = decoder.decode(chunk)
+                if beyond < fewest and not text.isascii():
+                    beyond += sum(letter > "\x7f" for letter in text)
+            decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return beyond >= fewest
 
 
 def _utf16_without_mark(start: bytes) -> str | None:
