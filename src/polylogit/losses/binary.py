@@ -194,8 +194,8 @@ def _of_probabilities(probabilities: Tensor, targets: Tensor, options: BinaryOpt
     plain = scores.is_cpu and runs_plainly(scores, targets)
     if plain and options.pos_weight is None and not rows.requires_grad:
         # PyTorch's kernel clamps logarithms at -100 and p (1 - p) at 1e-12: it is exact for probabilities between.
-        lowest, highest = torch.aminmax(scores.detach()) if scores.numel() else (scores, scores)
-        if scores.numel() and lowest.item() > _NEAR_0 and highest.item() < 1 - _NEAR_0:
+        between = _all_between(scores.detach(), _NEAR_0, 1 - _NEAR_0)
+        if between and (checked or _all_between(rows, 0.0, 1.0)):  # the kernel refuses other targets
             return _by_torch(F.binary_cross_entropy, scores, rows, weights, options.reduction)
     scores = replace_excluded(scores, None if weights is None else weights == 0, None, 0.5)
     happened = -scores.masked_fill((rows == 0) & (scores == 0), 1).log()
@@ -204,6 +204,14 @@ def _of_probabilities(probabilities: Tensor, targets: Tensor, options: BinaryOpt
     not_happened = -torch.log1p(-scores.masked_fill((rows == 1) & (scores == 1), 0))
     losses = product(rows, happened) + product(1 - rows, not_happened)
     return _reduce(losses, weights, options.reduction)
+
+
+def _all_between(values: Tensor, low: float, high: float) -> bool:
+    """Whether there are values, and all of them are in a closed interval."""
+    if not values.numel():
+        return False
+    least, greatest = torch.aminmax(values)
+    return low <= least.item() and greatest.item() <= high
 
 
 def _prepare(scores: Tensor, targets: Tensor, options: BinaryOptions) -> tuple[Tensor, Tensor | None]:

@@ -19,6 +19,7 @@ from polylogit.data.tables.named_column import select_named
 from polylogit.data.tables.sources import open_source
 from polylogit.errors import DataError
 from polylogit.evaluation import Evaluation
+from polylogit.recipes.recipe import Recipe
 from polylogit.report import write_report
 from polylogit.report.conclusions import Conclusion, conclusions
 from polylogit.run.evaluated_rows import EvaluatedRows, evaluate_rows
@@ -169,7 +170,7 @@ def _evaluated_table(
         leave_out_others=recipe.data.classes is not None,
         leave_out_unlabelled=recipe.data.unlabelled == "drop",
     )
-    notes = [*source.notes, *_notes_on_others(classes)]
+    notes = [*source.notes, *_notes_on_others(classes, recipe)]
     weights = None
     if recipe.data.weight is not None and recipe.data.weight not in source.frame.columns:
         notes.append(f'there is no column "{recipe.data.weight}" of weights, so all rows weigh the same.')
@@ -216,7 +217,7 @@ def _evaluated_pictures(
     reading = replace(picture_reading(recipe), form=encoder.input_shape, background=encoder.background)
     source = open_pictures(data, root=data_root, reading=reading)
     targets = targets_by_name(source, classifier.class_names, leave_out_others=recipe.data.classes is not None)
-    notes = _notes_on_others(targets if source.own_split is None else targets[source.own_split.test])
+    notes = _notes_on_others(targets if source.own_split is None else targets[source.own_split.test], recipe)
     rows = torch.nonzero(targets >= 0).flatten()
     seen = source.fingerprint == classifier.trained_on.fingerprint
     notes += [] if source.listing is None else source.listing.notes
@@ -234,14 +235,15 @@ def _evaluated_pictures(
     return source.name, evaluate_rows(classifier, scores, targets[rows], raw=pixels, numbers=rows + 1), tuple(notes)
 
 
-def _notes_on_others(targets: Int[Tensor, " N"]) -> list[str]:
+def _notes_on_others(targets: Int[Tensor, " N"], recipe: Recipe) -> list[str]:
     others = int((targets < 0).sum())
     if not others:
         return []
-    return [
-        f"{others:,} of {len(targets):,} rows are of no class, or of one that the recipe leaves out, and are left out "
-        "here too."
-    ]
+    unlabelled, left_out = "have no class", "are of classes that the recipe leaves out"
+    which = left_out if recipe.data.unlabelled != "drop" else unlabelled
+    if recipe.data.unlabelled == "drop" and recipe.data.classes is not None:
+        which = f"{unlabelled} or {left_out}"
+    return [f"{others:,} of {len(targets):,} rows {which}, and are left out here too."]
 
 
 def _check_some_rows(rows: Int[Tensor, " A"], place: str) -> None:

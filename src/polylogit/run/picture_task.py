@@ -63,10 +63,9 @@ def picture_task(data: str, recipe: Recipe, data_root: Path | None) -> Task:
         class_names = chosen_classes(recipe.data.classes, class_names, source.name)
     targets = targets_by_name(source, class_names, leave_out_others=True)
     validation = None if source.validation is None else source.validation[targets[source.validation] >= 0]
+    split = split_of_pictures(source, targets, recipe)
     groups = _groups(source, recipe)
-    split, conformal_rows = without_conformal_rows(
-        split_of_pictures(source, targets, recipe), targets, recipe, groups=groups, validation=validation
-    )
+    split, conformal_rows = without_conformal_rows(split, targets, recipe, groups=groups, validation=validation)
     if isinstance(source.pixels, StoredPictures):  # so that a broken picture is named now, not after the fit
         source.pixels[slice(None) if recipe.data.picture_values == "unit" else split.test].check()
     return Task(
