@@ -44,7 +44,7 @@ check: install ## Lint, format, spelling, strict types and import contracts.
 	$(BIN)/lint-imports
 
 docs: install ## Build the documentation site into build/site; warnings are errors.
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 wheel: install ## Build wheel and source distribution, check them, and train with the wheel's own files.
 	rm -rf dist build/wheel

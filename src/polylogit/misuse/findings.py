@@ -62,8 +62,7 @@ Finding = MisuseFinding
 class Diagnosis(tuple[MisuseFinding, ...]):
     """The findings of one diagnosis, the surest first; false where there is none.
 
-    Args:
-        findings: The findings.
+    Attributes:
         examined: What was examined, and what could not be; part of the printed text.
 
     Example:
