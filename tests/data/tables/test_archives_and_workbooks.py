@@ -80,3 +80,51 @@ def test_a_damaged_workbook_is_an_error(tmp_path):
         read_table(tmp_path / "t.xlsx")
     with pytest.raises(DataError, match="cannot be read as a workbook"):
         read_table(zipped(tmp_path / "t.xlsx", a__xml="<a/>"))
+
+
+def test_a_workbook_that_spans_more_cells_than_its_size_explains_is_refused_before_it_is_read(tmp_path, write_workbook):
+    write_workbook(tmp_path / "t.xlsx", {"a": [["a"], [1]]})
+    far = b"<x:row r=\"60000\"><x:c r='ZZ60000'><x:v>1</x:v></x:c></x:row></sheetData>"
+    for place, match in ((far, "60000 rows of 702 columns"), (far.replace(b"60000", b"1048576"), "1048576 rows")):
+        with zipfile.ZipFile(tmp_path / "t.xlsx") as source, zipfile.ZipFile(tmp_path / "far.xlsx", "w") as target:
+            for name in source.namelist():
+                content = source.read(name).replace(b"<worksheet ", b'<worksheet xmlns:x="x" ')
+                target.writestr(name, content.replace(b"</sheetData>", place))
+        with pytest.raises(DataError, match=match):
+            read_table(tmp_path / "far.xlsx")
+
+
+@pytest.mark.parametrize(
+    ("cells", "is_read"),
+    [
+        ('<table:table-cell table:number-columns-repeated="16384"/>', True),
+        ('<table:table-cell table:number-columns-repeated="900" office:value-type="float" office:value="1"/>', False),
+    ],
+)
+def test_repeated_cells_of_a_sheet_count(tmp_path, cells, is_read):
+    names = " ".join(
+        f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"' for name in ("office", "table", "text")
+    )
+    text = '<table:table-cell office:value-type="string"><text:p>{}</text:p></table:table-cell>'
+    zipped(
+        tmp_path / "t.ods",
+        mimetype="application/vnd.oasis.opendocument.spreadsheet",
+        content__xml=f'<office:document-content {names}><office:body><office:spreadsheet><table:table table:name="a">'
+        f"<table:table-row>{text.format('a')}</table:table-row><table:table-row>{text.format('x')}</table:table-row>"
+        f'<table:table-row table:number-rows-repeated="1000000">{cells}</table:table-row>'
+        "</table:table></office:spreadsheet></office:body></office:document-content>",
+        **{"META-INF/manifest__xml": "<a/>"},
+    )
+    if is_read:
+        assert read_table(tmp_path / "t.ods").rows() == [("x",)]
+    else:
+        with pytest.raises(DataError, match="1000002 rows of 900 columns"):
+            read_table(tmp_path / "t.ods")
+
+
+def test_a_binary_workbook_names_the_way_out(tmp_path):
+    (tmp_path / "t.xls").write_bytes(b"\xd0\xcf\x11\xe0")
+    zipped(tmp_path / "t.xlsx", **{"xl/workbook__bin": "x"})
+    for name in ("t.xls", "t.xlsx"):
+        with pytest.raises(DataError, match=r"Save the workbook as \.xlsx or \.csv"):
+            read_table(tmp_path / name)

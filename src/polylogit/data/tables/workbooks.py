@@ -1,18 +1,19 @@
-"""Sheets of workbooks (.xlsx, .xls, .xlsb, .ods), with the types that their cells have."""
+"""Sheets of workbooks (.xlsx, .ods), with the types that their cells have."""
 
 from pathlib import Path
 
 import polars as pl
 
-from polylogit.data.tables.archives import check_archive
 from polylogit.data.tables.dialect import Dialect
 from polylogit.data.tables.limits import current_limits
+from polylogit.data.tables.workbook_size import check_workbook_size
 from polylogit.errors import DataError, did_you_mean
 from polylogit.system.optional import import_extra
 
 __all__ = ["WORKBOOK_ENDINGS", "read_workbook"]
 
 WORKBOOK_ENDINGS = (".xlsx", ".xlsb", ".xls", ".ods")
+"""Endings of workbooks; those of the binary formats are known so that an error says what to do."""
 
 _UNNAMED = "__UNNAMED__"
 
@@ -33,8 +34,7 @@ def read_workbook(path: Path, dialect: Dialect, notes: list[str]) -> pl.DataFram
         MissingExtraError: The package that reads workbooks is not installed.
     """
     fastexcel = import_extra("fastexcel")
-    if path.suffix.lower() != ".xls":
-        check_archive(path).close()
+    check_workbook_size(path)
     try:
         workbook = fastexcel.read_excel(path)
         sheets = {}
