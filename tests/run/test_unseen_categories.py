@@ -1,5 +1,6 @@
 """Tables whose categories training did not see: warned of in Python, and rejected where a whole column is unseen."""
 
+import json
 import warnings
 
 import polars as pl
@@ -8,7 +9,7 @@ import pytest
 from polylogit import Classifier, PolylogitWarning
 from polylogit.errors import DataError
 from polylogit.recipes import recipe_from_entries
-from polylogit.run import predict, train
+from polylogit.run import evaluate, predict, train
 
 ROWS = pl.DataFrame({"shop": ["1", "2", "3", "4"] * 30, "x": [float(row) for row in range(120)], "y": ["p", "q"] * 60})
 
@@ -62,9 +63,36 @@ def test_a_column_of_unseen_categories_is_an_error_unless_allowed(model, tmp_pat
     assert pl.read_csv(tmp_path / "p.csv").height == 120
 
 
-def test_a_few_rows_are_never_rejected(model, tmp_path):
-    with_unseen(120).head(9).write_csv(tmp_path / "t.csv")
-    assert predict(model, str(tmp_path / "t.csv")).rows == 9
+def test_a_few_rows_are_rejected_only_where_all_are_unseen(model, tmp_path):
+    for rows, unseen in ((2, 2), (9, 8)):
+        with_unseen(unseen).head(rows).write_csv(tmp_path / "t.csv")
+        assert predict(model, str(tmp_path / "t.csv")).rows == rows
+    for rows in (3, 9):
+        with_unseen(120).head(rows).write_csv(tmp_path / "t.csv")
+        with pytest.raises(DataError, match=f"{rows} of {rows} rows hold a value that training did not see"):
+            predict(model, str(tmp_path / "t.csv"))
+
+
+def test_evaluate_warns_and_stops_as_predict_does(model, tmp_path, polylogit):
+    with_unseen(24).write_csv(tmp_path / "t.csv")
+    assert 'warning: column "shop": 24 of 120 rows (20%)' in polylogit("evaluate", model, "t.csv").stderr
+    with_unseen(120).write_csv(tmp_path / "t.csv")
+    done = polylogit("evaluate", model, "t.csv", "--report", "r.html")
+    assert done.exit_code == 1
+    assert "120 of 120 rows hold a value that training did not see" in done.stderr
+    assert not (tmp_path / "r.html").exists()
+    done = polylogit("evaluate", model, "t.csv", "--allow-unseen", "--json")
+    assert json.loads(done.stdout)["warnings"][0].startswith('column "shop": 120 of 120 rows (100%)')
+
+
+def test_classes_are_compared_by_value(tmp_path):
+    rows = ROWS.with_columns(y=pl.Series(["0", "1"] * 60))
+    rows.write_csv(tmp_path / "s.csv")
+    run = train(str(tmp_path / "s.csv"), recipe_from_entries({"data": {"target": "y"}}), out=tmp_path / "m.safetensors")
+    rows.head(50).write_csv(tmp_path / "as_trained.csv")
+    rows.head(50).with_columns(y=pl.Series(["0.0", "1.0"] * 25)).write_csv(tmp_path / "floats.csv")
+    expected, found = (evaluate(run.model_path, str(tmp_path / name)).test for name in ("as_trained.csv", "floats.csv"))
+    assert found == expected
 
 
 def test_codes_that_came_as_floats_are_the_same_codes(model, tmp_path):

@@ -5,8 +5,18 @@ from typing import Annotated
 
 import typer
 
-from polylogit.cli.console import print_json, print_notes, reported_errors
-from polylogit.cli.options import DataFiles, DataRoot, Force, Json, Limit, Model, check_data_root, limited_reading
+from polylogit.cli.console import print_json, print_notes, print_warnings, reported_errors
+from polylogit.cli.options import (
+    AllowUnseen,
+    DataFiles,
+    DataRoot,
+    Force,
+    Json,
+    Limit,
+    Model,
+    check_data_root,
+    limited_reading,
+)
 from polylogit.data.tables.data_names import data_of_files
 from polylogit.report.terminal_text import TerminalConsole
 
@@ -19,6 +29,7 @@ def evaluate(
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Report to write: .html (opens offline), .json or .md.")
     ] = None,
+    allow_unseen: AllowUnseen = False,
     data_root: DataRoot = None,
     limit: Limit = None,
     force: Force = False,
@@ -30,7 +41,7 @@ def evaluate(
         check_data_root(data, data_root)
         from polylogit import run
 
-        result = run.evaluate(model, data, report=report, data_root=data_root, force=force)
+        result = run.evaluate(model, data, report=report, allow_unseen=allow_unseen, data_root=data_root, force=force)
         if as_json:
             print_json(result.as_json())
             return
@@ -47,4 +58,5 @@ def evaluate(
             console.print(conclusion_lines(result.conclusions))
         if report is not None:
             console.print(f"\nreport   {report}", soft_wrap=True)
+        print_warnings(result.warnings)
         print_notes(result.notes)

@@ -12,6 +12,7 @@ from polylogit.data.tables.limits import limits_from, reading_limits
 from polylogit.errors import RecipeError
 
 __all__ = [
+    "AllowUnseen",
     "Data",
     "DataFiles",
     "DataRoot",
@@ -46,6 +47,9 @@ DataFiles = Annotated[
 DataRoot = Annotated[
     Path | None,
     typer.Option(metavar="FOLDER", help="Directory for downloaded data sets. [default: $POLYLOGIT_DATA]"),
+]
+AllowUnseen = Annotated[
+    bool, typer.Option("--allow-unseen", help="Go on even if most cells of a column are unseen categories.")
 ]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model file that polylogit train wrote.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else.")]

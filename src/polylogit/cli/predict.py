@@ -8,7 +8,16 @@ from typing import Annotated
 import typer
 
 from polylogit.cli.console import print_notes, print_warnings, reported_errors, row_counter
-from polylogit.cli.options import DataFiles, DataRoot, Force, Limit, Model, check_data_root, limited_reading
+from polylogit.cli.options import (
+    AllowUnseen,
+    DataFiles,
+    DataRoot,
+    Force,
+    Limit,
+    Model,
+    check_data_root,
+    limited_reading,
+)
 from polylogit.data.tables.data_names import data_of_files
 from polylogit.errors import RecipeError
 from polylogit.recipes.decision_files import read_costs, read_shares
@@ -56,10 +65,7 @@ def predict(
             metavar="FILE", help="Share of each class where the model is used (.csv or .json): choose the class by it."
         ),
     ] = None,
-    allow_unseen: Annotated[
-        bool,
-        typer.Option("--allow-unseen", help="Predict even if most cells of a column are unseen categories."),
-    ] = False,
+    allow_unseen: AllowUnseen = False,
     escape_formulas: Annotated[
         bool,
         typer.Option(

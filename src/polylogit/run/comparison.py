@@ -66,11 +66,11 @@ def compare(model_paths: Sequence[Path], data: str, *, data_root: Path | None = 
     evaluated, notes = [], []
     for path, classifier in zip(model_paths, classifiers, strict=True):
         try:
-            name, rows, of_model = rows_to_evaluate(path, classifier, data, data_root=data_root, unseen_only=True)
+            found = rows_to_evaluate(path, classifier, data, data_root=data_root, unseen_only=True, allow_unseen=True)
         except DataError as fault:
             raise DataError(f"{path}: {fault}") from fault
-        evaluated.append(rows)
-        notes += [f"{path}: {note}" for note in of_model]
+        evaluated.append(found.rows)
+        notes += [f"{path}: {note}" for note in (*found.warnings, *found.notes)]
     numbers = _common_numbers(evaluated, data)
     scored = _scored(classifiers, evaluated, numbers, data)
     groups = _groups(model_paths, classifiers, data, numbers)
@@ -88,7 +88,7 @@ def compare(model_paths: Sequence[Path], data: str, *, data_root: Path | None = 
     disagreements, disagreeing = _disagreements(scored, numbers, classifiers[0].class_names)
     drawn = "rows" if groups is None else f"{len(torch.unique(groups)):,} groups of rows"
     return Comparison(
-        data=name,
+        data=found.data,
         method=f"The intervals are those of {RESAMPLES:,} bootstrap draws of {drawn}, on each of which both models are "
         "evaluated.",
         unit="picture" if isinstance(classifiers[0].preprocessing, PictureEncoder) else "row",

@@ -17,6 +17,7 @@ from polylogit.data.tables.copies import find_copies
 from polylogit.data.tables.encoder import TableEncoder
 from polylogit.data.tables.named_column import select_named
 from polylogit.data.tables.sources import open_source
+from polylogit.data.tables.unseen import check_mostly_seen, warning_words
 from polylogit.errors import DataError
 from polylogit.evaluation import Evaluation
 from polylogit.recipes.recipe import Recipe
@@ -31,7 +32,7 @@ from polylogit.run.report_contents import report_data
 from polylogit.run.table_split import rows_kept_together, split_of_table
 from polylogit.run.table_task import dialect_of, known_targets, row_weights, without_weightless
 
-__all__ = ["EvaluationRun", "evaluate", "rows_to_evaluate"]
+__all__ = ["EvaluationRun", "RowsToEvaluate", "evaluate", "rows_to_evaluate"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class EvaluationRun:
         effect: What its calibration did to the rows; None where it has none.
         notes: What a reader must know to interpret the metrics.
         report_path: The page; None where none was asked for.
+        warnings: Columns in which a fifth of the cells or more are unseen categories.
     """
 
     data: str
@@ -59,6 +61,7 @@ class EvaluationRun:
     effect: CalibrationEffect | None
     notes: tuple[str, ...]
     report_path: Path | None
+    warnings: tuple[str, ...] = ()
 
     @property
     def conclusions(self) -> tuple[Conclusion, ...]:
@@ -82,11 +85,18 @@ class EvaluationRun:
             "model_path": str(self.model_path),
             "report_path": None if self.report_path is None else str(self.report_path),
             "notes": list(self.notes),
+            "warnings": list(self.warnings),
         }
 
 
 def evaluate(
-    model_path: Path, data: str, *, report: Path | None = None, data_root: Path | None = None, force: bool = False
+    model_path: Path,
+    data: str,
+    *,
+    report: Path | None = None,
+    allow_unseen: bool = False,
+    data_root: Path | None = None,
+    force: bool = False,
 ) -> EvaluationRun:
     """Evaluate a saved classifier on labelled data.
 
@@ -98,6 +108,7 @@ def evaluate(
         model_path: A model file.
         data: DATA as given on the command line; it contains the target column too, or a folder per class.
         report: The file of the report, an HTML page; none is written when left out.
+        allow_unseen: Whether to evaluate a table even where most cells of a column are unseen categories.
         data_root: Directory for downloaded data sets.
         force: Whether a report may replace a file that polylogit did not write.
 
@@ -112,20 +123,40 @@ def evaluate(
     """
     check_outputs([] if report is None else [report], [model_path, data], force=force)
     classifier = Classifier.load(model_path)
-    name, rows, notes = rows_to_evaluate(model_path, classifier, data, data_root=data_root)
+    found = rows_to_evaluate(model_path, classifier, data, data_root=data_root, allow_unseen=allow_unseen)
+    rows = found.rows
     if report is not None:
-        write_report(report_data(classifier, rows, data=name, model_path=model_path, notes=notes), report)
+        notes = (*found.warnings, *found.notes)
+        write_report(report_data(classifier, rows, data=found.data, model_path=model_path, notes=notes), report)
     return EvaluationRun(
-        data=name,
+        data=found.data,
         model_path=model_path,
         classifier=classifier,
         test=rows.evaluation,
         sets=rows.sets,
         decisions=rows.decisions,
         effect=rows.effect,
-        notes=notes,
+        notes=found.notes,
         report_path=report,
+        warnings=found.warnings,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class RowsToEvaluate:
+    """The rows of some data that a classifier can be evaluated on.
+
+    Args:
+        data: The data's name.
+        rows: The rows with its scores.
+        notes: What a reader must know to interpret the metrics.
+        warnings: What is likely to spoil them.
+    """
+
+    data: str
+    rows: EvaluatedRows
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def rows_to_evaluate(
@@ -135,7 +166,8 @@ def rows_to_evaluate(
     *,
     data_root: Path | None = None,
     unseen_only: bool = False,
-) -> tuple[str, EvaluatedRows, tuple[str, ...]]:
+    allow_unseen: bool = False,
+) -> RowsToEvaluate:
     """The rows of some data that a classifier can be evaluated on, with its scores; see `evaluate`.
 
     Args:
@@ -144,22 +176,31 @@ def rows_to_evaluate(
         data: DATA as given on the command line.
         data_root: Directory for downloaded data sets.
         unseen_only: Whether data that the model was trained on as a whole are an error.
+        allow_unseen: Whether to take a table even where most cells of a column are unseen categories; rows of the file
+            that the model was trained on are always taken.
 
     Returns:
-        The name of the data, the rows, and notes.
+        The rows and their scores, with notes and warnings.
 
     Raises:
         DataError: As for `evaluate`, or the model was trained on every row.
     """
     if isinstance(classifier.preprocessing, PictureEncoder):
         return _evaluated_pictures(model_path, classifier, classifier.preprocessing, data, data_root)
-    return _evaluated_table(model_path, classifier, classifier.preprocessing, data, unseen_only=unseen_only)
+    return _evaluated_table(
+        model_path, classifier, classifier.preprocessing, data, unseen_only=unseen_only, allow_unseen=allow_unseen
+    )
 
 
 def _evaluated_table(
-    model_path: Path, classifier: Classifier, encoder: TableEncoder, data: str, *, unseen_only: bool
-) -> tuple[str, EvaluatedRows, tuple[str, ...]]:
-    """The name of the table, its evaluated rows, and notes."""
+    model_path: Path,
+    classifier: Classifier,
+    encoder: TableEncoder,
+    data: str,
+    *,
+    unseen_only: bool,
+    allow_unseen: bool,
+) -> RowsToEvaluate:
     recipe = recipe_of_model(classifier, model_path)
     source = open_source(data, dialect_of(recipe))
     trained_on = classifier.trained_on
@@ -178,7 +219,8 @@ def _evaluated_table(
         weights = row_weights(source, recipe)
     targets = without_weightless(classes, weights)
     rows = torch.nonzero(targets >= 0).flatten()
-    if source.fingerprint == trained_on.fingerprint:
+    is_training_file = source.fingerprint == trained_on.fingerprint
+    if is_training_file:
         if recipe.data.test is not None and unseen_only:
             raise DataError(
                 f"{source.name}: the model was trained on every row of this file. Its test set was {recipe.data.test}."
@@ -198,6 +240,8 @@ def _evaluated_table(
     _check_some_rows(rows, source.name)
     frame = source.frame[rows.numpy()]
     scores, unseen = classifier.score_frame(frame, source.name)
+    if not (allow_unseen or is_training_file):
+        check_mostly_seen(unseen, encoder.columns, source.name)
     evaluated = evaluate_rows(
         classifier,
         scores,
@@ -206,13 +250,17 @@ def _evaluated_table(
         numbers=rows + 1,
         weights=None if weights is None else weights[rows],
     )
-    return source.name, evaluated, (*notes_on_table(classifier, frame, unseen), *notes)
+    return RowsToEvaluate(
+        source.name,
+        evaluated,
+        notes=(*notes_on_table(classifier, frame, unseen), *notes),
+        warnings=warning_words(unseen, encoder.columns),
+    )
 
 
 def _evaluated_pictures(
     model_path: Path, classifier: Classifier, encoder: PictureEncoder, data: str, data_root: Path | None
-) -> tuple[str, EvaluatedRows, tuple[str, ...]]:
-    """The name of the pictures, those evaluated, and notes."""
+) -> RowsToEvaluate:
     recipe = recipe_of_model(classifier, model_path)
     reading = replace(picture_reading(recipe), form=encoder.input_shape, background=encoder.background)
     source = open_pictures(data, root=data_root, reading=reading)
@@ -232,7 +280,8 @@ def _evaluated_pictures(
     _check_some_rows(rows, source.name)
     pixels = source.pixels[rows]
     scores = classifier.score_pictures(pixels, data)
-    return source.name, evaluate_rows(classifier, scores, targets[rows], raw=pixels, numbers=rows + 1), tuple(notes)
+    evaluated = evaluate_rows(classifier, scores, targets[rows], raw=pixels, numbers=rows + 1)
+    return RowsToEvaluate(source.name, evaluated, tuple(notes))
 
 
 def _notes_on_others(targets: Int[Tensor, " N"], recipe: Recipe) -> list[str]:

@@ -21,8 +21,8 @@ from polylogit.data.tables.parts import scan_parts
 from polylogit.data.tables.sources import source_paths
 from polylogit.data.tables.standard_input import without_its_path
 from polylogit.data.tables.type_inference import check_columns_exist
-from polylogit.data.tables.unseen import UnseenCounts, warning_words
-from polylogit.errors import DataError, RecipeError
+from polylogit.data.tables.unseen import UnseenCounts, check_mostly_seen, warning_words
+from polylogit.errors import RecipeError
 
 __all__ = ["PredictionFrames", "notes_on_table", "prediction_frame", "prediction_frames"]
 
@@ -278,16 +278,7 @@ class _TableFrames(PredictionFrames):
             first_row += batch.height
             yield logits, select_named(batch, self._carry) if self._carry else None
         if not self._allow_unseen:
-            self._reject_unseen()
-
-    def _reject_unseen(self) -> None:
-        """Raise an error where most cells of a column are categories that training did not see."""
-        for name, count in self._unseen.to_reject(self._encoder.columns).items():
-            raise DataError(
-                f'{self._data}, column "{name}": {count} of {self._unseen.rows} rows hold a value that training did '
-                "not see, so the column says nothing about them. Write the values as in training, or predict all the "
-                "same with --allow-unseen (allow_unseen=True)."
-            )
+            check_mostly_seen(self._unseen, self._encoder.columns, self._data)
 
     def _check_columns(self, batch: pl.DataFrame) -> None:
         check_columns_exist(batch, self._carry, '--carry names the column "{}", which is not there', self._data)

@@ -19,6 +19,7 @@ from polylogit.data.tables.audit.levels import audit_levels, column_profiles
 from polylogit.data.tables.column_types import NumberMarks, Reading, asked_reading
 from polylogit.data.tables.columns import read_columns
 from polylogit.data.tables.dialect import Dialect
+from polylogit.data.tables.encoded_column import Column
 from polylogit.data.tables.encoder import TableEncoder
 from polylogit.data.tables.named_column import select_named
 from polylogit.data.tables.sources import TableSource, open_source
@@ -196,7 +197,7 @@ def known_targets(
     leave_out_others: bool = False,
     leave_out_unlabelled: bool = False,
 ) -> Int[Tensor, " N"]:
-    """The class indices of a table's rows among a model's classes.
+    """The class indices of a table's rows among a model's classes, which are compared by value: `1.0` is the class `1`.
 
     Args:
         source: The table.
@@ -213,6 +214,8 @@ def known_targets(
     """
     check_columns_exist(source.frame, [target], 'there is no column "{}" to take the classes from', source.name)
     labels = read_columns(source.frame, {target: Reading("category")}, source.name)[target]
+    texts = Column(target, "category", class_names).texts_of_levels()
+    labels = labels.replace({text: class_names[place] for text, place in texts.items()})
     if labels.null_count() and not leave_out_unlabelled:
         row = int(labels.is_null().arg_max() or 0)
         raise DataError(

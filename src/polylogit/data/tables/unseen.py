@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from polylogit.data.tables.encoded_column import Column
+from polylogit.errors import DataError
 
-__all__ = ["FEWEST_ROWS_TO_REJECT", "WARNED_SHARE", "UnseenCounts", "warning_words"]
+__all__ = ["FEWEST_ROWS_TO_REJECT", "WARNED_SHARE", "UnseenCounts", "check_mostly_seen", "warning_words"]
 
 WARNED_SHARE = 0.2
 """From this share of unseen cells in a column on, a note becomes a warning."""
@@ -14,7 +15,10 @@ REJECTED_SHARE = 0.5
 """Where more than this share of a column's cells is unseen, the table is rejected unless that is allowed."""
 
 FEWEST_ROWS_TO_REJECT = 10
-"""A table with fewer rows is not rejected: a new category in one row says little about the column."""
+"""A table with fewer rows is rejected only where all cells of a column are unseen, and there are some rows."""
+
+FEWEST_ROWS_ALL_UNSEEN = 3
+"""A table with fewer rows is never rejected: a new category in one row says little about the column."""
 
 
 @dataclass(frozen=True)
@@ -82,10 +86,31 @@ class UnseenCounts:
 
     def to_reject(self, columns: Iterable[Column]) -> dict[str, int]:
         """The unseen cells of the columns in which most cells are unseen; empty for very short tables."""
-        if self.rows < FEWEST_ROWS_TO_REJECT:
+        if self.rows < FEWEST_ROWS_ALL_UNSEEN:
             return {}
+        fewest = 0 if self.rows >= FEWEST_ROWS_TO_REJECT else self.rows
         shares = self.shares_beyond_training(columns)
-        return {name: self.unseen[name] for name, share in shares.items() if share > REJECTED_SHARE}
+        most = {name: self.unseen[name] for name, share in shares.items() if share > REJECTED_SHARE}
+        return {name: count for name, count in most.items() if count >= fewest}
+
+
+def check_mostly_seen(unseen: UnseenCounts, columns: Iterable[Column], place: str) -> None:
+    """Raise an error where most cells of a column are categories that training did not see.
+
+    Args:
+        unseen: The counts.
+        columns: The columns of the encoder.
+        place: What messages call the table.
+
+    Raises:
+        DataError: There is such a column.
+    """
+    for name, count in unseen.to_reject(columns).items():
+        raise DataError(
+            f'{place}, column "{name}": {count} of {unseen.rows} rows hold a value that training did not see, so the '
+            "column says nothing about them. Write the values as in training, or go on all the same with "
+            "--allow-unseen (allow_unseen=True)."
+        )
 
 
 def warning_words(unseen: UnseenCounts, columns: Iterable[Column]) -> tuple[str, ...]:
