@@ -14,6 +14,7 @@ from polylogit.cli.options import (
     Json,
     Limit,
     Model,
+    ReadingSettings,
     check_data_root,
     limited_reading,
 )
@@ -30,6 +31,7 @@ def evaluate(
         Path | None, typer.Option(metavar="FILE", help="Report to write: .html (opens offline), .json or .md.")
     ] = None,
     allow_unseen: AllowUnseen = False,
+    settings: ReadingSettings = None,
     data_root: DataRoot = None,
     limit: Limit = None,
     force: Force = False,
@@ -41,7 +43,15 @@ def evaluate(
         check_data_root(data, data_root)
         from polylogit import run
 
-        result = run.evaluate(model, data, report=report, allow_unseen=allow_unseen, data_root=data_root, force=force)
+        result = run.evaluate(
+            model,
+            data,
+            report=report,
+            allow_unseen=allow_unseen,
+            settings=settings or (),
+            data_root=data_root,
+            force=force,
+        )
         if as_json:
             print_json(result.as_json())
             return

@@ -20,6 +20,7 @@ __all__ = [
     "Json",
     "Limit",
     "Model",
+    "ReadingSettings",
     "Settings",
     "Target",
     "check_data_root",
@@ -59,6 +60,15 @@ Drop = Annotated[
 ]
 Force = Annotated[
     bool, typer.Option("--force", help="Replace files that polylogit did not write; those of earlier runs always are.")
+]
+ReadingSettings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="data.OPTION=VALUE",
+        help="Say how this table is written where it is not as in training, as in data.encoding=cp1252; may be "
+        "repeated.",
+    ),
 ]
 Settings = Annotated[
     list[str] | None,

@@ -15,6 +15,7 @@ from polylogit.cli.options import (
     Force,
     Limit,
     Model,
+    ReadingSettings,
     check_data_root,
     limited_reading,
 )
@@ -66,6 +67,7 @@ def predict(
         ),
     ] = None,
     allow_unseen: AllowUnseen = False,
+    settings: ReadingSettings = None,
     escape_formulas: Annotated[
         bool,
         typer.Option(
@@ -99,6 +101,7 @@ def predict(
                     costs=None if costs is None else read_costs(costs),
                     prior=None if prior is None else read_shares(prior),
                     allow_unseen=allow_unseen,
+                    settings=settings or (),
                     data_root=data_root,
                     escape_formulas=escape_formulas,
                     force=force,

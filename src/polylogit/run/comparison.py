@@ -66,7 +66,14 @@ def compare(model_paths: Sequence[Path], data: str, *, data_root: Path | None = 
     evaluated, notes = [], []
     for path, classifier in zip(model_paths, classifiers, strict=True):
         try:
-            found = rows_to_evaluate(path, classifier, data, data_root=data_root, unseen_only=True, allow_unseen=True)
+            found = rows_to_evaluate(
+                classifier,
+                recipe_of_model(classifier, path),
+                data,
+                data_root=data_root,
+                unseen_only=True,
+                allow_unseen=True,
+            )
         except DataError as fault:
             raise DataError(f"{path}: {fault}") from fault
         evaluated.append(found.rows)

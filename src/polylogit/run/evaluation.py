@@ -1,5 +1,6 @@
 """Evaluation of a saved model on labelled data; of the data that it was trained on, only on the held-out rows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,11 @@ from polylogit.data.tables.sources import open_source
 from polylogit.data.tables.unseen import check_mostly_seen, warning_words
 from polylogit.errors import DataError
 from polylogit.evaluation import Evaluation
-from polylogit.recipes.recipe import Recipe
+from polylogit.recipes import Recipe
 from polylogit.report import write_report
 from polylogit.report.conclusions import Conclusion, conclusions
 from polylogit.run.evaluated_rows import EvaluatedRows, evaluate_rows
-from polylogit.run.model_recipe import recipe_of_model
+from polylogit.run.model_recipe import recipe_to_read
 from polylogit.run.picture_task import picture_reading, split_of_pictures, targets_by_name
 from polylogit.run.prediction_frames import notes_on_table
 from polylogit.run.replacing import check_outputs
@@ -95,6 +96,7 @@ def evaluate(
     *,
     report: Path | None = None,
     allow_unseen: bool = False,
+    settings: Sequence[str] = (),
     data_root: Path | None = None,
     force: bool = False,
 ) -> EvaluationRun:
@@ -109,6 +111,8 @@ def evaluate(
         data: DATA as given on the command line; it contains the target column too, or a folder per class.
         report: The file of the report, an HTML page; none is written when left out.
         allow_unseen: Whether to evaluate a table even where most cells of a column are unseen categories.
+        settings: Texts `data.option=value` about how the table is written, where this is not as in training, and
+            `data.unlabelled`.
         data_root: Directory for downloaded data sets.
         force: Whether a report may replace a file that polylogit did not write.
 
@@ -118,12 +122,13 @@ def evaluate(
     Raises:
         ModelFileError: The model file is at fault.
         DataError: The data are at fault, contain a class that the model does not know, or have no rows to evaluate.
-        RecipeError: The report would replace the model or the data.
+        RecipeError: A setting is at fault, or the report would replace the model or the data.
         PolylogitError: The report would replace a file that polylogit did not write.
     """
     check_outputs([] if report is None else [report], [model_path, data], force=force)
     classifier = Classifier.load(model_path)
-    found = rows_to_evaluate(model_path, classifier, data, data_root=data_root, allow_unseen=allow_unseen)
+    recipe = recipe_to_read(classifier, model_path, settings, besides=["unlabelled"])
+    found = rows_to_evaluate(classifier, recipe, data, data_root=data_root, allow_unseen=allow_unseen)
     rows = found.rows
     if report is not None:
         notes = (*found.warnings, *found.notes)
@@ -160,8 +165,8 @@ class RowsToEvaluate:
 
 
 def rows_to_evaluate(
-    model_path: Path,
     classifier: Classifier,
+    recipe: Recipe,
     data: str,
     *,
     data_root: Path | None = None,
@@ -171,8 +176,8 @@ def rows_to_evaluate(
     """The rows of some data that a classifier can be evaluated on, with its scores; see `evaluate`.
 
     Args:
-        model_path: Its model file.
         classifier: The classifier.
+        recipe: Its recipe, which says how the data are read.
         data: DATA as given on the command line.
         data_root: Directory for downloaded data sets.
         unseen_only: Whether data that the model was trained on as a whole are an error.
@@ -186,22 +191,21 @@ def rows_to_evaluate(
         DataError: As for `evaluate`, or the model was trained on every row.
     """
     if isinstance(classifier.preprocessing, PictureEncoder):
-        return _evaluated_pictures(model_path, classifier, classifier.preprocessing, data, data_root)
+        return _evaluated_pictures(classifier, recipe, classifier.preprocessing, data, data_root)
     return _evaluated_table(
-        model_path, classifier, classifier.preprocessing, data, unseen_only=unseen_only, allow_unseen=allow_unseen
+        classifier, recipe, classifier.preprocessing, data, unseen_only=unseen_only, allow_unseen=allow_unseen
     )
 
 
 def _evaluated_table(
-    model_path: Path,
     classifier: Classifier,
+    recipe: Recipe,
     encoder: TableEncoder,
     data: str,
     *,
     unseen_only: bool,
     allow_unseen: bool,
 ) -> RowsToEvaluate:
-    recipe = recipe_of_model(classifier, model_path)
     source = open_source(data, dialect_of(recipe))
     trained_on = classifier.trained_on
     classes = known_targets(
@@ -259,9 +263,8 @@ def _evaluated_table(
 
 
 def _evaluated_pictures(
-    model_path: Path, classifier: Classifier, encoder: PictureEncoder, data: str, data_root: Path | None
+    classifier: Classifier, recipe: Recipe, encoder: PictureEncoder, data: str, data_root: Path | None
 ) -> RowsToEvaluate:
-    recipe = recipe_of_model(classifier, model_path)
     reading = replace(picture_reading(recipe), form=encoder.input_shape, background=encoder.background)
     source = open_pictures(data, root=data_root, reading=reading)
     targets = targets_by_name(source, classifier.class_names, leave_out_others=recipe.data.classes is not None)
