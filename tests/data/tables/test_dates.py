@@ -101,3 +101,29 @@ def test_the_format_is_reported_and_kept():
     encoder = TableEncoder.fit(frame.select("d"))
     again = TableEncoder.from_state(encoder.as_json(), encoder.tensors())
     assert again.encode(frame.head(3)).tolist() == encoder.encode(frame.head(3)).tolist()
+
+
+def test_a_column_of_both_orders_of_day_and_month_asks():
+    texts = [*[f"{day}/03/2021" for day in range(13, 29)], "03/14/2021", "03/15/2021"]
+    frame = pl.DataFrame({"d": texts * 3, "kind": ["p", "q", "p"] * 18})
+    codes = {finding.code: finding for finding in audit_table(frame, target="kind").audit.findings}
+    assert "either order" in codes["ambiguous-date"].message
+    assert find_reading(frame["d"]) == Reading("category")
+
+
+@pytest.mark.parametrize("written", ["03/{:02}/21", "{:02}.03.21", "Tue, {} Feb 2021"])
+def test_distinct_dates_of_an_unknown_format_name_the_option(written):
+    texts = pl.Series("d", [written.format(day) for day in range(1, 29)])
+    message, remedy = refusal_words(texts, find_reading(texts))
+    assert "look like dates" in message
+    assert "--set 'data.columns.d=date:FORMAT'" in remedy
+
+
+@pytest.mark.parametrize(
+    ("form", "is_said"), [("European", False), ("American with a time", True), ("ISO with time", True), ("ISO", False)]
+)
+def test_a_time_of_day_that_is_passed_over_is_said(form, is_said):
+    frame = pl.DataFrame({"d": DATES[form] * 10, "kind": ["p", "q", "p"] * 10})
+    assert is_said == any(
+        "time of day" in finding.message for finding in audit_table(frame, target="kind").audit.findings
+    )

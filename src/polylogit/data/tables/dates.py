@@ -4,7 +4,7 @@ import polars as pl
 
 from polylogit.data.tables.column_types import SEVERAL_FORMATS
 
-__all__ = ["DATE_FORMATS", "ambiguous_formats", "date_of_text", "find_date_format"]
+__all__ = ["DATE_FORMATS", "ambiguous_formats", "date_of_text", "find_date_format", "has_time", "look_like_dates"]
 
 DATE_FORMATS = (
     *("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y.%m.%d", "%d-%m-%Y", "%m-%d-%Y"),
@@ -18,6 +18,10 @@ A time may follow, which is passed over. Without a day, the first of the month i
 _EXCHANGED = {"%d/%m/%Y": "%m/%d/%Y", "%m/%d/%Y": "%d/%m/%Y", "%d-%m-%Y": "%m-%d-%Y", "%m-%d-%Y": "%d-%m-%Y"}
 _ISO_WITH_TIME = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}"
 _TIME = r"(?i)[T ,]+\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?\s*([ap]\.?m\.?)?\s*(Z|UTC|GMT|[+-]\d{2}:?\d{2})?$"
+_LIKE_A_DATE = (
+    r"(?i)^(?:[a-z]{2,9}[.,]* +)?(?:\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|\d{1,2}[. -]+[a-z]{3,9}[., -]+\d{2,4}"
+    r"|[a-z]{3,9}[. -]+\d{1,2}[., -]+\d{2,4})\b"
+)
 _EIGHT_DIGITS = r"^(19|20)\d{6}$"
 _FIRST_YEAR = 1000
 _MOST_FORMATS = 3
@@ -65,7 +69,8 @@ def find_date_format(texts: pl.Series, least: float) -> str | None:
         least: The share.
 
     Returns:
-        Formats with `SEVERAL_FORMATS` between them; None where fewer are dates, or day and month could be exchanged.
+        Formats with `SEVERAL_FORMATS` between them; None where fewer are dates, or day and month could be exchanged,
+        or stand in either order.
 
     Example:
         >>> find_date_format(pl.Series(["05-Mar-2021", "17-Apr-2021"]), 0.9)
@@ -78,13 +83,17 @@ def find_date_format(texts: pl.Series, least: float) -> str | None:
         best = max(counts, key=lambda name: counts[name], default=None)
         if best is None or not counts[best] or counts.get(_EXCHANGED.get(best, ""), 0) == counts[best]:
             break
+        if _EXCHANGED.get(best) in chosen:
+            return None
         chosen.append(best)
         rest = rest.filter(_dates(rest, best).is_null())
     return SEVERAL_FORMATS.join(chosen) if chosen and len(rest) <= (1 - least) * len(texts) else None
 
 
 def ambiguous_formats(texts: pl.Series) -> tuple[str, str] | None:
-    """The two formats that nearly all texts can be in, where day and month can be exchanged in each.
+    """The two formats that nearly all texts are in, which differ in the order of day and month.
+
+    Each text can be in both, or some can only be in the one and some only in the other.
 
     Example:
         >>> ambiguous_formats(pl.Series(["03/04/2021", "07/08/2021"]))
@@ -92,10 +101,32 @@ def ambiguous_formats(texts: pl.Series) -> tuple[str, str] | None:
     """
     for day_first in ("%d/%m/%Y", "%d-%m-%Y"):
         month_first = _EXCHANGED[day_first]
-        read = [len(texts) - _dates(texts, each).null_count() for each in (day_first, month_first)]
-        if read[0] == read[1] and read[0] and read[0] >= 0.9 * len(texts):
+        in_first, in_second = (_dates(texts, each).is_not_null() for each in (day_first, month_first))
+        in_either = (in_first | in_second).sum()
+        differ = (in_first & ~in_second).any(), (in_second & ~in_first).any()
+        if in_either and differ[0] == differ[1] and in_either >= 0.9 * len(texts):
             return day_first, month_first
     return None
+
+
+def has_time(texts: pl.Series) -> bool:
+    """Whether a time of day stands behind a date.
+
+    Example:
+        >>> has_time(pl.Series(["2021-01-05T23:30:00-08:00"])), has_time(pl.Series(["05.01.2021"]))
+        (True, False)
+    """
+    return bool(texts.str.contains(f"(?:{_ISO_WITH_TIME})|(?:{_TIME})").any())
+
+
+def look_like_dates(texts: pl.Series) -> bool:
+    """Whether most texts look like dates, in whatever format.
+
+    Example:
+        >>> look_like_dates(pl.Series(["02/14/21", "14.02.21", "Tue, 14 Feb 2021", "none"]))
+        True
+    """
+    return 2 * int(texts.str.contains(_LIKE_A_DATE).sum()) > len(texts)
 
 
 def _read_counts(texts: pl.Series) -> dict[str, int]:

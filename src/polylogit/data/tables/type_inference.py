@@ -9,7 +9,13 @@ import polars as pl
 
 from polylogit.data.tables.column_types import ColumnType, NumberMarks, Reading
 from polylogit.data.tables.columns import present_cells
-from polylogit.data.tables.dates import DATE_FORMATS, ambiguous_formats, date_of_text, find_date_format
+from polylogit.data.tables.dates import (
+    DATE_FORMATS,
+    ambiguous_formats,
+    date_of_text,
+    find_date_format,
+    look_like_dates,
+)
 from polylogit.data.tables.number_format import NumberFormat, find_named_format, find_number_format
 from polylogit.errors import DataError, did_you_mean
 
@@ -161,17 +167,23 @@ def refusal_words(series: pl.Series, reading: Reading) -> tuple[str, str]:
         case _:
             texts = present_cells(series)
             formats, distinct = ambiguous_formats(texts.head(_SAMPLE)), texts.n_unique()
+            key = quoted_key(series.name)
             if formats is not None:
-                key = quoted_key(series.name)
                 return (
-                    f'dates such as "{texts[0]}", in which day and month could be exchanged.',
+                    f'dates such as "{texts[0]}", in which day and month could be exchanged or stand in either order.',
                     f"Say which comes first: --set 'data.columns.{key}=date:{formats[0]}', or "
                     f"--set 'data.columns.{key}=date:{formats[1]}'.",
+                )
+            if look_like_dates(texts.head(_SAMPLE)):
+                return (
+                    f'{distinct} distinct texts such as "{texts[0]}", which look like dates of no known format.',
+                    f"Say how they are written, as for strftime (%d.%m.%y, %m/%d/%y): --set "
+                    f"'data.columns.{key}=date:FORMAT'. {drop}.",
                 )
             return (
                 f"{distinct} distinct texts in {len(series)} rows; this looks like free text or an identifier.",
                 f"{drop} (every such column: --set data.free_text=drop), or make it a category: "
-                f"--set 'data.columns.{quoted_key(series.name)}=category'.",
+                f"--set 'data.columns.{key}=category'.",
             )
 
 

@@ -7,7 +7,7 @@ import polars as pl
 from polylogit.data.tables.audit.findings import AuditFinding
 from polylogit.data.tables.column_types import NAMED_NUMBER_FORMATS, SEVERAL_FORMATS, NumberMarks, Reading
 from polylogit.data.tables.columns import present_cells
-from polylogit.data.tables.dates import DATE_FORMATS, ambiguous_formats
+from polylogit.data.tables.dates import DATE_FORMATS, ambiguous_formats, has_time
 from polylogit.data.tables.number_format import NumberFormat, is_ambiguous, other_text_at_numbers
 from polylogit.data.tables.type_inference import quoted_key
 
@@ -67,12 +67,13 @@ def _number_format(raw: pl.Series, reading: Reading, marks: NumberMarks) -> Iter
 def _date_format(raw: pl.Series, reading: Reading) -> Iterator[AuditFinding]:
     """Which way of writing dates a column was found to have, unless it is ISO's, and dates that are not clear."""
     key = f"data.columns.{quoted_key(raw.name)}"
-    if reading.type == "date" and reading.format is not None and reading.format != DATE_FORMATS[0]:
+    timed = reading.type == "date" and raw.dtype == pl.String and has_time(_distinct_texts(raw))
+    if reading.type == "date" and reading.format is not None and (timed or reading.format != DATE_FORMATS[0]):
         written = " or ".join(reading.format.split(SEVERAL_FORMATS))
         yield AuditFinding(
             "date-format",
             "note",
-            f"read as dates written {written}; a time of day is passed over.",
+            f"read as dates written {written}" + ("; a time of day is passed over." if timed else "."),
             f"If they are written in another way: --set '{key}=date:FORMAT'; if they are no dates: --set "
             f"'{key}=category'.",
             column=raw.name,
@@ -85,7 +86,8 @@ def _date_format(raw: pl.Series, reading: Reading) -> Iterator[AuditFinding]:
         yield AuditFinding(
             "ambiguous-date",
             "warning",
-            f'dates such as "{texts[0]}", in which day and month could be exchanged, are read as categories.',
+            f'dates such as "{texts[0]}", in which day and month could be exchanged or stand in either order, are read '
+            "as categories.",
             f"Say which comes first: --set '{key}=date:{formats[0]}', or --set '{key}=date:{formats[1]}'.",
             column=raw.name,
             value=str(texts[0]),
