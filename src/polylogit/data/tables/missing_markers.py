@@ -1,22 +1,26 @@
 """Texts that a recipe names as missing values, in cells of every type."""
 
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 
 import polars as pl
 
-__all__ = ["MissingMarkers", "without_markers"]
+__all__ = ["MissingMarkers", "unused_markers", "without_markers"]
+
+_NUMBER = r"[+-]?(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
+"""A number as text; `007` is a code, and not the number 7."""
 
 
 class MissingMarkers:
-    """Cells that mean a missing value: texts, and numbers where the texts are numbers.
+    """Cells that mean a missing value: texts, and numbers of the same value where the texts are numbers.
 
     Args:
         texts: The markers as a recipe has them.
 
     Example:
         >>> markers = MissingMarkers(["--", "-9"])
-        >>> [markers.hold(cell) for cell in (" --", "-9", -9.0, 0, None)]
+        >>> [markers.hold(cell) for cell in (" --", "-9.0", -9.0, 0, None)]
         [True, True, True, False, False]
     """
 
@@ -31,8 +35,19 @@ class MissingMarkers:
     def hold(self, cell: object) -> bool:
         """Whether a cell is one of them."""
         if isinstance(cell, str):
-            return cell.strip() in self.texts
+            text = cell.strip()
+            return text in self.texts or bool(re.fullmatch(_NUMBER, text) and float(text) in self.numbers)
         return isinstance(cell, int | float) and cell in self.numbers
+
+
+def unused_markers(frame: pl.DataFrame, markers: Sequence[str]) -> list[str]:
+    """The markers that no cell of a table is, in their order.
+
+    Example:
+        >>> unused_markers(pl.DataFrame({"skin": ["fur", "--"], "legs": [4, -9]}), ["--", "-9", "-99"])
+        ['-99']
+    """
+    return [text for text in markers if not any(_marked(series, MissingMarkers([text])).any() for series in frame)]
 
 
 def without_markers(frame: pl.DataFrame, markers: Sequence[str]) -> pl.DataFrame:
@@ -56,16 +71,24 @@ def without_markers(frame: pl.DataFrame, markers: Sequence[str]) -> pl.DataFrame
 
 
 def _without(series: pl.Series, markers: MissingMarkers) -> pl.Series:
+    marked = _marked(series, markers)
+    return series.alias("cells").set(marked, None).alias(series.name) if marked.any() else series
+
+
+def _marked(series: pl.Series, markers: MissingMarkers) -> pl.Series:
+    """Which cells are markers, without nulls."""
     cells = series.alias("cells")  # polars' own methods take a name such as ^a.*$ for a pattern
+    texts, numbers = sorted(markers.texts), sorted(markers.numbers)
     if series.dtype == pl.String:
-        marked = cells.str.strip_chars().is_in(sorted(markers.texts))
+        cells = cells.str.strip_chars()
+        marked = cells.is_in(texts)
+        if numbers:
+            is_number = cells.str.contains(f"^(?:{_NUMBER})$")
+            marked |= is_number & cells.cast(pl.Float64, strict=False).is_in(numbers)
     elif series.dtype in (pl.Categorical, pl.Enum):
-        marked = cells.cast(pl.String).is_in(sorted(markers.texts))
-    elif series.dtype.is_numeric() and markers.numbers:
-        marked = cells.cast(pl.Float64).is_in(sorted(markers.numbers))
+        marked = cells.cast(pl.String).is_in(texts)
+    elif series.dtype.is_numeric() and numbers:
+        marked = cells.cast(pl.Float64).is_in(numbers)
     else:
-        return series
-    marked = marked.fill_null(value=False)
-    if not marked.any():
-        return series
-    return cells.set(marked, None).alias(series.name)
+        return pl.repeat(False, len(series), eager=True)
+    return marked.fill_null(value=False)

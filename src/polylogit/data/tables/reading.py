@@ -20,7 +20,7 @@ from polylogit.data.tables.delimited import CELLS_AT_ONCE, read_delimited, scan_
 from polylogit.data.tables.dialect import Dialect
 from polylogit.data.tables.limits import current_limits
 from polylogit.data.tables.literal_path import literal_path
-from polylogit.data.tables.missing_markers import without_markers
+from polylogit.data.tables.missing_markers import unused_markers, without_markers
 from polylogit.data.tables.records import read_records
 from polylogit.data.tables.workbooks import WORKBOOK_ENDINGS, read_workbook
 from polylogit.errors import DataError
@@ -109,6 +109,9 @@ def read_table(path: Path, dialect: Dialect | None = None, notes: list[str] | No
     check_dates(frame, str(path))
     if frame.is_empty():
         raise DataError(f"{path}: the table has {frame.width} columns but no row.")
+    notes += [
+        f'{path}: no cell is "{marker}", which data.missing names.' for marker in unused_markers(frame, dialect.missing)
+    ]
     return without_markers(frame, dialect.missing)
 
 
