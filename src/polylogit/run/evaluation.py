@@ -206,8 +206,8 @@ def _evaluated_table(
     unseen_only: bool,
     allow_unseen: bool,
 ) -> RowsToEvaluate:
-    source = open_source(data, dialect_of(recipe))
     trained_on = classifier.trained_on
+    source = open_source(data, dialect_of(recipe, trained_on.target))
     classes = known_targets(
         source,
         trained_on.target,

@@ -45,9 +45,9 @@ __all__ = [
 ]
 
 
-def dialect_of(recipe: Recipe) -> Dialect:
-    """The dialect of text tables that the recipe names."""
-    return Dialect.of_recipe(recipe.data.model_dump())
+def dialect_of(recipe: Recipe, class_column: str | None = None) -> Dialect:
+    """The dialect of tables that the recipe names; with the column of the classes, where they are read."""
+    return replace(Dialect.of_recipe(recipe.data.model_dump()), class_column=class_column)
 
 
 def number_marks(recipe: Recipe) -> NumberMarks:
@@ -128,10 +128,9 @@ def opened_table(data: str, recipe: Recipe) -> TableSource:
         RecipeError: The recipe has options that do not apply to tables.
     """
     check_options_apply(recipe, "table", data)
-    source = open_source(data, dialect_of(recipe))
-    if recipe.data.test is None:
-        return source
-    return source.with_test(open_source(recipe.data.test, dialect_of(recipe)))
+    dialect = dialect_of(recipe, recipe.data.target)
+    source = open_source(data, dialect)
+    return source if recipe.data.test is None else source.with_test(open_source(recipe.data.test, dialect))
 
 
 def with_target(recipe: Recipe, source: TableSource) -> Recipe:

@@ -128,3 +128,11 @@ def test_a_binary_workbook_names_the_way_out(tmp_path):
     for name in ("t.xls", "t.xlsx"):
         with pytest.raises(DataError, match=r"Save the workbook as \.xlsx or \.csv"):
             read_table(tmp_path / name)
+
+
+def test_a_last_row_of_totals_of_a_sheet_is_left_out_where_it_has_no_class(tmp_path, write_workbook):
+    path, notes = tmp_path / "t.xlsx", []
+    write_workbook(path, {"a": [["n", "m", "y"], ["r1", 1, "p"], ["r2", 2, "q"], ["Total", 3, None]]})
+    assert read_table(path, Dialect(class_column="y"), notes).height == 2
+    assert '"Total" and is left out as a row of totals' in notes[0]
+    assert read_table(path).height == read_table(path, Dialect(class_column="m")).height == 3

@@ -25,8 +25,8 @@ READ = {
     "spaces at the end": ("a,b,y\n1,2,p\n2,3,q\n   \n", {}, PLAIN, None),
     "spaces and quotes": ('a,b,y\n1,2,"p"\n2,3,q\n   \n', {}, PLAIN, None),
     "empty rows": ("a,b,y\n1,2,p\n,,\n2,3,q\n,,\n", {}, PLAIN, None),
-    "totals": ("a,b,y\n1,2,p\n2,3,q\nTotal,5,\n", {}, PLAIN, "row of totals"),
-    "short line of totals": ("a,b,y\n1,2,p\n2,3,q\nGrand total:,5\n\n", {}, PLAIN, "row of totals"),
+    "totals": ("a,b,y\n1,2,p\n2,3,q\nTotal,5,\n", {"class_column": "y"}, PLAIN, "row of totals"),
+    "short line of totals": ("a,b,y\n1,2,p\n2,3,q\nGrand total:,5\n\n", {"class_column": "y"}, PLAIN, "row of totals"),
     "separator line": ("sep=;\na;b;y\n1;2;p\n2;3;q\n", {}, PLAIN, None),
     "no quotation mark opens a cell": (
         'a,b,y\n1,5" pipe,p\n2,3,q\n',
@@ -116,7 +116,25 @@ def test_what_cannot_be_read_names_the_line_and_the_option(form, tmp_path):
 
 def test_a_class_may_be_called_total(tmp_path):
     path = written(tmp_path, "kind,n\nTotal,1\nPartial,2\nTotal,\n")
-    assert read_table(path).height == 3
+    assert read_table(path, Dialect(class_column="kind")).height == 3
+
+
+@pytest.mark.parametrize(("last", "class_column"), [("Total,,q", "y"), ("Total,5,", None), ("Total,,", "b")])
+def test_a_last_row_with_a_class_or_for_a_prediction_is_kept(tmp_path, last, class_column):
+    path = written(tmp_path, f"a,b,y\n1,2,p\n2,,q\n{last}\n")
+    kept = last != "Total,,"
+    for rows in (read_table(path, Dialect(class_column=class_column)), *scan_table(path, Dialect())):
+        assert rows.height == (3 if kept else 2)
+        kept = True
+
+
+def test_missing_values_are_compared_by_their_number_and_unused_ones_are_noted(tmp_path):
+    path, notes = written(tmp_path, "a,b\n-999.0,x\n-9.99e2,-099\n1,-999\n"), []
+    frame = read_table(path, Dialect(missing=("-999", "-99", "--")), notes)
+    assert frame.rows() == [(None, "x"), (None, "-099"), ("1", None)]
+    assert [note.split(": ")[1] for note in notes] == [
+        f'no cell is "{marker}", which data.missing names.' for marker in ("-99", "--")
+    ]
 
 
 def test_a_column_without_a_name_in_the_middle_gets_one(tmp_path):

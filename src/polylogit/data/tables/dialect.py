@@ -23,6 +23,8 @@ class Dialect:
         comment: Lines that start with this text are no part of the table.
         missing: Texts that mean a missing value in every column, besides an empty cell.
         sheet: The sheet of a workbook; where left out, the only one that is not empty.
+        class_column: The column of the classes. A last row of totals is left out where it has no class; None: no row
+            is, since each gets a prediction.
     """
 
     separator: str | None = None
@@ -32,6 +34,7 @@ class Dialect:
     comment: str | None = None
     missing: tuple[str, ...] = ()
     sheet: str | None = None
+    class_column: str | None = None
 
     @classmethod
     def of_recipe(cls, data: Mapping[str, Any]) -> "Dialect":

@@ -14,7 +14,7 @@ from polylogit.data.tables.dialect import SEPARATORS, Dialect
 from polylogit.data.tables.limits import current_limits
 from polylogit.errors import DataError
 
-__all__ = ["Layout", "cells_of", "empty_file", "find_layout"]
+__all__ = ["Layout", "cells_of", "empty_file", "find_layout", "is_total"]
 
 _SEPARATOR_LINE = re.compile(r'"?sep=([,;|\t])"?[;,]*$', re.IGNORECASE)
 _TOTALS = re.compile(r"(grand |sub)?totals?|sum|summe|gesamt|totaal|totale|suma|average|mean|mittelwert", re.IGNORECASE)
@@ -85,7 +85,7 @@ def find_layout(path: Path, content: mmap.mmap, dialect: Dialect, notes: list[st
         _check_no_title(path, number, line, below, dialect)
     rows = [cells_of(row, separator, dialect) for row in below]
     columns = _column_names(path, names, below, rows, notes)
-    footer = _footer(content, separator, len(columns), dialect)
+    footer = _footer(content, separator, columns, dialect)
     if footer is not None:
         notes.append(f'{path}: the last line starts with "{footer}" and is left out as a row of totals.')
     is_plain = len(names) == len(columns) and content[:3] != codecs.BOM_UTF8
@@ -178,13 +178,26 @@ def _column_names(
     return (*columns, *[None] * trailing)
 
 
-def _footer(content: mmap.mmap, separator: str, columns: int, dialect: Dialect) -> str | None:
-    """The first cell of the last line where it is a row of totals: no other line starts so, and a cell is empty."""
+def is_total(cell: str) -> bool:
+    """Whether the first cell of a row says that totals stand in it.
+
+    Example:
+        >>> is_total("Grand total:"), is_total("Totally")
+        (True, False)
+    """
+    return _TOTALS.fullmatch(cell.strip().rstrip(":").strip()) is not None
+
+
+def _footer(content: mmap.mmap, separator: str, columns: tuple[str | None, ...], dialect: Dialect) -> str | None:
+    """The first cell of the last line where it is a row of totals: no other line starts so, and it has no class."""
+    if dialect.class_column not in columns[1:]:
+        return None
     tail = content[max(0, len(content) - _TAIL) :].decode("utf-8", errors="replace").splitlines()
     last = next((line for line in reversed(tail) if not _is_passed_over(line, dialect)), "")
     cells = [cell.strip() for cell in cells_of(last, separator, dialect)]
     word = cells[0].rstrip(":").strip() if cells else ""
-    if columns < 2 or not _TOTALS.fullmatch(word) or (all(cells) and len(cells) == columns):
+    classes = columns.index(dialect.class_column)
+    if not is_total(word) or any(cells[classes : classes + 1]):
         return None
     once = len(re.findall(rb"(?m)^[\" ]*" + re.escape(word.encode()), content)) == 1
     return cells[0] if once else None

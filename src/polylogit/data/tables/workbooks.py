@@ -5,6 +5,7 @@ from pathlib import Path
 import polars as pl
 
 from polylogit.data.tables.dialect import Dialect
+from polylogit.data.tables.layout import is_total
 from polylogit.data.tables.limits import current_limits
 from polylogit.data.tables.workbook_size import check_workbook_size
 from polylogit.errors import DataError, did_you_mean
@@ -58,13 +59,25 @@ def read_workbook(path: Path, dialect: Dialect, notes: list[str]) -> pl.DataFram
     name, frame = next(iter(sheets.items()))
     if len(workbook.sheet_names) > 1 and dialect.sheet is None:
         notes.append(f'{path}: the sheet "{name}" is read; the others are empty.')
-    return _tidy(path, frame, notes)
+    return _without_totals(path, _tidy(path, frame, notes), dialect, notes)
 
 
 def _known(path: Path, sheet: str, names: list[str]) -> str:
     if sheet not in names:
         raise DataError(f'{path}: there is no sheet "{sheet}".{did_you_mean(sheet, names)}')
     return sheet
+
+
+def _without_totals(path: Path, frame: pl.DataFrame, dialect: Dialect, notes: list[str]) -> pl.DataFrame:
+    """Without a last row of totals, as for text: no other row starts so, and it has no class."""
+    if dialect.class_column not in frame.columns[1:] or frame.is_empty():
+        return frame
+    first = frame.to_series(0)
+    word, label = first[-1], frame[dialect.class_column][-1]
+    if not isinstance(word, str) or not is_total(word) or label is not None or (first == word).sum() > 1:
+        return frame
+    notes.append(f'{path}: the last row starts with "{word}" and is left out as a row of totals.')
+    return frame.head(-1)
 
 
 def _tidy(path: Path, frame: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
