@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -87,7 +88,7 @@ def predict(
         from polylogit import run
 
         # Without --out the rows are complete in a file before one is printed, and never in memory as a whole.
-        with temporary_folder() as folder:
+        with temporary_folder() if out is None else nullcontext(Path()) as folder:
             place = folder / "predictions.csv" if out is None else out
             with row_counter() as on_progress:
                 result = run.predict(
