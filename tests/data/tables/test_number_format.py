@@ -117,3 +117,45 @@ def test_numbers_of_an_unknown_unit_are_asked_about():
         audit = audit_table(frame, target="kind", asked={"n": asked_reading(words)}).audit
         assert audit.columns["n"] == kind
         assert "possible-number" not in {finding.code for finding in audit.findings}
+
+
+def findings_about(code, **columns):
+    frame = pl.DataFrame(columns | {"kind": ["p", "q", "p"]})
+    return {f.column: f for f in audit_table(frame, target="kind").audit.findings if f.code == code}
+
+
+def test_a_point_beside_decimal_commas_is_doubted():
+    found = findings_about("ambiguous-number", price=["0,5", "1,25", "2,5"], qty=["1.100", "2.500", "12"])
+    assert "while another column has decimal commas" in found["qty"].message
+    assert "number:1.234,5" in found["qty"].remedy
+    assert not findings_about("ambiguous-number", price=["0.5", "1.25", "2.5"], qty=["1.100", "2.500", "12"])
+
+
+def test_cells_without_the_percent_sign_of_others_are_named():
+    found = findings_about("unmarked-percent", share=["45%", "0.45", "7%"])["share"]
+    assert (found.row, found.value, found.count) == (2, "0.45", 1)
+
+
+def test_a_group_of_thousands_starts_with_no_zero():
+    series = pl.Series(["0.123", "0.5", "1.234"])
+    read = series.to_frame("n").select(NumberFormat.parse("1.234,5").read(pl.col("n")))["n"]
+    assert read.to_list() == [None, None, 1234]
+
+
+def test_advice_for_the_table_is_given_only_where_it_changes_no_other_column():
+    doubtful = ["1,234", "2,345", "12"]
+    alone = findings_about("ambiguous-number", v=doubtful)["v"].remedy
+    beside = findings_about("ambiguous-number", x=["0.123", "0.5", "0.25"], v=doubtful)["v"].remedy
+    assert "data.decimal=," in alone
+    assert "data.decimal" not in beside
+
+
+@pytest.mark.parametrize(
+    ("cells", "advice"), [(["45%", "7%", "9%"], None), (["1,234 kg", "2 kg", "3 kg"], "1234,5 kg")]
+)
+def test_the_advice_reads_the_cells(cells, advice):
+    frame = pl.DataFrame({"n": cells, "kind": ["p", "q", "p"]})
+    remedy = next(
+        f.remedy for f in audit_table(frame, target="kind").audit.findings if f.column == "n" and "number" in f.code
+    )
+    assert (f'number:{advice}"' in remedy) if advice else ("number:" not in remedy)

@@ -5,7 +5,7 @@ A format is written as the number 1234.5 in it: `1.234,5`, `$1,234.5`, `1234.5%`
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -14,6 +14,7 @@ from polylogit.data.tables.units import CURRENCY, UNIT
 
 __all__ = [
     "NumberFormat",
+    "another_format",
     "find_named_format",
     "find_number_format",
     "is_ambiguous",
@@ -191,6 +192,25 @@ def is_ambiguous(texts: pl.Series, number_format: NumberFormat) -> bool:
     return bool(len(marked)) and bool(marked.str.contains(rf"^\D*[1-9]\d{{0,2}}{re.escape(mark)}\d{{3}}\D*$").all())
 
 
+def another_format(texts: pl.Series, number_format: NumberFormat) -> NumberFormat | None:
+    """The simplest other format that reads every text that a format reads, some of them as other numbers.
+
+    Example:
+        >>> str(another_format(pl.Series(["1,234 kg", "12 kg"]), NumberFormat.parse("1,234.5 kg")))
+        '1234,5 kg'
+        >>> another_format(pl.Series(["45%", "7%"]), NumberFormat.parse("1234.5%")) is None
+        True
+    """
+    frame = texts.alias("text").to_frame()
+    numbers = frame.select(number_format.read(pl.col("text"))).to_series()
+    for decimal, thousands in sorted(NUMBER_DIGITS.values(), key=lambda pair: len(pair[1])):
+        other = replace(number_format, decimal=decimal, thousands=thousands)
+        read = frame.select(other.read(pl.col("text"))).to_series()
+        if not (read.is_null() & numbers.is_not_null()).any() and (read != numbers).any():
+            return other
+    return None
+
+
 def _common(parts: pl.Series) -> str | None:
     """The one text that nearly all parts are, an empty one included; None where there are several."""
     counts = parts.fill_null("").value_counts(name="rows").sort(["rows", parts.name], descending=[True, False])
@@ -209,7 +229,7 @@ def _any_case(text: str) -> str:
 
 def _number(decimal: str, thousands: str) -> str:
     mark = re.escape(thousands)
-    whole = rf"(?:\d+|\d{{1,3}}(?:{mark}\d{{2,3}})*{mark}\d{{3}})" if thousands else r"\d+"
+    whole = rf"(?:\d+|[1-9]\d{{0,2}}(?:{mark}\d{{2,3}})*{mark}\d{{3}})" if thousands else r"\d+"
     return rf"[+-]?(?:{whole}(?:{re.escape(decimal)}\d*)?|{re.escape(decimal)}\d+)(?:[eE][+-]?\d+)?"
 
 

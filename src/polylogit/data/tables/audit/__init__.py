@@ -24,7 +24,7 @@ from polylogit.errors import DataError
 
 __all__ = ["Audit", "AuditFinding", "AuditedTable", "Severity", "audit_leakage", "audit_table"]
 
-_DOUBTS = ("ambiguous-date", "ambiguous-number", "possible-number")
+_DOUBTS = ("ambiguous-date", "ambiguous-number", "possible-number", "unmarked-percent")
 """Findings that ask how a column is meant; none where the recipe says so."""
 
 

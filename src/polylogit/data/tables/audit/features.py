@@ -66,10 +66,19 @@ def audit_features(
         yield from _mistakes(raw[name], series, readings[name])
         yield from _emptiness(series)
         yield from _codes(raw[name], series)
-        yield from audit_format(raw[name], readings[name], marks)
+        yield from audit_format(raw[name], readings[name], marks, _numbers_beside(raw, readings, name))
     yield from _outliers(read.select(pl.col(pl.Float64)))
     if targets is not None:
         yield from _giving_away(read, targets)
+
+
+def _numbers_beside(raw: pl.DataFrame, readings: Mapping[str, Reading], name: str) -> Mapping[str, Reading]:
+    """The other columns of text that are read as numbers."""
+    return {
+        other: reading
+        for other, reading in readings.items()
+        if other != name and reading.type == "number" and raw.schema[other] == pl.String
+    }
 
 
 def _mistakes(raw: pl.Series, read: pl.Series, reading: Reading) -> Iterator[AuditFinding]:

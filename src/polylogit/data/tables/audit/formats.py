@@ -1,6 +1,6 @@
 """Audit rules for the way in which numbers and dates are written: what was found, and what is not clear."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import polars as pl
 
@@ -8,7 +8,7 @@ from polylogit.data.tables.audit.findings import AuditFinding
 from polylogit.data.tables.column_types import NAMED_NUMBER_FORMATS, SEVERAL_FORMATS, NumberMarks, Reading
 from polylogit.data.tables.columns import present_cells
 from polylogit.data.tables.dates import DATE_FORMATS, ambiguous_formats, has_time
-from polylogit.data.tables.number_format import NumberFormat, is_ambiguous, other_text_at_numbers
+from polylogit.data.tables.number_format import NumberFormat, another_format, is_ambiguous, other_text_at_numbers
 from polylogit.data.tables.type_inference import quoted_key
 
 __all__ = ["audit_format"]
@@ -16,28 +16,38 @@ __all__ = ["audit_format"]
 _MOST_ROWS_TRIED = 50_000
 
 
-def audit_format(raw: pl.Series, reading: Reading, marks: NumberMarks) -> Iterator[AuditFinding]:
+_PERCENT = ("%", "‰", "percent", "pct")
+
+
+def audit_format(
+    raw: pl.Series, reading: Reading, marks: NumberMarks, beside: Mapping[str, Reading] | None = None
+) -> Iterator[AuditFinding]:
     """How the numbers or dates of a column are written, and doubts about it.
 
     Args:
         raw: The column as it came.
         reading: How it was read.
         marks: The separators in its numbers that are known.
+        beside: The other columns of text that are read as numbers.
 
     Yields:
         Notes and warnings.
     """
-    yield from _number_format(raw, reading, marks)
+    yield from _number_format(raw, reading, marks, beside or {})
+    yield from _unmarked_percent(raw, reading)
     yield from _date_format(raw, reading)
 
 
-def _number_format(raw: pl.Series, reading: Reading, marks: NumberMarks) -> Iterator[AuditFinding]:
+def _number_format(
+    raw: pl.Series, reading: Reading, marks: NumberMarks, beside: Mapping[str, Reading]
+) -> Iterator[AuditFinding]:
     """Which way of writing numbers a column was found to have, and whether another would fit as well."""
     if raw.dtype != pl.String:
         return
     if reading.type == "category":
         yield from _possible_numbers(raw)
-    if reading.type != "number" or reading.format is None:
+    commas = any(other.format not in (None, *NAMED_NUMBER_FORMATS) and _has_comma(other) for other in beside.values())
+    if reading.type != "number" or (reading.format is None and not commas):
         return
     key = f"data.columns.{quoted_key(raw.name)}"
     codes = f"if they are codes: --set '{key}=category'."
@@ -51,16 +61,59 @@ def _number_format(raw: pl.Series, reading: Reading, marks: NumberMarks) -> Iter
             "number-format", "note", f"the texts are read as {how}.", codes.capitalize(), column=raw.name
         )
         return
-    ambiguous = not marks.given and is_ambiguous(present_cells(raw), NumberFormat.parse(reading.format))
-    other = "1234,5" if "1,234" in reading.format else "1.234,5"
-    decimal = "data.decimal=, for the table" if "1,234" in reading.format else "data.thousands=. for the table"
+    number_format, texts = (
+        NumberFormat.parse(reading.format or "1234.5"),
+        present_cells(raw).unique(maintain_order=True),
+    )
+    ambiguous = not marks.given and is_ambiguous(texts, number_format)
+    if reading.format is None and not ambiguous:
+        return
+    other = another_format(texts, number_format)
+    alike = "" if reading.format else ", while another column has decimal commas"
+    # A mark for the whole table would change columns whose cells have separators, too.
+    whole = f", or data.decimal={other.decimal} for the table" if ambiguous and not beside and other else ""
     yield AuditFinding(
         "ambiguous-number" if ambiguous else "number-format",
         "warning" if ambiguous else "note",
-        f"the texts are read as numbers in which 1234.5 is written {reading.format}"
-        + ("; the separator could as well be the decimal one." if ambiguous else "."),
-        f"If they are written in another way: --set '{key}=\"number:{other}\"', or {decimal}; {codes}",
+        f"the texts are read as numbers in which 1234.5 is written {number_format}"
+        + (f"; the separator could as well be the {_other_mark(number_format)} one{alike}." if ambiguous else "."),
+        (f"If they are written in another way: --set '{key}=\"number:{other}\"'{whole}; {codes}")
+        if other
+        else codes.capitalize(),
         column=raw.name,
+    )
+
+
+def _has_comma(reading: Reading) -> bool:
+    return NumberFormat.parse(reading.format or "1234.5").decimal == ","
+
+
+def _other_mark(number_format: NumberFormat) -> str:
+    return "decimal" if number_format.thousands else "thousands"
+
+
+def _unmarked_percent(raw: pl.Series, reading: Reading) -> Iterator[AuditFinding]:
+    """Cells without a percent sign in a column of percentages, which may be shares."""
+    if reading.type != "number" or reading.format in (None, *NAMED_NUMBER_FORMATS) or raw.dtype != pl.String:
+        return
+    suffix = NumberFormat.parse(reading.format or "").suffix.strip()
+    if suffix.lower() not in _PERCENT:
+        return
+    cells = raw.alias("cells").str.strip_chars()
+    unmarked = cells.str.contains(r"\d[)]?$").fill_null(value=False)
+    if not unmarked.any():
+        return
+    row, count = int(unmarked.arg_max() or 0), int(unmarked.sum())
+    yield AuditFinding(
+        "unmarked-percent",
+        "warning",
+        f'"{raw[row]}" has no "{suffix}" as others have, and is read as if it had ({count} such rows).',
+        f'Write all cells with "{suffix}" or none; if they are as they should be: --set '
+        f"'data.columns.{quoted_key(raw.name)}=\"number:{reading.format}\"'.",
+        column=raw.name,
+        row=row + 1,
+        value=str(raw[row]),
+        count=count,
     )
 
 
