@@ -92,3 +92,9 @@ def test_the_model_is_that_of_the_recipe(polylogit, table, tmp_path):
     assert nothing["examined"] == 80
     assert nothing["accuracy"] < 0.9
     assert json.loads(polylogit("check", table, *QUICK, "--labels", "--json").stdout)["label_errors"]["accuracy"] > 0.95
+
+
+def test_check_refuses_to_drop_the_target(polylogit):
+    done = polylogit("check", "zoo", "--drop", "type")
+    assert done.exit_code == 2
+    assert 'data.drop names the target "type"' in done.stderr

@@ -186,3 +186,19 @@ def test_a_training_run_that_is_ended_leaves_whole_files_only(number, tmp_path):
     left = {path.name for path in tmp_path.iterdir() if not path.name.endswith(".part") or number == signal.SIGTERM}
     assert left <= {"a.history.jsonl", "a.checkpoint.safetensors"}
     assert "a.history.jsonl" in left
+
+
+@pytest.mark.parametrize(
+    ("header", "own"),
+    [
+        ("class,probability_a,comment", False),
+        ("class,probability_of_rain", False),
+        ("probability_a,probability_b,class", False),
+        ("class,probability_a,probability_b", True),
+        ("id,class,expected_cost,prediction_set,probability_a,probability_b", True),
+        ('class,"probability_a, b",probability_c', True),
+    ],
+)
+def test_only_the_columns_of_predictions_are_taken_for_predictions(header, own, tmp_path):
+    (tmp_path / "t.csv").write_text(f"{header}\n")
+    assert is_own_file(tmp_path / "t.csv") == own

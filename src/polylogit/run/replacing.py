@@ -3,6 +3,7 @@
 What polylogit has written is recognised by its content, so that no list of written files has to be kept.
 """
 
+import csv
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -92,7 +93,7 @@ def _is_own_text(ending: str, text: str) -> bool:
     first = text.partition("\n")[0]
     match ending:
         case ".csv":
-            return _is_own_table(name.strip('"') for name in first.split(","))
+            return _is_own_table(next(csv.reader([first]), ()))
         case ".jsonl":
             row = json.loads(first)
             return isinstance(row, dict) and ("epoch" in row or "iteration" in row or _is_own_table(row))
@@ -106,7 +107,11 @@ def _is_own_text(ending: str, text: str) -> bool:
 
 
 def _is_own_table(columns: Iterable[str]) -> bool:
-    """Predictions, or suspects of the check of labels."""
+    """Predictions, which end in a class and the probabilities of two classes or more; or suspects of the labels."""
     names = list(columns)
-    predictions = "class" in names and any(name.startswith("probability_") for name in names)
-    return predictions or {"given", "suggested", "error_probability"} <= set(names)
+    if {"given", "suggested", "error_probability"} <= set(names):
+        return True
+    if "class" not in names:
+        return False
+    after = [name for name in names[names.index("class") + 1 :] if name not in ("expected_cost", "prediction_set")]
+    return len(after) > 1 and all(name.startswith("probability_") for name in after)

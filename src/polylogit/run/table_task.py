@@ -168,8 +168,11 @@ def audited_table(source: TableSource, recipe: Recipe) -> AuditedTable:
 
     Raises:
         DataError: A column or class that is named is not there.
+        RecipeError: The target is dropped.
     """
     wanted = recipe.data
+    if wanted.target in wanted.drop:
+        raise RecipeError(f'data.drop names the target "{wanted.target}", so no class is left. Drop other columns.')
     no_features = [name for name in (wanted.group, wanted.split, wanted.weight) if name in source.frame.columns]
     return audit_table(
         source.frame,

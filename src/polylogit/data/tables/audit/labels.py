@@ -155,8 +155,10 @@ def _uneven(name: str, labels: pl.Series, counts: Mapping[str, int]) -> Iterator
         yield AuditFinding(
             "class-too-rare",
             "warning",
-            f"{len(single)} classes have one row only ({listed}); they are trained on, but never evaluated.",
-            "Add rows of them, or drop them.",
+            f"1 class has one row only ({listed}); it is trained on, but never evaluated."
+            if len(single) == 1
+            else f"{len(single)} classes have one row only ({listed}); they are trained on, but never evaluated.",
+            "Add rows of it, or drop it." if len(single) == 1 else "Add rows of them, or drop them.",
             column=name,
             row=_first(labels == single[0]),
             value=single[0],
