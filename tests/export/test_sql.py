@@ -159,6 +159,36 @@ def test_a_table_name_that_is_none(mixed_encoder, table):
         statement(classifier_of(mixed_encoder), table=table)
 
 
+@pytest.mark.parametrize("table", ["features2", "Logits3", "CELLS1", "zoo.total5", "sqlite_animals"])
+@pytest.mark.parametrize("engine", ["duckdb", "sqlite"])
+def test_a_table_that_is_called_like_a_stage(mixed_encoder, table, engine):
+    classifier = classifier_of(mixed_encoder)
+    text = statement(classifier, engine, table=table)
+    tree = sqlglot.parse_one(text, read=engine)
+    assert not {cte.alias.lower() for cte in tree.find_all(sqlglot.exp.CTE)} & set(table.lower().split("."))
+    runners = sql_artifact(classifier, dialect=engine, table=table, carry=()).runners
+    assert all(compare(run, name, classifier, check_rows(classifier)).rows for name, run in runners.items())
+
+
+def test_columns_that_differ_only_in_case():
+    frame = pl.DataFrame({"x": [0.0, 1.0, 2.0], "X": [5.0, 3.0, 4.0]})
+    classifier = classifier_of(TableEncoder.fit(frame))
+    assert '"X"' in statement(classifier, "postgres")
+    with pytest.raises(ExportError, match='columns "x" and "X" differ only in case, which sqlite does not'):
+        statement(classifier, "sqlite")
+
+
+def test_bigquery_takes_a_data_set_but_no_dotted_column():
+    frame = pl.DataFrame({"x": [0.0, 1.0, 2.0]})
+    text = statement(classifier_of(TableEncoder.fit(frame)), "bigquery", table="my-project.zoo.animals")
+    assert "`my-project`.`zoo`.`animals`" in text
+    dotted = classifier_of(TableEncoder.fit(frame.rename({"x": "x.1"})))
+    with pytest.raises(ExportError, match=r'column "x\.1": BigQuery has no columns with a dot'):
+        statement(dotted, "bigquery")
+    with pytest.raises(ExportError, match=r'column "probability_a\.1": BigQuery'):
+        statement(classifier_of(TableEncoder.fit(frame), names=("a.1", "b", "c")), "bigquery")
+
+
 def test_the_file_starts_with_one_line_of_metadata(mixed_encoder, saved):
     result = export_model(saved(classifier_of(mixed_encoder)), "sql", dialect="postgres", table="zoo.animals")
     first, *rest = result.path.read_text(encoding="utf-8").splitlines()

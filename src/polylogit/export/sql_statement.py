@@ -63,6 +63,7 @@ class _Stages:
         if not 1 <= len(parts) <= 3 or not all(table.split(".")):
             raise ExportError(f'--table "{table}": expected a name, with its schema and catalogue before it if needed.')
         self._source: Any = exp.Table(**dict(zip(("this", "db", "catalog"), reversed(parts), strict=False)))
+        self._of_table = {part.name.lower() for part in parts}
         self._carried = carried
         self._materialized = materialized or None
         self._ctes: list[tuple[str, Any]] = []
@@ -71,6 +72,8 @@ class _Stages:
         """A stage that computes these values from those of the stage before it."""
         passed = {each: column(each) for each in self._carried} if carried is None else carried
         name = f"{name}{len(self._ctes) + 1}"
+        while name in self._of_table:  # databases compare names without case, and a stage would read itself
+            name += "_"
         self._ctes.append((name, _selected({**passed, **values}.items(), self._source)))
         self._source = exp.Table(this=exp.to_identifier(name, quoted=True))
 

@@ -17,6 +17,7 @@ from polylogit.errors import ExportError
 from polylogit.export.artifact import Artifact
 from polylogit.export.onnx_graph import encodable
 from polylogit.export.parity import Answers, Rows, Runner
+from polylogit.export.sql_columns import check_column_names, with_distinct_columns
 from polylogit.export.sql_dialects import DIALECTS
 from polylogit.system.optional import import_extra
 
@@ -48,18 +49,18 @@ def sql_artifact(classifier: Classifier, *, dialect: str, table: str, carry: Seq
     for name in _names(classifier, table, carry):
         if "\0" in encodable(name):
             raise ExportError(f"{name!r}: a name with a zero byte cannot be exported to SQL. Rename it.")
+    check_column_names(classifier, dialect)
+    statement = _checked(select_statement(classifier, DIALECTS[dialect], table, carry), dialect)
+    compared, here = with_distinct_columns(classifier), _name_for_parity(table)
 
-    def written(of: str, source: str, carried: Sequence[str] = ()) -> str:
-        tree = select_statement(classifier, DIALECTS[of], source, carried)
-        return _checked(tree, of)
+    def runner(engine: str, connect: Callable[[], Any]) -> Runner:
+        written = _checked(select_statement(compared, DIALECTS[engine], here), engine)
+        return _runner(compared, written, engine, here, connect)
 
-    statement = written(dialect, table, carry)
     duckdb = import_extra("duckdb")
-    engines: dict[str, Runner] = {
-        f"DuckDB {duckdb.__version__}": _runner(classifier, written("duckdb", "data"), "duckdb", duckdb.connect),
-        f"SQLite {sqlite3.sqlite_version}": _runner(
-            classifier, written("sqlite", "data"), "sqlite", lambda: sqlite3.connect(":memory:")
-        ),
+    engines = {
+        f"DuckDB {duckdb.__version__}": runner("duckdb", duckdb.connect),
+        f"SQLite {sqlite3.sqlite_version}": runner("sqlite", lambda: sqlite3.connect(":memory:")),
     }
 
     def content(metadata: Mapping[str, Any]) -> bytes:
@@ -67,6 +68,12 @@ def sql_artifact(classifier: Classifier, *, dialect: str, table: str, carry: Seq
         return f"-- polylogit {json.dumps(kept)}\n{statement};\n".encode()
 
     return Artifact(content, engines)
+
+
+def _name_for_parity(table: str) -> str:
+    """The name of the table that the parity reads: that of the user's table, where an engine can create it."""
+    name = table.rpartition(".")[2]
+    return "data" if name.lower().startswith("sqlite_") else name
 
 
 def _names(classifier: Classifier, table: str, carry: Sequence[str]) -> list[str]:
@@ -85,7 +92,13 @@ def _checked(tree: Any, dialect: str) -> str:  # noqa: ANN401
         read = sqlglot.parse(text, read=dialect)
     except sqlglot.errors.SqlglotError:
         read = []
-    if len(read) != 1 or not _quoted_parts(sqlglot, tree) <= _quoted_parts(sqlglot, read[0]):
+    lost = _quoted_parts(sqlglot, tree) - (_quoted_parts(sqlglot, read[0]) if len(read) == 1 else set())
+    if lost and len(read) == 1:
+        raise ExportError(
+            f"{min(lost)!r}: this name or category cannot be written in {dialect} so that it reads back unchanged. "
+            "Rename it in the table and train again."
+        )
+    if lost:
         raise ExportError(
             f"a name or a category of the model cannot be written in {dialect} so that it reads back unchanged. Rename "
             "the columns and categories with control characters or backslashes."
@@ -99,25 +112,28 @@ def _quoted_parts(sqlglot: Any, tree: Any) -> set[str]:  # noqa: ANN401
     return texts | {node.name for node in tree.find_all(sqlglot.exp.Identifier)}
 
 
-def table_of_rows(rows: pl.DataFrame, dialect: str, marker: str = "?") -> tuple[str, str]:
-    """The statements that create the table `data` for rows with typed columns, and that insert a row of markers."""
+def table_of_rows(rows: pl.DataFrame, dialect: str, marker: str = "?", name: str = "data") -> tuple[str, str]:
+    """The statements that create a table for rows with typed columns, and that insert a row of markers."""
     exp = import_extra("sqlglot").exp
     columns = [
         exp.ColumnDef(this=exp.to_identifier(series.name, quoted=True), kind=exp.DataType.build(_TYPES[series.dtype]))
         for series in rows
     ]
-    table = exp.Table(this=exp.to_identifier("data", quoted=True))
+    table = exp.Table(this=exp.to_identifier(name, quoted=True))
     create = exp.Create(this=exp.Schema(this=table, expressions=columns), kind="TABLE").sql(dialect)
     return create, f"INSERT INTO {table.sql(dialect)} VALUES ({', '.join([marker] * rows.width)})"  # noqa: S608
 
 
-def _runner(classifier: Classifier, statement: str, dialect: str, connect: Callable[[], Any]) -> Runner:
+def _runner(classifier: Classifier, statement: str, dialect: str, table: str, connect: Callable[[], Any]) -> Runner:
+    columns = [column.name for column in getattr(classifier.preprocessing, "columns", ())]
+
     def run(rows: Rows) -> Answers:
         if not isinstance(rows, pl.DataFrame):
             raise TypeError("a statement scores rows of a table")
+        rows = rows.rename(dict(zip(rows.columns, columns, strict=True)))
         connection = connect()
         try:
-            create, insert = table_of_rows(rows, dialect)
+            create, insert = table_of_rows(rows, dialect, name=table)
             connection.execute(create)
             cells = rows.with_columns(pl.col(pl.Date).dt.strftime("%Y-%m-%d")).rows()
             if cells:
