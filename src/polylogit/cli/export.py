@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from polylogit.cli.console import print_json, reported_errors
+from polylogit.cli.console import print_json, print_notes, reported_errors
 from polylogit.cli.options import Force, Json, Model
 from polylogit.errors import RecipeError
 from polylogit.report.terminal_text import TerminalConsole
@@ -34,6 +34,13 @@ def export(
         list[str] | None,
         typer.Option(metavar="COLUMN", help="Column of the table to select before the prediction; may be repeated."),
     ] = None,
+    without_decision: Annotated[
+        bool,
+        typer.Option(
+            "--without-decision",
+            help="Leave out the costs and class shares by which the model chooses: the most probable class is given.",
+        ),
+    ] = False,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -48,7 +55,9 @@ def export(
             raise RecipeError(f"--{next(iter(given))}: applies to --to sql only. Leave the option out.")
         from polylogit.export import export_model
 
-        result = export_model(model, to, out, force=force, **given)
+        result = export_model(model, to, out, without_decision=without_decision, force=force, **given)
+        if result.left_out:
+            print_notes([f"the export leaves out {result.left_out}."])
         if as_json:
             print_json(result.as_json())
             return

@@ -1,7 +1,7 @@
 """The export of a model file: built, compared with the classifier, and only then written."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -11,6 +11,7 @@ from polylogit.errors import ExportError, RecipeError, did_you_mean
 from polylogit.export.artifact import Artifact
 from polylogit.export.check_rows import check_rows
 from polylogit.export.parity import Parity, compare
+from polylogit.export.set_thresholds import set_thresholds
 from polylogit.export.sql_dialects import SqlDialectName
 from polylogit.model_header import read_header_and_metadata
 from polylogit.run.replacing import check_outputs
@@ -34,12 +35,14 @@ class Export:
         path: The file.
         size: In bytes.
         parity: The comparison with the classifier, one for each engine that ran the export.
+        left_out: What the model does and the export does not, in words; empty where it does all.
     """
 
     to: Target
     path: Path
     size: int
     parity: Sequence[Parity]
+    left_out: str = ""
 
     @property
     def largest_difference(self) -> float:
@@ -53,6 +56,7 @@ class Export:
             "out": str(self.path),
             "bytes": self.size,
             "largest_difference": self.largest_difference,
+            "left_out": self.left_out,
             "parity": [parity.as_json() for parity in self.parity],
         }
 
@@ -65,6 +69,7 @@ def export_model(
     dialect: SqlDialectName = "duckdb",
     table: str = "data",
     carry: Sequence[str] = (),
+    without_decision: bool = False,
     force: bool = False,
 ) -> Export:
     """Export a model file, with preprocessing and calibration inside, and compare the export with it.
@@ -78,6 +83,8 @@ def export_model(
         dialect: The dialect of the SELECT.
         table: The table that the SELECT reads; parts such as a schema are separated by dots.
         carry: Columns that the SELECT gives before the prediction, such as a key.
+        without_decision: Whether a model that chooses classes by costs or class shares may be exported without its
+            rule: the class is then the most probable one.
         force: Whether `out` may be a file that polylogit did not write.
 
     Returns:
@@ -108,11 +115,16 @@ def export_model(
         raise RecipeError(f"--out {out}: expected a file name that ends in {ENDINGS[to]}.")
     check_outputs([out], [model], force=force)
     classifier = Classifier.load(model)
-    if classifier.decision is not None:
-        raise ExportError(
-            f"{model}: the model chooses classes by costs or class shares (decision in its recipe), which exports do "
-            "not contain. Train it without them, and apply them to the probabilities of the export."
-        )
+    decision, left_out = classifier.decision, ""
+    if decision is not None:
+        if not without_decision:
+            raise ExportError(
+                f"{model}: the model chooses classes by costs or class shares, and exports cannot contain that rule. "
+                "Export it with --without-decision (without_decision=True): the class is then the most probable one, "
+                "and the probabilities are the model's."
+            )
+        left_out = "the costs and class shares by which the model chooses; the class is the most probable one"
+        classifier = replace(classifier, decision=None)
     _check_markers(classifier, to)
     digest = read_header_and_metadata(model)[1].get("digest")
     artifact = _artifact(classifier, to, dialect=dialect, table=table, carry=carry)
@@ -123,11 +135,14 @@ def export_model(
         "model_digest": digest,
         "schema": classifier.schema.model_dump(mode="json"),
         "parity": [each.as_json() for each in parity],
+        "prediction_sets": set_thresholds(classifier),
     }
+    if decision is not None:
+        metadata |= {"left_out": left_out, "decision": {**decision.as_header(), "trained": decision.trained}}
     content = artifact.content(metadata)
     with atomic_write(out) as temporary:
         temporary.write_bytes(content)
-    return Export(to, out, len(content), parity)
+    return Export(to, out, len(content), parity, left_out)
 
 
 def _check_markers(classifier: Classifier, to: Target) -> None:
