@@ -67,6 +67,17 @@ def test_the_costs_of_the_call_replace_those_of_the_model(run, plain, table):
     assert "the class shares where the model is used" in prior.notes[-1]
 
 
+def test_rows_without_a_class_have_no_cost_and_are_not_counted(run, table):
+    every, some = predict(run.model_path, str(table)), predict(run.model_path, str(table), abstain_below=0.8)
+    without = some.frame["class"].is_null()
+    assert 0 < without.sum() < len(without)
+    assert some.frame["expected_cost"].is_null().equals(without.alias("expected_cost"))
+    changed = every.frame.filter(~without).filter(
+        (every.frame.filter(~without)["class"] == "ill") & (every.frame.filter(~without)["probability_ill"] < 0.5)
+    )
+    assert f"{changed.height} of {len(without) - without.sum()} rows with a class get another" in some.notes[-1]
+
+
 def test_the_decisions_are_evaluated_and_reported(run, table, tmp_path):
     found = run.as_json()["decisions"]
     assert found["mean_cost"] < min(found["most_probable"], found["constant_cost"])

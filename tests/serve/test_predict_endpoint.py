@@ -190,6 +190,22 @@ def test_unseen_categories_are_noted(animal_client, row, table):
     assert any("skin" in note for note in content["notes"])
 
 
+@pytest.mark.parametrize(
+    ("query", "hint"),
+    [
+        ("covrage=0.99", 'Did you mean "coverage"?'),
+        ("abstain-below=0.9", 'Did you mean "abstain_below"?'),
+        ("zebra=1", "Known: model, abstain_below, coverage, explain, carry."),
+    ],
+)
+def test_a_parameter_that_is_not_known_is_named(animal_client, row, query, hint):
+    answer = animal_client.post(f"/predict?{query}", json=row)
+    assert answer.status_code == 400
+    assert f'there is no parameter "{query.partition("=")[0]}"' in answer.text.replace('\\"', '"')
+    assert hint in answer.text.replace('\\"', '"')
+    assert "Known: model, abstain_below, coverage" in answer.text
+
+
 def test_abstention(animal_client, row, animal_model, serving):
     content = animal_client.post("/predict?abstain_below=1", json=row).json()
     assert (content["class"], content["abstained"]) == (None, True)

@@ -70,7 +70,10 @@ def prediction_frame(
     if decision is not None:
         costs = decision.expected_costs(logits).gather(1, predicted[:, None])[:, 0]
         columns.insert(0, pl.Series("expected_cost", costs.numpy()))
-    return names.with_columns(columns)
+    found = names.with_columns(columns)
+    if decision is not None and abstain_below is not None:
+        found = found.with_columns(pl.when(sure).then(pl.col("expected_cost")))
+    return found
 
 
 def _lists_of_names(contained: Bool[Tensor, "N K"], class_names: Sequence[str]) -> pl.Series:
@@ -177,7 +180,8 @@ class PredictionFrames(ABC):
                 logits, self._classifier.class_names, self._abstain_below, self._set_rule, decision
             )
             if decision is not None:
-                self._changed += int((decision.decide(logits) != logits.argmax(dim=1)).sum())
+                changed = decision.decide(logits) != logits.argmax(dim=1)
+                self._changed += int((frame["class"].is_not_null() & pl.Series(changed.numpy())).sum())
             self.rows += frame.height
             self.answered += frame.height - frame["class"].null_count()
             if self._set_rule is not None:
@@ -197,7 +201,8 @@ class PredictionFrames(ABC):
         decision = self._classifier.decision
         if decision is not None:
             notes.append(
-                f"{decision.in_words()} {self._changed} of {self.rows} rows get another than the most probable."
+                f"{decision.in_words()} {self._changed} of {self.answered} rows with a class get "
+                "another than the most probable."
             )
         return tuple(notes)
 

@@ -110,7 +110,7 @@ class Answer:
         if self.sets is not None:
             more["prediction_set"] = list(self.sets[place])
         if self.costs is not None:
-            more["expected_cost"] = self.costs[place]
+            more["expected_cost"] = None if abstained else self.costs[place]
         if self.contributions is not None:
             more["explanation"] = _explained(self.contributions[place])
         return more | {

@@ -233,7 +233,10 @@ _SCHEMAS: dict[str, Any] = {
             "abstained": {"type": "boolean"},
             "failed": {"type": "boolean", "description": "true where the row cannot be read; see `errors`."},
             "prediction_set": {"type": "array", "items": {"type": "string"}},
-            "expected_cost": {"type": "number", "description": "Of the class, where the model decides by costs."},
+            "expected_cost": {
+                "type": ["number", "null"],
+                "description": "Of the class, where the model decides by costs; null without a class.",
+            },
             "notes": {"type": "array", "items": {"type": "string"}},
             "explanation": {"$ref": "#/components/schemas/Explanation"},
         },

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from torch import Tensor
 
 from polylogit.calibration import PredictionSetRule
-from polylogit.errors import PolylogitError
+from polylogit.errors import PolylogitError, did_you_mean
 from polylogit.run.contributions import can_explain, column_contributions
 from polylogit.run.prediction_frames import notes_on_table
 from polylogit.serve.answers import Answer, accepted_type, written
@@ -39,6 +39,13 @@ _INLINE_BYTES = 16_384
 """A body of JSON up to this length is read in the event loop; handing it to a thread would take longer."""
 
 _INLINE_ROWS = 64
+
+PARAMETERS = ("model", "abstain_below", "coverage", "explain", "carry")
+"""The parameters of the query."""
+
+_LONGEST_NAME = 40
+"""So many characters of an unknown parameter are repeated."""
+
 _PATIENT_SECONDS = 0.02
 """For how long a request waits for its answer before it also looks whether its client is still there."""
 
@@ -155,6 +162,7 @@ class Predictor:
 
     async def _predict(self, request: Request) -> Response:
         media_type = accepted_type(request.headers.get("accept"))
+        _check_parameters(request)
         model = self.models.get(request.path_params.get("name") or request.query_params.get("model"))
         request.scope["polylogit.model"] = model.name
         abstain_below = _probability(request, "abstain_below", self._settings.abstain_below)
@@ -259,6 +267,17 @@ async def _disconnected(request: Request) -> None:
     with suppress(asyncio.CancelledError):
         while (await request.receive())["type"] != "http.disconnect":
             pass
+
+
+def _check_parameters(request: Request) -> None:
+    """Refuse a parameter that would have no effect."""
+    known = [name for name in PARAMETERS if name != "model" or "name" not in request.path_params]
+    for name in request.query_params:
+        if name not in known:
+            shown = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
+            near = did_you_mean(name.replace("-", "_"), known)
+            listed = "" if " Known: " in near else f" Known: {', '.join(known)}."
+            raise RequestError(400, "query", f'there is no parameter "{shown}".{near}{listed}')
 
 
 def _probability(request: Request, name: str, default: float | None) -> float | None:
