@@ -196,3 +196,13 @@ def test_text_in_its_encoding_stays_in_it(text, encoding, tmp_path):
     path.write_text(f"a,y\n{text},p\n", encoding=encoding)
     assert read_table(path, Dialect(encoding=encoding), notes)["a"].to_list() == [text]
     assert notes == []
+
+
+@pytest.mark.parametrize("text", ['{"kind": "\\ud800", "v": 1}', '{"\\ud800": "p", "v": 1}'])
+def test_half_of_a_surrogate_pair_in_json_lines_is_refused(text, tmp_path):
+    path = tmp_path / "t.jsonl"
+    path.write_text(f'{{"kind": "\\ud83d\\ude00", "v": 2}}\n{text}\n')
+    with pytest.raises(DataError, match=r"line 2: \\ud800 is half of a surrogate pair"):
+        read_table(path)
+    path.write_text('{"kind": "\\ud83d\\ude00"}\n{"kind": "\\\\ud800"}\n')
+    assert read_table(path)["kind"].to_list() == ["\U0001f600", "\\ud800"]

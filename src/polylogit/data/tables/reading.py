@@ -50,6 +50,9 @@ ENDINGS = (
 _NAME = re.compile(rb'"([^"\\]*)"\s*:')
 """A name in a JSON object, up to escapes; one inside a nested object counts too."""
 
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+"""An escape of half a pair; polars reads one without its other half as a NUL character."""
+
 _A_DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 _FIRST_DAY = -719_162
 _LAST_DAY = 2_932_896
@@ -267,9 +270,28 @@ def _check_names(path: Path, plain: Path) -> None:
     with plain.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         for start, end in limits.blocks_of_lines(path, content):
             names.update(_NAME.findall(content, start, end))
+            if _SURROGATE.search(content, start, end):
+                _check_surrogates(path, content[start:end], rows)
             rows += content[start:end].count(b"\n")
             limits.check_columns(path, len(names))
             limits.check_cells(path, rows, len(names), path.stat().st_size)
+
+
+def _check_surrogates(path: Path, block: bytes, lines_before: int) -> None:
+    """Name the first line with half of a surrogate pair, which is no character."""
+    for line, text in enumerate(block.split(b"\n"), start=lines_before + 1):
+        if not _SURROGATE.search(text):
+            continue
+        try:
+            json.dumps(json.loads(text), ensure_ascii=False).encode()
+        except UnicodeEncodeError as fault:
+            half = fault.object[fault.start].encode("ascii", "backslashreplace").decode()
+            raise DataError(
+                f"{path}, line {line}: {half} is half of a surrogate pair and no character. Write the whole pair, or "
+                "leave it out."
+            ) from fault
+        except (ValueError, RecursionError):
+            continue
 
 
 def check_dates(frame: pl.DataFrame, place: str, first_row: int = 0) -> None:
