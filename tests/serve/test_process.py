@@ -228,7 +228,7 @@ def test_a_killed_worker_is_replaced_under_load(animal_model, start, tmp_path, r
         os.kill(worker, signal.SIGKILL)
         wait_for(lambda: log.read_text().count("Application startup complete") == 3, 60)
         at_once = len(answered)
-        wait_for(lambda: len(answered) > at_once + 50)
+        wait_for(lambda: len(answered) > at_once + 50, 60)
         stop.set()
         for thread in threads:
             thread.join()

@@ -1,5 +1,7 @@
 """Names that are loaded late: the same objects, and a clear error for a name that is not there."""
 
+import gc
+
 import polars as pl
 import pytest
 
@@ -21,3 +23,17 @@ def test_a_name_is_what_its_module_calls_so():
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match=r"module 'polylogit\.run' has no attribute 'trian'"):
         run.trian  # noqa: B018 - the access is what is tried
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_an_import_leaves_the_garbage_collector_as_it_was(enabled):
+    before = gc.isenabled()
+    (gc.enable if enabled else gc.disable)()
+    try:
+        lazy_names("numbers", {"pi": "math"})("pi")
+        assert gc.isenabled() == enabled
+        with pytest.raises(ModuleNotFoundError):
+            lazy_names("numbers", {"pi": "no_such_module"})("pi")
+        assert gc.isenabled() == enabled
+    finally:
+        (gc.enable if before else gc.disable)()

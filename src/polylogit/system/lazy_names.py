@@ -1,6 +1,8 @@
 """Lazy imports: names of a package that are loaded when they are first used."""
 
-from collections.abc import Callable, Mapping
+import gc
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 
 from polylogit.system.optional import EXTRAS, import_extra
@@ -32,10 +34,23 @@ def lazy_names(package: str, home: Mapping[str, str]) -> Callable[[str], object]
         if name not in home:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         try:
-            return getattr(import_module(home[name]), name)
+            with _without_collection():
+                return getattr(import_module(home[name]), name)
         except ModuleNotFoundError as fault:
             if fault.name in EXTRAS:
                 import_extra(fault.name)
             raise
 
     return load
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """No search for reference cycles: an import creates many objects that stay, and every search examines them all."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
