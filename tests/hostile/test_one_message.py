@@ -135,7 +135,8 @@ def test_a_column_named_twice_is_an_error(ending, polylogit, tmp_path):
 def test_surrogates_in_names_are_shown_as_escapes(polylogit, tmp_path):
     rows = [{"\ud800": index % 5, "kind": "\udfff" if index % 2 else "b"} for index in range(40)]
     (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    one_message(polylogit("train", "t.jsonl", "--target", "kind"), "t.jsonl: cannot be read as JSON lines")
+    done = polylogit("train", "t.jsonl", "--target", "kind")
+    one_message(done, "t.jsonl, line 1: \\ud800 is half of a surrogate pair")
     done = polylogit("train", "zoo", "--set", 'data.classes=["mammal", "\udc80"]')
     assert done.exit_code == 2
     assert "\\udc80" in done.stderr
