@@ -82,3 +82,9 @@ def test_wrong_usage_is_one_message(polylogit, models, words, status, message):
     assert done.exit_code == status
     assert message in done.stderr
     assert done.stderr.count("error:") == 1
+
+
+def test_runs_that_are_not_there_are_named(polylogit):
+    done = polylogit("compare", "runs/nope", "runs/nope2")
+    assert done.exit_code == 2
+    assert "runs/nope, runs/nope2: no such file or folder" in done.stderr

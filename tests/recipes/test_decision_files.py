@@ -39,6 +39,13 @@ def test_what_is_wrong_is_named(tmp_path, name, text, message):
         read_costs(tmp_path / name)
 
 
+def test_semicolons_and_decimal_commas_are_read(tmp_path):
+    (tmp_path / "c.csv").write_text("true;ill;well\nill;0;10,5\nwell;1.25;0\n")
+    assert read_costs(tmp_path / "c.csv") == {"ill": {"ill": 0, "well": 10.5}, "well": {"ill": 1.25, "well": 0}}
+    (tmp_path / "p.csv").write_text("class\tshare\nill\t0,1\nwell\t0,9\n")
+    assert read_shares(tmp_path / "p.csv") == {"ill": 0.1, "well": 0.9}
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(RecipeError, match="the file cannot be read"):
         read_shares(tmp_path / "none.csv")

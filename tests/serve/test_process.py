@@ -184,6 +184,8 @@ def test_sigterm_answers_what_is_in_progress_and_reload_swaps(animal_model, star
         other.save(model)
         wait_for(lambda: '"reloaded"' in log.read_text())
         assert json.loads(urllib.request.urlopen(f"{address}/model").read())["digest"] != before
+        model.unlink()
+        wait_for(lambda: "file is gone" in log.read_text())
         body = json.dumps({"rows": [row] * 9000}).encode()
         with ThreadPoolExecutor(1) as pool:
             answer = pool.submit(post, address, body)
@@ -254,6 +256,11 @@ def test_what_cannot_be_served(animal_model, tmp_path):
     missing = serve(tmp_path / "no.safetensors")
     assert missing.returncode == 1
     assert "no.safetensors" in missing.stderr
+    damaged = tmp_path / "damaged.safetensors"
+    damaged.write_bytes(animal_model.read_bytes()[:-40] + b"\0" * 40)
+    broken = serve(damaged, "--port", 0)
+    assert broken.returncode == 1
+    assert "Listening" not in broken.stderr
     with socket.create_server(("127.0.0.1", 0)) as taken:
         occupied = serve(animal_model, "--port", taken.getsockname()[1])
     assert occupied.returncode == 1

@@ -64,6 +64,9 @@ def _compared(given: list[str], report: Path | None, data_root: Path | None, *, 
     if len(given) >= 2 and len(runs) == len(given):
         check_data_root("runs", data_root)
         return compare_folds(runs)
+    missing = [path for path in given if not Path(path).exists()]
+    if len(given) < 3 and missing and (runs or missing != given[-1:]):  # the data alone may be the name of a data set
+        raise RecipeError(f"compare: {', '.join(missing)}: no such file or folder.")
     if len(given) < 3:
         raise RecipeError("compare: expected two models or more and the data, or two runs or more.")
     *models, data = given

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from polylogit.system.regular_file import check_regular
 __all__ = ["read_costs", "read_shares"]
 
 MOST_BYTES = 2**26
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 
 
 def read_costs(path: Path) -> dict[str, dict[str, float]]:
@@ -19,7 +21,8 @@ def read_costs(path: Path) -> dict[str, dict[str, float]]:
 
     Args:
         path: A .csv file with a row for each true class and a column for each decision, whose first column and first
-            row are class names; or a .json file with an object for each true class.
+            row are class names, separated by commas, or by semicolons or tabs with a decimal comma or point; or a .json
+            file with an object for each true class.
 
     Returns:
         The costs.
@@ -81,7 +84,12 @@ def _text(path: Path) -> str:
 
 
 def _lines(path: Path) -> list[list[str]]:
-    lines = [[cell.strip() for cell in line] for line in csv.reader(_text(path).splitlines()) if any(line)]
+    text = _text(path).splitlines()
+    header = next((line for line in text if line.strip()), "")
+    separator = next((mark for mark in ",;\t" if mark in header), ",")
+    lines = [[cell.strip() for cell in line] for line in csv.reader(text, delimiter=separator) if any(line)]
+    if separator != ",":
+        lines[1:] = [[name, *map(_with_point, cells)] for name, *cells in lines[1:]]
     if len(lines) < 2:
         raise RecipeError(f"{path}: expected a header and a line for each class, got {len(lines)} lines.")
     names = [line[0] for line in lines[1:]]
@@ -89,6 +97,11 @@ def _lines(path: Path) -> list[list[str]]:
         if len(set(names_of)) < len(names_of):
             raise RecipeError(f"{path}: a name occurs twice among {', '.join(names_of[:10])}.")
     return lines
+
+
+def _with_point(cell: str) -> str:
+    """A number with a decimal comma, as spreadsheets of many countries write it, with a point."""
+    return cell.replace(",", ".") if _DECIMAL_COMMA.fullmatch(cell) else cell
 
 
 def _json(path: Path) -> Mapping[str, Any]:

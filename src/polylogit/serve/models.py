@@ -77,11 +77,18 @@ class Models:
     async def watch(self) -> None:
         """Look every second whether a file has changed, and load it if so. A damaged file leaves the model as it is."""
         refused = {name: model.state for name, model in self._models.items()}
+        gone: set[str] = set()
         while True:
             await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
             for name, path in self._paths.items():
                 state = file_state(path)
-                if state in (refused[name], self._models[name].state) or not state[0]:
+                if not state[0]:
+                    if name not in gone:
+                        gone.add(name)
+                        _log.warning("file is gone; its model is still served", extra={"entries": {"model": name}})
+                    continue
+                gone.discard(name)
+                if state in (refused[name], self._models[name].state):
                     continue
                 if file_state(path) != state:  # it is being written
                     continue

@@ -29,7 +29,16 @@ _SWITCH_SECONDS = 0.0005
 
 
 class _Server(uvicorn.Server):
-    """A server that returns after SIGTERM or SIGINT, where uvicorn's raises the signal again."""
+    """A server that says when it is ready, and returns after SIGTERM or SIGINT, where uvicorn's raises it again."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
@@ -41,7 +50,7 @@ def serve(settings: ServeSettings, on_listening: Callable[[str], None]) -> None:
 
     Args:
         settings: What to serve, and where.
-        on_listening: Called with the address once the socket is bound.
+        on_listening: Called with the address once the models are loaded; of several worker processes, before.
 
     Raises:
         PolylogitError: The address cannot be listened at, or a model file is at fault.
@@ -62,15 +71,16 @@ def serve(settings: ServeSettings, on_listening: Callable[[str], None]) -> None:
         listening = _bound_socket(settings.host, settings.port)
         stack.callback(listening.close)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        on_listening(f"http://{host}:{listening.getsockname()[1]}")
+        address = f"http://{host}:{listening.getsockname()[1]}"
         if settings.workers > 1:
+            on_listening(address)
             supervisor = Multiprocess(config, [listening])
             supervisor.run()
             if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
                 raise PolylogitError("a worker process could not start; its log lines say why.")
         else:
             _check_models(settings)
-            _Server(config).run(sockets=[listening])
+            _Server(config, lambda: on_listening(address)).run(sockets=[listening])
 
 
 def worker_app() -> ASGIApp:
