@@ -2,6 +2,8 @@
 
 import os
 import signal
+import tempfile
+from contextlib import suppress
 from functools import partial
 from types import FrameType
 
@@ -29,6 +31,10 @@ def raise_on_termination() -> None:
     has SIGALRM, `Terminated` is raised every 3 seconds, until `stop_raising`. A signal that the caller of the program
     ignores, as after `nohup`, stays ignored. Child processes end as by default.
     """
+    with suppress(
+        OSError
+    ):  # Python tries the temporary folder with a file, which a signal in between would leave there
+        tempfile.gettempdir()
     process = os.getpid()
 
     def end(number: int, frame: FrameType | None) -> None:
