@@ -6,12 +6,9 @@ See also: `page.py`, the report on one model, whose style it shares.
 import json
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
 from polylogit.evaluation.paired import METRICS
 from polylogit.report.comparison import METRIC_NAMES, Comparison, p_value, pair_sentence, shown_metric
-from polylogit.report.numbers import counted, percent
+from polylogit.report.environment import rendered_page
 from polylogit.system.atomic_file import atomic_write
 
 __all__ = ["comparison_html", "write_comparison"]
@@ -44,23 +41,9 @@ def comparison_html(comparison: Comparison) -> str:
     Returns:
         One HTML document in UTF-8, without scripts.
     """
-    environment = Environment(
-        loader=PackageLoader("polylogit.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "percent": percent,
-        "counted": counted,
-        "p_value": p_value,
-        "sentence": pair_sentence,
-        "interval_bar": _interval_bar,
-    }
-    style = environment.get_template("page.css").render()
-    return environment.get_template("comparison.html.jinja").render(
-        style=Markup(style),  # noqa: S704
+    return rendered_page(
+        "comparison.html.jinja",
+        {"p_value": p_value, "sentence": pair_sentence, "interval_bar": _interval_bar},
         comparison=comparison,
         metrics=METRICS,
         names=METRIC_NAMES,

@@ -5,21 +5,20 @@ for its layout. The page has no script, and its content security policy forbids 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from polylogit.evaluation import ClassSets, Evaluation, ScoredRows
 from polylogit.report import words
 from polylogit.report.content import Coefficients, ReportData
 from polylogit.report.document import report_json, report_markdown
+from polylogit.report.environment import rendered_page
 from polylogit.report.evaluation_charts import coverage_chart, probabilities_chart, reliability_chart
 from polylogit.report.label_page import suspects_on_page
 from polylogit.report.mistakes import confident_mistakes
-from polylogit.report.numbers import counted, percent
 from polylogit.report.pictures import coefficient_png, confusion_png, picture_png
 from polylogit.report.svg import chart_svg, picture_svg
 from polylogit.report.training_charts import drawable_curves, importance_chart, learning_chart
@@ -72,20 +71,12 @@ def report_html(report: ReportData) -> str:
         >>> page[:15], "&lt;cat&gt;" in page, "<cat>" in page, "<script" in page
         ('<!doctype html>', True, False, False)
     """
-    environment = Environment(
-        loader=PackageLoader("polylogit.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["zip"] = lambda left, right: zip(left, right, strict=True)
-    environment.filters["percent"] = percent
-    environment.filters["counted"] = counted
-    environment.filters["count"] = lambda value: f"{value:,g}"
-    environment.filters["figure"] = lambda value, digits=3: "–" if value is None else f"{value:.{digits}f}"
-    style = environment.get_template("page.css").render()
-    return environment.get_template("page.html.jinja").render(style=Markup(style), **_contents(report))  # noqa: S704
+    filters: dict[str, Callable[..., Any]] = {
+        "zip": lambda left, right: zip(left, right, strict=True),
+        "count": lambda value: f"{value:,g}",
+        "figure": lambda value, digits=3: "–" if value is None else f"{value:.{digits}f}",
+    }
+    return rendered_page("page.html.jinja", filters, **_contents(report))
 
 
 def _contents(report: ReportData) -> dict[str, Any]:
