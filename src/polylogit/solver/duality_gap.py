@@ -46,7 +46,7 @@ from polylogit.solver.intercepts import InterceptHessian
 from polylogit.solver.newton_direction import Direction
 from polylogit.solver.objective import Objective
 
-__all__ = ["gap_by_mixture", "gap_by_newton", "gap_by_step", "relative_gap"]
+__all__ = ["balancing_mixture", "gap_by_mixture", "gap_by_newton", "gap_by_step", "relative_gap"]
 
 _RADIUS = 10.0
 
@@ -84,13 +84,11 @@ def gap_by_mixture(
     if not problem.design.intercept:
         return float(certain.square().sum()) / (2 * ridge)
     share, excess = sums_by_class[:, -1], adjoint[:, -1]
-    mean = share + excess
-    theta = min(1.0, max(0.0, float((1 - share / mean.clamp_min(1e-300)).max())))
     intercepts = float(excess @ weight[:, -1])
-    if theta == 0:
+    mixture = balancing_mixture(share, excess)
+    if mixture is None:
         return float(certain.square().sum()) / (2 * ridge) + intercepts
-    mixed_in = ((share - (1 - theta) * mean) / theta).clamp_min(0)
-    mixed_in = mixed_in / mixed_in.sum()
+    theta, mixed_in = mixture
     to_mixed = mixed_in[:, None] * sums_by_class[:, :slopes].sum(0) - sums_by_class[:, :slopes] - adjoint[:, :slopes]
     entropy = objective - float(((adjoint + 0.5 * problem.penalty * weight) * weight).sum())
     return (
@@ -99,6 +97,26 @@ def gap_by_mixture(
         + intercepts
         + theta * (entropy - float(torch.special.entr(mixed_in).sum()))
     )
+
+
+def balancing_mixture(
+    share: Float[Tensor, " K"], excess: Float[Tensor, " K"]
+) -> tuple[float, Float[Tensor, " K"]] | None:
+    """The least theta and the distribution pi that balance the classes: (1 - theta) m + theta pi is their shares.
+
+    Args:
+        share: s, the share of each class.
+        excess: m - s, what the mean of the distributions has above it.
+
+    Returns:
+        Theta and pi; None where nothing has to be mixed in.
+    """
+    mean = share + excess
+    theta = min(1.0, max(0.0, float((1 - share / mean.clamp_min(1e-300)).max())))
+    if theta == 0:
+        return None
+    mixed_in = ((share - (1 - theta) * mean) / theta).clamp_min(0)
+    return theta, mixed_in / mixed_in.sum()
 
 
 def gap_by_step(

@@ -4,11 +4,11 @@ With lambda_1 > 0 and lambda_2 >= 0 the objective is
 
     F(W, b) = f(W, b) + lambda_1 sum_kj |w_kj|,    f(W, b) = sum_n omega_n loss_n + lambda_2 / 2 ||W||^2.
 
-Each step minimises the quadratic model of f at the point plus the L1 norm (`sparse_step`), over the columns in use and
-those whose gradient exceeds lambda_1, and goes along the straight line to that minimum as far as F decreases. All other
-columns stay zero, and only products with the columns in use are needed between two gradients. Without an L2 penalty a
-number that is added to a column of W for all classes changes no probability; the median over the classes is subtracted,
-which gives the column its least L1 norm.
+Each step minimises the quadratic model of f at the point plus the L1 norm (`lasso_quadratic`), over the columns in use
+and those whose gradient exceeds lambda_1, and goes along the straight line to that minimum as far as F decreases. All
+other columns stay zero, and only products with the columns in use are needed between two gradients. Without an L2
+penalty a number that is added to a column of W for all classes changes no probability; the median over the classes is
+subtracted, which gives the column its least L1 norm.
 
 The bound on F - min F comes from weak duality, as in `duality_gap`: for distributions q_n with
 g_q = sum_n omega_n (q_n - y_n) = 0 and G_q = sum_n omega_n (q_n - y_n) x_n',
@@ -33,7 +33,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from polylogit.solver.backtracking_newton import backtracking_length
-from polylogit.solver.duality_gap import relative_gap
+from polylogit.solver.duality_gap import balancing_mixture, relative_gap
 from polylogit.solver.intercepts import optimal_intercepts
 from polylogit.solver.lasso_quadratic import MatrixCurvature, OperatorCurvature, minimize_lasso_quadratic
 from polylogit.solver.objective import Objective
@@ -70,10 +70,8 @@ class ElasticNetNewton:
         self._stuck = 0
         self._chosen: Tensor | None = None
         self._narrow = problem
-        chosen = torch.zeros(problem.classes, problem.design.rows, dtype=exact, device=problem.design.device)
-        chosen.scatter_(0, problem.targets[None], problem.omega[None].to(exact))
-        self._sums_by_class = problem.design.adjoint_product(chosen).double()[:, : self._slopes]
-        self.shares = chosen.sum(1, dtype=torch.float64)
+        sums, self.shares = problem.sums_of_targets(exact)
+        self._sums_by_class = sums[:, : self._slopes]
 
     @property
     def gap(self) -> float:
@@ -114,7 +112,7 @@ class ElasticNetNewton:
         sums = adjoint[:, : self._slopes]
         mixture = None
         if self.problem.design.intercept:
-            mixture = self._balancing_mixture(adjoint[:, -1])
+            mixture = balancing_mixture(self.shares, adjoint[:, -1])
         if mixture is not None:
             theta, mixed_in = mixture
             to_mixed = mixed_in[:, None] * self._sums_by_class.sum(0) - self._sums_by_class
@@ -130,15 +128,6 @@ class ElasticNetNewton:
                 value -= float(excess.square().sum()) / (2 * self.problem.ridge)
             best = max(best, value)
         return best
-
-    def _balancing_mixture(self, excess: Float[Tensor, " K"]) -> tuple[float, Float[Tensor, " K"]] | None:
-        """The share and the distribution to mix into the probabilities so that each class has its share of the rows."""
-        mean = self.shares + excess
-        theta = min(1.0, max(0.0, float((1 - self.shares / mean.clamp_min(1e-300)).max())))
-        if theta == 0:
-            return None
-        mixed_in = ((self.shares - (1 - theta) * mean) / theta).clamp_min(0)
-        return theta, mixed_in / mixed_in.sum()
 
     def _entropy(self, scale: float, mixture: tuple[float, Float[Tensor, " K"]] | None) -> float:
         """sum_n omega_n entropy(q_n)."""
@@ -161,10 +150,7 @@ class ElasticNetNewton:
 
     def is_separated(self) -> bool:
         """Whether every row with a weight has its largest logit at its class."""
-        targets = self.problem.targets[None]
-        own = self._logits.gather(0, targets)[0]
-        others = self._logits.scatter(0, targets, -math.inf).amax(0)
-        return bool((own > others)[self.problem.omega > 0].all())
+        return self.problem.is_separated(self._logits)
 
     def step(self) -> None:
         """One proximal Newton step with backtracking, or a change to float64 where float32 has given what it can."""

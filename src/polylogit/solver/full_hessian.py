@@ -141,10 +141,7 @@ class FullHessianNewton:
 
     def is_separated(self) -> bool:
         """Whether every row with a weight has its largest logit at its class."""
-        targets = self.problem.targets[None]
-        own = self._log_probabilities.gather(0, targets)[0]
-        others = self._log_probabilities.scatter(0, targets, -math.inf).amax(0)
-        return bool((own > others)[self.problem.omega > 0].all())
+        return self.problem.is_separated(self._log_probabilities)
 
     def step(self) -> None:
         """Newton's step with backtracking."""

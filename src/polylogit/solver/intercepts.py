@@ -22,6 +22,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polylogit.solver.backtracking_newton import cholesky_with_damping
+from polylogit.solver.conjugate_gradients import conjugate_gradients
 from polylogit.solver.objective import Objective
 from polylogit.system.matrix_product import matrix_product_nt
 
@@ -74,30 +75,15 @@ class InterceptHessian:
     def solve(self, excess: Float[Tensor, " K"]) -> Float[Tensor, " K"]:
         """The change of the intercepts d with H d = excess and mean 0; zeros where H has no factor."""
         if self._blocks:
-            change = self._by_conjugate_gradients(excess * self._scale) * self._scale
+            scaled = conjugate_gradients(
+                self._scaled_product, excess * self._scale, most_products=_MOST_PRODUCTS, reduction=_RESIDUAL
+            )
+            change = scaled * self._scale
         elif self._factor is not None:
             change = torch.cholesky_solve((excess * self._scale)[:, None], self._factor)[:, 0] * self._scale
         else:
             return torch.zeros_like(excess)
         return change - change.mean()
-
-    def _by_conjugate_gradients(self, residual: Float[Tensor, " K"]) -> Float[Tensor, " K"]:
-        """The solution for the scaled matrix, to a residual of 1e-6 of the right-hand side or 50 products."""
-        solution, search = torch.zeros_like(residual), residual.clone()
-        squared = first = float(residual @ residual)
-        for _ in range(_MOST_PRODUCTS):
-            if not squared > _RESIDUAL**2 * first:
-                break
-            product = self._scaled_product(search)
-            curvature = float(search @ product)
-            if not curvature > 0:
-                break
-            length = squared / curvature
-            solution.add_(search, alpha=length)
-            residual = residual.sub(product, alpha=length)
-            previous, squared = squared, float(residual @ residual)
-            search = residual.add(search, alpha=squared / previous)
-        return solution
 
     def _scaled_product(self, direction: Float[Tensor, " K"]) -> Float[Tensor, " K"]:
         """S (H + m m') S v."""

@@ -7,7 +7,7 @@ is minimised over the variables that are not zero, with their signs kept: those 
 where that reduces m, else the step is cut at the first of them.
 
 Source: Solntsev, Nocedal and Byrd (2015), "An algorithm for quadratic l1-regularized optimization with a flexible
-active-set strategy", Optim. Methods Softw. 30; the conjugate gradients: Nocedal and Wright (2006), algorithm 5.3.
+active-set strategy", Optim. Methods Softw. 30.
 """
 
 from collections.abc import Callable
@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from polylogit.solver.backtracking_newton import cholesky_with_damping
+from polylogit.solver.conjugate_gradients import conjugate_gradients
 
 __all__ = ["MatrixCurvature", "OperatorCurvature", "minimize_lasso_quadratic"]
 
@@ -73,24 +74,13 @@ class OperatorCurvature:
 
     def solve(self, free: Bool[Tensor, " P"], residual: Float[Tensor, " P"]) -> Float[Tensor, " P"]:
         """Conjugate gradients over the free variables."""
-        step = torch.zeros_like(residual)
-        residual = torch.where(free, residual, 0.0)
-        search = residual / self.diagonal
-        squared = first = float(residual @ search)
-        for _ in range(self.most_products):
-            if not squared > self.reduction**2 * first:
-                break
-            product = torch.where(free, self.product(search), 0.0)
-            curvature = float(search @ product)
-            if not curvature > 0:
-                break
-            length = squared / curvature
-            step.add_(search, alpha=length)
-            residual = residual.sub(product, alpha=length)
-            preconditioned = residual / self.diagonal
-            previous, squared = squared, float(residual @ preconditioned)
-            search = preconditioned.add_(search, alpha=squared / previous)
-        return step
+        return conjugate_gradients(
+            lambda direction: torch.where(free, self.product(direction), 0.0),
+            torch.where(free, residual, 0.0),
+            diagonal=self.diagonal,
+            most_products=self.most_products,
+            reduction=self.reduction,
+        )
 
 
 Curvature = MatrixCurvature | OperatorCurvature

@@ -56,10 +56,7 @@ class NewtonCG:
         self._products = 0
         self._decrement = math.inf
         self._stuck = False
-        chosen = torch.zeros(problem.classes, problem.design.rows, dtype=exact, device=problem.design.device)
-        chosen.scatter_(0, problem.targets[None], problem.omega[None].to(exact))
-        self._sums_by_class = problem.design.adjoint_product(chosen).double()
-        self.shares = chosen.sum(1, dtype=torch.float64)
+        self._sums_by_class, self.shares = problem.sums_of_targets(exact)
         self.has_point = False
 
     def continue_from(self, some: "NewtonCG") -> None:
@@ -116,10 +113,7 @@ class NewtonCG:
 
     def is_separated(self) -> bool:
         """Whether every row with a weight has its largest logit at its class."""
-        targets = self.problem.targets[None]
-        own = self._logits.gather(0, targets)[0]
-        others = self._logits.scatter(0, targets, -math.inf).amax(0)
-        return bool((own > others)[self.problem.omega > 0].all())
+        return self.problem.is_separated(self._logits)
 
     def step(self) -> None:
         """One Newton step, or a change to float64 where float32 has given what it can."""

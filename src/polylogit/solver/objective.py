@@ -14,6 +14,7 @@ See also: `newton.py` and `full_hessian.py`, which minimise it.
 Source: Bishop (2006), "Pattern Recognition and Machine Learning", equations 4.108 to 4.110.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -65,6 +66,19 @@ class Objective:
             losses = torch.logsumexp(some, 0) - some.gather(0, self.targets[None, block])[0]
             total += self.omega[block] @ losses.double()
         return float(total)
+
+    def sums_of_targets(self, precision: torch.dtype) -> tuple[Float[Tensor, "K D1"], Float[Tensor, " K"]]:
+        """sum_n omega_n y_n x_n' with products in a precision, and the class shares sum_n omega_n y_n, in float64."""
+        chosen = torch.zeros(self.classes, self.design.rows, dtype=precision, device=self.design.device)
+        chosen.scatter_(0, self.targets[None], self.omega[None].to(precision))
+        return self.design.adjoint_product(chosen).double(), chosen.sum(1, dtype=torch.float64)
+
+    def is_separated(self, logits: Float[Tensor, "K N"]) -> bool:
+        """Whether every row with a weight has its largest logit at its class; log-probabilities will do as logits."""
+        targets = self.targets[None]
+        own = logits.gather(0, targets)[0]
+        others = logits.scatter(0, targets, -math.inf).amax(0)
+        return bool((own > others)[self.omega > 0].all())
 
     def residual_sums(self, probabilities: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
         """sum_n omega_n (p_n - y_n) x_n': the gradient without its penalty."""
