@@ -36,9 +36,9 @@ def test_a_lesson_that_is_no_training_run_has_no_recipe():
 @pytest.mark.parametrize("name", ["zoo-cross-entropy", "zoo-module", "eight-rows-cross-entropy"])
 def test_the_command_gives_the_losses_that_the_lesson_measures_and_the_document_prints(name, polylogit):
     (lesson,) = choose_lessons([name])
-    told = polylogit(*lesson.command.split()[1:], "--set", "training.epochs=201", "--json")
-    assert told.exit_code == 0
-    result = json.loads(told.stdout)
+    done = polylogit(*lesson.command.split()[1:], "--set", "training.epochs=201", "--json")
+    assert done.exit_code == 0
+    result = json.loads(done.stdout)
     assert result["test"] is None
     history = [json.loads(line) for line in Path(result["history_path"]).read_text(encoding="utf-8").splitlines()]
     losses = [record["train_loss"] for record in history]
@@ -54,8 +54,8 @@ def test_the_command_gives_the_losses_that_the_lesson_measures_and_the_document_
 
 
 def test_the_recipe_of_the_drawn_start_differs_from_the_lesson_in_its_start_alone(polylogit):
-    told = polylogit("train", "eight-rows", "--recipe", "eight-rows-module", "--set", "training.epochs=3", "--json")
-    history = Path(json.loads(told.stdout)["history_path"]).read_text(encoding="utf-8").splitlines()
+    done = polylogit("train", "eight-rows", "--recipe", "eight-rows-module", "--set", "training.epochs=3", "--json")
+    history = Path(json.loads(done.stdout)["history_path"]).read_text(encoding="utf-8").splitlines()
     torch.manual_seed(1)
     start = torch.nn.Linear(4, 3)
     lesson = TrainingLesson.named("eight-rows-module")
@@ -74,9 +74,9 @@ def test_the_recipe_of_the_drawn_start_differs_from_the_lesson_in_its_start_alon
     ],
 )
 def test_the_command_is_right_as_often_as_the_lesson_and_the_document(name, quantity, polylogit):
-    told = polylogit(*choose_lessons([name])[0].command.split()[1:], "--json")
-    assert told.exit_code == 0
-    accuracy = json.loads(told.stdout)["train"]["accuracy"]
+    done = polylogit(*choose_lessons([name])[0].command.split()[1:], "--json")
+    assert done.exit_code == 0
+    accuracy = json.loads(done.stdout)["train"]["accuracy"]
     number = printed(name)[quantity]
     assert accuracy == pytest.approx(number.expected, abs=number.tolerance)
     assert accuracy == MEASURES[name]()[quantity]
