@@ -20,10 +20,10 @@ from polylogit.cli.options import (
     limited_reading,
     with_options,
 )
-from polylogit.data.pictures.names import stands_for_pictures
 from polylogit.data.tables.data_names import data_of_files
 from polylogit.errors import RecipeError
 from polylogit.recipes import Recipe, read_recipe, recipe_from_entries, starting_entries
+from polylogit.recipes.data_kinds import data_kind
 from polylogit.report.terminal_text import TerminalConsole
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def check(
             raise RecipeError(f"--out {out}: the ending is not known. Expected one of {', '.join(SUSPECT_ENDINGS)}.")
         entries = read_recipe(recipe, settings or ())
         with_options(entries, {"data": {"target": target, "drop": dropped_columns(entries, drop)}})
-        pictures = stands_for_pictures(data) or entries.get("data", {}).get("path") is not None
+        pictures = data_kind(data, entries.get("data", {}).get("path")) != "table"
         if recipe is None and labels:
             entries = starting_entries(data, entries, pictures=pictures)
         checked = recipe_from_entries(entries)

@@ -22,7 +22,6 @@ from polylogit.cli.options import (
     limited_reading,
     with_options,
 )
-from polylogit.data.pictures.names import stands_for_pictures
 from polylogit.data.tables.data_names import data_of_files
 from polylogit.errors import RecipeError
 from polylogit.recipes import (
@@ -34,6 +33,7 @@ from polylogit.recipes import (
     shipped_recipes_by_use,
     starting_entries,
 )
+from polylogit.recipes.data_kinds import data_kind
 from polylogit.report.numbers import counted
 from polylogit.report.terminal_text import TerminalConsole
 
@@ -117,7 +117,7 @@ def train(
         with_options(entries, {"data": own, "model": {"kind": model}})
         if seed is not None:
             entries["seed"] = seed
-        pictures = stands_for_pictures(data) or entries.get("data", {}).get("path") is not None
+        pictures = data_kind(data, entries.get("data", {}).get("path")) != "table"
         if recipe is None:
             entries = starting_entries(data, entries, pictures=pictures)
         checked = recipe_from_entries(entries)

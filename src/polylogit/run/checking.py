@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import torch
 
-from polylogit.data.pictures.names import stands_for_pictures
 from polylogit.data.tables.audit import Audit, AuditFinding, audit_leakage
 from polylogit.data.tables.audit.levels import audit_levels, column_profiles
 from polylogit.data.tables.fitted_columns import fitted_columns
 from polylogit.errors import RecipeError
 from polylogit.recipes import Recipe
+from polylogit.recipes.data_kinds import data_kind
 from polylogit.run.table_split import rows_kept_together, split_of_table
 from polylogit.run.table_task import audited_table, opened_table, row_weights, with_target
 
@@ -30,7 +30,7 @@ def check(data: str, recipe: Recipe) -> Audit:
         DataError: The table cannot be read, or a column that is named is not there.
         RecipeError: The data are pictures.
     """
-    if stands_for_pictures(data) or recipe.data.path is not None:
+    if data_kind(data, recipe.data.path) != "table":
         raise RecipeError(f"{data}: check audits tables; of pictures it checks the labels, with --labels.")
     source = opened_table(data, recipe)
     if recipe.data.target is None and source.target is not None:

@@ -11,7 +11,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from polylogit.data.pictures.encoder import PictureEncoder
-from polylogit.data.pictures.names import stands_for_pictures
 from polylogit.errors import DataError
 from polylogit.fitting.callbacks import TrainingCallback
 from polylogit.fitting.devices import DeviceName
@@ -21,9 +20,8 @@ from polylogit.recipes import LinearRecipe, Recipe
 from polylogit.report.label_check import LabelCheck, SuspectLabel
 from polylogit.run.fitted_model import TrainingPlace
 from polylogit.run.fold_scores import fold_scores
-from polylogit.run.picture_task import picture_task
-from polylogit.run.table_task import table_task
 from polylogit.run.task import Task
+from polylogit.run.task_reading import read_task
 
 __all__ = ["NETWORK_FOLDS", "check_labels", "label_check_of"]
 
@@ -65,10 +63,7 @@ def check_labels(
         >>> check.examined, check.overlapping
         (101, False)
     """
-    if stands_for_pictures(data) or recipe.data.path is not None:
-        task = picture_task(data, recipe, data_root)
-    else:
-        recipe, task = table_task(data, recipe)
+    recipe, task = read_task(data, recipe, data_root)
 
     def report(done: int, total: int) -> None:
         for callback in callbacks:

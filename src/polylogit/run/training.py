@@ -14,7 +14,6 @@ import torch
 
 from polylogit.calibration import Calibration
 from polylogit.classifier import Classifier
-from polylogit.data.pictures.names import stands_for_pictures
 from polylogit.evaluation import Summary, summarise_logits
 from polylogit.fitting.callbacks import TrainingCallback
 from polylogit.fitting.devices import DeviceName
@@ -31,11 +30,10 @@ from polylogit.run.fit import fit_model
 from polylogit.run.fitted_model import FittedModel, TrainingPlace
 from polylogit.run.label_check import label_check_of
 from polylogit.run.output_paths import checkpoint_path, claimed_model_path, existing_outputs, history_path, report_paths
-from polylogit.run.picture_task import picture_task
 from polylogit.run.replacing import check_outputs
 from polylogit.run.report_contents import report_data
-from polylogit.run.table_task import table_task
 from polylogit.run.task import Task
+from polylogit.run.task_reading import read_task
 from polylogit.run.training_run import TrainingRun
 
 __all__ = ["train"]
@@ -113,7 +111,7 @@ def _train(
     inputs = [data] if recipe.data.test is None else [data, recipe.data.test]
     check_outputs([model_path, checkpoint, history, *reports], inputs, force=force)
     replaced = existing_outputs(model_path, report, resume=place.resume)
-    recipe, task = _read_task(data, recipe, data_root)
+    recipe, task = read_task(data, recipe, data_root)
     decision_rule(task, recipe)  # costs that do not fit are an error before the fit
     fit = fit_model(task, recipe, place=place)
     classifier = _classifier(task, recipe, fit)
@@ -149,12 +147,6 @@ def _train(
     if test is not None and report is not None:
         _write_reports(reports, run, test, fit)
     return run
-
-
-def _read_task(data: str, recipe: Recipe, data_root: Path | None) -> tuple[Recipe, Task]:
-    if stands_for_pictures(data) or recipe.data.path is not None:
-        return recipe, picture_task(data, recipe, data_root)
-    return table_task(data, recipe)
 
 
 def _write_reports(paths: Sequence[Path], run: TrainingRun, test: EvaluatedRows, fit: FittedModel) -> None:
