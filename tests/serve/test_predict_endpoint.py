@@ -13,7 +13,8 @@ from starlette.testclient import TestClient
 
 from polylogit.classifier import Classifier
 from polylogit.errors import DataError
-from polylogit.run import predict
+from polylogit.recipes import recipe_from_entries
+from polylogit.run import predict, train
 from polylogit.serve.app import create_app
 from polylogit.serve.settings import ServeSettings
 
@@ -289,6 +290,20 @@ def test_several_models(animal_model, picture_model, serving, row, png):
         assert picture.json()["class"] == "dark"
         assert client.post("/predict", json=row).json()["error"]["kind"] == "which_model"
         assert client.post("/models/none/predict", json=row).status_code == 404
+
+
+def test_a_number_beyond_single_precision_once_standardised_is_a_fault_of_its_row(serving, tmp_path):
+    rows = pl.DataFrame({"width": [n * 1e-6 for n in range(40)], "kind": ["a", "b"] * 20})
+    rows.write_csv(tmp_path / "widths.csv")
+    recipe = recipe_from_entries({"data": {"target": "kind"}})
+    train(str(tmp_path / "widths.csv"), recipe, out=tmp_path / "model.safetensors")
+    with serving(tmp_path / "model.safetensors") as client:
+        as_text = client.post("/predict", content="width\n0.00001\n1e37\n", headers={"content-type": "text/csv"})
+        as_json = client.post("/predict", json={"rows": [{"width": 0.00001}, {"width": 1e37}]})
+    for answer in (as_text, as_json):
+        assert answer.status_code == 200, answer.text
+        assert [row["class"] is None for row in answer.json()["predictions"]] == [False, True]
+        assert [(fault["index"], fault["column"]) for fault in answer.json()["errors"]] == [(1, "width")]
 
 
 def test_rows_whose_scores_overflow_are_faults(animal_client, row):

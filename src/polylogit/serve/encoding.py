@@ -21,7 +21,6 @@ from polylogit.serve.row_bodies import RowsBody
 __all__ = ["EncodedRequest", "RowFault", "encode_frame", "encode_pictures", "encode_rows", "without_overflow"]
 
 _LONGEST_VALUE = 200
-_LARGEST_FEATURE = 3e38
 
 
 class RowFault(NamedTuple):
@@ -152,7 +151,7 @@ def encode_frame(
     read = read_cells(frame, encoder.readings)
     faults, is_good = [], pl.repeat(value=True, n=frame.height, dtype=pl.Boolean, eager=True)
     for column in encoder.columns:
-        wrong = _wrong_cells(column, frame[column.name], read[column.name])
+        wrong = _wrong_cells(encoder, column, frame[column.name], read[column.name])
         if not wrong.any():
             continue
         is_good &= ~wrong
@@ -227,7 +226,7 @@ def without_overflow(encoded: EncodedRequest, is_finite: list[bool], logits: Ten
     return changed, logits[good]
 
 
-def _wrong_cells(column: Column, raw: pl.Series, read: pl.Series) -> pl.Series:
+def _wrong_cells(encoder: TableEncoder, column: Column, raw: pl.Series, read: pl.Series) -> pl.Series:
     """Which cells of a column cannot be used."""
     if column.type == "category":
         if raw.dtype.is_nested() or raw.dtype in (pl.Binary, pl.Object):
@@ -235,7 +234,7 @@ def _wrong_cells(column: Column, raw: pl.Series, read: pl.Series) -> pl.Series:
         return pl.repeat(value=False, n=len(raw), dtype=pl.Boolean, eager=True)
     wrong = find_mistakes(raw, read)
     if column.type == "number":
-        wrong |= (read.abs() > _LARGEST_FEATURE).fill_null(value=False)
+        wrong |= encoder.is_too_far(column.name, read)
     return wrong
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from polylogit.data.tables.column_ranges import with_ranges
-from polylogit.data.tables.column_types import Reading, check_number_format
+from polylogit.data.tables.column_types import LARGEST_FEATURE, Reading, check_number_format
 from polylogit.data.tables.columns import read_columns
 from polylogit.data.tables.encoded_column import UNSEEN, Column
 from polylogit.data.tables.feature_matrix import aligned_zeros
@@ -247,6 +247,17 @@ class TableEncoder:
         self._check_columns_present(frame, place)
         read = read_columns(frame, self.readings, place, first_row)
         return self._encoded(read, place, first_row)
+
+    def is_too_far(self, name: str, numbers: pl.Series) -> pl.Series:
+        """Which numbers of a column are beyond single precision once they are standardised; missing ones are not.
+
+        Args:
+            name: A column of numbers.
+            numbers: Its cells as `read_columns` gives them.
+        """
+        scaled = [column.name for column in self.columns for _ in column.scaled_names].index(name)
+        mean, scale = float(self.mean[scaled]), float(self.scale[scaled])
+        return ((numbers - mean).abs() > LARGEST_FEATURE * scale).fill_null(value=False)
 
     def notes(self, unseen: UnseenCounts) -> tuple[str, ...]:
         """What a reader of predictions must know of unseen categories and unexpected missing values."""
