@@ -243,10 +243,7 @@ class _EncodedColumn:
 
     def _read(self, cell: object, row: int, place: str) -> _Cell:
         frame = read_columns(as_frame({self.name: [cell]}, place=place), self._encoder.readings, place, row)
-        with np.errstate(over="ignore"):
-            features, counts = self._encoder.encode_counting(frame, place, row)
-        if not bool(features.isfinite().all()):
-            raise self._too_far(cell, row, place)
+        features, counts = self._encoder.encode_counting(frame, place, row)
         return _Cell(features[0].numpy(), bool(counts.unseen or counts.filled), bool(frame[self.name].null_count()))
 
     def _too_far(self, cell: object, row: int, place: str) -> DataError:
