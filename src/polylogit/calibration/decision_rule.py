@@ -148,6 +148,10 @@ class DecisionRule:
         """
         return self.expected_costs(logits).argmin(dim=1)
 
+    def least_expected_costs(self, logits: Float[Tensor, "N K"]) -> Float[Tensor, " N"]:
+        """The expected cost of the class that `decide` chooses, float64."""
+        return self.expected_costs(logits).amin(dim=1)
+
     def near_ties(self, logits: Float[Tensor, "N K"]) -> Bool[Tensor, " N"]:
         """Rows whose two least expected costs are so close that rounding of the logits could exchange them."""
         expected = self.expected_costs(logits)

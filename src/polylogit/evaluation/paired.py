@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from polylogit.errors import ScoreError
-from polylogit.evaluation.metrics import row_losses
+from polylogit.evaluation.metrics import row_brier_scores, row_losses
 from polylogit.evaluation.rows import ScoredRows
 
 __all__ = [
@@ -162,9 +162,7 @@ def bootstrap_differences(
 
 def _row_values(rows: ScoredRows) -> Float[Tensor, "3 N"]:
     """The value of each row in the order of `METRICS`."""
-    probabilities = rows.probabilities
-    own = probabilities.gather(1, rows.targets[:, None])[:, 0]
-    return torch.stack([row_losses(rows), rows.hits, probabilities.square().sum(dim=1) - 2 * own + 1])
+    return torch.stack([row_losses(rows), rows.hits, row_brier_scores(rows)])
 
 
 def mcnemar(first: ScoredRows, second: ScoredRows) -> McNemar:

@@ -124,9 +124,8 @@ def _picture_logits(graph: OnnxGraph, encoder: PictureEncoder, network: Any) -> 
     pixels = graph.input(PIXELS, np.uint8, ("N", *encoder.input_shape))
     prepared = graph.node("Cast", pixels, to=1)
     # As `PictureEncoder.prepare`: one subtraction and one product in float32.
-    mean, factor = (255 * encoder.mean).float(), (1 / (255 * encoder.scale)).float()
-    prepared = graph.node("Sub", prepared, graph.constant(mean.numpy()[:, None, None]))
-    prepared = graph.node("Mul", prepared, graph.constant(factor.numpy()[:, None, None]))
+    prepared = graph.node("Sub", prepared, graph.constant(encoder.pixel_mean.numpy()))
+    prepared = graph.node("Mul", prepared, graph.constant(encoder.pixel_factor.numpy()))
     if not isinstance(network, LinearNetwork | MlpNetwork):
         return picture_logits(graph, network, prepared, encoder.input_shape)
     flat = graph.node("Flatten", prepared, axis=1)

@@ -39,10 +39,8 @@ class _Program(nn.Module):
             tensor.data = tensor.data.clone(memory_format=torch.contiguous_format)
         self._calibration = calibration
         self._pictures = isinstance(encoder, PictureEncoder)
-        mean = (255 * encoder.mean).float()[:, None, None] if self._pictures else torch.zeros(1)
-        factor = (1 / (255 * encoder.scale)).float()[:, None, None] if self._pictures else torch.ones(1)
-        self.register_buffer("mean", mean)
-        self.register_buffer("factor", factor)
+        self.register_buffer("mean", encoder.pixel_mean if isinstance(encoder, PictureEncoder) else torch.zeros(1))
+        self.register_buffer("factor", encoder.pixel_factor if isinstance(encoder, PictureEncoder) else torch.ones(1))
 
     def forward(self, inputs: Tensor) -> Tensor:
         if self._pictures:  # as `PictureEncoder.prepare`

@@ -68,8 +68,7 @@ def prediction_frame(
     if set_rule is not None:
         columns.insert(0, _lists_of_names(set_rule.contains(logits), class_names))
     if decision is not None:
-        costs = decision.expected_costs(logits).gather(1, predicted[:, None])[:, 0]
-        columns.insert(0, pl.Series("expected_cost", costs.numpy()))
+        columns.insert(0, pl.Series("expected_cost", decision.least_expected_costs(logits).numpy()))
     found = names.with_columns(columns)
     if decision is not None and abstain_below is not None:
         found = found.with_columns(pl.when(sure).then(pl.col("expected_cost")))

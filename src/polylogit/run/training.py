@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from polylogit.calibration import Calibration
+from polylogit.calibration import Calibration, DecisionRule
 from polylogit.classifier import Classifier
 from polylogit.evaluation import Summary, summarise_logits
 from polylogit.fitting.callbacks import TrainingCallback
@@ -112,9 +112,9 @@ def _train(
     check_outputs([model_path, checkpoint, history, *reports], inputs, force=force)
     replaced = existing_outputs(model_path, report, resume=place.resume)
     recipe, task = read_task(data, recipe, data_root)
-    decision_rule(task, recipe)  # costs that do not fit are an error before the fit
+    decision = decision_rule(task, recipe)  # costs that do not fit are an error before the fit
     fit = fit_model(task, recipe, place=place)
-    classifier = _classifier(task, recipe, fit)
+    classifier = _classifier(task, recipe, fit, decision)
     classifier.save(model_path)
     seconds = time.perf_counter() - start
     if fit.whole:
@@ -169,13 +169,13 @@ def _write_reports(paths: Sequence[Path], run: TrainingRun, test: EvaluatedRows,
         write_report(page, path)
 
 
-def _classifier(task: Task, recipe: Recipe, fit: FittedModel) -> Classifier:
+def _classifier(task: Task, recipe: Recipe, fit: FittedModel, decision: DecisionRule | None) -> Classifier:
     classifier = Classifier(
         preprocessing=task.encoder,
         network=fit.network,
         network_spec=fit.spec,
         class_names=task.class_names,
-        decision=decision_rule(task, recipe),
+        decision=decision,
         calibration=Calibration() if fit.calibration is None else fit.calibration.calibration,
         trained_on=TrainedOn(
             data=task.name,

@@ -77,9 +77,8 @@ class Answer:
         """The expected cost of the class of each row, where the classifier decides by costs."""
         if self.classifier.decision is None:
             return None
-        costs = self.classifier.decision.expected_costs(self.logits)
-        found: list[float] = costs.gather(1, torch.tensor(self.predicted)[:, None])[:, 0].tolist()
-        return found
+        costs: list[float] = self.classifier.decision.least_expected_costs(self.logits).tolist()
+        return costs
 
     @cached_property
     def abstained(self) -> list[bool]:

@@ -89,6 +89,10 @@ class PictureEncoder:
         background: The colour behind transparent pixels of picture files; None: their transparency is ignored, as
             models of version 0.1 do.
 
+    Attributes:
+        pixel_mean: What `prepare` subtracts from the pixels, float32 of shape (C, 1, 1).
+        pixel_factor: What it multiplies the rest by, of the same shape.
+
     Example:
         >>> pixels = torch.tensor([0, 255], dtype=torch.uint8).reshape(2, 1, 1, 1)
         >>> encoder = PictureEncoder.fit(pixels)
@@ -112,8 +116,8 @@ class PictureEncoder:
         self.mean = mean
         self.scale = scale
         # In float32 and in units of a pixel value, so that a batch is prepared with one subtraction and one product.
-        self._mean = (255 * mean).float()[:, None, None]
-        self._factor = (1 / (255 * scale)).float()[:, None, None]
+        self.pixel_mean = (255 * mean).float()[:, None, None]
+        self.pixel_factor = (1 / (255 * scale)).float()[:, None, None]
 
     @property
     def channels(self) -> int:
@@ -214,7 +218,7 @@ class PictureEncoder:
     def prepare(self, pixels: UInt8[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
         """A batch as the network takes it, in float32 and on the batch's device."""
         device = pixels.device
-        return pixels.float().sub_(self._mean.to(device)).mul_(self._factor.to(device))
+        return pixels.float().sub_(self.pixel_mean.to(device)).mul_(self.pixel_factor.to(device))
 
     def as_json(self) -> dict[str, Any]:
         """The state that is not a tensor, as plain data for a model file."""
