@@ -11,11 +11,13 @@ See also: `polylogit.classifier`, which reads the tensors.
 import json
 from collections.abc import Mapping
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from polylogit.data.tables.column_types import FIRST_DAY, LARGEST_NUMBER, LAST_DAY
 from polylogit.errors import ModelFileError
 from polylogit.system.regular_file import check_regular
 
@@ -76,6 +78,19 @@ class TableColumn(_Closed):
     minimum: float | str | None = None
     maximum: float | str | None = None
     example: float | bool | str | None = None
+    bin_edges: Annotated[list[float], Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _edges_ascend(self) -> "TableColumn":
+        if self.bin_edges is not None:
+            if self.type not in ("number", "date"):
+                raise ValueError(f"bin_edges: a column of type {self.type} has none")
+            if any(low >= high for low, high in pairwise(self.bin_edges)):
+                raise ValueError("bin_edges: expected numbers in ascending order")
+            first, last = (-LARGEST_NUMBER, LARGEST_NUMBER) if self.type == "number" else (FIRST_DAY, LAST_DAY)
+            if not first <= self.bin_edges[0] <= self.bin_edges[-1] <= last:
+                raise ValueError(f"bin_edges: expected numbers from {first:g} to {last:g}")
+        return self
 
     @model_validator(mode="after")
     def _levels_go_with_categories(self) -> "TableColumn":
@@ -191,6 +206,13 @@ class ModelHeader(CalibrationEntries):
     recipe: dict[str, Any]
     prediction_sets: PredictionSetsEntry | None = None
     decision: DecisionEntry | None = None
+
+    @property
+    def model_kind(self) -> str:
+        """The kind of model: that of its network, or "additive" for a linear network behind bins of numbers."""
+        columns = self.preprocessing.columns if isinstance(self.preprocessing, TablePreprocessing) else []
+        additive = self.network.kind == "linear" and any(column.bin_edges for column in columns)
+        return "additive" if additive else self.network.kind
 
     @property
     def calibration(self) -> dict[str, Any]:

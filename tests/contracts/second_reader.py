@@ -2,6 +2,7 @@
 
 import datetime as dt
 import hashlib
+import itertools
 import json
 import re
 import struct
@@ -67,6 +68,16 @@ def column_features(column, cell, scaling):
         scaled = [None if day is None else float(day.year), age]
         flags = [float(day is not None and day.month == month) for month in range(1, 13)]
         flags += [float(day is not None and day.weekday() == weekday) for weekday in range(7)]
+    if edges := column.get("bin_edges"):
+        binned = None if missing else scaled[0] if kind == "number" else float((day - dt.date(1970, 1, 1)).days)
+        if not missing:
+            inside = min(max(binned, edges[0]), edges[-1])
+            scaled = [inside]
+            if kind == "date":
+                scaled = [float((dt.date(1970, 1, 1) + dt.timedelta(days=inside)).year), -inside / 365.25]
+        if len(edges) > 2:
+            for low, high in itertools.pairwise(edges):
+                scaled.append(None if missing else min(max((binned - low) / (high - low), 0.0), 1.0))
     places = [next(scaling) for _ in scaled]
     values = [0.0 if v is None else (v - mean) / scale for v, (mean, scale) in zip(scaled, places, strict=True)]
     return values + flags + [float(missing)] * column.get("missing", False)

@@ -9,8 +9,10 @@ from typing import Literal, get_args
 from polylogit.errors import did_you_mean
 
 __all__ = [
+    "FIRST_DAY",
     "LARGEST_FEATURE",
     "LARGEST_NUMBER",
+    "LAST_DAY",
     "MISSING_MARKERS",
     "NAMED_NUMBER_FORMATS",
     "NUMBER_DIGITS",
@@ -30,6 +32,9 @@ LARGEST_NUMBER = 1e100
 
 LARGEST_FEATURE = 3.4028234663852886e38
 """Largest magnitude of a standardised number: the largest number in single precision."""
+
+FIRST_DAY, LAST_DAY = -719_162, 2_932_896
+"""Days since 1970-01-01 of 0001-01-01 and 9999-12-31, the dates that Python has."""
 
 MISSING_MARKERS = (
     *("", "?", "-", "--", "---", "–", "—", ".", "NA", "na", "<NA>", "N/A", "n/a", "n.a.", "#N/A", "#NA"),

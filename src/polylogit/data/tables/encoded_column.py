@@ -4,11 +4,15 @@ See also: `polylogit.data.tables.encoder`, which holds the columns of a table an
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
+from polylogit.data.tables.bins import clipped, find_bin_edges, ramps_of
 from polylogit.data.tables.column_types import ColumnType, Reading
 from polylogit.data.tables.named_column import named
 
@@ -25,6 +29,7 @@ _WHOLE_NUMBER = r"^([+-]?\d+)\.0+$"
 _MONTHS = 12
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _DAYS_A_YEAR = 365.25
+_EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,8 @@ class Column:
         minimum: The smallest training value of a number, or the first date as YYYY-MM-DD; None: not recorded.
         maximum: The largest training value, or the last date.
         example: The median of a number or a date, or the most frequent value; None: not recorded.
+        bin_edges: Edges of the bins of a number, or of a date in days since 1970-01-01, from the least to the greatest
+            training value, which stand for all values outside. Empty: the column has no bins.
     """
 
     name: str
@@ -56,17 +63,39 @@ class Column:
     minimum: float | str | None = None
     maximum: float | str | None = None
     example: float | bool | str | None = None
+    bin_edges: tuple[float, ...] = ()
 
     @property
     def scaled_names(self) -> tuple[str, ...]:
         """The features of the column that are standardised numbers."""
         match self.type:
             case "number" | "boolean":
-                return (self.name,)
+                return (self.name, *self._ramp_names)
             case "date":
-                return (f"{self.name}:year", f"{self.name}:age")
+                return (f"{self.name}:year", f"{self.name}:age", *self._ramp_names)
             case _:
                 return ()
+
+    @property
+    def ramps(self) -> tuple[tuple[float, float], ...]:
+        """The edges of each feature that rises from 0 to 1 over a bin; these are the last of `scaled_names`."""
+        return ramps_of(self.bin_edges)
+
+    @property
+    def ends(self) -> tuple[tuple[float, float], ...]:
+        """Between which values each of `scaled_numbers` stays; empty where there are no bins."""
+        if not self.bin_edges:
+            return ()
+        first, last = self.bin_edges[0], self.bin_edges[-1]
+        if self.type != "date":
+            return ((first, last),)
+        years = [float((_EPOCH + timedelta(days=day)).year) for day in (first, last)]
+        return (years[0], years[1]), (-last / _DAYS_A_YEAR, -first / _DAYS_A_YEAR)
+
+    @property
+    def _ramp_names(self) -> tuple[str, ...]:
+        write = (lambda day: str(_EPOCH + timedelta(days=day))) if self.type == "date" else repr
+        return tuple(f"{self.name}:{write(low)}..{write(high)}" for low, high in self.ramps)
 
     @property
     def flag_names(self) -> tuple[str, ...]:
@@ -82,7 +111,8 @@ class Column:
     def width(self) -> int:
         """How many features the column becomes."""
         flags = _MONTHS + len(_WEEKDAYS) if self.type == "date" else len(self.levels)
-        return len(self.scaled_names) + flags + self.pooled + self.missing
+        plain = {"number": 1, "boolean": 1, "date": 2}.get(self.type, 0)
+        return plain + len(self.ramps) + flags + self.pooled + self.missing
 
     @property
     def reading(self) -> Reading:
@@ -122,21 +152,42 @@ class Column:
             rare_share=rare / len(values) if rare else None,
         )
 
-    def scaled_expressions(self) -> list[pl.Expr]:
-        """The numbers of the column before they are standardised, in the order of `scaled_names`."""
-        value = named(self.name)
+    def with_bins(self, values: pl.Series, most_bins: int) -> "Column":
+        """The column with bins, if it is a number or a date.
+
+        Args:
+            values: The training cells, as read.
+            most_bins: The most bins.
+        """
+        if self.type not in ("number", "date"):
+            return self
+        return replace(self, bin_edges=find_bin_edges(self.binned_numbers(values), most_bins))
+
+    def scaled_numbers(self, values: pl.Series) -> list[npt.NDArray[np.float64]]:
+        """The numbers of the column before they are standardised, in the order of `scaled_names` without the bins.
+
+        Args:
+            values: The cells as read.
+
+        Returns:
+            One array for a number or a boolean, year and age for a date, none for a category; NaN where a value is
+            missing. Where there are bins, values outside of them count as the nearest end.
+        """
         match self.type:
             case "number" | "boolean":
-                return [value.cast(pl.Float64)]
+                return [clipped(values.cast(pl.Float64).to_numpy(), self.bin_edges)]
             case "date":
+                if self.bin_edges:
+                    first, last = (_EPOCH + timedelta(days=self.bin_edges[end]) for end in (0, -1))
+                    values = values.clip(first, last)
                 # Counted from 1970 and not from today: standardising takes the difference away, and no clock is read.
-                age = -value.to_physical().cast(pl.Float64) / _DAYS_A_YEAR
-                return [
-                    value.dt.year().cast(pl.Float64).alias(f"{self.name}:year"),
-                    age.alias(f"{self.name}:age"),
-                ]
+                return [values.dt.year().cast(pl.Float64).to_numpy(), -days(values) / _DAYS_A_YEAR]
             case _:
                 return []
+
+    def binned_numbers(self, values: pl.Series) -> npt.NDArray[np.float64]:
+        """The numbers that the edges of the bins belong to: those of the cells, or of a date its days since 1970."""
+        return days(values) if self.type == "date" else values.cast(pl.Float64).to_numpy()
 
     def flag_expressions(self, at: int, *, gaps: bool) -> list[pl.Expr]:
         """For each group of flags the feature that is 1 in a row, as Int32; -1 or `UNSEEN` for none.
@@ -197,9 +248,16 @@ class Column:
                 entries |= {"rare_levels": self.rare_levels, "rare_share": self.rare_share}
         if self.format is not None:
             entries["format"] = self.format
+        if self.bin_edges:
+            entries["bin_edges"] = list(self.bin_edges)
         recorded = {"minimum": self.minimum, "maximum": self.maximum, "example": self.example}
         entries |= {name: value for name, value in recorded.items() if value is not None}
         return entries | {"missing": self.missing}
+
+
+def days(values: pl.Series) -> npt.NDArray[np.float64]:
+    """Days since 1970-01-01 of dates; NaN where one is missing."""
+    return values.to_physical().cast(pl.Float64).to_numpy()
 
 
 def _level_counts(values: pl.Series) -> pl.DataFrame:

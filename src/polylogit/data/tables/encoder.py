@@ -17,6 +17,7 @@ from polylogit.data.tables.column_types import LARGEST_FEATURE, Reading, check_n
 from polylogit.data.tables.columns import read_columns
 from polylogit.data.tables.encoded_column import UNSEEN, Column
 from polylogit.data.tables.feature_matrix import aligned_zeros
+from polylogit.data.tables.feature_scales import fitted_scales
 from polylogit.data.tables.feature_values import raise_flags, scaled_numbers, write_standardised
 from polylogit.data.tables.fitted_columns import fitted_columns
 from polylogit.data.tables.type_inference import find_readings, refusal
@@ -38,6 +39,9 @@ class TableEncoder:
               memory, or more than a given limit, the rarest levels share one feature, and so does a level never seen
               in training. Where none are pooled a level never seen gives zeros only. 1 and 1.0 are the same level.
     date:     year and age in years as numbers; 1 for the month and for the weekday
+    bins:     where they are asked for, besides, for each bin of a number or a date a feature that rises from 0 at its
+              lower edge to 1 at the upper one, less its mean in training. A value outside of the training range counts
+              as the nearest end. See `polylogit.data.tables.bins`.
     missing:  1 where the value is missing, for every column that has gaps in training rows. A gap in another column
               counts as its average, and gives a category zeros only.
 
@@ -104,6 +108,7 @@ class TableEncoder:
         *,
         standardise: bool = True,
         most_levels: int | None = None,
+        most_bins: int | None = None,
     ) -> "TableEncoder":
         """Learn types from all rows, and levels, means and scales from the training rows.
 
@@ -114,6 +119,7 @@ class TableEncoder:
             readings: How the columns are read; found in the cells where left out.
             standardise: Whether numbers and booleans get mean 0 and deviation 1, or stay as they are. Dates always do.
             most_levels: The most levels of a category with a feature each; None: see `fitted_columns`.
+            most_bins: The most bins of a number or a date; None: none.
 
         Returns:
             The fitted encoder.
@@ -122,7 +128,7 @@ class TableEncoder:
             DataError: There is no column, or a column cannot be used, or a cell of it cannot be read.
         """
         read, readings = _read(frame, place, readings)
-        return cls._fitted(read, readings, rows, standardise=standardise, most_levels=most_levels)
+        return cls._fitted(read, readings, rows, standardise=standardise, most_levels=most_levels, most_bins=most_bins)
 
     @classmethod
     def fit_encode(
@@ -134,6 +140,7 @@ class TableEncoder:
         *,
         standardise: bool = True,
         most_levels: int | None = None,
+        most_bins: int | None = None,
     ) -> tuple["TableEncoder", Float[Tensor, "N D"]]:
         """`fit`, and the features of all rows of the same frame, whose cells are read once only.
 
@@ -144,6 +151,7 @@ class TableEncoder:
             readings: How the columns are read; found in the cells where left out.
             standardise: As for `fit`.
             most_levels: As for `fit`.
+            most_bins: As for `fit`.
 
         Returns:
             The fitted encoder, and float32 features.
@@ -152,7 +160,9 @@ class TableEncoder:
             DataError: As `fit`.
         """
         read, readings = _read(frame, place, readings)
-        return cls.fit_encode_read(read, readings, rows, standardise=standardise, most_levels=most_levels)
+        return cls.fit_encode_read(
+            read, readings, rows, standardise=standardise, most_levels=most_levels, most_bins=most_bins
+        )
 
     @classmethod
     def fit_encode_read(
@@ -163,6 +173,7 @@ class TableEncoder:
         *,
         standardise: bool = True,
         most_levels: int | None = None,
+        most_bins: int | None = None,
     ) -> tuple["TableEncoder", Float[Tensor, "N D"]]:
         """`fit_encode` of cells that are read already: for those who fit to many parts of the same rows.
 
@@ -172,11 +183,14 @@ class TableEncoder:
             rows: The row numbers of the training rows; None: all.
             standardise: As for `fit`.
             most_levels: As for `fit`.
+            most_bins: As for `fit`.
 
         Returns:
             The fitted encoder, and float32 features.
         """
-        encoder = cls._fitted(read, readings, rows, standardise=standardise, most_levels=most_levels)
+        encoder = cls._fitted(
+            read, readings, rows, standardise=standardise, most_levels=most_levels, most_bins=most_bins
+        )
         return encoder, encoder._encoded(read)[0]
 
     @classmethod
@@ -188,19 +202,11 @@ class TableEncoder:
         *,
         standardise: bool,
         most_levels: int | None,
+        most_bins: int | None,
     ) -> "TableEncoder":
         seen = read if rows is None else _chosen(read, rows)
-        columns = fitted_columns(seen, readings, most_levels)
-        there = [values[~np.isnan(values)] for values in scaled_numbers(seen, columns)]
-        mean = torch.tensor([float(values.mean()) if len(values) else 0.0 for values in there], dtype=torch.float64)
-        spread = torch.tensor([float(values.std()) if len(values) else 0.0 for values in there], dtype=torch.float64)
-        # A constant column may show a spread of rounding errors only; dividing by it would blow the errors up.
-        negligible = spread <= 1e-12 * mean.abs()
-        scale = torch.where(negligible, torch.ones_like(spread), spread)
-        if not standardise:
-            dates = [column.type == "date" for column in columns for _ in column.scaled_names]
-            kept = torch.tensor(dates, dtype=torch.bool)
-            mean, scale = torch.where(kept, mean, 0.0), torch.where(kept, scale, 1.0)
+        columns = fitted_columns(seen, readings, most_levels, most_bins)
+        mean, scale = fitted_scales(columns, scaled_numbers(seen, columns), standardise=standardise)
         return cls(columns, mean, scale)
 
     def with_ranges(self, read: pl.DataFrame, rows: Int[Tensor, " A"] | None = None) -> "TableEncoder":
@@ -255,6 +261,9 @@ class TableEncoder:
             name: A column of numbers.
             numbers: Its cells as `read_columns` gives them.
         """
+        column = next(column for column in self.columns if column.name == name)
+        if column.bin_edges:  # what is outside of the training range counts as its end
+            return pl.repeat(value=False, n=len(numbers), eager=True)
         scaled = [column.name for column in self.columns for _ in column.scaled_names].index(name)
         mean, scale = float(self.mean[scaled]), float(self.scale[scaled])
         return ((numbers - mean).abs() > LARGEST_FEATURE * scale).fill_null(value=False)
@@ -283,7 +292,8 @@ class TableEncoder:
         Raises:
             ModelFileError: The tensors do not fit the columns.
         """
-        columns = [Column(**{**item, "levels": tuple(item.get("levels", ()))}) for item in state["columns"]]
+        tuples = ("levels", "bin_edges")
+        columns = [Column(**item | {name: tuple(item.get(name, ())) for name in tuples}) for item in state["columns"]]
         for column in columns:
             if column.type == "number" and column.format is not None:
                 try:

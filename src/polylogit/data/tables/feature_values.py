@@ -4,21 +4,41 @@ See also: `encoder.py`, which knows the places of the features.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from polylogit.data.tables.bins import ramp
 from polylogit.data.tables.column_types import LARGEST_FEATURE
 from polylogit.data.tables.encoded_column import Column
 
-__all__ = ["raise_flags", "scaled_numbers", "write_standardised"]
+__all__ = ["ScaledNumbers", "raise_flags", "scaled_numbers", "write_standardised"]
 
 _ROWS_A_BLOCK = 8192
 """Rows that are written together, so that they stay in the processor's cache from column to column."""
 
 
-def scaled_numbers(read: pl.DataFrame, columns: Sequence[Column]) -> list[npt.NDArray[np.float64]]:
+@dataclass(frozen=True)
+class ScaledNumbers:
+    """The numbers of a scaled feature before they are standardised.
+
+    Args:
+        numbers: One a row; NaN where a value is missing.
+        bin: The edges of the bin over which the feature rises from 0 to 1; None: the numbers are the feature.
+    """
+
+    numbers: npt.NDArray[np.float64]
+    bin: tuple[float, float] | None = None
+
+    def of_rows(self, rows: slice) -> npt.NDArray[np.float64]:
+        """The values of some rows."""
+        numbers = self.numbers[rows]
+        return numbers if self.bin is None else ramp(numbers, *self.bin)
+
+
+def scaled_numbers(read: pl.DataFrame, columns: Sequence[Column]) -> list[ScaledNumbers]:
     """The numbers of each scaled feature before they are standardised.
 
     Args:
@@ -26,21 +46,21 @@ def scaled_numbers(read: pl.DataFrame, columns: Sequence[Column]) -> list[npt.ND
         columns: The columns in the order of their features.
 
     Returns:
-        One array a scaled feature; NaN where a value is missing.
+        One a scaled feature. Those of the bins of a column share an array.
     """
-    numbers = []
+    features = []
     for column in columns:
-        if column.type in ("number", "boolean"):  # tables may have thousands of these: polars' expressions take longer
-            numbers.append(read[column.name].cast(pl.Float64).to_numpy())
-        elif column.scaled_names:
-            numbers += [series.to_numpy() for series in read.select(column.scaled_expressions())]
-    return numbers
+        features += [ScaledNumbers(numbers) for numbers in column.scaled_numbers(read[column.name])]
+        if column.ramps:
+            numbers = column.binned_numbers(read[column.name])
+            features += [ScaledNumbers(numbers, edges) for edges in column.ramps]
+    return features
 
 
 def write_standardised(
     features: npt.NDArray[np.float32],
     places: Sequence[int],
-    numbers: Sequence[npt.NDArray[np.float64]],
+    numbers: Sequence[ScaledNumbers],
     mean: Sequence[float],
     scale: Sequence[float],
 ) -> tuple[int, int] | None:
@@ -60,7 +80,7 @@ def write_standardised(
     for start in range(0, len(features), _ROWS_A_BLOCK):
         block = slice(start, start + _ROWS_A_BLOCK)
         for number, (place, values, middle, spread) in enumerate(zip(places, numbers, mean, scale, strict=True)):
-            standardised = values[block] - middle
+            standardised = values.of_rows(block) - middle
             with np.errstate(over="ignore"):
                 standardised /= spread
             standardised[np.isnan(standardised)] = 0.0

@@ -15,6 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from polylogit.data.tables.archives import table_in_archive
+from polylogit.data.tables.column_types import FIRST_DAY, LAST_DAY
 from polylogit.data.tables.compression import is_compressed, opened, table_ending
 from polylogit.data.tables.delimited import CELLS_AT_ONCE, read_delimited, scan_delimited
 from polylogit.data.tables.dialect import Dialect
@@ -54,8 +55,6 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 """An escape of half a pair; polars reads one without its other half as a NUL character."""
 
 _A_DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
-_FIRST_DAY = -719_162
-_LAST_DAY = 2_932_896
 
 _MEMORY_PER_BYTE = 4
 
@@ -314,7 +313,7 @@ def check_dates(frame: pl.DataFrame, place: str, first_row: int = 0) -> None:
             case _:
                 continue
         days = column.to_physical() // a_day
-        outside = (days < _FIRST_DAY) | (days > _LAST_DAY)
+        outside = (days < FIRST_DAY) | (days > LAST_DAY)
         if outside.any():
             row = first_row + int(outside.arg_max() or 0) + 1
             raise DataError(

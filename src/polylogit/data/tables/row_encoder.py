@@ -16,6 +16,7 @@ import numpy.typing as npt
 from jaxtyping import Float
 from torch import Tensor
 
+from polylogit.data.tables.bins import ramp
 from polylogit.data.tables.column_types import LARGEST_FEATURE
 from polylogit.data.tables.columns import LARGEST_NUMBER, read_columns
 from polylogit.data.tables.dates import DATE_FORMATS
@@ -203,6 +204,8 @@ class _EncodedColumn:
         self._is_number = column.type == "number"
         self._takes_iso = column.type == "date" and column.format in (None, DATE_FORMATS[0])
         self._mean, self._scale = (mean[0].item(), scale[0].item()) if len(mean) else (0.0, 1.0)
+        self._edges = column.bin_edges
+        self._ramps = _Ramps(column, places.start, mean, scale) if self._is_number and column.ramps else None
         self._remembered: dict[object, _Cell] = {}
 
     def write(self, features: npt.NDArray[np.float32], cell: object, row: int, place: str) -> _Cell | None:
@@ -212,10 +215,14 @@ class _EncodedColumn:
         if self._is_number:
             number = _as_number(cell)
             if number is not None:
+                if self._edges:
+                    number = min(max(number, self._edges[0]), self._edges[-1])
                 feature = (number - self._mean) / self._scale
                 if abs(feature) > LARGEST_FEATURE:
                     raise self._too_far(cell, row, place)
                 features[self._places.start] = feature
+                if self._ramps is not None:
+                    self._ramps.write(features, number)
                 return None
         elif self._takes_iso and isinstance(cell, str) and len(cell) == _ISO_LENGTH:
             with suppress(ValueError):  # the message is the encoder's
@@ -251,6 +258,19 @@ class _EncodedColumn:
             f'{place}, column "{self.name}", row {row + 1}: expected a number of the magnitude of the training rows, '
             f"got {cell}, which is beyond single precision once it is standardised."
         )
+
+
+class _Ramps:
+    """The features of the bins of a number."""
+
+    def __init__(self, column: Column, start: int, mean: Float[Tensor, " C"], scale: Float[Tensor, " C"]) -> None:
+        self._places = slice(start + 1, start + 1 + len(column.ramps))
+        self._low, self._high = np.array(column.ramps).T
+        self._mean, self._scale = mean[1:].numpy(), scale[1:].numpy()
+
+    def write(self, features: npt.NDArray[np.float32], number: float) -> None:
+        """Write them as `TableEncoder` does, so that the bits are the same."""
+        features[self._places] = (ramp(np.array(number), self._low, self._high) - self._mean) / self._scale
 
 
 def _as_number(cell: object) -> float | None:

@@ -1,4 +1,4 @@
-"""How columns were read: the level counts of categories, the gaps, and the levels that share a feature."""
+"""How columns were read: the level counts of categories, the gaps, the levels that share a feature, and fewer bins."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,8 +6,9 @@ import polars as pl
 
 from polylogit.data.tables.audit.findings import AuditFinding, ColumnProfile
 from polylogit.data.tables.encoded_column import Column
+from polylogit.data.tables.fitted_columns import bins_that_fit
 
-__all__ = ["audit_levels", "column_profiles"]
+__all__ = ["audit_bins", "audit_levels", "column_profiles"]
 
 
 def audit_levels(columns: Sequence[Column], rows: int) -> Iterator[AuditFinding]:
@@ -32,6 +33,28 @@ def audit_levels(columns: Sequence[Column], rows: int) -> Iterator[AuditFinding]
                 column=column.name,
                 count=count,
             )
+
+
+def audit_bins(columns: Sequence[Column], rows: int, most_bins: int | None) -> Iterator[AuditFinding]:
+    """Fewer bins of numbers than were asked for, because the features of more would not fit memory.
+
+    Args:
+        columns: The columns with the features that they become.
+        rows: The rows that they were learned from.
+        most_bins: The most bins of a number that were asked for; None: none.
+
+    Yields:
+        A note, if there is room for fewer.
+    """
+    fit = bins_that_fit(columns, rows, most_bins)
+    if most_bins is not None and fit is not None and fit < most_bins:
+        yield AuditFinding(
+            "fewer-bins",
+            "note",
+            f"numbers have at most {fit} {'bin' if fit == 1 else 'bins'} in place of {most_bins}, because memory has "
+            f"no room for the features of more in {rows:,} rows.",
+            "Leave columns out with --drop to have more.",
+        )
 
 
 def column_profiles(columns: Sequence[Column], read: pl.DataFrame) -> dict[str, ColumnProfile]:

@@ -1,0 +1,60 @@
+"""Means and scales of the scaled features, learned from the training rows.
+
+See also: `feature_values.py`, which applies them.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from polylogit.data.tables.bins import ramp
+from polylogit.data.tables.encoded_column import Column
+from polylogit.data.tables.feature_values import ScaledNumbers
+
+__all__ = ["RAMP_SCALE", "fitted_scales"]
+
+RAMP_SCALE = 1.5
+"""What the features of bins, which rise from 0 to 1, are divided by: the larger, the smoother the fitted curves."""
+
+
+def fitted_scales(
+    columns: Sequence[Column], numbers: Sequence[ScaledNumbers], *, standardise: bool
+) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:
+    """The mean and the scale of each scaled feature.
+
+    A number has its mean and its standard deviation, or 1 where it is constant. The feature of a bin has its mean and
+    `RAMP_SCALE`: its deviation would give bins of few rows large features, and with them large weights.
+
+    Args:
+        columns: The columns in the order of their features.
+        numbers: The scaled features of the training rows.
+        standardise: Whether numbers and booleans get mean 0 and deviation 1, or stay as they are; then the feature of a
+            bin is 0 where the number is 0. Dates are always standardised.
+
+    Returns:
+        Means and scales, float64.
+    """
+    owners = [column for column in columns for _ in column.scaled_names]
+    found = []
+    for column, feature in zip(owners, numbers, strict=True):
+        kept_raw = not standardise and column.type != "date"
+        if feature.bin is not None:
+            at_zero = float(ramp(np.zeros(1), *feature.bin)[0])
+            found.append((at_zero if kept_raw else _mean_and_spread(feature)[0], RAMP_SCALE))
+        else:
+            found.append((0.0, 1.0) if kept_raw else _mean_and_spread(feature))
+    mean, scale = torch.tensor(found, dtype=torch.float64).reshape(-1, 2).unbind(1)
+    return mean.contiguous(), scale.contiguous()
+
+
+def _mean_and_spread(feature: ScaledNumbers) -> tuple[float, float]:
+    values = feature.of_rows(slice(None))
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return 0.0, 1.0
+    mean, spread = float(values.mean()), float(values.std())
+    # A constant column may show a spread of rounding errors only; dividing by it would blow the errors up.
+    return mean, spread if spread > 1e-12 * abs(mean) else 1.0
