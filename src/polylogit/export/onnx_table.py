@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from polylogit.data.tables.column_types import LARGEST_FEATURE, LARGEST_NUMBER
+from polylogit.data.tables.column_types import FIRST_DAY, LARGEST_FEATURE, LARGEST_NUMBER, LAST_DAY
 from polylogit.data.tables.encoded_column import Column
 from polylogit.data.tables.encoder import TableEncoder
 from polylogit.errors import ExportError
@@ -30,18 +30,24 @@ INPUTS: Mapping[str, tuple[Any, str]] = {
 }
 """The type of the input for each type of column, and what its values mean."""
 
-_FIRST_DAY, _LAST_DAY = -719_162, 2_932_896  # 0001-01-01 and 9999-12-31
 _DAYS_BEFORE_1970 = 719_468  # since 0000-03-01, where the years of the calculation start
 _UNIX_WEEKDAY = 3  # 1970-01-01 was a Thursday, and weekdays count from Monday
 
 
 @dataclass(frozen=True)
 class _Scaled:
-    """A feature that is standardised: NaN where it is missing."""
+    """A feature that is standardised: NaN where it is missing.
+
+    It is (clip(source, low, high) - start) / width before, for the feature of a bin from 0 to 1.
+    """
 
     source: str
     feature: int
     flag: int | None
+    low: float = -np.inf
+    high: float = np.inf
+    start: float = 0.0
+    width: float = 1.0
 
 
 class OnnxTable:
@@ -107,7 +113,10 @@ class OnnxTable:
     def _features(self) -> tuple[str, list[int]]:
         """The features that are numbers, and the flags of missing ones, [N, C], with their places."""
         graph, scaled = self._graph, self._scaled
-        numbers = graph.node("Concat", *(each.source for each in scaled), axis=1)
+        sources = list(dict.fromkeys(each.source for each in scaled))
+        numbers = graph.node("Concat", *sources, axis=1)
+        if any(each.high < np.inf for each in scaled):
+            numbers = self._ramps(numbers, sources)
         missing = graph.node("IsNaN", numbers)
         for name, operator in (("mean", "Sub"), ("scale", "Div")):
             numbers = graph.node(operator, numbers, graph.constant(getattr(self._encoder, name).numpy()))
@@ -123,20 +132,41 @@ class OnnxTable:
             places += [flag for each in scaled if (flag := each.flag) is not None]
         return features, places
 
+    def _ramps(self, numbers: str, sources: list[str]) -> str:
+        """The features before they are standardised, [N, C], from a number for each source."""
+        graph, scaled = self._graph, self._scaled
+        numbers = graph.node("Gather", numbers, graph.int64([sources.index(each.source) for each in scaled]), axis=1)
+        missing = graph.node("IsNaN", numbers)  # the largest and the least number of ONNX may pass over NaN
+        clipped = graph.node("Max", numbers, graph.float64([each.low for each in scaled]))
+        clipped = graph.node("Min", clipped, graph.float64([each.high for each in scaled]))
+        clipped = graph.node("Sub", clipped, graph.float64([each.start for each in scaled]))
+        clipped = graph.node("Div", clipped, graph.float64([each.width for each in scaled]))
+        return graph.node("Where", missing, numbers, clipped)
+
+    def _add_scaled(self, column: Column, source: str, at: int, flag: int | None) -> None:
+        """A number with its bins."""
+        (ends,) = column.ends or ((),)
+        self._scaled.append(_Scaled(source, at, flag, *ends))
+        self._add_bins(column, source, at + 1)
+
+    def _add_bins(self, column: Column, source: str, at: int) -> None:
+        for place, (low, high) in enumerate(column.ramps):
+            self._scaled.append(_Scaled(source, at + place, None, low, high, low, high - low))
+
     def _add(self, column: Column, source: str, at: int) -> None:
         flag = at + column.width - 1 if column.missing else None
         match column.type:
             case "number":
-                self._scaled.append(_Scaled(source, at, flag))
+                self._add_scaled(column, source, at, flag)
                 limit, size = self._graph.float64(LARGEST_NUMBER), self._graph.node("Abs", source)
                 self._refused.append(self._graph.node("Greater", size, limit))
             case "boolean":
-                self._scaled.append(_Scaled(source, at, flag))
+                self._add_scaled(column, source, at, flag)
                 self._refused.append(self._not_a_boolean(source))
             case "category":
                 self._add_category(column, source, at)
             case _:
-                self._add_date(source, at, flag)
+                self._add_date(column, source, at, flag)
 
     def _not_a_boolean(self, source: str) -> str:
         graph = self._graph
@@ -167,7 +197,7 @@ class OnnxTable:
     def _flat(self, name: str) -> str:
         return self._graph.node("Reshape", name, self._graph.int64([-1]))
 
-    def _add_date(self, source: str, at: int, flag: int | None) -> None:
+    def _add_date(self, column: Column, source: str, at: int, flag: int | None) -> None:
         graph = self._graph
 
         def whole(value: int) -> str:
@@ -177,16 +207,21 @@ class OnnxTable:
             return graph.node(operator, left, whole(right))
 
         missing = calc("Equal", source, MISSING_DATE)
-        outside = graph.node("Or", calc("Less", source, _FIRST_DAY), calc("Greater", source, _LAST_DAY))
+        outside = graph.node("Or", calc("Less", source, FIRST_DAY), calc("Greater", source, LAST_DAY))
         self._refused.append(graph.node("And", outside, graph.node("Not", missing)))
         days = graph.node("Where", outside, whole(0), source)
         year, month = _year_and_month(graph, days, calc)
         weekday = calc("Mod", calc("Add", days, _UNIX_WEEKDAY), 7)
-        age = graph.node("Div", graph.node("Cast", days, to=_kind(np.float64)), graph.float64(-365.25))
-        scaled = (graph.node("Cast", year, to=_kind(np.float64)), age)
-        for place, number in enumerate(scaled):
-            there = graph.node("Where", missing, graph.float64(np.nan), number)
-            self._scaled.append(_Scaled(there, at + place, flag if place == 0 else None))
+        day = graph.node("Cast", days, to=_kind(np.float64))
+        age = graph.node("Div", day, graph.float64(-365.25))
+        year, age, day = (
+            graph.node("Where", missing, graph.float64(np.nan), number)
+            for number in (graph.node("Cast", year, to=_kind(np.float64)), age, day)
+        )
+        years, ages = column.ends or ((), ())
+        self._scaled += [_Scaled(year, at, flag, *years), _Scaled(age, at + 1, None, *ages)]
+        self._add_bins(column, day, at + 2)
+        at += len(column.ramps)
         parts: tuple[tuple[str, int, Callable[[int], int]], ...] = (
             (calc("Sub", month, 1), 12, lambda place: at + 2 + place),
             (weekday, 7, lambda place: at + 14 + place),

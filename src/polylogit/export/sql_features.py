@@ -3,7 +3,7 @@
 A cell that the model refuses makes a feature null, and with it every probability of the row.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,7 +66,27 @@ class SqlFeatures:
             self.cells[cell] = _truth(source)
         else:
             self.cells[cell] = self._number(source)
-        self._add_scaled(cell, column(cell), feature, scaled)
+        self._add_scaled(cell, column(cell), feature, scaled, ends=each.ends[0] if each.ends else ())
+        self._add_ramps(each, cell, feature + 1, scaled + 1)
+
+    def _add_ramps(self, each: Column, cell: str, feature: int, scaled: int) -> None:
+        """The features of the bins of a cell that is a number; what the model refuses the first feature refuses."""
+        value, missing = column(cell), exp.Is(this=column(cell), expression=exp.null())
+        for place, (low, high) in enumerate(each.ramps):
+            mean, scale = float(self.encoder.mean[scaled + place]), float(self.encoder.scale[scaled + place])
+            shifted = exp.paren(exp.Sub(this=value, expression=number(low)))
+            share = exp.Div(this=shifted, expression=number(high - low), typed=False)
+            centred = exp.paren(exp.Sub(this=share, expression=number(mean)))
+            inside = exp.Div(this=centred, expression=number(scale), typed=False)
+            branches = [
+                (missing, number(0)),
+                (exp.LTE(this=value, expression=number(low)), number(-mean / scale)),
+                (exp.GTE(this=value, expression=number(high)), number((1 - mean) / scale)),
+            ]
+            name, of_number = f"x{feature + place}", case(branches, inside)
+            self.features[name] = as_number(exp.cast(of_number, "float")) if self.dialect.has_float32 else of_number
+            weights = self.weight[:, feature + place]
+            self.terms.append([exp.Mul(this=number(w), expression=column(name)) for w in weights])
 
     def _number(self, source: Any) -> Any:  # noqa: ANN401
         """A number, or null for a missing one; a cell that is none becomes infinite, which is refused later."""
@@ -79,15 +99,25 @@ class SqlFeatures:
             return plain
         return case([(self.dialect.expression(self.dialect.nan, plain), exp.null())], plain)
 
-    def _add_scaled(self, cell: str, value: Any, feature: int, scaled: int) -> None:  # noqa: ANN401
+    def _add_scaled(
+        self,
+        cell: str,
+        value: Any,  # noqa: ANN401
+        feature: int,
+        scaled: int,
+        *,
+        ends: Sequence[float] = (),
+    ) -> None:
         mean, scale = float(self.encoder.mean[scaled]), float(self.encoder.scale[scaled])
-        shifted = exp.Sub(this=value, expression=number(mean)) if mean else value
+        bounded = _bounded(value, ends)
+        shifted = exp.Sub(this=bounded, expression=number(mean)) if mean else bounded
         standardised = (
             exp.Div(this=exp.paren(shifted), expression=number(scale), typed=False) if scale != 1 else shifted
         )
         beyond_number = exp.GT(this=exp.Abs(this=value), expression=number(LARGEST_NUMBER))
         beyond_feature = exp.GT(this=exp.Abs(this=standardised), expression=number(LARGEST_FEATURE))
-        too_large = exp.or_(beyond_number, beyond_feature)
+        # Between ends the feature is in the range that it had in training.
+        too_large = beyond_number if ends else exp.or_(beyond_number, beyond_feature)
         if self.dialect.has_float32:  # the model rounds its features so
             standardised = as_number(exp.cast(standardised, "float"))
         missing = exp.Is(this=column(cell), expression=exp.null())
@@ -122,9 +152,12 @@ class SqlFeatures:
         self.cells[cell] = source
         parts = {"y": dialect.year, "d": dialect.days, "m": dialect.month}
         self.cells |= {f"{name}{place}": dialect.expression(template, source) for name, template in parts.items()}
-        self._add_scaled(cell, as_number(column(f"y{place}")), at, scaled)
+        years, ages = each.ends or ((), ())
+        self._add_scaled(cell, as_number(column(f"y{place}")), at, scaled, ends=years)
         age = exp.Div(this=as_number(column(f"d{place}")), expression=number(-365.25), typed=False)
-        self._add_scaled(cell, exp.paren(age), at + 1, scaled + 1)
+        self._add_scaled(cell, exp.paren(age), at + 1, scaled + 1, ends=ages)
+        self._add_ramps(each, f"d{place}", at + 2, scaled + 2)
+        flags = at + 1 + len(each.ramps)
         since = exp.Add(this=column(f"d{place}"), expression=_whole(_UNIX_WEEKDAY))
         remainder = exp.Mod(this=exp.paren(since), expression=_whole(_WEEKDAYS))
         weekday = exp.Mod(
@@ -132,8 +165,8 @@ class SqlFeatures:
         )
         self.features[f"m{place}"] = column(f"m{place}")
         self.features[f"w{place}"] = weekday
-        self._add_codes(f"m{place}", {month: at + 1 + month for month in range(1, _MONTHS + 1)})
-        self._add_codes(f"w{place}", {day: at + 2 + _MONTHS + day for day in range(_WEEKDAYS)})
+        self._add_codes(f"m{place}", {month: flags + month for month in range(1, _MONTHS + 1)})
+        self._add_codes(f"w{place}", {day: flags + 1 + _MONTHS + day for day in range(_WEEKDAYS)})
 
     def _add_codes(self, code: str, features: Mapping[int, int]) -> None:
         self.terms.append(
@@ -142,6 +175,15 @@ class SqlFeatures:
                 for row in self.weight
             ]
         )
+
+
+def _bounded(value: Any, ends: Sequence[float]) -> Any:  # noqa: ANN401
+    """A number, with the nearest end in place of one that is not between them."""
+    if not ends:
+        return value
+    low, high = number(ends[0]), number(ends[-1])
+    outside = [(exp.LT(this=value, expression=low), low), (exp.GT(this=value, expression=high), high)]
+    return case(outside, value)
 
 
 def _whole(value: int) -> Any:  # noqa: ANN401

@@ -94,10 +94,11 @@ def _expected_inputs(encoder: TableEncoder | PictureEncoder) -> dict[str, Any]:
         return {"input": f"uint8 pixels from 0 to 255 of shape N x {' x '.join(map(str, encoder.input_shape))}"}
     return {
         "input": "float32 features of shape N x D, in the order of `features`. A scaled feature is (value - mean) / "
-        "scale in float64 before it is rounded, and 0 where the value is missing; the others are 0 or 1. The page "
-        "docs/model_file.md defines them.",
+        "scale in float64 before it is rounded, and 0 where the value is missing; the others are 0 or 1. The value of "
+        "a bin is 0 at its lower edge in `bin_edges` and 1 at the upper one. The page docs/model_file.md defines them.",
         "features": list(encoder.feature_names),
         "scaled_features": [name for column in encoder.columns for name in column.scaled_names],
+        "bin_edges": {column.name: column.bin_edges for column in encoder.columns if column.bin_edges},
         "mean": encoder.mean.tolist(),
         "scale": encoder.scale.tolist(),
     }
