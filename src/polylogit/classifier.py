@@ -439,6 +439,11 @@ class Classifier:
         """What the model takes and what it answers: columns or pictures, and classes; see docs/model_schema.md."""
         return ModelSchema.of(self._header)
 
+    @cached_property
+    def model_kind(self) -> str:
+        """The kind of model: linear, additive, mlp, cnn or residual."""
+        return self._header.model_kind
+
     @property
     def _header(self) -> ModelHeader:
         return ModelHeader(

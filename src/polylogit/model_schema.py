@@ -169,7 +169,7 @@ class ModelSchema(_Frozen):
     """What a model takes and what it answers.
 
     Attributes:
-        network: The kind of network: linear, mlp, cnn, residual.
+        network: The kind of model: linear, additive, mlp, cnn, residual.
         class_names: The classes, in the order of the probabilities.
         target: The column of the classes in the training table.
         trained_on: The name of the training data.
@@ -201,7 +201,7 @@ class ModelSchema(_Frozen):
     def of(cls, header: ModelHeader) -> "ModelSchema":
         """The schema of a model by the header of its file."""
         return cls(
-            network=header.network.kind,
+            network=header.model_kind,
             class_names=tuple(header.class_names),
             target=header.trained_on.target,
             trained_on=header.trained_on.data,

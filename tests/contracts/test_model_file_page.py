@@ -66,7 +66,7 @@ def row(at):
     }
 
 
-@pytest.fixture(scope="module", params=["linear", "mlp"])
+@pytest.fixture(scope="module", params=["linear", "additive", "mlp"])
 def trained(request, tmp_path_factory):
     """A classifier of columns of every type with gaps in all of them, and rows with unseen and missing cells."""
     rows = [row(at) for at in range(80)]
@@ -87,6 +87,9 @@ def trained(request, tmp_path_factory):
         entries["training"] = {"epochs": 2}
     path = train(str(folder / "t.csv"), recipe_from_entries(entries), out=folder / "m.safetensors").model_path
     asked = [*rows[:12], *(row(at) for at in range(100, 110)), rows[20] | {"number": "2.0", "plain": "NA", "flag": "?"}]
+    if request.param == "additive":
+        binned = {column.type for column in Classifier.load(path).preprocessing.columns if column.ramps}
+        assert binned == {"number", "date"}
     return Classifier.load(path), asked
 
 

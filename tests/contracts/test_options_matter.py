@@ -125,6 +125,9 @@ LOOP = {
         data="many",
     ),
 }
+ADDITIVE = {
+    "model.bins": Change({"data": {"target": "kind"}, "model": {"bins": 2}}, {"data": {"target": "kind"}}, "noisy")
+}
 MLP = of("model", hidden=[8], activation="tanh", dropout=0.5, bias=False, reference_class=True)
 CNN = {
     **of("model", widths=[4], kernel_sizes=5, strides=2, pools=1, blocks=1, padding="valid", batch_norm=False),
@@ -137,6 +140,7 @@ NO_CALIBRATION = {"calibration": {"method": "none"}}  # no refits, and so most o
 SHORT = {"training": {"epochs": 2, "batch_size": 16}, **NO_CALIBRATION}
 START = {
     "linear": NO_CALIBRATION,
+    "additive": NO_CALIBRATION,
     "mlp": SHORT,
     "cnn": {"model": {"widths": [8], "kernel_sizes": 3, "strides": 1, "pools": 2}, **SHORT},
     "residual": {"model": {"stem": 4, "widths": [8]}, **SHORT},
@@ -146,6 +150,7 @@ CHANGES = {
     ("linear", "table"): ALL | TABLE | SOLVER | OVERCONFIDENT_TABLE,
     ("linear", "picture folder"): ALL | PICTURES | SOLVER,
     ("linear", "picture table"): ALL | PICTURE_TABLE | SOLVER,
+    ("additive", "table"): ALL | TABLE | SOLVER | OVERCONFIDENT_TABLE | ADDITIVE,
     ("mlp", "table"): ALL | TABLE | LOOP | MLP,
     ("mlp", "picture folder"): ALL | PICTURES | AUGMENTATION | LOOP | MLP,
     ("cnn", "picture folder"): ALL | PICTURES | AUGMENTATION | LOOP | CNN,

@@ -25,9 +25,9 @@ from polylogit.cli.options import (
 from polylogit.data.tables.data_names import data_of_files
 from polylogit.errors import RecipeError
 from polylogit.recipes import (
-    LinearRecipe,
     ModelKind,
     Recipe,
+    SolverRecipe,
     read_recipe,
     recipe_from_entries,
     shipped_recipes_by_use,
@@ -59,7 +59,8 @@ def train(
     model: Annotated[
         ModelKind | None,
         typer.Option(
-            help="Kind of model. linear: softmax regression. mlp: multilayer perceptron. cnn, residual: convolutional "
+            help="Kind of model. linear: softmax regression. additive: softmax regression on piecewise-linear "
+            "functions of the numbers of a table. mlp: multilayer perceptron. cnn, residual: convolutional "
             "networks for pictures. [default: linear; cnn for pictures]"
         ),
     ] = None,
@@ -147,7 +148,7 @@ def train(
 
 def _check_options_of_networks(recipe: Recipe, *, device: str, resume: bool, tensorboard: Path | None) -> None:
     """Refuse options that a linear model has no use for, before anything is read."""
-    if not isinstance(recipe, LinearRecipe):
+    if not isinstance(recipe, SolverRecipe):
         return
     for given, option, reason in (
         (device not in {"auto", "cpu"}, f"--device {device}", "a linear model is fitted on the CPU"),

@@ -2,6 +2,7 @@
 
 from polylogit.recipes.reading import read_recipe, shipped_recipes, shipped_recipes_by_use, starting_entries
 from polylogit.recipes.recipe import (
+    AdditiveRecipe,
     CnnRecipe,
     LinearRecipe,
     MlpRecipe,
@@ -9,10 +10,12 @@ from polylogit.recipes.recipe import (
     NetworkRecipe,
     Recipe,
     ResidualRecipe,
+    SolverRecipe,
     recipe_from_entries,
 )
 
 __all__ = [
+    "AdditiveRecipe",
     "CnnRecipe",
     "LinearRecipe",
     "MlpRecipe",
@@ -20,6 +23,7 @@ __all__ = [
     "NetworkRecipe",
     "Recipe",
     "ResidualRecipe",
+    "SolverRecipe",
     "read_recipe",
     "recipe_from_entries",
     "shipped_recipes",

@@ -12,6 +12,7 @@ from polylogit.errors import RecipeError, did_you_mean
 from polylogit.recipes.data_kinds import OF_PICTURES, OF_TABLES, options_of
 from polylogit.recipes.data_section import DataRecipe
 from polylogit.recipes.sections import (
+    AdditiveModel,
     AugmentationRecipe,
     CalibrationRecipe,
     CnnModel,
@@ -29,6 +30,7 @@ from polylogit.recipes.sections import (
 
 __all__ = [
     "RECIPES",
+    "AdditiveRecipe",
     "CnnRecipe",
     "LinearRecipe",
     "MlpRecipe",
@@ -36,6 +38,7 @@ __all__ = [
     "NetworkRecipe",
     "Recipe",
     "ResidualRecipe",
+    "SolverRecipe",
     "recipe_from_entries",
 ]
 
@@ -54,12 +57,23 @@ class RecipeBase(Section):
         return self.model_dump(mode="json", exclude_none=True)
 
 
-class LinearRecipe(RecipeBase):
+class SolverRecipeBase(RecipeBase):
+    """What the recipes of the models have in common that the exact solver fits."""
+
+    training: TrainingRecipe = TrainingRecipe()
+    cross_validation: Annotated[CrossValidationRecipe, OF_TABLES] = CrossValidationRecipe()
+
+
+class LinearRecipe(SolverRecipeBase):
     """The recipe of a linear model."""
 
     model: LinearModel = LinearModel()
-    training: TrainingRecipe = TrainingRecipe()
-    cross_validation: Annotated[CrossValidationRecipe, OF_TABLES] = CrossValidationRecipe()
+
+
+class AdditiveRecipe(SolverRecipeBase):
+    """The recipe of an additive model."""
+
+    model: AdditiveModel = AdditiveModel()
 
 
 class MlpRecipe(RecipeBase):
@@ -87,13 +101,16 @@ class ResidualRecipe(RecipeBase):
     augmentation: Annotated[AugmentationRecipe, OF_PICTURES] = AugmentationRecipe()
 
 
+SolverRecipe = LinearRecipe | AdditiveRecipe
+"""The recipe of a model that the exact solver fits."""
+
 NetworkRecipe = MlpRecipe | CnnRecipe | ResidualRecipe
 """The recipe of a network that is fitted step by step."""
 
-Recipe = LinearRecipe | NetworkRecipe
+Recipe = SolverRecipe | NetworkRecipe
 """The recipe of any model."""
 
-ModelKind = Literal["linear", "mlp", "cnn", "residual"]
+ModelKind = Literal["linear", "additive", "mlp", "cnn", "residual"]
 """The kinds of model, for the command line."""
 
 RECIPES: Mapping[str, type[Recipe]] = {recipe().model.kind: recipe for recipe in get_args(Recipe)}

@@ -20,6 +20,7 @@ from polylogit.network_sections import (
 )
 
 __all__ = [
+    "AdditiveModel",
     "AugmentationRecipe",
     "CalibrationRecipe",
     "CnnModel",
@@ -41,6 +42,19 @@ class LinearModel(Section):
     """A linear model: softmax regression."""
 
     kind: Literal["linear"] = Field(default="linear", description="Kind of model.")
+
+
+class AdditiveModel(Section):
+    """An additive model: softmax regression on piecewise-linear functions of the numbers, see docs/additive.md."""
+
+    kind: Literal["additive"] = Field(default="additive", description="Kind of model.")
+    bins: int = Field(
+        default=16,
+        ge=2,
+        le=256,
+        description="Most bins of a column of numbers or dates. The effect of the column is linear in each bin and "
+        "constant beyond the training range; small tables and columns of few values have fewer bins.",
+    )
 
 
 class AugmentationRecipe(Section):

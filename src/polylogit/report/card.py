@@ -41,8 +41,8 @@ def model_card(header: ModelHeader, path: Path, report: Mapping[str, Any] | None
     more = f", and {len(header.class_names) - MOST_NAMES:,} more" if len(header.class_names) > MOST_NAMES else ""
     lines = [
         _metadata(header, task, test),
-        f"# {escaped(Path(trained_on.data).stem)}, {header.network.kind}",
-        f"A {header.network.kind} classifier with {len(header.class_names)} classes, written by polylogit "
+        f"# {escaped(Path(trained_on.data).stem)}, {header.model_kind}",
+        f"A {header.model_kind} classifier with {len(header.class_names)} classes, written by polylogit "
         f"{escaped(header.polylogit_version)}. The file is data in the safetensors format and holds no code.",
         "## Use",
         f"```console\npip install polylogit\npolylogit predict {path.name} DATA\n```",
@@ -77,7 +77,7 @@ def _metadata(header: ModelHeader, task: str, test: Mapping[str, Any] | None) ->
     if test is not None:
         lines += [
             "model-index:",
-            f"- name: {json.dumps(f'{name}, {header.network.kind}')}",
+            f"- name: {json.dumps(f'{name}, {header.model_kind}')}",
             "  results:",
             f"  - task: {{type: {task}}}",
             f"    dataset: {{name: {json.dumps(data)}, type: {json.dumps(name)}, split: test}}",

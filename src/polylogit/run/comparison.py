@@ -101,7 +101,7 @@ def compare(model_paths: Sequence[Path], data: str, *, data_root: Path | None = 
         unit="picture" if isinstance(classifiers[0].preprocessing, PictureEncoder) else "row",
         units=len(numbers),
         models=tuple(
-            ComparedModel(model_letter(index), str(path), classifier.network_spec.kind, _metrics(rows))
+            ComparedModel(model_letter(index), str(path), classifier.model_kind, _metrics(rows))
             for index, (path, classifier, rows) in enumerate(zip(model_paths, classifiers, scored, strict=True))
         ),
         pairs=tuple(pairs),

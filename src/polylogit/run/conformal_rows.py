@@ -10,7 +10,7 @@ from polylogit.data.split import Split, grouped_split
 from polylogit.errors import DataError, RecipeError
 from polylogit.evaluation import ScoredRows
 from polylogit.evaluation.metrics import row_losses
-from polylogit.recipes import LinearRecipe, Recipe
+from polylogit.recipes import Recipe, SolverRecipe
 from polylogit.run.task import Task
 
 __all__ = ["conformal_scores", "without_conformal_rows"]
@@ -100,7 +100,7 @@ def conformal_scores(
         source="held-out"
         if task.conformal_rows is not None
         else "cross-fitted"
-        if isinstance(recipe, LinearRecipe)
+        if isinstance(recipe, SolverRecipe)
         else "validation",
         grouped=task.rows.groups is not None,
     )

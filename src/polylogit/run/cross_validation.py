@@ -19,7 +19,7 @@ from polylogit.evaluation.metrics import accuracy_interval
 from polylogit.evaluation.rows import ScoredRows
 from polylogit.evaluation.summary import summarise
 from polylogit.fitting.callbacks import TrainingCallback
-from polylogit.recipes import LinearRecipe, MlpRecipe, Recipe
+from polylogit.recipes import MlpRecipe, Recipe, SolverRecipe
 from polylogit.run.fold_scores import fold_scores
 from polylogit.run.labelled_rows import LabelledRows
 from polylogit.run.task import Task
@@ -133,12 +133,12 @@ def folds_wanted(task: Task, recipe: Recipe) -> int:
     Raises:
         RecipeError: The recipe asks for what cannot be done.
     """
-    if not isinstance(recipe, LinearRecipe | MlpRecipe):
+    if not isinstance(recipe, SolverRecipe | MlpRecipe):
         return 0
     asked, data = recipe.cross_validation.folds, recipe.data
     given = data.time is not None or data.split is not None or data.test is not None
     if asked is None:
-        few = task.cells is not None and task.cells.height < FEW_ROWS and isinstance(recipe, LinearRecipe)
+        few = task.cells is not None and task.cells.height < FEW_ROWS and isinstance(recipe, SolverRecipe)
         return USUAL_FOLDS if few and not given else 0
     if asked and task.cells is None:
         raise RecipeError(f"{task.name}: pictures are not cross-validated. Leave cross_validation.folds out.")
@@ -171,7 +171,7 @@ def cross_validate(task: Task, recipe: Recipe, callbacks: Sequence[TrainingCallb
     Source: Kohavi (1995), on stratified and repeated cross-validation.
     """
     folds = folds_wanted(task, recipe)
-    if not folds or not isinstance(recipe, LinearRecipe | MlpRecipe):
+    if not folds or not isinstance(recipe, SolverRecipe | MlpRecipe):
         return None
     repeats = recipe.cross_validation.repeats
     summaries: list[Summary] = []

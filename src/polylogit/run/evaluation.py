@@ -73,7 +73,7 @@ class EvaluationRun:
         """The object that `polylogit evaluate --json` prints."""
         return {
             "data": self.data,
-            "model": self.classifier.network_spec.kind,
+            "model": self.classifier.model_kind,
             "classes": list(self.classifier.class_names),
             "rows_test": self.test.rows,
             "test": self.test.as_json(),

@@ -3,7 +3,7 @@
 See also: `linear_fit.py` and `network_fit.py`.
 """
 
-from polylogit.recipes import LinearRecipe, Recipe
+from polylogit.recipes import Recipe, SolverRecipe
 from polylogit.run.fitted_model import FittedModel, TrainingPlace
 from polylogit.run.linear_fit import fit_linear_model
 from polylogit.run.network_fit import fit_network_model
@@ -27,6 +27,6 @@ def fit_model(task: Task, recipe: Recipe, *, place: TrainingPlace) -> FittedMode
         RecipeError: The recipe does not fit the data.
         DivergenceError: A network's loss was NaN or infinite before one epoch was whole.
     """
-    if isinstance(recipe, LinearRecipe):
+    if isinstance(recipe, SolverRecipe):
         return fit_linear_model(task, recipe, place)
     return fit_network_model(task, recipe, place)

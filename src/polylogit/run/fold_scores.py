@@ -17,12 +17,13 @@ from polylogit.data.split import Split
 from polylogit.data.tables.encoder import TableEncoder
 from polylogit.fitting.forward import network_logits
 from polylogit.fitting.out_of_fold import HeldOutLogits, out_of_fold_logits
-from polylogit.recipes import LinearRecipe, NetworkRecipe, Recipe
+from polylogit.recipes import NetworkRecipe, Recipe, SolverRecipe
 from polylogit.run.fit import fit_model
 from polylogit.run.fitted_model import TrainingPlace
 from polylogit.run.labelled_rows import LabelledRows
 from polylogit.run.linear_fit import linear_logits_held_out, rows_of_linear_model
 from polylogit.run.picture_task import fitted_picture_encoder
+from polylogit.run.table_task import most_bins
 from polylogit.run.task import Task
 
 __all__ = ["fold_scores"]
@@ -64,7 +65,7 @@ def fold_scores(
     """
     known = task.rows.known
     rows = task.rows.take(known)
-    if isinstance(recipe, LinearRecipe):
+    if isinstance(recipe, SolverRecipe):
         fit_and_score = _linear_fold(task, recipe)
     else:
         fit_and_score = _network_fold(task, recipe, place or TrainingPlace(), calibrated=calibrated)
@@ -80,7 +81,7 @@ def fold_scores(
     if found is None:
         return None
     logits, method = found.logits, recipe.calibration.method
-    if calibrated and isinstance(recipe, LinearRecipe) and method != "none":
+    if calibrated and isinstance(recipe, SolverRecipe) and method != "none":
         logits = _calibrated(logits, rows.take(found.rows), found.sizes, method)
     return replace(found, rows=known[found.rows], logits=logits)
 
@@ -98,10 +99,11 @@ def _encoded(
         fitted,
         standardise=recipe.data.number_values == "standardised",
         most_levels=recipe.data.most_levels,
+        most_bins=most_bins(recipe),
     )
 
 
-def _linear_fold(task: Task, recipe: LinearRecipe) -> FitAndScore:
+def _linear_fold(task: Task, recipe: SolverRecipe) -> FitAndScore:
     def fit_and_score(fitted: Int[Tensor, " A"], held_out: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
         encoder, inputs = _encoded(task, recipe, fitted)
         fold = replace(task, encoder=encoder, rows=replace(task.rows, inputs=inputs))

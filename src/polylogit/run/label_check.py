@@ -16,7 +16,7 @@ from polylogit.fitting.callbacks import TrainingCallback
 from polylogit.fitting.devices import DeviceName
 from polylogit.fitting.out_of_fold import FOLDS
 from polylogit.label_errors import find_label_errors
-from polylogit.recipes import LinearRecipe, Recipe
+from polylogit.recipes import Recipe, SolverRecipe
 from polylogit.report.label_check import LabelCheck, SuspectLabel
 from polylogit.run.fitted_model import TrainingPlace
 from polylogit.run.fold_scores import fold_scores
@@ -72,7 +72,7 @@ def check_labels(
     found = fold_scores(
         task,
         recipe,
-        folds=FOLDS if isinstance(recipe, LinearRecipe) else NETWORK_FOLDS,
+        folds=FOLDS if isinstance(recipe, SolverRecipe) else NETWORK_FOLDS,
         seed=recipe.seed,
         calibrated=False,
         place=TrainingPlace(device=device, callbacks=tuple(callbacks)),

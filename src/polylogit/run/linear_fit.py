@@ -22,7 +22,7 @@ from polylogit.fitting.history import IterationRecord
 from polylogit.fitting.out_of_fold import HeldOutLogits, out_of_fold_logits
 from polylogit.model_header import NetworkSpec
 from polylogit.networks import LinearNetwork
-from polylogit.recipes import LinearRecipe
+from polylogit.recipes import SolverRecipe
 from polylogit.run.fitted_model import FittedModel, TrainingPlace
 from polylogit.run.labelled_rows import LabelledRows
 from polylogit.run.task import Task
@@ -35,7 +35,7 @@ HELD_OUT_TOLERANCE = 1e-3
 """Tolerance of the fits that only serve calibration or cross-validation; the classifier's own has the recipe's."""
 
 
-def fit_linear_model(task: Task, recipe: LinearRecipe, place: TrainingPlace) -> FittedModel:
+def fit_linear_model(task: Task, recipe: SolverRecipe, place: TrainingPlace) -> FittedModel:
     """Fit softmax regression by the exact solver, and calibrate it on training rows.
 
     Args:
@@ -96,7 +96,7 @@ def rows_of_linear_model(task: Task, rows: LabelledRows) -> LabelledRows:
 
 
 def fit_linear(
-    rows: LabelledRows, classes: int, recipe: LinearRecipe, on_iteration: Callable[[IterationRecord], None] | None
+    rows: LabelledRows, classes: int, recipe: SolverRecipe, on_iteration: Callable[[IterationRecord], None] | None
 ) -> LinearFit:
     """Fit softmax regression as the recipe says; see `fit_softmax_regression`.
 
@@ -130,7 +130,7 @@ def fit_linear(
 def linear_logits_held_out(
     rows: LabelledRows,
     classes: int,
-    recipe: LinearRecipe,
+    recipe: SolverRecipe,
     *,
     fitted: Int[Tensor, " A"],
     scored: Int[Tensor, " B"],
@@ -143,7 +143,7 @@ def linear_logits_held_out(
 
 
 def _cross_fitted_calibration(
-    rows: LabelledRows, classes: int, recipe: LinearRecipe, callbacks: Sequence[TrainingCallback]
+    rows: LabelledRows, classes: int, recipe: SolverRecipe, callbacks: Sequence[TrainingCallback]
 ) -> tuple[CalibrationFit | None, HeldOutLogits | None]:
     """A calibration from training rows, and their logits, each from a model that was fitted without the row."""
     method = recipe.calibration.method

@@ -81,7 +81,7 @@ def report_data(
     table = evaluated.raw if isinstance(evaluated.raw, pl.DataFrame) else None
     return ReportData(
         data=data,
-        model=classifier.network_spec.kind,
+        model=classifier.model_kind,
         evaluation=evaluated.evaluation,
         logits=evaluated.logits,
         targets=evaluated.targets,

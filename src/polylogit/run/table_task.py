@@ -15,7 +15,7 @@ from torch import Tensor
 from polylogit.classes import class_indices
 from polylogit.data.split import Split
 from polylogit.data.tables.audit import AuditedTable, AuditFinding, audit_leakage, audit_table
-from polylogit.data.tables.audit.levels import audit_levels, column_profiles
+from polylogit.data.tables.audit.levels import audit_bins, audit_levels, column_profiles
 from polylogit.data.tables.column_types import NumberMarks, Reading, asked_reading
 from polylogit.data.tables.columns import read_columns
 from polylogit.data.tables.dialect import Dialect
@@ -25,7 +25,7 @@ from polylogit.data.tables.named_column import select_named
 from polylogit.data.tables.sources import TableSource, open_source
 from polylogit.data.tables.type_inference import check_columns_exist, find_readings
 from polylogit.errors import DataError, RecipeError, did_you_mean
-from polylogit.recipes import Recipe
+from polylogit.recipes import AdditiveRecipe, Recipe
 from polylogit.recipes.data_kinds import check_options_apply
 from polylogit.run.conformal_rows import without_conformal_rows
 from polylogit.run.labelled_rows import LabelledRows
@@ -36,6 +36,7 @@ __all__ = [
     "audited_table",
     "dialect_of",
     "known_targets",
+    "most_bins",
     "number_marks",
     "opened_table",
     "row_weights",
@@ -54,6 +55,11 @@ def number_marks(recipe: Recipe) -> NumberMarks:
     """The separators that the recipe names for the numbers of a table."""
     thousands = recipe.data.thousands
     return NumberMarks(recipe.data.decimal, "" if thousands == "none" else thousands)
+
+
+def most_bins(recipe: Recipe) -> int | None:
+    """The most bins of a number that the recipe asks for; None: the encoder makes none."""
+    return recipe.model.bins if isinstance(recipe, AdditiveRecipe) else None
 
 
 def table_task(data: str, recipe: Recipe) -> tuple[Recipe, Task]:
@@ -90,8 +96,10 @@ def table_task(data: str, recipe: Recipe) -> tuple[Recipe, Task]:
         split.train,
         standardise=recipe.data.number_values == "standardised",
         most_levels=recipe.data.most_levels,
+        most_bins=most_bins(recipe),
     )
     audit = audit.and_also(audit_levels(encoder.columns, len(split.train)))
+    audit = audit.and_also(audit_bins(encoder.columns, len(split.train), most_bins(recipe)))
     audit = audit.and_also(AuditFinding("read-differently", "note", note, "") for note in source.notes)
     audit = replace(audit, profiles=column_profiles(encoder.columns, audited.features))
     encoder = encoder.with_ranges(audited.features, split.train)
