@@ -46,8 +46,8 @@ def fitted_scales(
             found.append((at_zero if kept_raw else _mean_and_spread(feature)[0], RAMP_SCALE))
         else:
             found.append((0.0, 1.0) if kept_raw else _mean_and_spread(feature))
-    mean, scale = torch.tensor(found, dtype=torch.float64).reshape(-1, 2).unbind(1)
-    return mean.contiguous(), scale.contiguous()
+    means, scales = ([each[place] for each in found] for place in (0, 1))
+    return torch.tensor(means, dtype=torch.float64), torch.tensor(scales, dtype=torch.float64)
 
 
 def _mean_and_spread(feature: ScaledNumbers) -> tuple[float, float]:
