@@ -1,7 +1,8 @@
 """Cells of columns, read by type: numbers, booleans, categories or dates.
 
-A column that was read is Float64, Boolean, String or Date, and null where its value is missing; NaN is missing too. See
-also: `type_inference`, which finds the type of a column, and `encoder`, which makes features of it.
+A column that was read is Float64, Boolean, String or Date, and null where its value is missing; NaN is missing too. A
+column that came as Float32 stays Float32 and shares the memory of the table. See also: `type_inference`, which finds
+the type of a column, and `encoder`, which makes features of it.
 """
 
 import math
@@ -53,7 +54,8 @@ def read_columns(
         first_row: How many rows of the table stand before the frame.
 
     Returns:
-        The wanted columns, in the order of `readings`: Float64 for numbers, Boolean, String for categories, Date.
+        The wanted columns, in the order of `readings`: Float64 for numbers (Float32 for those that came so), Boolean,
+        String for categories, Date.
 
     Raises:
         DataError: A cell cannot be read, or its number exceeds `LARGEST_NUMBER`; the message names the first.
@@ -66,10 +68,10 @@ def read_columns(
                 raise _mistake(frame[name], reading, int(mistakes.arg_max() or 0), place, first_row)
     numbers = [name for name, reading in readings.items() if reading.type == "number"]
     if numbers:
-        huge = read.select((named(name).abs() > LARGEST_NUMBER).any() for name in numbers).row(0)
-        for name, found in zip(numbers, huge, strict=True):
-            if found:
-                row = int((read[name].abs() > LARGEST_NUMBER).fill_null(value=False).arg_max() or 0)
+        highest, lowest = (read.select(of(named(name)) for name in numbers).row(0) for of in (pl.Expr.max, pl.Expr.min))
+        for name, most, least in zip(numbers, highest, lowest, strict=True):
+            if max(most or 0.0, -(least or 0.0)) > LARGEST_NUMBER:
+                row = int((read[name].cast(pl.Float64).abs() > LARGEST_NUMBER).fill_null(value=False).arg_max() or 0)
                 raise DataError(
                     f'{place}, column "{name}", row {first_row + row + 1}: {expected_magnitude(read[name][row])}. '
                     "Correct the cell, or drop the row."
@@ -87,7 +89,7 @@ def read_cells(frame: pl.DataFrame, readings: Mapping[str, Reading]) -> pl.DataF
     """As `read_columns`, but what cannot be read is null, and infinities stay."""
     read = frame.select(_expression(frame[name], reading) for name, reading in readings.items())
     # A step of its own, where there are such cells: an expression that names its input twice works it out twice.
-    suspects = {series.name: named(series.name).is_nan() for series in read if series.dtype == pl.Float64}
+    suspects = {series.name: named(series.name).is_nan() for series in read if series.dtype.is_float()}
     suspects |= {series.name: named(series.name) == "" for series in read if series.dtype == pl.String}
     if not suspects:
         return read
@@ -142,7 +144,7 @@ def _number(column: pl.Expr, series: pl.Series, number_format: str | None) -> pl
         return (column.to_physical() / (1000 * _MICROSECONDS_AN_HOUR)).alias(series.name)
     elif not (series.dtype.is_numeric() or series.dtype == pl.Boolean):
         return _unreadable(series, "number")
-    return column.cast(pl.Float64, strict=False)
+    return column if series.dtype == pl.Float32 else column.cast(pl.Float64, strict=False)
 
 
 def _boolean(column: pl.Expr, series: pl.Series) -> pl.Expr:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import polars as pl
 
 from polylogit.data.tables.audit.findings import AuditFinding
-from polylogit.data.tables.audit.formats import audit_format
+from polylogit.data.tables.audit.formats import NumbersOfText, audit_format
 from polylogit.data.tables.column_types import NumberMarks, Reading
 from polylogit.data.tables.columns import (
     LARGEST_NUMBER,
@@ -29,6 +29,7 @@ GIVES_AWAY = 0.02
 ROBUST_SCALES = 20.0
 """An outlier is further than this many robust standard deviations from the median."""
 
+_CELLS_AT_ONCE = 2**22
 _FEWEST_ROWS = 20
 _MOSTLY_MISSING = 0.5
 _BINS = 64
@@ -61,31 +62,25 @@ def audit_features(
     Yields:
         Findings, in no order.
     """
+    texts = {series.name for series in raw if series.dtype == pl.String}
+    numbers = NumbersOfText({name: reading for name, reading in readings.items() if name in texts})
     for series in read:
         name = series.name
-        yield from _mistakes(raw[name], series, readings[name])
+        cells = raw[name]
+        yield from _mistakes(cells, series, readings[name])
         yield from _emptiness(series)
-        yield from _codes(raw[name], series)
-        yield from audit_format(raw[name], readings[name], marks, _numbers_beside(raw, readings, name))
-    yield from _outliers(read.select(pl.col(pl.Float64)))
+        yield from _codes(cells, series)
+        yield from audit_format(cells, readings[name], marks, numbers)
+    yield from _outliers(read.select(pl.col(pl.Float32, pl.Float64)))
     if targets is not None:
         yield from _giving_away(read, targets)
-
-
-def _numbers_beside(raw: pl.DataFrame, readings: Mapping[str, Reading], name: str) -> Mapping[str, Reading]:
-    """The other columns of text that are read as numbers."""
-    return {
-        other: reading
-        for other, reading in readings.items()
-        if other != name and reading.type == "number" and raw.schema[other] == pl.String
-    }
 
 
 def _mistakes(raw: pl.Series, read: pl.Series, reading: Reading) -> Iterator[AuditFinding]:
     if reading.type != "category" and read.null_count() > raw.null_count():
         mistakes = find_mistakes(raw, read)
         yield from _wrong_cells("mixed-types", raw, mistakes, lambda row: expected_words(raw, reading, row))
-    if read.dtype == pl.Float64:
+    if read.dtype.is_float():
         infinite = read.is_infinite().fill_null(value=False)
         huge = (read.abs() > LARGEST_NUMBER).fill_null(value=False) & ~infinite
         for code, wrong in (("infinity", infinite), ("too-large", huge)):
@@ -136,7 +131,7 @@ def _emptiness(series: pl.Series) -> Iterator[AuditFinding]:
 
 
 def _codes(raw: pl.Series, read: pl.Series) -> Iterator[AuditFinding]:
-    if read.dtype != pl.Float64:
+    if not read.dtype.is_float():
         return
     name = read.name
     if raw.dtype == pl.String:
@@ -168,10 +163,17 @@ def _codes(raw: pl.Series, read: pl.Series) -> Iterator[AuditFinding]:
 
 
 def _outliers(numbers: pl.DataFrame) -> Iterator[AuditFinding]:
-    if not numbers.width or numbers.height < _FEWEST_ROWS:
+    if numbers.height < _FEWEST_ROWS:
         return
+    step = max(1, -(-numbers.height // MOST_ROWS_TRIED))
+    at_once = max(1, _CELLS_AT_ONCE // (numbers.height // step))
+    for start in range(0, numbers.width, at_once):
+        yield from _outliers_of_some(numbers[:, start : start + at_once], step)
+
+
+def _outliers_of_some(numbers: pl.DataFrame, step: int) -> Iterator[AuditFinding]:
     finite = pl.when(pl.all().is_finite()).then(pl.all())
-    tried = numbers.gather_every(max(1, -(-numbers.height // MOST_ROWS_TRIED))).select(finite)
+    tried = numbers.gather_every(step).select(finite.cast(pl.Float64))
     medians = tried.median()
     # The median distance of a normal sample is 1 / 1.4826 deviations.
     scales = (tried.select((named(name) - medians[name][0]).abs() for name in tried.columns).median() * 1.4826).row(0)
@@ -181,7 +183,8 @@ def _outliers(numbers: pl.DataFrame) -> Iterator[AuditFinding]:
             continue
         furthest = max(high - median, median - low)
         if furthest > ROBUST_SCALES * scale:
-            away = (numbers.select(pl.when(named(name).is_finite()).then(named(name))).to_series() - median).abs()
+            cells = numbers.select(pl.when(named(name).is_finite()).then(named(name).cast(pl.Float64))).to_series()
+            away = (cells - median).abs()
             row = int(away.fill_null(0.0).arg_max() or 0)
             count = int((away > ROBUST_SCALES * scale).sum())
             yield AuditFinding(

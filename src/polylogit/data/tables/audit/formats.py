@@ -11,7 +11,7 @@ from polylogit.data.tables.dates import DATE_FORMATS, ambiguous_formats, has_tim
 from polylogit.data.tables.number_format import NumberFormat, another_format, is_ambiguous, other_text_at_numbers
 from polylogit.data.tables.type_inference import quoted_key
 
-__all__ = ["audit_format"]
+__all__ = ["NumbersOfText", "audit_format"]
 
 _MOST_ROWS_TRIED = 50_000
 
@@ -19,8 +19,28 @@ _MOST_ROWS_TRIED = 50_000
 _PERCENT = ("%", "‰", "percent", "pct")
 
 
+class NumbersOfText:
+    """The columns of text that are read as numbers, as a column beside them sees them.
+
+    Args:
+        readings: How the columns of text are read, by name.
+    """
+
+    def __init__(self, readings: Mapping[str, Reading]) -> None:
+        self._names = {name for name, reading in readings.items() if reading.type == "number"}
+        self._with_comma = {name for name in self._names if _has_comma(readings[name])}
+
+    def stand_beside(self, name: str) -> bool:
+        """Whether another column is one of them."""
+        return bool(len(self._names) - (name in self._names))
+
+    def with_comma_beside(self, name: str) -> bool:
+        """Whether another column has decimal commas."""
+        return bool(len(self._with_comma) - (name in self._with_comma))
+
+
 def audit_format(
-    raw: pl.Series, reading: Reading, marks: NumberMarks, beside: Mapping[str, Reading] | None = None
+    raw: pl.Series, reading: Reading, marks: NumberMarks, numbers: NumbersOfText
 ) -> Iterator[AuditFinding]:
     """How the numbers or dates of a column are written, and doubts about it.
 
@@ -28,25 +48,25 @@ def audit_format(
         raw: The column as it came.
         reading: How it was read.
         marks: The separators in its numbers that are known.
-        beside: The other columns of text that are read as numbers.
+        numbers: The columns of the table that are numbers in text.
 
     Yields:
         Notes and warnings.
     """
-    yield from _number_format(raw, reading, marks, beside or {})
+    yield from _number_format(raw, reading, marks, numbers)
     yield from _unmarked_percent(raw, reading)
     yield from _date_format(raw, reading)
 
 
 def _number_format(
-    raw: pl.Series, reading: Reading, marks: NumberMarks, beside: Mapping[str, Reading]
+    raw: pl.Series, reading: Reading, marks: NumberMarks, numbers: NumbersOfText
 ) -> Iterator[AuditFinding]:
     """Which way of writing numbers a column was found to have, and whether another would fit as well."""
     if raw.dtype != pl.String:
         return
     if reading.type == "category":
         yield from _possible_numbers(raw)
-    commas = any(other.format not in (None, *NAMED_NUMBER_FORMATS) and _has_comma(other) for other in beside.values())
+    commas = numbers.with_comma_beside(raw.name)
     if reading.type != "number" or (reading.format is None and not commas):
         return
     key = f"data.columns.{quoted_key(raw.name)}"
@@ -71,7 +91,11 @@ def _number_format(
     other = another_format(texts, number_format)
     alike = "" if reading.format else ", while another column has decimal commas"
     # A mark for the whole table would change columns whose cells have separators, too.
-    whole = f", or data.decimal={other.decimal} for the table" if ambiguous and not beside and other else ""
+    whole = (
+        f", or data.decimal={other.decimal} for the table"
+        if ambiguous and not numbers.stand_beside(raw.name) and other
+        else ""
+    )
     yield AuditFinding(
         "ambiguous-number" if ambiguous else "number-format",
         "warning" if ambiguous else "note",
@@ -85,7 +109,7 @@ def _number_format(
 
 
 def _has_comma(reading: Reading) -> bool:
-    return NumberFormat.parse(reading.format or "1234.5").decimal == ","
+    return reading.format not in (None, *NAMED_NUMBER_FORMATS) and NumberFormat.parse(reading.format).decimal == ","
 
 
 def _other_mark(number_format: NumberFormat) -> str:
