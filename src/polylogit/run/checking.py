@@ -6,6 +6,7 @@ import torch
 
 from polylogit.data.tables.audit import Audit, AuditFinding, audit_leakage
 from polylogit.data.tables.audit.levels import audit_levels, column_profiles
+from polylogit.data.tables.chosen_rows import ChosenRows
 from polylogit.data.tables.fitted_columns import fitted_columns
 from polylogit.errors import RecipeError
 from polylogit.recipes import Recipe
@@ -37,7 +38,7 @@ def check(data: str, recipe: Recipe) -> Audit:
         recipe = with_target(recipe, source)
     row_weights(source, recipe)
     audited = audited_table(source, recipe)
-    columns = fitted_columns(audited.features, audited.readings, recipe.data.most_levels)
+    columns = fitted_columns(ChosenRows(audited.features), audited.readings, recipe.data.most_levels)
     audit = audited.audit.and_also(audit_levels(columns, audited.features.height)).located(source.locate)
     audit = audit.and_also(AuditFinding("read-differently", "note", note, "") for note in source.notes)
     audit = replace(audit, profiles=column_profiles(columns, audited.features))

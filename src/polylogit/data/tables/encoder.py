@@ -7,19 +7,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from polylogit.data.tables.chosen_rows import ChosenRows
 from polylogit.data.tables.column_ranges import with_ranges
 from polylogit.data.tables.column_types import LARGEST_FEATURE, Reading, check_number_format
 from polylogit.data.tables.columns import read_columns
 from polylogit.data.tables.encoded_column import UNSEEN, Column
 from polylogit.data.tables.feature_matrix import aligned_zeros
 from polylogit.data.tables.feature_scales import fitted_scales
-from polylogit.data.tables.feature_values import raise_flags, scaled_numbers, write_standardised
+from polylogit.data.tables.feature_values import ROWS_A_BLOCK, raise_flags, scaled_numbers, write_standardised
 from polylogit.data.tables.fitted_columns import fitted_columns
+from polylogit.data.tables.named_column import select_named
 from polylogit.data.tables.type_inference import find_readings, refusal
 from polylogit.data.tables.unseen import UnseenCounts
 from polylogit.errors import DataError, ModelFileError, did_you_mean
@@ -27,6 +30,7 @@ from polylogit.errors import DataError, ModelFileError, did_you_mean
 __all__ = ["TableEncoder"]
 
 _LEAST_SCALE, _MOST_SCALE = 1e-300, 1e101
+_FLAGS_AT_ONCE = 2**22
 
 
 class TableEncoder:
@@ -204,9 +208,15 @@ class TableEncoder:
         most_levels: int | None,
         most_bins: int | None,
     ) -> "TableEncoder":
-        seen = read if rows is None else _chosen(read, rows)
+        seen = ChosenRows(select_named(read, readings), rows)
         columns = fitted_columns(seen, readings, most_levels, most_bins)
-        mean, scale = fitted_scales(columns, scaled_numbers(seen, columns), standardise=standardise)
+        by_name = {column.name: column for column in columns}
+        numbers = (
+            feature
+            for some in seen.by_columns()
+            for feature in scaled_numbers(some, [by_name[name] for name in some.columns])
+        )
+        mean, scale = fitted_scales(columns, numbers, standardise=standardise)
         return cls(columns, mean, scale)
 
     def with_ranges(self, read: pl.DataFrame, rows: Int[Tensor, " A"] | None = None) -> "TableEncoder":
@@ -216,8 +226,13 @@ class TableEncoder:
             read: The feature columns, as `read_columns` gives them.
             rows: The row numbers of the training rows; None: all.
         """
-        seen = read if rows is None else _chosen(read, rows)
-        return TableEncoder(with_ranges(self.columns, seen), self.mean, self.scale)
+        by_name = {column.name: column for column in self.columns}
+        ranges = [
+            column
+            for some in ChosenRows(select_named(read, by_name), rows).by_columns()
+            for column in with_ranges([by_name[name] for name in some.columns], some)
+        ]
+        return TableEncoder(ranges, self.mean, self.scale)
 
     def encode(self, frame: pl.DataFrame, place: str = "the table") -> Float[Tensor, "N D"]:
         """Features of the rows. The columns may stand in any order, and others may stand beside them.
@@ -266,7 +281,7 @@ class TableEncoder:
             return pl.repeat(value=False, n=len(numbers), eager=True)
         scaled = [column.name for column in self.columns for _ in column.scaled_names].index(name)
         mean, scale = float(self.mean[scaled]), float(self.scale[scaled])
-        return ((numbers - mean).abs() > LARGEST_FEATURE * scale).fill_null(value=False)
+        return ((numbers.cast(pl.Float64) - mean).abs() > LARGEST_FEATURE * scale).fill_null(value=False)
 
     def notes(self, unseen: UnseenCounts) -> tuple[str, ...]:
         """What a reader of predictions must know of unseen categories and unexpected missing values."""
@@ -317,25 +332,38 @@ class TableEncoder:
         self, read: pl.DataFrame, place: str = "the table", first_row: int = 0
     ) -> tuple[Float[Tensor, "N D"], UnseenCounts]:
         inputs = aligned_zeros(read.height, self.features)
-        features = inputs.numpy()
+        self._write_numbers(read, inputs.numpy(), place, first_row)
+        return inputs, self._write_flags(read, inputs.numpy())
+
+    def _write_numbers(self, read: pl.DataFrame, features: npt.NDArray[np.float32], place: str, first_row: int) -> None:
         places = [at + place for column, at in self._places() for place in range(len(column.scaled_names))]
-        numbers = scaled_numbers(read, self.columns)
-        overflow = write_standardised(features, places, numbers, self.mean.tolist(), self.scale.tolist())
-        if overflow is not None:
-            name = [column.name for column in self.columns for _ in column.scaled_names][overflow[0]]
-            raise DataError(
-                f'{place}, column "{name}", row {first_row + overflow[1] + 1}: expected a number of the magnitude of '
-                f"the training rows, got {read[name][overflow[1]]}, which is beyond single precision once it is "
-                "standardised."
-            )
+        mean, scale = self.mean.tolist(), self.scale.tolist()
+        for start in range(0, read.height, ROWS_A_BLOCK):
+            block = read.slice(start, ROWS_A_BLOCK)
+            numbers = scaled_numbers(block, self.columns)
+            overflow = write_standardised(features[start : start + ROWS_A_BLOCK], places, numbers, mean, scale)
+            if overflow is not None:
+                name = [column.name for column in self.columns for _ in column.scaled_names][overflow[0]]
+                raise DataError(
+                    f'{place}, column "{name}", row {first_row + start + overflow[1] + 1}: expected a number of the '
+                    f"magnitude of the training rows, got {block[name][overflow[1]]}, which is beyond single precision "
+                    "once it is standardised."
+                )
+
+    def _write_flags(self, read: pl.DataFrame, features: npt.NDArray[np.float32]) -> UnseenCounts:
         gaps = {series.name: series.null_count() for series in read}
-        flags = read.select(
+        expressions = [
             expression
             for column, at in self._places()
             for expression in column.flag_expressions(at, gaps=gaps[column.name] > 0)
-        )
-        raise_flags(flags, features)
-        return inputs, self._unseen(gaps, flags, read.height)
+        ]
+        unseen = UnseenCounts(filled=self._filled(gaps), rows=read.height)
+        rows_at_once = max(ROWS_A_BLOCK, _FLAGS_AT_ONCE // max(len(expressions), 1))
+        for start in range(0, read.height if expressions else 0, rows_at_once):
+            flags = read.slice(start, rows_at_once).select(expressions)
+            raise_flags(flags, features[start : start + rows_at_once])
+            unseen += UnseenCounts(self._unseen(flags))
+        return unseen
 
     def _places(self) -> Iterator[tuple[Column, int]]:
         """Each column with the number of its first feature."""
@@ -344,17 +372,18 @@ class TableEncoder:
             yield column, at
             at += column.width
 
-    def _unseen(self, gaps: Mapping[str, int], flags: pl.DataFrame, rows: int) -> UnseenCounts:
-        unseen, filled = {}, {}
+    def _filled(self, gaps: Mapping[str, int]) -> dict[str, int]:
+        return {column.name: gaps[column.name] for column in self.columns if gaps[column.name] and not column.missing}
+
+    def _unseen(self, flags: pl.DataFrame) -> dict[str, int]:
+        unseen = {}
         for column, at in self._places():
-            if gaps[column.name] and not column.missing:
-                filled[column.name] = gaps[column.name]
             if column.type == "category":
                 other = at + len(column.levels) if column.pooled else UNSEEN
                 count = int((flags[column.name] == other).sum())
                 if count:
                     unseen[column.name] = count
-        return UnseenCounts(unseen, filled, rows)
+        return unseen
 
     def _check_columns_present(self, frame: pl.DataFrame, place: str) -> None:
         there = set(frame.columns)
@@ -367,13 +396,6 @@ class TableEncoder:
                 f"{place}: {'a column' if len(missing) == 1 else f'{len(missing)} columns'} that the model needs "
                 f"{'is' if len(missing) == 1 else 'are'} not there: {listed}.{hint}"
             )
-
-
-def _chosen(read: pl.DataFrame, rows: Int[Tensor, " A"]) -> pl.DataFrame:
-    """Some rows in the order of the table."""
-    is_chosen = np.zeros(read.height, dtype=np.bool_)
-    is_chosen[rows.numpy()] = True
-    return read.filter(pl.Series(is_chosen))  # several times faster than gathering the rows by number
 
 
 def _read(

@@ -3,7 +3,7 @@
 import warnings
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 __all__ = ["ALIGNMENT", "aligned_zeros", "sparse_where_mostly_zero"]
@@ -30,27 +30,28 @@ def aligned_zeros(rows: int, *shape: int) -> Float[Tensor, "N ..."]:
     return torch.zeros(rows, -(-shape[0] // ALIGNMENT) * ALIGNMENT)[:, : shape[0]]
 
 
-def sparse_where_mostly_zero(features: Float[Tensor, "N D"]) -> Tensor:
-    """The features in CSR form where at most a tenth of many columns is filled, and else as they are.
+def sparse_where_mostly_zero(features: Float[Tensor, "N D"], rows: Int[Tensor, " A"]) -> Tensor | None:
+    """Some rows in CSR form where at most a tenth of many columns is filled; else None.
 
     A sparse product takes time in proportion to the filled cells: for a category of thousands of levels one in each
     row.
 
     Args:
         features: Dense features.
+        rows: The numbers of the rows wanted.
 
     Returns:
-        The same numbers.
+        The rows, or None where a dense product takes less time.
 
     Example:
-        >>> sparse_where_mostly_zero(torch.eye(300)).layout
+        >>> sparse_where_mostly_zero(torch.eye(300), torch.arange(200)).layout
         torch.sparse_csr
     """
     if features.shape[1] < _FEWEST_COLUMNS:
-        return features
-    sample = features[:: max(1, len(features) // _ROWS_SAMPLED)]
+        return None
+    sample = features[rows[:: max(1, len(rows) // _ROWS_SAMPLED)]]
     if int(sample.count_nonzero()) > _MOST_FILLED * sample.numel():
-        return features
+        return None
     with warnings.catch_warnings():  # torch notes once a process that the layout is in beta state
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
-        return features.to_sparse_csr()
+        return features.index_select(0, rows).to_sparse_csr()

@@ -3,7 +3,7 @@
 See also: `feature_values.py`, which applies them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ RAMP_SCALE = 1.5
 
 
 def fitted_scales(
-    columns: Sequence[Column], numbers: Sequence[ScaledNumbers], *, standardise: bool
+    columns: Sequence[Column], numbers: Iterable[ScaledNumbers], *, standardise: bool
 ) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:
     """The mean and the scale of each scaled feature.
 
@@ -51,7 +51,7 @@ def fitted_scales(
 
 
 def _mean_and_spread(feature: ScaledNumbers) -> tuple[float, float]:
-    values = feature.of_rows(slice(None))
+    values = feature.values
     values = values[~np.isnan(values)]
     if not len(values):
         return 0.0, 1.0

@@ -3,7 +3,7 @@
 See also: `encoder.py`, which knows the places of the features.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +14,9 @@ from polylogit.data.tables.bins import ramp
 from polylogit.data.tables.column_types import LARGEST_FEATURE
 from polylogit.data.tables.encoded_column import Column
 
-__all__ = ["ScaledNumbers", "raise_flags", "scaled_numbers", "write_standardised"]
+__all__ = ["ROWS_A_BLOCK", "ScaledNumbers", "raise_flags", "scaled_numbers", "write_standardised"]
 
-_ROWS_A_BLOCK = 8192
+ROWS_A_BLOCK = 8192
 """Rows that are written together, so that they stay in the processor's cache from column to column."""
 
 
@@ -32,35 +32,35 @@ class ScaledNumbers:
     numbers: npt.NDArray[np.float64]
     bin: tuple[float, float] | None = None
 
-    def of_rows(self, rows: slice) -> npt.NDArray[np.float64]:
-        """The values of some rows."""
-        numbers = self.numbers[rows]
-        return numbers if self.bin is None else ramp(numbers, *self.bin)
+    @property
+    def values(self) -> npt.NDArray[np.float64]:
+        """The feature of each row."""
+        return self.numbers if self.bin is None else ramp(self.numbers, *self.bin)
 
 
-def scaled_numbers(read: pl.DataFrame, columns: Sequence[Column]) -> list[ScaledNumbers]:
-    """The numbers of each scaled feature before they are standardised.
+def scaled_numbers(read: pl.DataFrame, columns: Sequence[Column]) -> Iterator[ScaledNumbers]:
+    """The numbers of each scaled feature before they are standardised, one feature after the other.
 
     Args:
         read: The cells as `read_columns` gives them.
         columns: The columns in the order of their features.
 
-    Returns:
+    Yields:
         One a scaled feature. Those of the bins of a column share an array.
     """
-    features = []
     for column in columns:
-        features += [ScaledNumbers(numbers) for numbers in column.scaled_numbers(read[column.name])]
+        for numbers in column.scaled_numbers(read[column.name]):
+            yield ScaledNumbers(numbers)
         if column.ramps:
             numbers = column.binned_numbers(read[column.name])
-            features += [ScaledNumbers(numbers, edges) for edges in column.ramps]
-    return features
+            for edges in column.ramps:
+                yield ScaledNumbers(numbers, edges)
 
 
 def write_standardised(
     features: npt.NDArray[np.float32],
     places: Sequence[int],
-    numbers: Sequence[ScaledNumbers],
+    numbers: Iterable[ScaledNumbers],
     mean: Sequence[float],
     scale: Sequence[float],
 ) -> tuple[int, int] | None:
@@ -77,16 +77,14 @@ def write_standardised(
         The number of the scaled feature and of the row of the first value that single precision cannot hold; None where
         there is none.
     """
-    for start in range(0, len(features), _ROWS_A_BLOCK):
-        block = slice(start, start + _ROWS_A_BLOCK)
-        for number, (place, values, middle, spread) in enumerate(zip(places, numbers, mean, scale, strict=True)):
-            standardised = values.of_rows(block) - middle
-            with np.errstate(over="ignore"):
-                standardised /= spread
-            standardised[np.isnan(standardised)] = 0.0
-            if len(standardised) and max(standardised.max(), -standardised.min()) > LARGEST_FEATURE:
-                return number, start + int(np.argmax(np.abs(standardised) > LARGEST_FEATURE))
-            features[block, place] = standardised
+    for number, (place, feature, middle, spread) in enumerate(zip(places, numbers, mean, scale, strict=True)):
+        standardised = feature.values - middle
+        with np.errstate(over="ignore"):
+            standardised /= spread
+        standardised[np.isnan(standardised)] = 0.0
+        if len(standardised) and max(standardised.max(), -standardised.min()) > LARGEST_FEATURE:
+            return number, int(np.argmax(np.abs(standardised) > LARGEST_FEATURE))
+        features[:, place] = standardised
     return None
 
 
@@ -98,11 +96,11 @@ def raise_flags(flags: pl.DataFrame, features: npt.NDArray[np.float32]) -> None:
         features: One row of features a row; written to.
     """
     groups = [series.to_numpy() for series in flags]
-    for start in range(0, len(features), _ROWS_A_BLOCK):
-        block = features[start : start + _ROWS_A_BLOCK]
+    for start in range(0, len(features), ROWS_A_BLOCK):
+        block = features[start : start + ROWS_A_BLOCK]
         rows = np.arange(len(block))
         for group in groups:
-            places = group[start : start + _ROWS_A_BLOCK]
+            places = group[start : start + ROWS_A_BLOCK]
             there = places >= 0
             if there.all():
                 block[rows, places] = 1.0

@@ -5,8 +5,7 @@ See also: `encoded_column.py`, one column.
 
 from collections.abc import Mapping, Sequence
 
-import polars as pl
-
+from polylogit.data.tables.chosen_rows import ChosenRows
 from polylogit.data.tables.column_types import Reading
 from polylogit.data.tables.encoded_column import LEVELS_ALWAYS_KEPT, Column
 
@@ -17,7 +16,7 @@ MOST_FEATURE_CELLS = 2**28
 
 
 def fitted_columns(
-    seen: pl.DataFrame,
+    seen: ChosenRows,
     readings: Mapping[str, Reading],
     most_levels: int | None = None,
     most_bins: int | None = None,
@@ -29,19 +28,19 @@ def fitted_columns(
     keep the most frequent ones only, but at least `LEVELS_ALWAYS_KEPT` each. Bins get what room there is then.
 
     Args:
-        seen: The training rows, as read.
+        seen: The training rows.
         readings: How the columns were read; each usable.
         most_levels: The most levels of a category with a feature each.
         most_bins: The most bins of a number or a date; None: none.
 
     Returns:
-        The columns in the order of `readings`.
+        The columns in the order in which they stand in the table.
     """
-    columns = [Column.fit(seen[name], reading, most_levels) for name, reading in readings.items()]
+    columns = [Column.fit(values, readings[values.name], most_levels) for some in seen.by_columns() for values in some]
     if most_levels is None:
         columns = _with_levels_that_fit(seen, columns)
     bins = bins_that_fit(columns, seen.height, most_bins)
-    return columns if bins is None else [column.with_bins(seen[column.name], bins) for column in columns]
+    return columns if bins is None else [column.with_bins(seen.column(column.name), bins) for column in columns]
 
 
 def bins_that_fit(columns: Sequence[Column], rows: int, most_bins: int | None) -> int | None:
@@ -67,7 +66,7 @@ def bins_that_fit(columns: Sequence[Column], rows: int, most_bins: int | None) -
     return max(min(most_bins, room // with_bins), 1)
 
 
-def _with_levels_that_fit(seen: pl.DataFrame, columns: list[Column]) -> list[Column]:
+def _with_levels_that_fit(seen: ChosenRows, columns: list[Column]) -> list[Column]:
     """The columns with fewer levels where all of them would not fit memory."""
     widths = sorted(len(column.levels) for column in columns if column.type == "category")
     room = MOST_FEATURE_CELLS // max(seen.height, 1)
@@ -80,6 +79,6 @@ def _with_levels_that_fit(seen: pl.DataFrame, columns: list[Column]) -> list[Col
             break
     limit = max(limit, LEVELS_ALWAYS_KEPT)
     return [
-        Column.fit(seen[column.name], column.reading, limit) if len(column.levels) > limit else column
+        Column.fit(seen.column(column.name), column.reading, limit) if len(column.levels) > limit else column
         for column in columns
     ]

@@ -1,8 +1,9 @@
 """DATA as given on the command line: bundled tables, files and folders of parts, and their rows."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -45,15 +46,13 @@ class TableSource:
     rows_to_train: int = 0
     notes: tuple[str, ...] = ()
 
-    def locate(self, row: int) -> tuple[str | None, int]:
-        """The file of a row, where there are several, and the row's number in it; both numbers count from 1."""
-        if len(self.files) == 1:
-            return None, row
-        for file, rows in self.files:
-            if row <= rows:
-                return file, row
-            row -= rows
-        raise IndexError(f"row {row}: the table has fewer")
+    @property
+    def locate(self) -> Callable[[int], tuple[str | None, int]]:
+        """From a row to its file, where there are several, and its number in it; both numbers count from 1.
+
+        The function does not keep the table in memory.
+        """
+        return partial(_located, self.files)
 
     def place_of(self, row: int, column: str) -> str:
         """What messages call a cell.
@@ -119,6 +118,16 @@ def open_source(data: str, dialect: Dialect | None = None) -> TableSource:
     if data == STANDARD_INPUT:
         name, notes = STANDARD_INPUT_NAME, [without_its_path(note) for note in notes]
     return TableSource(name, frame, target, fingerprint(paths), files, notes=tuple(notes))
+
+
+def _located(files: Sequence[tuple[str, int]], row: int) -> tuple[str | None, int]:
+    if len(files) == 1:
+        return None, row
+    for file, rows in files:
+        if row <= rows:
+            return file, row
+        row -= rows
+    raise IndexError(f"row {row}: the table has fewer")
 
 
 def below(first: TableSource, second: TableSource) -> pl.DataFrame:
