@@ -30,7 +30,7 @@ def test_recipe_estimator_and_scikit_learn_have_the_same_optimum(load, C, class_
     X = StandardScaler().fit_transform(X)
     recipe = recipe_from_entries({"training": {"C": C, "class_weight": class_weight, "tolerance": 1e-13}})
     rows = LabelledRows(torch.from_numpy(X), torch.from_numpy(y))
-    fit = fit_linear(rows, int(y.max()) + 1, recipe, on_iteration=None)
+    fit = fit_linear(rows, torch.arange(len(rows)), int(y.max()) + 1, recipe, on_iteration=None)
     weight = fit.weight.numpy()
     if len(weight) == 2:
         weight = weight[1:] - weight[:1]

@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from polylogit.errors import DataError
+from polylogit.solver import design_matrix
 from polylogit.solver.design_matrix import DenseDesign, SparseDesign, csr_tensor
+from polylogit.solver.softmax_regression import fit_softmax_regression
 
 ROWS = 20_000  # more than one block of rows
 
@@ -142,3 +144,30 @@ def test_a_csr_tensor_shares_its_parts():
     matrix = csr_tensor(starts, columns, values, (2, 3))
     assert torch.equal(matrix.to_dense(), torch.tensor([[0.0, 0.0, 5.0], [6.0, 7.0, 0.0]]))
     assert matrix.values().data_ptr() == values.data_ptr()
+
+
+def test_rows_read_in_place_give_the_fit_of_their_copy(monkeypatch):
+    draw = torch.Generator().manual_seed(3)
+    features = torch.randn(900, 5, generator=draw)
+    rows = torch.randperm(900, generator=draw)[:600]
+    targets = (features[rows] @ torch.randn(5, 3, generator=draw)).argmax(1)
+    copied = fit_softmax_regression(features[rows], targets, classes=3, tolerance=1e-9)
+    monkeypatch.setattr(design_matrix, "_NUMBERS_TO_GATHER", 0)
+    features[torch.ones(900, dtype=torch.bool).index_fill(0, rows, value=False)] = torch.nan  # nothing reads the others
+    gathered = fit_softmax_regression(features, targets, classes=3, tolerance=1e-9, rows=rows)
+    torch.testing.assert_close(gathered.weight, copied.weight, rtol=0, atol=1e-9)
+    assert DenseDesign.gathers(features, rows)
+
+
+def test_many_rows_read_in_place_start_from_a_sample_of_their_own(monkeypatch):
+    draw = torch.Generator().manual_seed(4)
+    features = torch.randn(80_000, 10, generator=draw)
+    rows = torch.arange(1, 80_000, 2)
+    targets = (features[rows, 0] + torch.randn(len(rows), generator=draw) > 0).long()
+    copied = fit_softmax_regression(features[rows], targets, classes=2)
+    monkeypatch.setattr(design_matrix, "_NUMBERS_TO_GATHER", 0)
+    gathered = fit_softmax_regression(features, targets, classes=2, rows=rows)
+    assert gathered.iterations == copied.iterations
+    torch.testing.assert_close(gathered.weight, copied.weight)
+    with pytest.raises(DataError, match="for each of 40000 rows"):
+        fit_softmax_regression(features, targets[1:], classes=2, rows=rows)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -49,8 +50,10 @@ def fit_linear_model(task: Task, recipe: SolverRecipe, place: TrainingPlace) -> 
     Raises:
         RecipeError: The pictures stay in files, and the solver needs all rows in memory.
     """
-    rows = rows_of_linear_model(task, task.rows.take(task.split.train))
-    classes = len(task.class_names)
+    rows, train, classes = task.rows, task.split.train, len(task.class_names)
+    if isinstance(task.encoder, PictureEncoder):
+        rows = rows_of_linear_model(task, rows.take(train))
+        train = torch.arange(len(rows))
     history: list[dict[str, Any]] = []
 
     def record(iteration: IterationRecord) -> None:
@@ -58,8 +61,8 @@ def fit_linear_model(task: Task, recipe: SolverRecipe, place: TrainingPlace) -> 
         for callback in place.reported_to:
             callback.iteration_done(iteration)
 
-    fit = fit_linear(rows, classes, recipe, record)
-    calibration, held_out = _cross_fitted_calibration(rows, classes, recipe, place.callbacks)
+    fit = fit_linear(rows, train, classes, recipe, record)
+    calibration, held_out = _cross_fitted_calibration(rows, train, classes, recipe, place.callbacks)
     return FittedModel(
         network=LinearNetwork.with_weights(fit.weight, fit.bias),
         spec=NetworkSpec(kind="linear", options={"features": rows.inputs.shape[1], "classes": classes}),
@@ -96,12 +99,17 @@ def rows_of_linear_model(task: Task, rows: LabelledRows) -> LabelledRows:
 
 
 def fit_linear(
-    rows: LabelledRows, classes: int, recipe: SolverRecipe, on_iteration: Callable[[IterationRecord], None] | None
+    rows: LabelledRows,
+    fitted: Int[Tensor, " A"],
+    classes: int,
+    recipe: SolverRecipe,
+    on_iteration: Callable[[IterationRecord], None] | None,
 ) -> LinearFit:
     """Fit softmax regression as the recipe says; see `fit_softmax_regression`.
 
     Args:
         rows: Rows of vectors, in memory.
+        fitted: The numbers of those to fit to; read in place where they are many.
         classes: K.
         recipe: Penalty, class weights and tolerance.
         on_iteration: Called after each iteration.
@@ -109,14 +117,17 @@ def fit_linear(
     Returns:
         The fit.
     """
-    training, sample_weight = recipe.training, rows.weights
+    training, targets = recipe.training, rows.targets[fitted]
+    sample_weight = None if rows.weights is None else rows.weights[fitted]
     if training.class_weight == "balanced":
-        of_class = balanced_class_weight(rows.targets, classes, sample_weight)[rows.targets]
+        of_class = balanced_class_weight(targets, classes, sample_weight)[targets]
         sample_weight = of_class if sample_weight is None else of_class * sample_weight
     squares, l1 = elastic_net_penalties(training.C, training.l1_ratio, classes)
+    sparse = sparse_where_mostly_zero(rows.features, fitted)
     return fit_softmax_regression(
-        sparse_where_mostly_zero(rows.features),
-        rows.targets,
+        rows.features if sparse is None else sparse,
+        targets,
+        rows=fitted if sparse is None else None,
         classes=classes,
         C=squares,
         l1=l1,
@@ -138,12 +149,16 @@ def linear_logits_held_out(
     """Logits of some rows from softmax regression on others, fitted as exactly as `HELD_OUT_TOLERANCE` asks."""
     looser = recipe.training.model_copy(update={"tolerance": max(recipe.training.tolerance, HELD_OUT_TOLERANCE)})
     recipe = recipe.model_copy(update={"training": looser})
-    fit = fit_linear(rows.take(fitted), classes, recipe, on_iteration=None)
+    fit = fit_linear(rows, fitted, classes, recipe, on_iteration=None)
     return network_logits(LinearNetwork.with_weights(fit.weight, fit.bias), rows.features[scored])
 
 
 def _cross_fitted_calibration(
-    rows: LabelledRows, classes: int, recipe: SolverRecipe, callbacks: Sequence[TrainingCallback]
+    rows: LabelledRows,
+    train: Int[Tensor, " A"],
+    classes: int,
+    recipe: SolverRecipe,
+    callbacks: Sequence[TrainingCallback],
 ) -> tuple[CalibrationFit | None, HeldOutLogits | None]:
     """A calibration from training rows, and their logits, each from a model that was fitted without the row."""
     method = recipe.calibration.method
@@ -151,16 +166,17 @@ def _cross_fitted_calibration(
         return None, None
 
     def fit_and_score(fitted: Int[Tensor, " A"], scored: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
-        return linear_logits_held_out(rows, classes, recipe, fitted=fitted, scored=scored)
+        return linear_logits_held_out(rows, classes, recipe, fitted=train[fitted], scored=train[scored])
 
     def report(done: int, total: int) -> None:
         for callback in callbacks:
             callback.refit_done("calibration", done, total)
 
-    held_out = out_of_fold_logits(rows.targets, fit_and_score, seed=recipe.seed, groups=rows.groups, on_fit=report)
+    groups = None if rows.groups is None else rows.groups[train]
+    held_out = out_of_fold_logits(rows.targets[train], fit_and_score, seed=recipe.seed, groups=groups, on_fit=report)
     if held_out is None:
         return None, None
-    scored = rows.take(held_out.rows)
+    scored = rows.take(train[held_out.rows])
     calibration = fit_calibration(
         held_out.logits, scored.targets, method=method, sample_weight=scored.weights, groups=scored.groups
     )

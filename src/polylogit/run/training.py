@@ -11,9 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from jaxtyping import Int, Num
+from torch import Tensor
 
 from polylogit.calibration import Calibration, DecisionRule
-from polylogit.classifier import Classifier
+from polylogit.classifier import Classifier, Scores
+from polylogit.data.pictures.stored import StoredPictures
 from polylogit.evaluation import Summary, summarise_logits
 from polylogit.fitting.callbacks import TrainingCallback
 from polylogit.fitting.devices import DeviceName
@@ -37,6 +40,9 @@ from polylogit.run.task_reading import read_task
 from polylogit.run.training_run import TrainingRun
 
 __all__ = ["train"]
+
+_ROWS_SCORED_AT_ONCE = 10_000
+"""A multiple of the rows in a block of the network, so that the blocks are the same as for all rows at once."""
 
 
 def train(
@@ -194,18 +200,24 @@ def _evaluated(classifier: Classifier, task: Task) -> tuple[Summary, EvaluatedRo
     """The main metrics on the training rows, and all metrics on the test rows where there are any."""
     split, rows = task.split, task.rows
     with without_test_time_augmentation(classifier.network):  # it multiplies the time, and the training rows are many
-        train = classifier.score(rows.inputs[split.train])
+        train = _score(classifier, rows.inputs, split.train)
     summary = summarise_logits(train.logits, rows.targets[split.train], sample_weight=task.weights_of(split.train))
     if not len(split.test):
         return summary, None
     return summary, evaluate_rows(
         classifier,
-        classifier.score(rows.inputs[split.test]),
+        _score(classifier, rows.inputs, split.test),
         rows.targets[split.test],
         raw=task.raw(split.test),
         numbers=split.test + 1 - task.rows_before_test,
         weights=task.weights_of(split.test),
     )
+
+
+def _score(classifier: Classifier, inputs: Num[Tensor, "N ..."] | StoredPictures, index: Int[Tensor, " M"]) -> Scores:
+    """The scores of some rows, without a copy of all of them."""
+    parts = [classifier.score(inputs[some]) for some in torch.split(index, _ROWS_SCORED_AT_ONCE)]
+    return Scores(*map(torch.cat, zip(*parts, strict=True)))
 
 
 def _label_check(task: Task, fit: FittedModel, test: EvaluatedRows | None) -> LabelCheck | None:

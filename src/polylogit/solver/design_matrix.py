@@ -28,6 +28,7 @@ _ROWS_A_BLOCK = 4096
 _NUMBERS_A_BLOCK = 1 << 22
 _ROWS_LOOKED_AT = 2048
 _FEW_COLUMNS = 128
+_NUMBERS_TO_GATHER = 1 << 24
 
 
 @contextmanager
@@ -65,13 +66,22 @@ class DenseDesign:
         features: Rows of any real dtype; never changed.
         intercept: Whether a column of ones stands after the last one.
         working: The precision in which most products will be asked for.
+        rows: The numbers of the rows that count, where these are not all: gathered block by block, not copied.
 
     Raises:
         DataError: A value is NaN or infinite.
     """
 
-    def __init__(self, features: Num[Tensor, "N D"], *, intercept: bool, working: torch.dtype) -> None:
-        self.rows, self.intercept, self.device = len(features), intercept, features.device
+    def __init__(
+        self,
+        features: Num[Tensor, "M D"],
+        *,
+        intercept: bool,
+        working: torch.dtype,
+        rows: Int[Tensor, " N"] | None = None,
+    ) -> None:
+        self.rows, self.intercept, self.device = len(features if rows is None else rows), intercept, features.device
+        self._index = rows
         self.columns = features.shape[1] + intercept
         self._features = features
         self._coarse = features
@@ -83,7 +93,7 @@ class DenseDesign:
             ones = some.new_full((1, len(some)), 1 / self.rows)
             mean += matrix_product_nt(ones, some.T)[0]
         if not bool(torch.isfinite(mean).all()):
-            check_finite(features)
+            check_finite(features if rows is None else features.index_select(0, rows))
         if intercept:
             self._centre = mean
 
@@ -96,12 +106,24 @@ class DenseDesign:
         narrow._centre = self._centre[index]
         return narrow
 
+    def with_rows(self, index: Int[Tensor, " A"], working: torch.dtype) -> "DenseDesign":
+        """A copy of some of the rows, centred by their own mean."""
+        rows = self._features[index if self._index is None else self._index[index]]
+        return DenseDesign(rows, intercept=self.intercept, working=working)
+
     @staticmethod
-    def float32_suffices(features: Num[Tensor, "N D"]) -> bool:
+    def gathers(features: Num[Tensor, "N D"], rows: Int[Tensor, " M"]) -> bool:
+        """Whether rows are worth gathering again for each product, a fifth slower, to save a copy of them."""
+        fits = features.ndim == 2 and features.dtype == torch.float32 and features.layout == torch.strided
+        return fits and len(rows) > features.shape[1] and len(rows) * features.shape[1] >= _NUMBERS_TO_GATHER
+
+    @staticmethod
+    def float32_suffices(features: Num[Tensor, "N D"], rows: Int[Tensor, " M"] | None = None) -> bool:
         """Whether no column's offset or scale would drown its spread in float32's rounding, checked on some rows."""
         if features.dtype in {torch.uint8, torch.bool, torch.int8, torch.float16, torch.bfloat16}:
             return True
-        sample = features[:: max(1, len(features) // _ROWS_LOOKED_AT)].double()
+        step = max(1, len(features if rows is None else rows) // _ROWS_LOOKED_AT)
+        sample = (features[::step] if rows is None else features[rows[::step]]).double()
         spread = sample.std(0, correction=0)
         largest = sample.abs().amax(0)
         varied = spread > 0
@@ -117,7 +139,8 @@ class DenseDesign:
         rows = max(_ROWS_A_BLOCK, _NUMBERS_A_BLOCK // self.columns)
         for start in range(0, self.rows, rows):
             block = slice(start, min(start + rows, self.rows))
-            yield block, stored[block].to(precision)
+            some = stored[block] if self._index is None else stored.index_select(0, self._index[block])
+            yield block, some.to(precision)
 
     def logits(self, weight: Float[Tensor, "K D1"], precision: torch.dtype) -> Float[Tensor, "K N"]:
         """Z = W (X - mu)' + b."""
@@ -184,7 +207,7 @@ class DenseDesign:
 
     def dense_rows(self, index: Int[Tensor, " M"], precision: torch.dtype) -> Float[Tensor, "M D1"]:
         """Some rows, centred, with the intercept's ones."""
-        rows = self._features[index].to(precision)
+        rows = self._features[index if self._index is None else self._index[index]].to(precision)
         if not self.intercept:
             return rows
         gathered = rows.new_ones(len(index), self.columns)

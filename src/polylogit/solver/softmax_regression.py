@@ -74,6 +74,7 @@ def fit_softmax_regression(
     initial: tuple[Float[Tensor, "start_K start_D"], Float[Tensor, " start_intercepts"]] | None = None,
     on_iteration: Callable[[IterationRecord], None] | None = None,
     seed: int = 0,
+    rows: Int[Tensor, " index"] | None = None,
 ) -> LinearFit:
     """Weights and intercepts that minimise the penalised softmax cross-entropy, with a certificate.
 
@@ -81,19 +82,21 @@ def fit_softmax_regression(
 
     Args:
         features: Rows, any real dtype, dense or sparse CSR; read in place.
-        targets: Class indices from 0 to `classes` - 1; a class may be absent.
+        targets: Class indices from 0 to `classes` - 1 of the rows fitted to; a class may be absent.
         classes: Number of classes, K >= 2. With an intercept, a class without any weight of rows has its best
             intercept at -inf: it gets weights of 0 and an intercept 30 below the lowest other.
         C: Inverse strength of the L2 penalty, scikit-learn's; inf is none.
         l1: Strength of the L1 penalty, 0 or more. With it weights of exactly 0 are found; without an L2 penalty beside
             it the optimal weights need not be unique.
         fit_intercept: Whether each class has a free, unpenalised intercept.
-        sample_weight: Weight of each row, 0 or more; all ones when left out.
+        sample_weight: Weight of each row fitted to, 0 or more; all ones when left out.
         tolerance: Largest certified relative gap at which to stop.
         max_iterations: Most Newton steps.
         initial: Weights and intercepts to start from; zeros when left out.
         on_iteration: Called at the start and after each step, as `TrainingCallback.iteration_done`.
         seed: Of the rows that the preconditioner is drawn from: it changes the path, not the optimum.
+        rows: The numbers of the rows of `features` to fit to, in any order; all when left out. A large dense float32
+            matrix is not copied for it: each product gathers its rows block by block.
 
     Returns:
         The best point found and how far from the optimum it can be. KeyboardInterrupt ends the fit early and returns
@@ -112,7 +115,9 @@ def fit_softmax_regression(
     Source: Nocedal and Wright (2006), algorithm 7.1; Boyd and Vandenberghe (2004), section 5.1.3.
     """
     started = time.perf_counter()
-    _check(features, targets, classes=classes, C=C, l1=l1, sample_weight=sample_weight)
+    if rows is not None and (l1 or not DenseDesign.gathers(features, rows)):
+        features, rows = features.index_select(0, rows), None
+    _check(features, rows, targets, classes=classes, C=C, l1=l1, sample_weight=sample_weight)
     _check_initial(initial, classes, features.shape[1])
     targets = targets.long()
     present = torch.zeros(classes, dtype=torch.bool, device=targets.device)
@@ -130,15 +135,19 @@ def fit_softmax_regression(
             initial=initial,
             on_iteration=on_iteration,
             seed=seed,
+            rows=rows,
         )
     span = None
     if not l1 and features.layout == torch.strided and 2 * features.shape[0] <= features.shape[1]:
         narrow = tolerance >= _FLOAT32_TOLERANCE and features.dtype != torch.float64
         span = RowSpan(features, precision=torch.float32 if narrow else torch.float64)
         features = span.square
-    coarse, exact = _precisions(features, classes=classes, tolerance=tolerance, penalised=l1 > 0 or math.isfinite(C))
+    coarse, exact = _precisions(
+        features, rows, classes=classes, tolerance=tolerance, penalised=l1 > 0 or math.isfinite(C)
+    )
     problem = _problem(
         features,
+        rows,
         targets,
         classes=classes,
         C=C,
@@ -164,7 +173,7 @@ def fit_softmax_regression(
         start = _start(problem, initial, span, centred=not l1)
         try:
             if initial is None and isinstance(solver, NewtonCG):
-                start = _from_some_rows(problem, features, solver, start, seed)
+                start = _from_some_rows(problem, solver, start, seed)
             solver.set_point(start)
             while stopped_by is None:
                 solver.evaluate()
@@ -235,7 +244,14 @@ def _total(targets: Tensor, weights: Tensor | None) -> float:
 
 
 def _check(
-    features: Tensor, targets: Tensor, *, classes: int, C: float, l1: float, sample_weight: Tensor | None
+    features: Tensor,
+    rows: Tensor | None,
+    targets: Tensor,
+    *,
+    classes: int,
+    C: float,
+    l1: float,
+    sample_weight: Tensor | None,
 ) -> None:
     """Check what is to be fitted; one message per fault."""
     if features.ndim != 2 or 0 in features.shape:
@@ -243,9 +259,11 @@ def _check(
     if features.layout not in {torch.strided, torch.sparse_csr}:
         raise DataError(f"features: expected a dense or CSR matrix, got layout {features.layout}.")
     check_magnitude(features)
-    rows = features.shape[0]
-    if targets.shape != (rows,):
-        raise DataError(f"targets: expected one class index for each of {rows} rows, got shape {tuple(targets.shape)}.")
+    count = features.shape[0] if rows is None else len(rows)
+    if targets.shape != (count,):
+        raise DataError(
+            f"targets: expected one class index for each of {count} rows, got shape {tuple(targets.shape)}."
+        )
     if int(targets.min()) < 0 or int(targets.max()) >= classes:
         raise DataError(
             f"targets: expected class indices 0 to {classes - 1}, got {int(targets.min())} to {int(targets.max())}."
@@ -279,13 +297,13 @@ def _check_initial(initial: tuple[Tensor, Tensor] | None, classes: int, columns:
 
 
 def _precisions(
-    features: Tensor, *, classes: int, tolerance: float, penalised: bool
+    features: Tensor, rows: Tensor | None, *, classes: int, tolerance: float, penalised: bool
 ) -> tuple[torch.dtype, torch.dtype]:
     """Precision of Hessian products, and of logits and gradients."""
     sparse = features.layout == torch.sparse_csr
     if _products_of(features, classes) <= _SMALL or not penalised:
         return torch.float64, torch.float64
-    if not sparse and not DenseDesign.float32_suffices(features):
+    if not sparse and not DenseDesign.float32_suffices(features, rows):
         return torch.float64, torch.float64
     exact = torch.float32 if tolerance >= _FLOAT32_TOLERANCE else torch.float64
     return (exact if sparse else torch.float32), exact
@@ -293,6 +311,7 @@ def _precisions(
 
 def _problem(
     features: Tensor,
+    rows: Tensor | None,
     targets: Tensor,
     *,
     classes: int,
@@ -302,8 +321,11 @@ def _problem(
     working: torch.dtype,
 ) -> Objective:
     """F as the solvers use it."""
-    make = SparseDesign if features.layout == torch.sparse_csr else DenseDesign
-    design: Design = make(features, intercept=fit_intercept, working=working)
+    design: Design
+    if features.layout == torch.sparse_csr:
+        design = SparseDesign(features, intercept=fit_intercept, working=working)
+    else:
+        design = DenseDesign(features, intercept=fit_intercept, working=working, rows=rows)
     raw = torch.ones(design.rows, dtype=torch.float64, device=features.device) if weights is None else weights.double()
     largest = float(raw.max())
     omega = raw / largest
@@ -326,7 +348,7 @@ def _start(
     return design.to_centred(weight - weight.mean(0) if centred else weight)
 
 
-def _from_some_rows(problem: Objective, features: Tensor, solver: NewtonCG, start: Tensor, seed: int) -> Tensor:
+def _from_some_rows(problem: Objective, solver: NewtonCG, start: Tensor, seed: int) -> Tensor:
     """The optimum of some rows drawn at random where there are very many, else the start as it is.
 
     With M rows the excess over the optimum of all is about (K - 1) D / 2M nats, so that 200 rows a parameter leave a
@@ -334,14 +356,15 @@ def _from_some_rows(problem: Objective, features: Tensor, solver: NewtonCG, star
     """
     design = problem.design
     wanted = _SAMPLED_ROWS * problem.classes * design.columns
-    if problem.ridge == 0 or features.layout != torch.strided or design.rows < _ROWS_TO_A_SAMPLED * wanted:
+    few = design.rows < _ROWS_TO_A_SAMPLED * wanted
+    if few or problem.ridge == 0 or not isinstance(design, DenseDesign):
         return start
     index = torch.randint(design.rows, (wanted,), generator=torch.Generator().manual_seed(seed)).sort().values
-    index = index.to(features.device)
+    index = index.to(design.device)
     omega = problem.omega[index]
     if not bool((torch.zeros_like(solver.shares).index_add_(0, problem.targets[index], omega) > 0).all()):
         return start
-    rows = DenseDesign(features[index], intercept=design.intercept, working=solver.coarse)
+    rows = design.with_rows(index, solver.coarse)
     some = NewtonCG(
         replace(problem, design=rows, targets=problem.targets[index], omega=omega / omega.sum()),
         coarse=solver.coarse,
