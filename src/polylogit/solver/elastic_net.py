@@ -48,6 +48,7 @@ _NUMBERS_A_BLOCK = 1 << 22
 _DAMPING = 1e-9
 _STEPS_BETWEEN_FRESH_LOGITS = 8
 _MOST_STUCK = 2
+_ROUNDING = 16 * torch.finfo(torch.float64).eps
 _MOST_REDUCTION = 0.3
 _LEAST_REDUCTION = 0.02
 
@@ -175,7 +176,9 @@ class ElasticNetNewton:
             return self._objective(before + length * whole, torch.add(logits, logit_change, alpha=length))
 
         length = 0.0
-        if slope < 0:
+        if self.exact == torch.float64 and abs(slope) <= _ROUNDING * abs(objective):
+            length = 1.0  # the objective cannot show so small a decrease, but the gradient and the gap still profit
+        elif slope < 0:
             length, _ = backtracking_length(objective_at, objective, slope)
         self.iteration += 1
         if length > 0:
