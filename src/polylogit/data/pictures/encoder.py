@@ -134,6 +134,11 @@ class PictureEncoder:
         """The shape of one prepared picture: (C, H, W)."""
         return self.channels, self.height, self.width
 
+    @property
+    def prepared_shape(self) -> tuple[int, ...]:
+        """The shape of one picture after `prepare`: what the network takes."""
+        return self.input_shape
+
     @classmethod
     def fit(cls, pixels: UInt8[Tensor, "N C H W"], background: Background | None = "white") -> "PictureEncoder":
         """Learn the means and scales, exactly, from how often each value stands in each channel.
