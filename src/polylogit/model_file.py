@@ -7,7 +7,7 @@ import json
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -17,6 +17,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from polylogit.data.pictures.encoder import PictureEncoder
+from polylogit.data.pictures.pretrained.encoder import BackboneEncoder
 from polylogit.data.tables.encoder import TableEncoder
 from polylogit.errors import ModelFileError, PolylogitWarning
 from polylogit.model_header import ModelHeader, read_header_and_metadata
@@ -25,10 +26,6 @@ from polylogit.networks import build_network
 from polylogit.system.atomic_file import atomic_write
 
 __all__ = ["ModelContents", "read_model_file", "write_model_file"]
-
-_ENCODERS: Mapping[str, type[TableEncoder | PictureEncoder]] = {
-    encoder.kind: encoder for encoder in (TableEncoder, PictureEncoder)
-}
 
 
 class ModelContents(NamedTuple):
@@ -107,14 +104,14 @@ def read_model_file(path: Path) -> ModelContents:
         check_options(header.network.options, weights)
         network = _network_from(header, weights)
         state = header.preprocessing.model_dump(mode="json", exclude_none=True)
-        preprocessing = _ENCODERS[header.preprocessing.kind].from_state(state, _under("preprocessing.", tensors))
+        preprocessing = _encoder_of(state).from_state(state, _under("preprocessing.", tensors))
         scores = {} if header.prediction_sets is None else _under("prediction_sets.", tensors)
         _check_no_extra_tensors(tensors, network, preprocessing, scores)
         if isinstance(preprocessing, TableEncoder):
             network.load_state_dict(weights, assign=True)
             _check_shapes(header, network, torch.zeros(1, *preprocessing.input_shape))
         else:  # a hostile size of pictures may not cost memory; torch takes a second to start to work without it
-            _check_shapes(header, network, torch.empty(1, *preprocessing.input_shape, device="meta"))
+            _check_shapes(header, network, torch.empty(1, *preprocessing.prepared_shape, device="meta"))
             network.load_state_dict(weights, assign=True)
     except ModelFileError as fault:
         raise ModelFileError(f"{path}: {fault}") from fault
@@ -135,6 +132,13 @@ def _check_digest(path: Path, metadata: Mapping[str, str], tensors: Mapping[str,
             f"{path}: the content differs from the digest that was written with it: the file is damaged or was "
             "changed. Copy it again, or train the model again."
         )
+
+
+def _encoder_of(state: Mapping[str, Any]) -> type[TableEncoder | PictureEncoder]:
+    """The class of the encoder whose state this is."""
+    if state["kind"] == TableEncoder.kind:
+        return TableEncoder
+    return PictureEncoder if state.get("backbone") is None else BackboneEncoder
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

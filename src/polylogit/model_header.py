@@ -17,14 +17,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from polylogit.data.pictures.pretrained.catalogue import LARGEST_SIDE
 from polylogit.data.tables.column_types import FIRST_DAY, LARGEST_NUMBER, LAST_DAY
 from polylogit.errors import ModelFileError
+from polylogit.network_sections import BackboneName
 from polylogit.system.regular_file import check_regular
 
 __all__ = [
     "FORMAT_VERSION",
     "MOST_HEADER_BYTES",
     "PREPROCESSING",
+    "BackboneEntry",
     "CalibrationEntries",
     "DecisionEntry",
     "ModelHeader",
@@ -118,6 +121,20 @@ class TablePreprocessing(_Closed):
     columns: Annotated[list[TableColumn], Field(min_length=1)]
 
 
+class BackboneEntry(_Closed):
+    """A pretrained network that gives the features of pictures; its tensors are `preprocessing.backbone.<name>`.
+
+    `digest` is the SHA-256 of its weights: see `polylogit.data.pictures.pretrained.weights.weights_digest`.
+    """
+
+    name: BackboneName
+    digest: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+    source: Annotated[str, StringConstraints(max_length=500)]
+    licence: Annotated[str, StringConstraints(max_length=100)]
+    embedded: bool
+    mirror: bool
+
+
 class PicturePreprocessing(_Closed):
     """The encoder of pictures, but for its tensors `preprocessing.mean` and `preprocessing.scale`."""
 
@@ -126,6 +143,18 @@ class PicturePreprocessing(_Closed):
     height: Annotated[int, Field(gt=0, le=MOST_PIXELS)]
     width: Annotated[int, Field(gt=0, le=MOST_PIXELS)]
     background: Literal["white", "black"] | None = None
+    backbone: BackboneEntry | None = None
+
+    @model_validator(mode="after")
+    def _a_backbone_takes_square_colour_pictures(self) -> "PicturePreprocessing":
+        if self.backbone is None:
+            return self
+        if self.channels != 3 or self.height != self.width or self.height > LARGEST_SIDE:
+            raise ValueError(
+                f"backbone: expected 3 channels and equal sides of at most {LARGEST_SIDE} pixels, "
+                f"got {self.channels} x {self.height} x {self.width}"
+            )
+        return self
 
 
 PREPROCESSING: Mapping[str, type[TablePreprocessing | PicturePreprocessing]] = {
@@ -209,7 +238,9 @@ class ModelHeader(CalibrationEntries):
 
     @property
     def model_kind(self) -> str:
-        """The kind of model: that of its network, or "additive" for a linear network behind bins of numbers."""
+        """The kind of model: its network's, "additive" for a linear one behind bins, "pretrained" behind another."""
+        if isinstance(self.preprocessing, PicturePreprocessing) and self.preprocessing.backbone is not None:
+            return "pretrained"
         columns = self.preprocessing.columns if isinstance(self.preprocessing, TablePreprocessing) else []
         additive = self.network.kind == "linear" and any(column.bin_edges for column in columns)
         return "additive" if additive else self.network.kind

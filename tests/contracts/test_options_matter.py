@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from PIL import Image
 
 from polylogit.data.tables.sources import open_source
@@ -18,7 +19,7 @@ from polylogit.recipes import recipe_from_entries
 from polylogit.recipes.data_kinds import data_kind, options_of
 from polylogit.recipes.recipe import RECIPES
 from polylogit.run import train
-from polylogit.run.picture_task import picture_task
+from polylogit.run.task_reading import read_task
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,23 @@ PICTURE_TABLE = PICTURES | {
     "data.separator": Change({"data": {"separator": "|"}}, fails=True),
     "data.encoding": Change({"data": {"encoding": "latin-1"}}, data="latin"),
 }
+OF_FEATURES = {  # a backbone has its own size and normalisation, and pictures are read only once
+    **of("data", picture_size=48, classes=["light", "dark"]),
+    "data.picture_values": Change({"data": {"picture_values": "unit"}}, fails=True),
+    "data.pictures_in_memory": Change({"data": {"pictures_in_memory": "always"}}),
+    **of("model", mirror=True, embed_weights=False),
+    "calibration.method": Change(  # few pictures of many features make the probabilities overconfident
+        {"data": {"test_fraction": 0.7}, "calibration": {"method": "temperature"}},
+        {"data": {"test_fraction": 0.7}, "calibration": {"method": "none"}},
+        data="many",
+    ),
+    "model.backbone": Change({"model": {"backbone": "resnet18"}}, fails=True),
+    "model.weights": Change({"model": {"weights": "no/such/file"}}, fails=True),
+    "cross_validation.folds": Change({"cross_validation": {"folds": 2, "repeats": 1}}),
+    "cross_validation.repeats": Change(
+        {"cross_validation": {"folds": 2, "repeats": 2}}, {"cross_validation": {"folds": 2, "repeats": 1}}
+    ),
+}
 AUGMENTATION = of("augmentation", flip=True, shift=2, cutout=3)
 SOLVER = {
     "calibration.method": Change(  # a weak penalty makes the probabilities overconfident
@@ -141,6 +159,7 @@ SHORT = {"training": {"epochs": 2, "batch_size": 16}, **NO_CALIBRATION}
 START = {
     "linear": NO_CALIBRATION,
     "additive": NO_CALIBRATION,
+    "pretrained": {"data": {"picture_size": 32}, "cross_validation": {"folds": 0}, **NO_CALIBRATION},
     "mlp": SHORT,
     "cnn": {"model": {"widths": [8], "kernel_sizes": 3, "strides": 1, "pools": 2}, **SHORT},
     "residual": {"model": {"stem": 4, "widths": [8]}, **SHORT},
@@ -151,6 +170,8 @@ CHANGES = {
     ("linear", "picture folder"): ALL | PICTURES | SOLVER,
     ("linear", "picture table"): ALL | PICTURE_TABLE | SOLVER,
     ("additive", "table"): ALL | TABLE | SOLVER | OVERCONFIDENT_TABLE | ADDITIVE,
+    ("pretrained", "picture folder"): ALL | PICTURES | SOLVER | OF_FEATURES,
+    ("pretrained", "picture table"): ALL | PICTURE_TABLE | SOLVER | OF_FEATURES,
     ("mlp", "table"): ALL | TABLE | LOOP | MLP,
     ("mlp", "picture folder"): ALL | PICTURES | AUGMENTATION | LOOP | MLP,
     ("cnn", "picture folder"): ALL | PICTURES | AUGMENTATION | LOOP | CNN,
@@ -268,15 +289,17 @@ def outcome(data, tmp_path_factory):
 def _come_to(place, entries, out):
     try:
         recipe = recipe_from_entries(entries)
-        if entries.get("data", {}).get("pictures_in_memory") == "never":  # the model is the same, its reading is not
-            return type(picture_task(place, recipe, None).rows.inputs).__name__
+        if "pictures_in_memory" in entries.get("data", {}):  # the model is the same, its reading is not
+            return type(read_task(place, recipe, None)[1].raw(torch.tensor([0]))).__name__
         run = train(place, recipe, out=out)
     except PolylogitError as error:
         return f"{type(error).__name__}: {error}"
     weights = {name: value.tolist() for name, value in run.classifier.network.state_dict().items()}
     folds = run.cross_validation and run.cross_validation.as_json()
     decisions = run.decisions and run.decisions.as_json()
-    return {"weights": weights, "test": run.test.as_json(), "epochs": run.epochs, "folds": folds, "cost": decisions}
+    size = out.stat().st_size
+    outcome = {"weights": weights, "test": run.test.as_json(), "epochs": run.epochs, "folds": folds, "cost": decisions}
+    return outcome | {"size": size // 1_000_000}
 
 
 @pytest.mark.parametrize(("kind", "data_kind", "option"), CASES, ids=IDS)

@@ -24,7 +24,8 @@ def test_all_faults_are_named_at_once():
         'sed: there is no such option. Did you mean "seed"?',
         'data.targt: there is no such option. Did you mean "target"?',
         "data.test_fraction: input should be less than 1, got 1.5.",
-        "model.kind: expected one of linear, additive, mlp, cnn, residual, got 'linaer'. Did you mean \"linear\"?",
+        "model.kind: expected one of linear, additive, pretrained, mlp, cnn, residual, got 'linaer'. "
+        'Did you mean "linear"?',
         "training.C: input should be greater than 0, got -1.",
         "training.epochs: input should be a valid integer",
     ):
@@ -70,9 +71,8 @@ def test_the_options_of_another_kind_are_refused():
 def test_the_model_section_is_that_of_the_recipe():
     with pytest.raises(ValidationError, match="linear"):
         LinearModel(kind="cnn")
-    with pytest.raises(
-        RecipeError, match=r"model\.kind: expected one of linear, additive, mlp, cnn, residual, got \['mlp'\]"
-    ):
+    kinds = "linear, additive, pretrained, mlp, cnn, residual"
+    with pytest.raises(RecipeError, match=rf"model\.kind: expected one of {kinds}, got \['mlp'\]"):
         recipe_from_entries({"model": {"kind": ["mlp"]}})
 
 

@@ -61,7 +61,8 @@ def train(
         typer.Option(
             help="Kind of model. linear: softmax regression. additive: softmax regression on piecewise-linear "
             "functions of the numbers of a table. mlp: multilayer perceptron. cnn, residual: convolutional "
-            "networks for pictures. [default: linear; cnn for pictures]"
+            "networks for pictures. pretrained: softmax regression on the features of a pretrained network, for "
+            "picture files. [default: linear; cnn for pictures]"
         ),
     ] = None,
     recipe: Annotated[
@@ -106,6 +107,13 @@ def train(
     ] = None,
     data_root: DataRoot = None,
     limit: Limit = None,
+    allow_download: Annotated[
+        bool,
+        typer.Option(
+            "--allow-download",
+            help="Allow to download the weights of a pretrained network that no installed package has.",
+        ),
+    ] = False,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -141,6 +149,7 @@ def train(
                 device=device,
                 resume=resume,
                 force=force,
+                allow_download=allow_download,
                 callbacks=[*callbacks, *([] if live is None else [live])],
             )
         _print_result(data, result, as_json=as_json)

@@ -1,5 +1,6 @@
 """The rows that an export is compared on: drawn within the ranges of training, and edge cases of every column."""
 
+import math
 import random
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -29,6 +30,10 @@ COLUMNS_VARIED_ALONE = 50
 LEVELS_CHECKED = 1000
 PICTURES_DRAWN = 297
 """With the others 300: more than networks and `Classifier` take at once."""
+
+PIXELS_DRAWN = 2**22
+LARGE_PICTURES_DRAWN = 30
+"""Of pictures so large that more would exceed `PIXELS_DRAWN`: an export may take all of them at once."""
 
 _DTYPES = {"number": pl.Float64, "boolean": pl.Boolean, "category": pl.String, "date": pl.Date}
 _DAYS = (
@@ -146,7 +151,8 @@ def _rows_of(columns: list[_ColumnCells]) -> Iterator[list[Cell]]:
 
 def _pictures(encoder: PictureEncoder) -> UInt8[Tensor, "N C H W"]:
     shape = encoder.input_shape
-    noise = torch.randint(256, (PICTURES_DRAWN, *shape), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    drawn = min(PICTURES_DRAWN, max(LARGE_PICTURES_DRAWN, PIXELS_DRAWN // math.prod(shape)))
+    noise = torch.randint(256, (drawn, *shape), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     gradient = torch.linspace(0, 255, shape[2]).to(torch.uint8).expand(shape)
     plain = [torch.full(shape, value, dtype=torch.uint8) for value in (0, 255)]
     return torch.cat([noise, torch.stack([*plain, gradient])])

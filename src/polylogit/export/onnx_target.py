@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from torch import nn
 
 from polylogit.classifier import Classifier
 from polylogit.data.pictures.encoder import PictureEncoder
+from polylogit.data.pictures.pretrained.encoder import BackboneEncoder
 from polylogit.data.tables.encoder import TableEncoder
 from polylogit.errors import ExportError
 from polylogit.export.artifact import Artifact
@@ -126,6 +128,8 @@ def _picture_logits(graph: OnnxGraph, encoder: PictureEncoder, network: Any) -> 
     # As `PictureEncoder.prepare`: one subtraction and one product in float32.
     prepared = graph.node("Sub", prepared, graph.constant(encoder.pixel_mean.numpy()))
     prepared = graph.node("Mul", prepared, graph.constant(encoder.pixel_factor.numpy()))
+    if isinstance(encoder, BackboneEncoder):
+        network = nn.Sequential(encoder.backbone.module, network)
     if not isinstance(network, LinearNetwork | MlpNetwork):
         return picture_logits(graph, network, prepared, encoder.input_shape)
     flat = graph.node("Flatten", prepared, axis=1)

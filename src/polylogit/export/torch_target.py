@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from polylogit.calibration.calibration import Calibration
 from polylogit.classifier import Classifier
 from polylogit.data.pictures.encoder import PictureEncoder
+from polylogit.data.pictures.pretrained.encoder import BackboneEncoder
 from polylogit.data.tables.encoder import TableEncoder
 from polylogit.export.artifact import Artifact
 from polylogit.export.parity import Answers, Rows
@@ -34,7 +35,8 @@ class _Program(nn.Module):
 
     def __init__(self, encoder: TableEncoder | PictureEncoder, network: nn.Module, calibration: Calibration) -> None:
         super().__init__()
-        self.network = deepcopy(network)
+        features = [encoder.backbone.module] if isinstance(encoder, BackboneEncoder) else []
+        self.network = deepcopy(nn.Sequential(*features, network))
         for tensor in (*self.network.parameters(), *self.network.buffers()):  # a view would be saved with a warning
             tensor.data = tensor.data.clone(memory_format=torch.contiguous_format)
         self._calibration = calibration

@@ -48,6 +48,14 @@ class TrainingCallback:
     def misuse_checked(self, found: Diagnosis) -> None:
         """After the misuse checks of the first batch, where they are made; before `begun`."""
 
+    def features_done(self, done: int, total: int) -> None:
+        """While the features of pictures are computed, before the fit.
+
+        Args:
+            done: Pictures done so far.
+            total: Pictures whose features are not known yet.
+        """
+
     def begun(self, plan: FitPlan) -> None:
         """Before the first step."""
 

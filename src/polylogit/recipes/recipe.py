@@ -23,6 +23,8 @@ from polylogit.recipes.sections import (
     MlpTraining,
     PictureTraining,
     PredictionSetsRecipe,
+    PretrainedModel,
+    PretrainedTraining,
     ResidualModel,
     Section,
     TrainingRecipe,
@@ -36,6 +38,7 @@ __all__ = [
     "MlpRecipe",
     "ModelKind",
     "NetworkRecipe",
+    "PretrainedRecipe",
     "Recipe",
     "ResidualRecipe",
     "SolverRecipe",
@@ -76,6 +79,14 @@ class AdditiveRecipe(SolverRecipeBase):
     model: AdditiveModel = AdditiveModel()
 
 
+class PretrainedRecipe(SolverRecipeBase):
+    """The recipe of a linear model on the features of a pretrained network."""
+
+    model: PretrainedModel = PretrainedModel()
+    training: PretrainedTraining = PretrainedTraining()
+    cross_validation: CrossValidationRecipe = CrossValidationRecipe()
+
+
 class MlpRecipe(RecipeBase):
     """The recipe of an MLP."""
 
@@ -101,7 +112,7 @@ class ResidualRecipe(RecipeBase):
     augmentation: Annotated[AugmentationRecipe, OF_PICTURES] = AugmentationRecipe()
 
 
-SolverRecipe = LinearRecipe | AdditiveRecipe
+SolverRecipe = LinearRecipe | AdditiveRecipe | PretrainedRecipe
 """The recipe of a model that the exact solver fits."""
 
 NetworkRecipe = MlpRecipe | CnnRecipe | ResidualRecipe
@@ -110,7 +121,7 @@ NetworkRecipe = MlpRecipe | CnnRecipe | ResidualRecipe
 Recipe = SolverRecipe | NetworkRecipe
 """The recipe of any model."""
 
-ModelKind = Literal["linear", "additive", "mlp", "cnn", "residual"]
+ModelKind = Literal["linear", "additive", "pretrained", "mlp", "cnn", "residual"]
 """The kinds of model, for the command line."""
 
 RECIPES: Mapping[str, type[Recipe]] = {recipe().model.kind: recipe for recipe in get_args(Recipe)}

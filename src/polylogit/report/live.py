@@ -17,7 +17,7 @@ from polylogit.fitting.callbacks import FitPlan, TrainingCallback
 from polylogit.fitting.history import EpochRecord, FitResult, IterationRecord
 from polylogit.misuse.findings import Diagnosis
 
-__all__ = ["FoldProgress", "LiveFit", "duration", "epoch_row"]
+__all__ = ["FoldProgress", "LiveFit", "duration", "epoch_row", "features_text"]
 
 MOST_ROWS = 40
 """Of a longer fit so many epochs are shown, evenly chosen; history.jsonl has them all."""
@@ -74,6 +74,22 @@ def epoch_row(record: EpochRecord, epochs: int, *, best: bool) -> Text:
     return row
 
 
+def features_text(done: int, total: int, seconds: float) -> Text:
+    """How far the features of pictures are, and the time that is left at the speed so far.
+
+    Args:
+        done: Pictures done.
+        total: Pictures in all.
+        seconds: Since the first of them.
+
+    Example:
+        >>> print(features_text(64, 1000, 2.0))
+        features of 64 of 1,000 pictures, 29 s left
+    """
+    left = f", {duration(seconds / done * (total - done))} left" if done else ""
+    return Text(f"features of {done:,} of {total:,} pictures{left}")
+
+
 class LiveFit(TrainingCallback):
     """Draws a fit in a terminal, from the reading of the data to the evaluation.
 
@@ -97,6 +113,7 @@ class LiveFit(TrainingCallback):
         self._plan: FitPlan | None = None
         self._best_loss = math.inf
         self._epoch_start = self._drawn = 0.0
+        self._begun = time.monotonic()
         self._seconds_per_row: float | None = None
         self._epoch = 0
 
@@ -120,6 +137,10 @@ class LiveFit(TrainingCallback):
                 f"at most {record.optimality_gap:.1e} above its optimum"
             )
         )
+
+    def features_done(self, done: int, total: int) -> None:
+        """Show how many pictures a pretrained network has seen, and the time that the others will take."""
+        self._status.update(features_text(done, total, time.monotonic() - self._begun))
 
     def refit_done(self, purpose: str, done: int, total: int) -> None:
         """Show how many fits of calibration or cross-validation are done."""
@@ -206,6 +227,11 @@ class FoldProgress(TrainingCallback):
     def __init__(self, status: Status) -> None:
         self._status = status
         self._folds, self._epochs = "fold 1", 0
+        self._begun = time.monotonic()
+
+    def features_done(self, done: int, total: int) -> None:
+        """Pictures go through a pretrained network before the first fold."""
+        self._status.update(features_text(done, total, time.monotonic() - self._begun))
 
     def begun(self, plan: FitPlan) -> None:
         """The first epoch of a fold begins."""

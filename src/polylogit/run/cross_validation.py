@@ -19,7 +19,7 @@ from polylogit.evaluation.metrics import accuracy_interval
 from polylogit.evaluation.rows import ScoredRows
 from polylogit.evaluation.summary import summarise
 from polylogit.fitting.callbacks import TrainingCallback
-from polylogit.recipes import MlpRecipe, Recipe, SolverRecipe
+from polylogit.recipes import MlpRecipe, PretrainedRecipe, Recipe, SolverRecipe
 from polylogit.run.fold_scores import fold_scores
 from polylogit.run.labelled_rows import LabelledRows
 from polylogit.run.task import Task
@@ -136,11 +136,11 @@ def folds_wanted(task: Task, recipe: Recipe) -> int:
     if not isinstance(recipe, SolverRecipe | MlpRecipe):
         return 0
     asked, data = recipe.cross_validation.folds, recipe.data
-    given = data.time is not None or data.split is not None or data.test is not None
+    given = data.time is not None or data.split is not None or data.test is not None or task.has_own_split
     if asked is None:
-        few = task.cells is not None and task.cells.height < FEW_ROWS and isinstance(recipe, SolverRecipe)
+        few = _is_cheap(task, recipe) and len(task.rows) < FEW_ROWS and isinstance(recipe, SolverRecipe)
         return USUAL_FOLDS if few and not given else 0
-    if asked and task.cells is None:
+    if asked and not _is_cheap(task, recipe):
         raise RecipeError(f"{task.name}: pictures are not cross-validated. Leave cross_validation.folds out.")
     if asked and given:
         raise RecipeError(
@@ -150,6 +150,11 @@ def folds_wanted(task: Task, recipe: Recipe) -> int:
     if asked > rows:
         raise RecipeError(f"cross_validation.folds: {asked}, but there are {rows} rows only.")
     return asked
+
+
+def _is_cheap(task: Task, recipe: Recipe) -> bool:
+    """Whether many fits are affordable: rows are features, of a table or of a pretrained network."""
+    return task.cells is not None or isinstance(recipe, PretrainedRecipe)
 
 
 def cross_validate(task: Task, recipe: Recipe, callbacks: Sequence[TrainingCallback] = ()) -> CrossValidation | None:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from polylogit.calibration import CalibrationMethod, fit_calibration
 from polylogit.data.pictures.encoder import PictureEncoder
+from polylogit.data.pictures.pretrained.encoder import BackboneEncoder
 from polylogit.data.pictures.stored import StoredPictures
 from polylogit.data.split import Split
 from polylogit.data.tables.encoder import TableEncoder
@@ -90,6 +91,8 @@ def _encoded(
     task: Task, recipe: Recipe, fitted: Int[Tensor, " A"]
 ) -> tuple[TableEncoder | PictureEncoder, Num[Tensor, "N ..."] | StoredPictures]:
     """An encoder fitted to some rows, and all rows as it encodes them; pictures stay pixels."""
+    if isinstance(task.encoder, BackboneEncoder):  # which is fitted to no rows
+        return task.encoder, task.rows.inputs
     if isinstance(task.encoder, PictureEncoder) or task.cells is None:
         pixels = task.rows.inputs
         return fitted_picture_encoder(pixels[fitted], recipe), pixels

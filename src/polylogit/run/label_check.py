@@ -63,7 +63,7 @@ def check_labels(
         >>> check.examined, check.overlapping
         (101, False)
     """
-    recipe, task = read_task(data, recipe, data_root)
+    recipe, task = read_task(data, recipe, data_root, callbacks=callbacks)
 
     def report(done: int, total: int) -> None:
         for callback in callbacks:

@@ -93,7 +93,7 @@ def rows_of_linear_model(task: Task, rows: LabelledRows) -> LabelledRows:
             f"{task.name}: a linear model needs all pictures in memory at once, but they stay in files. Take a "
             'network (--model cnn), a smaller data.picture_size, or data.pictures_in_memory = "always".'
         )
-    if isinstance(task.encoder, PictureEncoder):
+    if isinstance(task.encoder, PictureEncoder):  # features of a pretrained network pass as they are
         return replace(rows, inputs=task.encoder.prepare(rows.inputs).flatten(1))
     return rows
 

@@ -3,12 +3,13 @@
 See also: `polylogit.run.table_task`, the same for tables.
 """
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import polars as pl
 import torch
-from jaxtyping import Int, UInt8
+from jaxtyping import Int, Num, UInt8
 from torch import Tensor
 
 from polylogit.classes import chosen_classes
@@ -27,11 +28,14 @@ from polylogit.run.task import Task
 
 __all__ = [
     "PICTURE_TARGET",
+    "PictureLabels",
     "fitted_picture_encoder",
+    "picture_labels",
     "picture_reading",
     "picture_task",
     "split_of_pictures",
     "targets_by_name",
+    "task_of_pictures",
 ]
 
 PICTURE_TARGET = "class"
@@ -60,6 +64,49 @@ def picture_task(data: str, recipe: Recipe, data_root: Path | None) -> Task:
         )
     check_options_apply(recipe, data_kind(data, recipe.data.path), data)
     source = open_pictures(data, root=data_root, reading=picture_reading(recipe))
+    labels = picture_labels(source, recipe)
+    if isinstance(source.pixels, StoredPictures):  # so that a broken picture is named now, not after the fit
+        source.pixels[slice(None) if recipe.data.picture_values == "unit" else labels.split.test].check()
+    return task_of_pictures(
+        source, labels, encoder=fitted_picture_encoder(source.pixels[labels.split.train], recipe), inputs=source.pixels
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class PictureLabels:
+    """The classes of labelled pictures, and how they are split.
+
+    Args:
+        class_names: The classes in the order of their indices.
+        targets: Class indices; -1 for pictures of classes that the recipe leaves out.
+        split: Training and test pictures.
+        groups: A number for each group of pictures; None where there are none.
+        validation: The data's own validation pictures; None where a recipe draws them.
+        conformal_rows: Pictures that serve only for prediction sets; None where there are none.
+    """
+
+    class_names: tuple[str, ...]
+    targets: Int[Tensor, " N"]
+    split: Split
+    groups: Int[Tensor, " N"] | None
+    validation: Int[Tensor, " V"] | None
+    conformal_rows: Int[Tensor, " C"] | None
+
+
+def picture_labels(source: PictureSource, recipe: Recipe) -> PictureLabels:
+    """The classes of labelled pictures, and how the recipe splits them.
+
+    Args:
+        source: The pictures.
+        recipe: Its data section says which classes are distinguished, and how the pictures are split.
+
+    Returns:
+        Classes and split.
+
+    Raises:
+        DataError: The pictures cannot be split so, or a class that the recipe names is not among them.
+        RecipeError: The recipe has options that do not apply to these pictures.
+    """
     if source.own_split is not None and recipe.data.test_fraction != DataRecipe().test_fraction:
         raise RecipeError(f"data.test_fraction: {source.name} comes with its own test set. Leave the option out.")
     class_names = source.class_names
@@ -70,19 +117,40 @@ def picture_task(data: str, recipe: Recipe, data_root: Path | None) -> Task:
     split = split_of_pictures(source, targets, recipe)
     groups = _groups(source, recipe)
     split, conformal_rows = without_conformal_rows(split, targets, recipe, groups=groups, validation=validation)
-    if isinstance(source.pixels, StoredPictures):  # so that a broken picture is named now, not after the fit
-        source.pixels[slice(None) if recipe.data.picture_values == "unit" else split.test].check()
+    return PictureLabels(class_names, targets, split, groups, validation, conformal_rows)
+
+
+def task_of_pictures(
+    source: PictureSource,
+    labels: PictureLabels,
+    *,
+    encoder: PictureEncoder,
+    inputs: Num[Tensor, "N ..."] | StoredPictures,
+) -> Task:
+    """The task of labelled pictures.
+
+    Args:
+        source: The pictures.
+        labels: Their classes and split.
+        encoder: Of the pictures.
+        inputs: Their pixels, or features that the encoder gives.
+
+    Returns:
+        The task.
+    """
     return Task(
         name=source.name,
         target=PICTURE_TARGET,
         fingerprint=source.fingerprint,
-        encoder=fitted_picture_encoder(source.pixels[split.train], recipe),
-        rows=LabelledRows(source.pixels, targets, groups=groups),
-        class_names=class_names,
-        split=split,
-        validation=validation,
-        conformal_rows=conformal_rows,
+        encoder=encoder,
+        rows=LabelledRows(inputs, labels.targets, groups=labels.groups),
+        class_names=labels.class_names,
+        split=labels.split,
+        validation=labels.validation,
+        conformal_rows=labels.conformal_rows,
         notes=() if source.listing is None else source.listing.notes,
+        has_own_split=source.own_split is not None,
+        pictures=None if inputs is source.pixels else source.pixels,
         locate=partial(_located, source),
     )
 

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from polylogit.calibration import CalibrationFit
 from polylogit.classifier import Classifier
+from polylogit.data.pictures.pretrained.encoder import BackboneEncoder
 from polylogit.data.tables.audit import Audit
 from polylogit.data.tables.encoder import TableEncoder
 from polylogit.evaluation import ColumnImportance, Summary, permutation_importance
@@ -173,6 +174,8 @@ def _coefficients(classifier: Classifier) -> Coefficients | None:
         return None
     weight = classifier.network.linear.weight.detach()
     encoder = classifier.preprocessing
+    if isinstance(encoder, BackboneEncoder):  # its features have no names and no place in the picture
+        return None
     if isinstance(encoder, TableEncoder):
         return Coefficients(weight, feature_names=encoder.feature_names)
     return Coefficients(weight, picture_shape=encoder.input_shape)

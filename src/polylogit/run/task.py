@@ -43,6 +43,8 @@ class Task:
         conformal_rows: Rows that serve only for prediction sets, neither trained nor tested on; None where a recipe
             asks for none.
         rows_before_test: Rows of the table before those of a second file, whose rows are numbered from 1 again.
+        pictures: The pictures themselves, where the rows are their features.
+        has_own_split: Whether the data come with test rows, as pictures in train and test folders do.
         locate: From a row's number in the data to its file, where there are several, and its number there; both
             numbers count from 1. A picture has its file and its number in the data.
     """
@@ -60,6 +62,8 @@ class Task:
     notes: tuple[str, ...] = ()
     conformal_rows: Int[Tensor, " C"] | None = None
     rows_before_test: int = 0
+    pictures: UInt8[Tensor, "N C H W"] | StoredPictures | None = None
+    has_own_split: bool = False
     locate: Callable[[int], tuple[str | None, int]] = _in_one_file
 
     def weights_of(self, index: Int[Tensor, " M"]) -> Float[Tensor, " M"] | None:
@@ -70,4 +74,6 @@ class Task:
         """Some rows as they came: the cells of a table, or the pixels of pictures."""
         if self.cells is not None:
             return self.cells[index.numpy()]
+        if self.pictures is not None:
+            return self.pictures[index]
         return self.rows.inputs[index]

@@ -56,6 +56,7 @@ def train(
     resume: bool = False,
     callbacks: Sequence[TrainingCallback] = (),
     force: bool = False,
+    allow_download: bool = False,
     observers: Sequence[TrainingCallback] | None = None,
 ) -> TrainingRun:
     """Train a classifier, evaluate it on held-out rows, and write the model file.
@@ -73,6 +74,7 @@ def train(
         resume: Whether to resume from the checkpoint of an interrupted run of the same recipe on the same data.
         callbacks: Training callbacks, for networks and the solver alike; see `polylogit.fitting.callbacks`.
         force: Whether files that polylogit did not write may be replaced; those of earlier runs always are.
+        allow_download: Whether the weights of a pretrained network may be downloaded where they are not installed.
         observers: Deprecated: the former name of `callbacks`.
 
     Returns:
@@ -98,7 +100,16 @@ def train(
             history=history_path(model_path),
             callbacks=tuple(callbacks),
         )
-        return _train(data, recipe, place, model_path=model_path, report=report, data_root=data_root, force=force)
+        return _train(
+            data,
+            recipe,
+            place,
+            model_path=model_path,
+            report=report,
+            data_root=data_root,
+            force=force,
+            allow_download=allow_download,
+        )
 
 
 def _train(
@@ -110,6 +121,7 @@ def _train(
     report: Path | None,
     data_root: Path | None,
     force: bool,
+    allow_download: bool,
 ) -> TrainingRun:
     start = time.perf_counter()
     checkpoint, history = checkpoint_path(model_path), history_path(model_path)
@@ -117,7 +129,7 @@ def _train(
     inputs = [data] if recipe.data.test is None else [data, recipe.data.test]
     check_outputs([model_path, checkpoint, history, *reports], inputs, force=force)
     replaced = existing_outputs(model_path, report, resume=place.resume)
-    recipe, task = read_task(data, recipe, data_root)
+    recipe, task = read_task(data, recipe, data_root, allow_download=allow_download, callbacks=place.callbacks)
     decision = decision_rule(task, recipe)  # costs that do not fit are an error before the fit
     fit = fit_model(task, recipe, place=place)
     classifier = _classifier(task, recipe, fit, decision)

@@ -77,6 +77,7 @@ class PictureSource:
         targets: The class index of each.
         class_names: The classes.
         fingerprint: SHA-256 of the files; shows whether a model was trained on the same pictures.
+        digests: SHA-256 of the content of each file, in hexadecimal; empty for a data set with a name.
         own_split: The data's own training and test rows; None where they have no such split.
         validation: The data's own validation rows, which are among the training rows; None where they have none.
         listing: The files that the pictures are read from; None for a data set with a name.
@@ -90,6 +91,7 @@ class PictureSource:
     own_split: Split | None
     validation: Int[Tensor, " V"] | None = None
     listing: PictureListing | None = None
+    digests: tuple[str, ...] = ()
 
     @property
     def pixels(self) -> UInt8[Tensor, "N C H W"] | StoredPictures:
@@ -264,15 +266,17 @@ def _source_of(listing: PictureListing, reading: PictureFiles) -> PictureSource:
     class_names = tuple(sorted(set(listing.labels)))
     index_of = {label: index for index, label in enumerate(class_names)}
     own_split, validation = _parts_of(listing)
+    digests = tuple(hashlib.sha256(file.read_bytes()).digest() for file in listing.files)
     return PictureSource(
         name=listing.place,
         pictures=pictures,
         targets=torch.tensor([index_of[label] for label in listing.labels]),
         class_names=class_names,
-        fingerprint=_fingerprint(listing),
+        fingerprint=_fingerprint(listing, digests),
         own_split=own_split,
         validation=validation,
         listing=listing,
+        digests=tuple(digest.hex() for digest in digests),
     )
 
 
@@ -297,13 +301,13 @@ def _parts_of(listing: PictureListing) -> tuple[Split | None, Int[Tensor, " V"] 
     return Split(train=train, test=rows["test"]), rows["val"] if len(rows["val"]) else None
 
 
-def _fingerprint(listing: PictureListing) -> str:
+def _fingerprint(listing: PictureListing, digests: Sequence[bytes]) -> str:
     """SHA-256 of names and contents, and of the labels where the names do not show them."""
     digest = hashlib.sha256()
-    for file, label in zip(listing.files, listing.labels, strict=True):
+    for file, label, content in zip(listing.files, listing.labels, digests, strict=True):
         name = os.path.relpath(file, listing.root).replace(os.sep, "/")
         digest.update(name.encode() + b"\0")
         if listing.columns is not None:
             digest.update(label.encode() + b"\0")
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
+        digest.update(content)
     return digest.hexdigest()
