@@ -10,7 +10,8 @@ mistakes.py              the most confident errors
 comparison.py, comparison_page.py   the comparison of models
 label_check.py           labels that are probably wrong
 chart.py                 what a chart is, as plain data
-evaluation_charts.py, training_charts.py   the content of each chart
+effects.py               the effects of the columns of an additive model
+evaluation_charts.py, training_charts.py, effect_charts.py   the content of each chart
 svg.py, pictures.py      charts and pictures inside the page
 plots.py, picture_plots.py, style.py       the same as matplotlib axes
 palette.py               the colours
@@ -25,11 +26,13 @@ from polylogit.system.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from polylogit.report.content import Coefficients, ReportData
+    from polylogit.report.effects import ColumnEffect
     from polylogit.report.mistakes import Mistake, confident_mistakes
     from polylogit.report.page import report_html, write_report
     from polylogit.report.picture_plots import plot_confusion, plot_pictures
     from polylogit.report.plots import (
         plot_coverage,
+        plot_effect,
         plot_importance,
         plot_learning_curves,
         plot_probabilities,
@@ -38,11 +41,13 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Coefficients": "polylogit.report.content",
+    "ColumnEffect": "polylogit.report.effects",
     "Mistake": "polylogit.report.mistakes",
     "ReportData": "polylogit.report.content",
     "confident_mistakes": "polylogit.report.mistakes",
     "plot_confusion": "polylogit.report.picture_plots",
     "plot_coverage": "polylogit.report.plots",
+    "plot_effect": "polylogit.report.plots",
     "plot_importance": "polylogit.report.plots",
     "plot_learning_curves": "polylogit.report.plots",
     "plot_pictures": "polylogit.report.picture_plots",
@@ -54,11 +59,13 @@ _HOME = {
 
 __all__ = [
     "Coefficients",
+    "ColumnEffect",
     "Mistake",
     "ReportData",
     "confident_mistakes",
     "plot_confusion",
     "plot_coverage",
+    "plot_effect",
     "plot_importance",
     "plot_learning_curves",
     "plot_pictures",

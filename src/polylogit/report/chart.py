@@ -23,16 +23,18 @@ class Axis:
         label: What it measures.
         low: Its lower end.
         high: Its upper end, above `low`.
-        form: plain: numbers. percent: shares without their sign. whole: whole numbers. power: powers of ten, on a
-            logarithmic axis.
+        form: plain: numbers. percent: shares without their sign. whole: whole numbers. year: years, without
+            separators of thousands. power: powers of ten, on a logarithmic axis.
         names: Names at 0, 1, 2, ... instead of numbers.
+        ticks_from: No tick stands below; None: at the lower end.
     """
 
     label: str
     low: Number
     high: Number
-    form: Literal["plain", "percent", "whole", "power"] = "plain"
+    form: Literal["plain", "percent", "whole", "year", "power"] = "plain"
     names: tuple[str, ...] = ()
+    ticks_from: Number | None = None
 
     def place(self, value: Number) -> float:
         """Where a value stands between the ends: 0 at the lower, 1 at the upper."""
@@ -62,17 +64,20 @@ class Axis:
         if self.form == "power":
             decades = range(math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9) + 1)
             return [(10.0**n, f"{10.0**n:.0e}") for n in decades[:: -(-len(decades) // most) or 1]]
-        exponent, factor = _step((self.high - self.low) / most)
-        if self.form == "whole" and exponent < 0:
+        low = self.low if self.ticks_from is None else self.ticks_from
+        exponent, factor = _step((self.high - low) / most)
+        if self.form in ("whole", "year") and exponent < 0:
             exponent, factor = 0, 1
         step = factor * 10.0**exponent
-        places = range(math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9) + 1)
+        places = range(math.ceil(low / step - 1e-9), math.floor(self.high / step + 1e-9) + 1)
         digits = max(0, -exponent)
         match self.form:
             case "percent":
                 return [(round(n * step, 12), f"{abs(n * step):.{max(0, digits - 2)}%}") for n in places]
             case "whole":
                 return [(n * int(step), f"{n * int(step):,}") for n in places]
+            case "year":
+                return [(n * int(step), str(n * int(step))) for n in places]
             case _:
                 return [(round(n * step, 12), f"{n * step:,.{digits}f}") for n in places]
 
@@ -134,16 +139,17 @@ class Points:
 
 @dataclass(frozen=True)
 class Bars:
-    """Bars from zero.
+    """Bars from zero, or from another base.
 
     Args:
         start: Where each begins along the axis that it stands on.
         width: Of each, along that axis.
-        length: How far each goes from zero, negative ones the other way.
+        length: How far each goes from the base, negative ones the other way.
         colour: Of all.
         label: What the legend calls them.
         lying: Whether they lie: stand on the vertical axis and go to the right.
         spread: Half the length of a thin line around the end of each; none where empty.
+        base: Where they begin; for bars that stand.
     """
 
     start: Sequence[Number]
@@ -153,6 +159,7 @@ class Bars:
     label: str = ""
     lying: bool = False
     spread: Sequence[Number] = ()
+    base: Number = 0
 
 
 @dataclass(frozen=True)

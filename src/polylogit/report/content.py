@@ -13,6 +13,7 @@ from polylogit.data.pictures.stored import StoredPictures
 from polylogit.data.tables.audit import Audit
 from polylogit.evaluation import ColumnImportance, Evaluation, Summary
 from polylogit.report.conclusions import Conclusion, conclusions
+from polylogit.report.effects import ColumnEffect
 from polylogit.report.label_check import LabelCheck
 
 __all__ = ["Coefficients", "ReportData"]
@@ -59,6 +60,7 @@ class ReportData:
         row_numbers: The number of each evaluated row in its file, counted from 1.
         coefficients: Of a linear model.
         importances: Of the columns of a table.
+        effects: Of the columns of an additive model, the largest first.
         audit: The audit of the table; None where there was none.
         cross_validated: The main metrics of a cross-validation, which are then the headline.
         folds: The cross-validation with the scores of its folds, as plain data.
@@ -90,6 +92,7 @@ class ReportData:
     row_numbers: Int[Tensor, " N"] | None = None
     coefficients: Coefficients | None = None
     importances: Sequence[ColumnImportance] = ()
+    effects: Sequence[ColumnEffect] = ()
     audit: Audit | None = None
     cross_validated: Summary | None = None
     folds: Mapping[str, Any] | None = None

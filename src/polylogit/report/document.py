@@ -63,6 +63,7 @@ def report_json(report: ReportData) -> dict[str, Any]:
         "importances": [
             {"column": each.column, "mean": each.mean, "spread": each.spread} for each in report.importances
         ],
+        "effects": [each.as_json() for each in report.effects],
         "notes": list(report.notes),
         "recipe": dict(report.recipe),
         "facts": dict(report.facts),
@@ -114,6 +115,9 @@ def report_markdown(report: ReportData) -> str:
         ordered = sorted(report.importances, key=lambda each: -each.mean)[:20]
         rows = [(escaped(each.column), f"{each.mean:.4f}") for each in ordered]
         lines += ["## Permutation importance", table(("column", "rise of the log loss"), rows)]
+    if report.effects:
+        rows = [(escaped(each.column), f"{each.size:.4f}") for each in report.effects[:20]]
+        lines += ["## Effects of the columns", table(("column", "mean absolute effect on the logit, nats"), rows)]
     if report.labels is not None:
         lines += ["## Labels", escaped(label_check_sentence(report.labels)), *_suspects(report.labels)]
     if report.audit is not None:

@@ -15,6 +15,7 @@ from polylogit.evaluation import ClassSets, Evaluation, ScoredRows
 from polylogit.report import words
 from polylogit.report.content import Coefficients, ReportData
 from polylogit.report.document import report_json, report_markdown
+from polylogit.report.effect_charts import effect_caption, effect_chart, effect_title
 from polylogit.report.environment import rendered_page
 from polylogit.report.evaluation_charts import coverage_chart, probabilities_chart, reliability_chart
 from polylogit.report.label_page import suspects_on_page
@@ -33,6 +34,7 @@ MOST_FEATURES = 20
 MOST_COLUMNS = 10
 MOST_IMPORTANCES = 20
 MOST_COLUMN_TYPES = 40
+MOST_EFFECTS = 12
 
 
 def write_report(report: ReportData, path: Path) -> None:
@@ -106,6 +108,13 @@ def _contents(report: ReportData) -> dict[str, Any]:
             :MOST_CLASSES_IN_A_TABLE
         ],
         "sets_of_classes": _sets_of_classes(report),
+        "effects": [
+            {
+                "svg": chart_svg(effect_chart(effect), f"svg-effect-{n}", effect_title(effect)),
+                "caption": effect_caption(effect),
+            }
+            for n, effect in enumerate(report.effects[:MOST_EFFECTS])
+        ],
         "recipe": _recipe_lines(report.recipe),
         "decimals": _decimals((report.cross_validated or evaluation).rows),
         "columns_shown": MOST_COLUMN_TYPES,

@@ -18,12 +18,21 @@ from torch import Tensor
 from polylogit.errors import DataError, did_you_mean
 from polylogit.evaluation import ColumnImportance, ScoredRows
 from polylogit.report.chart import Bars, Chart, Line, Note, Points
+from polylogit.report.effect_charts import effect_chart
+from polylogit.report.effects import ColumnEffect
 from polylogit.report.evaluation_charts import coverage_chart, probabilities_chart, reliability_chart
 from polylogit.report.palette import COLOURS
 from polylogit.report.style import figure_style
 from polylogit.report.training_charts import drawable_curves, importance_chart, learning_chart
 
-__all__ = ["plot_coverage", "plot_importance", "plot_learning_curves", "plot_probabilities", "plot_reliability"]
+__all__ = [
+    "plot_coverage",
+    "plot_effect",
+    "plot_importance",
+    "plot_learning_curves",
+    "plot_probabilities",
+    "plot_reliability",
+]
 
 Scores = Float[Tensor, "N K"] | Float[np.ndarray[Any, Any], "N K"]
 Classes = Int[Tensor, " N"] | Int[np.ndarray[Any, Any], " N"]
@@ -168,6 +177,26 @@ def plot_importance(importances: Sequence[ColumnImportance], *, ax: Axes | None 
     return _draw(importance_chart(importances), ax)
 
 
+def plot_effect(effect: ColumnEffect, *, ax: Axes | None = None) -> Axes:
+    """The effect of a column of an additive model on the logits: curves above a histogram, or bars for a category.
+
+    Args:
+        effect: One of `polylogit.run.column_effects`.
+        ax: Where to draw; new axes where None.
+
+    Returns:
+        The axes drawn into.
+
+    Example:
+        >>> effect = ColumnEffect("legs", "number", {"fish": [0.5, -0.5]}, 0.5, places=[0.0, 4.0])
+        >>> plot_effect(effect).get_ylabel()
+        'effect on the logit, nats'
+
+    Source: Hastie and Tibshirani (1990), "Generalized Additive Models", section 4.3.
+    """
+    return _draw(effect_chart(effect), ax)
+
+
 def _rows(logits: Scores, targets: Classes, sample_weight: Weights | None) -> ScoredRows:
     """Checked rows, from tensors or arrays."""
     weights = None if sample_weight is None else torch.as_tensor(sample_weight)
@@ -219,7 +248,10 @@ def _draw_mark(ax: Axes, mark: Line | Points | Bars | Note) -> None:
                 xerr=mark.spread or None, error_kw={"ecolor": COLOURS["ink"], "elinewidth": 1},
             )  # fmt: skip
         case Bars():
-            ax.bar(mark.start, mark.length, mark.width, align="edge", color=colour, label=mark.label or None)
+            ax.bar(
+                mark.start, mark.length, mark.width, bottom=mark.base, align="edge", color=colour,
+                label=mark.label or None,
+            )  # fmt: skip
         case Note():
             ax.annotate(
                 mark.text, (mark.x, mark.y), (-4, -12), textcoords="offset points", ha="right", fontsize=8, color=colour

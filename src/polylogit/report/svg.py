@@ -182,7 +182,7 @@ def _bars(frame: _Frame, mark: Bars) -> Iterator[str]:
             sides = sorted((frame.up(start), frame.up(start + mark.width)))
         else:
             ends = sorted((frame.across(start), frame.across(start + mark.width)))
-            sides = sorted((frame.up(0), frame.up(length)))
+            sides = sorted((frame.up(mark.base), frame.up(mark.base + length)))
         yield (
             f'<rect x="{ends[0]:.1f}" y="{sides[0]:.1f}" width="{ends[1] - ends[0]:.1f}" '
             f'height="{sides[1] - sides[0]:.1f}" fill="var(--{mark.colour})"/>'

@@ -7,6 +7,7 @@
     comparison.py          compare: saved models on the same rows
     fold_comparison.py     compare_folds: runs by the scores of their folds
     label_check.py         check_labels: rows whose class is probably wrong
+    effects.py             column_effects: what each column of an additive model adds to the logits
     fit.py                 the fit of a model and its calibration
     validation_split.py    the training rows that a network is not fitted on
     fold_scores.py         logits of each row from a model fitted without it
@@ -31,6 +32,7 @@ from polylogit.system.lazy_names import lazy_names
 if TYPE_CHECKING:
     from polylogit.run.checking import check
     from polylogit.run.comparison import compare
+    from polylogit.run.effects import column_effects
     from polylogit.run.evaluation import EvaluationRun, evaluate
     from polylogit.run.fold_comparison import compare_folds
     from polylogit.run.label_check import check_labels
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 _HOME = {
     "check": "polylogit.run.checking",
     "check_labels": "polylogit.run.label_check",
+    "column_effects": "polylogit.run.effects",
     "compare": "polylogit.run.comparison",
     "compare_folds": "polylogit.run.fold_comparison",
     "EvaluationRun": "polylogit.run.evaluation",
@@ -66,6 +69,7 @@ __all__ = [
     "check_labels",
     "checkpoint_path",
     "claimed_model_path",
+    "column_effects",
     "compare",
     "compare_folds",
     "default_model_path",

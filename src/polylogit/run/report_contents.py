@@ -26,7 +26,9 @@ from polylogit.data.tables.encoder import TableEncoder
 from polylogit.evaluation import ColumnImportance, Summary, permutation_importance
 from polylogit.networks import LinearNetwork
 from polylogit.report import Coefficients, ReportData
+from polylogit.report.effects import ColumnEffect
 from polylogit.report.label_check import LabelCheck
+from polylogit.run.effects import column_effects
 from polylogit.run.evaluated_rows import EvaluatedRows
 
 __all__ = ["MOST_COLUMNS", "MOST_ROWS", "column_importances", "report_data"]
@@ -51,6 +53,7 @@ def report_data(
     foremost: str = "",
     notes: Sequence[str] = (),
     facts: Mapping[str, str] | None = None,
+    training_rows: pl.DataFrame | None = None,
 ) -> ReportData:
     """Collect the contents of a report on a classifier and the rows that it was evaluated on.
 
@@ -68,6 +71,8 @@ def report_data(
         foremost: The headline, where other figures are better estimates than those of these rows.
         notes: What a reader must know to interpret the metrics.
         facts: Further facts of the run, by name.
+        training_rows: The cells of the rows trained on, which the effects of an additive model are centred on; the
+            evaluated rows where they are not at hand.
 
     Returns:
         The contents of the page.
@@ -100,7 +105,8 @@ def report_data(
         pictures=None if isinstance(evaluated.raw, pl.DataFrame) else evaluated.raw,
         table=table,
         row_numbers=evaluated.numbers,
-        coefficients=_coefficients(classifier),
+        coefficients=None if classifier.model_kind == "additive" else _coefficients(classifier),
+        effects=_effects(classifier, training_rows, table),
         importances=[]
         if table is None
         else column_importances(
@@ -167,6 +173,17 @@ def column_importances(
     return permutation_importance(
         list(features), logits_when_shuffled, logits[chosen], targets[chosen], sample_weight=weights
     )
+
+
+def _effects(
+    classifier: Classifier, training_rows: pl.DataFrame | None, evaluated: pl.DataFrame | None
+) -> Sequence[ColumnEffect]:
+    """The effects of the columns of an additive model; none of another."""
+    if classifier.model_kind != "additive":
+        return []
+    if training_rows is not None:
+        return column_effects(classifier, training_rows)
+    return [] if evaluated is None else column_effects(classifier, evaluated, rows="evaluated rows")
 
 
 def _coefficients(classifier: Classifier) -> Coefficients | None:

@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import torch
 from jaxtyping import Int, Num
 from torch import Tensor
@@ -163,11 +164,18 @@ def _train(
         replaced=tuple(path for path in replaced if test is not None or path not in reports),
     )
     if test is not None and report is not None:
-        _write_reports(reports, run, test, fit)
+        training_rows = None if task.cells is None else task.cells[task.split.train.numpy()]
+        _write_reports(reports, run, test, fit, training_rows)
     return run
 
 
-def _write_reports(paths: Sequence[Path], run: TrainingRun, test: EvaluatedRows, fit: FittedModel) -> None:
+def _write_reports(
+    paths: Sequence[Path],
+    run: TrainingRun,
+    test: EvaluatedRows,
+    fit: FittedModel,
+    training_rows: pl.DataFrame | None,
+) -> None:
     validated = run.cross_validation
     page = report_data(
         run.classifier,
@@ -182,6 +190,7 @@ def _write_reports(paths: Sequence[Path], run: TrainingRun, test: EvaluatedRows,
         cross_validated=None if validated is None else validated.summary,
         folds=None if validated is None else validated.as_json(),
         facts={"fit": run.fit_message, "seconds": f"{run.seconds:.1f}"},
+        training_rows=training_rows,
     )
     for path in paths:
         write_report(page, path)

@@ -14,7 +14,7 @@ from polylogit.data.tables import fitted_columns as fitting
 from polylogit.data.tables.bins import find_bin_edges, ramp, ramps_of
 from polylogit.data.tables.column_types import Reading
 from polylogit.data.tables.encoder import TableEncoder
-from polylogit.data.tables.feature_scales import RAMP_SCALE
+from polylogit.data.tables.feature_scales import LEAST_RAMP_DEVIATION, RAMP_DEVIATION
 from polylogit.data.tables.row_encoder import RowEncoder
 
 FRAME = pl.DataFrame({"x": np.linspace(-1.0, 3.0, 200), "skin": ["fur", "scales"] * 100})
@@ -70,8 +70,16 @@ def test_features_rise_over_their_bin_and_are_centred():
     assert (edges[0], edges[-1], len(edges)) == (-1.0, 3.0, 5)
     for place, (low, high) in enumerate(encoder.columns[0].ramps):
         shares = torch.tensor(np.clip((FRAME["x"].to_numpy() - low) / (high - low), 0, 1))
-        torch.testing.assert_close(features[:, 1 + place] * RAMP_SCALE, shares - shares.mean(), atol=1e-6, rtol=0)
+        expected = RAMP_DEVIATION * (shares - shares.mean()) / shares.std(correction=0)
+        torch.testing.assert_close(features[:, 1 + place], expected, atol=1e-6, rtol=0)
     torch.testing.assert_close(features[:, :5].mean(0), torch.zeros(5, dtype=torch.float64), atol=1e-6, rtol=0)
+
+
+def test_the_feature_of_few_rows_is_not_blown_up():
+    values = np.concatenate([np.linspace(0.0, 1.0, 999), [1e9]])
+    encoder = TableEncoder.fit(pl.DataFrame({"x": values}), most_bins=4)
+    assert encoder.scale[1:].min() == LEAST_RAMP_DEVIATION / RAMP_DEVIATION
+    assert encoder.encode(pl.DataFrame({"x": [1e9]}))[0, 1:].max() <= RAMP_DEVIATION / LEAST_RAMP_DEVIATION
 
 
 def test_beyond_the_training_range_features_stay_and_nothing_overflows():

@@ -16,10 +16,12 @@ __all__ = ["ROWS_A_BIN", "clipped", "find_bin_edges", "ramp", "ramps_of"]
 Numbers = npt.NDArray[np.float64]
 
 ROWS_A_BIN = 20
-"""Fewer training rows than this for each bin make fewer bins, but no fewer than two."""
+"""The training rows that each bin has on average, at least: see `find_bin_edges`."""
 
 
-def find_bin_edges(values: npt.NDArray[np.float64], most_bins: int) -> tuple[float, ...]:
+def find_bin_edges(
+    values: npt.NDArray[np.float64], most_bins: int, *, rows_a_bin: int = ROWS_A_BIN
+) -> tuple[float, ...]:
     """Edges of bins that hold about equally many rows.
 
     A value that many rows share counts as no more rows than a bin has, so that its rows do not use up the bins of the
@@ -27,11 +29,12 @@ def find_bin_edges(values: npt.NDArray[np.float64], most_bins: int) -> tuple[flo
 
     Args:
         values: The numbers of the training rows; NaN is a missing value.
-        most_bins: The most bins, at least 2.
+        most_bins: The most bins.
+        rows_a_bin: Fewer training rows than this for each bin make fewer bins, but no fewer than two.
 
     Returns:
         Edges in ascending order, from the least to the greatest number: one where all are equal, none where there is
-        no number. At most one bin for `ROWS_A_BIN` rows, but up to two.
+        no number.
 
     Example:
         >>> find_bin_edges(np.array([1.0, 2.0, 2.0, 3.0, 9.0, np.nan]), most_bins=2)
@@ -44,7 +47,7 @@ def find_bin_edges(values: npt.NDArray[np.float64], most_bins: int) -> tuple[flo
     """
     there = values[~np.isnan(values)]
     distinct, rows = np.unique(there, return_counts=True)
-    bins = min(most_bins, max(len(there) // ROWS_A_BIN, 2))
+    bins = min(most_bins, max(len(there) // rows_a_bin, 2))
     if len(distinct) <= bins + 1:
         return tuple(distinct.tolist())
     counted = rows.astype(np.float64)

@@ -14,10 +14,13 @@ from polylogit.data.tables.bins import ramp
 from polylogit.data.tables.encoded_column import Column
 from polylogit.data.tables.feature_values import ScaledNumbers
 
-__all__ = ["RAMP_SCALE", "fitted_scales"]
+__all__ = ["LEAST_RAMP_DEVIATION", "RAMP_DEVIATION", "fitted_scales"]
 
-RAMP_SCALE = 1.5
-"""What the features of bins, which rise from 0 to 1, are divided by: the larger, the smoother the fitted curves."""
+RAMP_DEVIATION = 0.3
+"""The standard deviation that the feature of a bin gets: the smaller, the smoother the fitted curves."""
+
+LEAST_RAMP_DEVIATION = 0.1
+"""A feature that varies less, because few rows are in the bin or beyond it, is scaled as if it varied so much."""
 
 
 def fitted_scales(
@@ -25,8 +28,8 @@ def fitted_scales(
 ) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:
     """The mean and the scale of each scaled feature.
 
-    A number has its mean and its standard deviation, or 1 where it is constant. The feature of a bin has its mean and
-    `RAMP_SCALE`: its deviation would give bins of few rows large features, and with them large weights.
+    A number has its mean and its standard deviation, or 1 where it is constant. The feature of a bin has its mean, and
+    a scale with which its deviation is `RAMP_DEVIATION`; see benchmarks/additive.py for others.
 
     Args:
         columns: The columns in the order of their features.
@@ -42,8 +45,10 @@ def fitted_scales(
     for column, feature in zip(owners, numbers, strict=True):
         kept_raw = not standardise and column.type != "date"
         if feature.bin is not None:
+            mean, deviation = _mean_and_spread(feature)
             at_zero = float(ramp(np.zeros(1), *feature.bin)[0])
-            found.append((at_zero if kept_raw else _mean_and_spread(feature)[0], RAMP_SCALE))
+            scale = max(deviation, LEAST_RAMP_DEVIATION) / RAMP_DEVIATION
+            found.append((at_zero if kept_raw else mean, scale))
         else:
             found.append((0.0, 1.0) if kept_raw else _mean_and_spread(feature))
     means, scales = ([each[place] for each in found] for place in (0, 1))
