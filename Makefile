@@ -46,13 +46,11 @@ check: install ## Lint, format, spelling, strict types and import contracts.
 docs: install ## Build the documentation site into build/site; warnings are errors.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-wheel: install ## Build wheel and source distribution, check them, and train with the wheel's own files.
-	rm -rf dist build/wheel
+wheel: install ## Build wheel and source distribution, check them, and try the wheel in an environment of its own.
+	rm -rf dist build/clean
 	$(BIN)/python -m build --outdir dist .
 	$(BIN)/twine check --strict dist/*
-	$(BIN)/pip install --quiet --no-deps --target build/wheel dist/*.whl
-	cd build/wheel && PYTHONPATH=. ../../$(BIN)/python -m polylogit train zoo --out smoke/model.safetensors
-	cd build/wheel && PYTHONPATH=. ../../$(BIN)/python -m polylogit predict smoke/model.safetensors zoo --out smoke/classes.csv
+	PYTHON=$(BIN)/python bash .ci/try-wheel dist/*.whl
 
 format: install ## Format the code.
 	$(BIN)/ruff check --fix .
@@ -64,10 +62,11 @@ bench: install ## Run the benchmarks (one at a time, quiet machine); each writes
 lessons-all: install ## Run every lesson (twenty minutes, quiet machine); writes docs/lessons/results.md.
 	$(BIN)/python benchmarks/lessons.py
 
-pages: install ## Generate the notebooks and pictures of the lessons and the page of the architecture.
+pages: install ## Generate notebooks and pictures of the lessons, the page of the architecture, the manual page.
 	$(BIN)/python docs/lessons/make_notebooks.py
 	$(BIN)/python docs/lessons/draw_pictures.py
 	$(BIN)/python docs/make_architecture.py
+	$(BIN)/python docs/make_man_page.py
 
 clean: ## Remove .venv, caches and build leftovers (runs/ stays: it is yours).
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
