@@ -17,7 +17,7 @@ def shell(tmp_path, monkeypatch):
     """Run a script in a shell whose home is empty; skipped where the shell is not installed."""
     command = tmp_path / "bin" / "polylogit"
     command.parent.mkdir()
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m polylogit "$@"\n')
+    command.write_text(f"#!{sys.executable}\nfrom polylogit.cli import main\n\nmain()\n")
     command.chmod(0o755)
     monkeypatch.setenv("PATH", f"{command.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2] / "src"))
@@ -37,8 +37,8 @@ def shell(tmp_path, monkeypatch):
 def test_bash(shell):
     complete = """
         source completion.bash
-        COMP_WORDS=(polylogit tr) COMP_CWORD=1; _polylogit_completion polylogit; echo "${COMPREPLY[@]}"
-        COMP_WORDS=(polylogit train --mod) COMP_CWORD=2; _polylogit_completion polylogit; echo "${COMPREPLY[@]}"
+        COMP_WORDS=(polylogit tr); COMP_CWORD=1; _polylogit_completion polylogit; echo "${COMPREPLY[@]}"
+        COMP_WORDS=(polylogit train --mod); COMP_CWORD=2; _polylogit_completion polylogit; echo "${COMPREPLY[@]}"
     """
     assert shell("bash", complete).split() == ["train", "--model"]
 
