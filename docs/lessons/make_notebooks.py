@@ -1,4 +1,4 @@
-"""Makes a notebook of each page of the lessons, beside it.
+"""Makes a notebook of each page of the lessons, in both languages, beside it.
 
     python docs/lessons/make_notebooks.py
 
@@ -27,7 +27,7 @@ def main() -> None:
 
 
 def pages() -> list[Path]:
-    """The pages, in their order."""
+    """The pages in both languages, in their order."""
     return sorted(FOLDER.glob("[0-9]-*.md"))
 
 
@@ -60,7 +60,7 @@ def notebook_text(page: str) -> str:
 
 def _text_cells(text: str) -> Iterator[Cell]:
     # The pages link each other; so do the notebooks.
-    text = re.sub(r"\((\d-[\w-]+)\.md\)", r"(\1.ipynb)", text.strip())
+    text = re.sub(r"\((\d-[\w-]+(?:\.ko)?)\.md\)", r"(\1.ipynb)", text.strip())
     if text:
         yield {"cell_type": "markdown", "metadata": {}, "source": _lines(text)}
 
@@ -78,10 +78,11 @@ def _code_cells(block: str) -> Iterator[Cell]:
 
 
 def _code_cell(source: str, example: doctest.Example | None) -> Cell:
+    fails = example is not None and example.exc_msg is not None
     return {
         "cell_type": "code",
         "execution_count": None,
-        "metadata": {},
+        "metadata": {"tags": ["raises-exception"]} if fails else {},  # "Run all" goes on behind it
         "outputs": [] if example is None else [_output(example)],
         "source": _lines(source.strip()),
     }
