@@ -129,8 +129,13 @@ def test_single_rows_have_the_same_bits():
     new = pl.DataFrame(
         {"x": [0.37, -1e80, None, 2.5e9], "skin": ["fur"] * 4, "day": [dt.date(1950, 1, 2), None, *DAYS["day"][7:9]]}
     )
-    features, _ = RowEncoder(encoder).encode(new.to_dicts())
-    assert torch.equal(features, encoder.encode(new))
+    rows = new.to_dicts()
+    rows[0]["x"] = "0.37"
+    expected = encoder.encode(new)
+    assert torch.equal(RowEncoder(encoder).encode(rows)[0], expected)
+    each = RowEncoder(encoder).encode_each([*rows, {"x": "many", "skin": "fur", "day": None}])
+    assert torch.equal(each.inputs[:4], expected)
+    assert [fault.column for fault in each.faults] == ["x"]
 
 
 def test_the_state_gives_the_same_features_again():

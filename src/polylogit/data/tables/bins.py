@@ -52,7 +52,10 @@ def find_bin_edges(
         return tuple(distinct.tolist())
     counted = rows.astype(np.float64)
     for _ in range(bins):  # each step leaves fewer rows, and with them smaller bins
-        counted = np.minimum(counted, counted.sum() / bins)
+        limit = counted.sum() / bins
+        if counted.max() <= limit:
+            break
+        counted = np.minimum(counted, limit)
     below = np.cumsum(counted)
     inner = distinct[np.searchsorted(below, below[-1] * np.arange(1, bins) / bins)]
     return tuple(np.unique(np.concatenate([distinct[:1], inner, distinct[-1:]])).tolist())

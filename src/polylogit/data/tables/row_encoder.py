@@ -101,10 +101,18 @@ class RowEncoder:
         self._features = encoder.features
         self._columns = [
             _EncodedColumn(
-                column, slice(end - column.width, end), encoder.mean[first:last], encoder.scale[first:last], markers
+                column,
+                slice(end - column.width, end),
+                encoder.mean[first:last],
+                encoder.scale[first:last],
+                markers,
+                slot=slot,
             )
-            for column, end, first, last in zip(encoder.columns, ends, scaled, scaled[1:], strict=False)
+            for slot, (column, end, first, last) in enumerate(
+                zip(encoder.columns, ends, scaled, scaled[1:], strict=False)
+            )
         ]
+        self._ramps = _Ramps(encoder.columns, encoder.mean, encoder.scale)
 
     def encode(
         self, rows: Sequence[Any], place: str = "the rows"
@@ -127,13 +135,17 @@ class RowEncoder:
         unseen = []
         for number, row in enumerate(rows):
             found = []
+            numbers = [math.nan] * len(self._columns)
             for column in self._columns:
                 try:
                     cell = row[column.name]
                 except (KeyError, TypeError, IndexError):
                     raise _missing_column(row, column.name, number, place) from None
-                if (written := column.write(features[number], cell, number, place)) is not None and written.unseen:
+                if (
+                    written := column.write(features[number], numbers, cell, number, place)
+                ) is not None and written.unseen:
                     found.append(column.name)
+            self._ramps.write(features[number], numbers)
             unseen.append(tuple(found))
         return inputs, unseen
 
@@ -165,6 +177,7 @@ class RowEncoder:
             if not isinstance(row, Mapping):
                 faults.append(CellFault(number, None, row, str(_missing_column(row, "", number, place))))
                 continue
+            numbers = [math.nan] * len(self._columns)
             for column in self._columns:
                 if column.name not in row:
                     message = str(_missing_column(row, column.name, number, place))
@@ -172,7 +185,7 @@ class RowEncoder:
                     continue
                 cell = row[column.name]
                 try:
-                    written = column.write(features[number], cell, number, place)
+                    written = column.write(features[number], numbers, cell, number, place)
                 except DataError as fault:
                     faults.append(CellFault(number, column.name, cell, str(fault)))
                     continue
@@ -181,6 +194,7 @@ class RowEncoder:
                         found.append(column.name)
                     if written.missing:
                         missing[column.name] = missing.get(column.name, 0) + 1
+            self._ramps.write(features[number], numbers)
             if found:
                 unseen[-1] = tuple(found)
         return EncodedRows(inputs, unseen, missing, faults)
@@ -196,6 +210,8 @@ class _EncodedColumn:
         mean: Float[Tensor, " C"],
         scale: Float[Tensor, " C"],
         markers: MissingMarkers | None,
+        *,
+        slot: int,
     ) -> None:
         self._markers = markers
         self.name = column.name
@@ -204,25 +220,29 @@ class _EncodedColumn:
         self._is_number = column.type == "number"
         self._takes_iso = column.type == "date" and column.format in (None, DATE_FORMATS[0])
         self._mean, self._scale = (mean[0].item(), scale[0].item()) if len(mean) else (0.0, 1.0)
-        self._edges = column.bin_edges
-        self._ramps = _Ramps(column, places.start, mean, scale) if self._is_number and column.ramps else None
+        self._ends = (column.bin_edges[0], column.bin_edges[-1]) if column.bin_edges else None
+        self._slot = slot
         self._remembered: dict[object, _Cell] = {}
 
-    def write(self, features: npt.NDArray[np.float32], cell: object, row: int, place: str) -> _Cell | None:
-        """Write the features of a cell; None for a number, which is neither unseen nor missing."""
+    def write(
+        self, features: npt.NDArray[np.float32], numbers: list[float], cell: object, row: int, place: str
+    ) -> _Cell | None:
+        """Write the features of a cell; None for a number, which is neither unseen nor missing.
+
+        The features of the bins of a number are left to `_Ramps`, which finds it in `numbers`.
+        """
         if self._markers is not None and self._markers.hold(cell):
             cell = None
         if self._is_number:
             number = _as_number(cell)
             if number is not None:
-                if self._edges:
-                    number = min(max(number, self._edges[0]), self._edges[-1])
+                if self._ends is not None:
+                    number = min(max(number, self._ends[0]), self._ends[1])
                 feature = (number - self._mean) / self._scale
                 if abs(feature) > LARGEST_FEATURE:
                     raise self._too_far(cell, row, place)
                 features[self._places.start] = feature
-                if self._ramps is not None:
-                    self._ramps.write(features, number)
+                numbers[self._slot] = number
                 return None
         elif self._takes_iso and isinstance(cell, str) and len(cell) == _ISO_LENGTH:
             with suppress(ValueError):  # the message is the encoder's
@@ -261,16 +281,37 @@ class _EncodedColumn:
 
 
 class _Ramps:
-    """The features of the bins of a number."""
+    """The features of the bins of all numbers, worked out together."""
 
-    def __init__(self, column: Column, start: int, mean: Float[Tensor, " C"], scale: Float[Tensor, " C"]) -> None:
-        self._places = slice(start + 1, start + 1 + len(column.ramps))
-        self._low, self._high = np.array(column.ramps).T
-        self._mean, self._scale = mean[1:].numpy(), scale[1:].numpy()
+    def __init__(self, columns: Sequence[Column], mean: Float[Tensor, " C"], scale: Float[Tensor, " C"]) -> None:
+        sources, places, scaled, low, high = [], [], [], [], []
+        feature = number = 0
+        for source, column in enumerate(columns):
+            if column.type == "number":
+                bins = range(1, len(column.ramps) + 1)
+                sources += [source] * len(bins)
+                places += [feature + place for place in bins]
+                scaled += [number + place for place in bins]
+                low += [edges[0] for edges in column.ramps]
+                high += [edges[1] for edges in column.ramps]
+            feature, number = feature + column.width, number + len(column.scaled_names)
+        self._sources, self._places = np.array(sources, dtype=np.int64), np.array(places, dtype=np.int64)
+        self._low, self._high = np.array(low), np.array(high)
+        self._mean, self._scale = mean.numpy()[scaled], scale.numpy()[scaled]
 
-    def write(self, features: npt.NDArray[np.float32], number: float) -> None:
-        """Write them as `TableEncoder` does, so that the bits are the same."""
-        features[self._places] = (ramp(np.array(number), self._low, self._high) - self._mean) / self._scale
+    def write(self, features: npt.NDArray[np.float32], numbers: Sequence[float]) -> None:
+        """Write those of one row, as `TableEncoder` does, so that the bits are the same.
+
+        Args:
+            features: Of the row.
+            numbers: One a column; NaN where its features are written already.
+        """
+        if not len(self._places):
+            return
+        shares = ramp(np.array(numbers)[self._sources], self._low, self._high)
+        values = (shares - self._mean) / self._scale
+        there = ~np.isnan(values)
+        features[self._places[there]] = values[there]
 
 
 def _as_number(cell: object) -> float | None:
