@@ -6,6 +6,7 @@ import resource
 import subprocess
 import sys
 from datetime import date
+from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
@@ -17,6 +18,8 @@ from polylogit.system.out_of_memory import address_space_left, is_out_of_memory
 from polylogit.system.quiet_panics import quiet_panics
 
 LONG = "n" * 300
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "models_0_1"
+MODEL_0_1, TABLE_0_1 = FIXTURES / "mixed_mlp.safetensors", FIXTURES / "mixed.csv"
 ROWS = pl.DataFrame({"x": [1, 2, 3, 4] * 10, "kind": ["a", "b"] * 20})
 
 
@@ -184,9 +187,25 @@ def test_a_column_of_another_type_gives_an_answer_or_a_message(option, values, p
     assert ("error: " in done.stderr) is (done.exit_code == 1)
 
 
-def test_a_table_that_a_limit_leaves_no_memory_for_says_so(polylogit, monkeypatch):
-    monkeypatch.setattr("polylogit.data.tables.reading.address_space_left", lambda: 1000)
+@pytest.mark.parametrize("left", [1000, 2**30])
+def test_a_table_that_a_limit_leaves_no_memory_for_says_so(left, polylogit, monkeypatch):
+    monkeypatch.setattr("polylogit.data.tables.reading.address_space_left", lambda: left)
     one_message(polylogit("check", "zoo"), "there is not enough memory")
+    predicted = polylogit("predict", str(MODEL_0_1), str(TABLE_0_1), "--out", "p.csv")
+    assert predicted.exit_code == 1
+    assert "there is not enough memory" in predicted.stderr.splitlines()[-1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("gigabytes", [1.0, 3.6, 3.8, 4.0, 4.2, 4.6, 5.2, 6.0])
+def test_under_any_limit_on_addresses_a_command_ends_by_itself(gigabytes, tmp_path):
+    pl.DataFrame({"a": range(200_000), "kind": ["x", "y"] * 100_000}).write_parquet(tmp_path / "t.parquet")
+    command = f"ulimit -v {int(gigabytes * 10**6)}; exec '{sys.executable}' -m polylogit check t.parquet --target kind"
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode in {0, 1}, done.stderr
+    if done.returncode:
+        assert "there is not enough memory" in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,9 @@
 import polars as pl
 import pytest
 
+from polylogit.data.tables.reading import read_table, scan_table
+from polylogit.errors import DataError
+
 HEADER = "legs,skin,kind\n"
 ROWS = "4,fur,mammal\n2,feathers,bird\n" * 10
 LONG = "".join(f"{index % 5},text number {index},{'ab'[index % 2]}\n" for index in range(200))
@@ -108,3 +111,26 @@ def test_a_number_beyond_single_precision_is_named(polylogit, tmp_path, zoo_run)
     assert done.exit_code == 1
     assert 'column "legs", row 42: expected a number of the magnitude of the training rows, got 1e+60' in done.stderr
     assert not (tmp_path / "p.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "times"),
+    [('{"a": 1, "kind": "x", "a": 2}', 2), ('{"a": 1, "\\u0061": 2, "a": 3}', 3), ('{"kind": "y", "kind": null}', 2)],
+)
+def test_a_name_twice_in_an_object_is_named(line, times, tmp_path):
+    first = '{"a": 1, "kind": "x"}'
+    (tmp_path / "t.jsonl").write_text(f"{first}\n\n{line}\n{first}\n")
+    (tmp_path / "t.json").write_text(f"[{first}, {line}, {first}]")
+    name = "kind" if times == 2 and "null" in line else "a"
+    for file, place, read in (
+        ("t.jsonl", "line 3", read_table),
+        ("t.jsonl", "line 3", lambda path: list(scan_table(path))),
+        ("t.json", "row 2", read_table),
+    ):
+        with pytest.raises(DataError, match=rf'{file}, {place}: the name "{name}" stands there {times} times'):
+            read(tmp_path / file)
+
+
+def test_a_name_that_an_inner_object_has_too_is_no_repeated_name(tmp_path):
+    (tmp_path / "t.jsonl").write_text('{"a": {"a": 1}, "kind": "\\"a\\": 1, \\"a\\": 2"}\n')
+    assert read_table(tmp_path / "t.jsonl").rows() == [({"a": 1}, '"a": 1, "a": 2')]

@@ -92,6 +92,11 @@ def test_a_workbook_that_spans_more_cells_than_its_size_explains_is_refused_befo
                 target.writestr(name, content.replace(b"</sheetData>", place))
         with pytest.raises(DataError, match=match):
             read_table(tmp_path / "far.xlsx")
+        with (
+            reading_limits(Limits(expansion=10**9)),
+            pytest.raises(DataError, match=f"{match}.*, but only 3 cells of it are written"),
+        ):
+            read_table(tmp_path / "far.xlsx")
 
 
 @pytest.mark.parametrize(

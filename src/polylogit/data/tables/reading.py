@@ -3,11 +3,8 @@
 The format is chosen by the ending. See also: `delimited` for text, `parts` for folders, `columns` for cells.
 """
 
-import json
-import mmap
-import re
+import os
 import shutil
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,6 +16,7 @@ from polylogit.data.tables.column_types import FIRST_DAY, LAST_DAY
 from polylogit.data.tables.compression import is_compressed, opened, table_ending
 from polylogit.data.tables.delimited import CELLS_AT_ONCE, read_delimited, scan_delimited
 from polylogit.data.tables.dialect import Dialect
+from polylogit.data.tables.json_lines import check_json_lines, check_lines
 from polylogit.data.tables.limits import current_limits
 from polylogit.data.tables.literal_path import literal_path
 from polylogit.data.tables.missing_markers import unused_markers, without_markers
@@ -48,15 +46,11 @@ ENDINGS = (
 )
 """The endings of the table files that can be read; text files may be compressed too, as in `.csv.gz`."""
 
-_NAME = re.compile(rb'"([^"\\]*)"\s*:')
-"""A name in a JSON object, up to escapes; one inside a nested object counts too."""
-
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-"""An escape of half a pair; polars reads one without its other half as a NUL character."""
-
 _A_DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 
 _MEMORY_PER_BYTE = 4
+_ADDRESSES_TO_READ, _ADDRESSES_PER_CPU = 2**30, 2**27
+"""What the threads of polars and the allocators map before the first row is read; without it they abort or wait."""
 
 _FAULTS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError)
 
@@ -93,7 +87,7 @@ def read_table(path: Path, dialect: Dialect | None = None, notes: list[str] | No
         >>> read_table(path).rows()
         [(4, 'mammal'), (2, None)]
     """
-    _check_memory(path)
+    _check_memory(path, _MEMORY_PER_BYTE)
     dialect, notes = dialect or Dialect(), [] if notes is None else notes
     match table_ending(path):
         case ending if ending in DELIMITED_ENDINGS:
@@ -117,10 +111,13 @@ def read_table(path: Path, dialect: Dialect | None = None, notes: list[str] | No
     return without_markers(frame, dialect.missing)
 
 
-def _check_memory(path: Path) -> None:
+def _check_memory(path: Path, per_byte: int = 0) -> None:
     """Raise an error before reading a table that `ulimit -v` leaves no room for: libraries abort, and do not raise."""
     left = address_space_left()
-    if left is not None and path.is_file() and _MEMORY_PER_BYTE * path.stat().st_size > left:
+    if left is None or not path.is_file():
+        return
+    to_read = _ADDRESSES_TO_READ + _ADDRESSES_PER_CPU * (os.cpu_count() or 1)
+    if to_read + per_byte * path.stat().st_size > left:
         raise MemoryError
 
 
@@ -144,6 +141,7 @@ def scan_table(path: Path, dialect: Dialect | None = None, notes: list[str] | No
         with _unpacked(path, notes) as (table, own_notes):
             yield from scan_table(table, dialect, own_notes)
         return
+    _check_memory(path)
     found, first_row = False, 0
     for batch in _read_batches(path, dialect, notes):
         found = found or not batch.is_empty()
@@ -217,7 +215,7 @@ def _scanned(path: Path) -> Iterator[pl.LazyFrame]:
             if isinstance(fault, DataError):
                 raise
             if table_ending(path) in _JSON_ENDINGS:
-                _check_lines(path)
+                check_lines(path)
             if is_out_of_memory(fault):
                 raise MemoryError from fault
             reason = (str(fault) or type(fault).__name__).splitlines()[0]
@@ -238,6 +236,9 @@ def _lazy(path: Path, files: ExitStack) -> pl.LazyFrame:
     if ending in _ARROW_ENDINGS:
         with path.open("rb") as file:
             is_file = file.read(6) == b"ARROW1"
+        from polylogit.data.tables.arrow_check import check_arrow  # noqa: PLC0415 - pyarrow, for Arrow files only
+
+        check_arrow(path, stream=not is_file)
         if is_file:
             return pl.scan_ipc(literal_path(path), glob=False)
         with path.open("rb") as stream, quiet_panics():
@@ -247,7 +248,7 @@ def _lazy(path: Path, files: ExitStack) -> pl.LazyFrame:
         plain = files.enter_context(temporary_folder()) / "plain.jsonl"
         with opened(path) as source, plain.open("wb") as target:
             shutil.copyfileobj(source, target, 4 * 2**20)
-    _check_names(path, plain)
+    check_json_lines(path, plain)
     # An open file, because a path would be read as a pattern: `a[1].jsonl` would name `a1.jsonl`.
     return pl.scan_ndjson(files.enter_context(plain.open("rb")), infer_schema_length=None)
 
@@ -259,38 +260,6 @@ def _check_size(path: Path, scan: pl.LazyFrame) -> None:
     current_limits().check_columns(path, columns)
     if table_ending(path) in _BINARY_ENDINGS:
         current_limits().check_cells(path, _height(scan), columns, path.stat().st_size)
-
-
-def _check_names(path: Path, plain: Path) -> None:
-    """Raise an error if the objects of JSON lines have so many names that their table would be mostly empty."""
-    if not plain.stat().st_size:
-        return
-    limits, names, rows = current_limits(), set[bytes](), 0
-    with plain.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        for start, end in limits.blocks_of_lines(path, content):
-            names.update(_NAME.findall(content, start, end))
-            if _SURROGATE.search(content, start, end):
-                _check_surrogates(path, content[start:end], rows)
-            rows += content[start:end].count(b"\n")
-            limits.check_columns(path, len(names))
-            limits.check_cells(path, rows, len(names), path.stat().st_size)
-
-
-def _check_surrogates(path: Path, block: bytes, lines_before: int) -> None:
-    """Name the first line with half of a surrogate pair, which is no character."""
-    for line, text in enumerate(block.split(b"\n"), start=lines_before + 1):
-        if not _SURROGATE.search(text):
-            continue
-        try:
-            json.dumps(json.loads(text), ensure_ascii=False).encode()
-        except UnicodeEncodeError as fault:
-            half = fault.object[fault.start].encode("ascii", "backslashreplace").decode()
-            raise DataError(
-                f"{path}, line {line}: {half} is half of a surrogate pair and no character. Write the whole pair, or "
-                "leave it out."
-            ) from fault
-        except (ValueError, RecursionError):
-            continue
 
 
 def check_dates(frame: pl.DataFrame, place: str, first_row: int = 0) -> None:
@@ -325,20 +294,3 @@ def check_dates(frame: pl.DataFrame, place: str, first_row: int = 0) -> None:
 def _format_name(path: Path) -> str:
     ending = table_ending(path)
     return "Parquet" if ending in _PARQUET_ENDINGS else "Arrow" if ending in _ARROW_ENDINGS else "JSON lines"
-
-
-def _check_lines(path: Path) -> None:
-    """Name the first line that is no JSON object."""
-    with opened(path) as source:
-        for line, content in enumerate(source, start=1):
-            if not content.strip():
-                continue
-            try:
-                names = json.loads(content, object_pairs_hook=lambda pairs: [name for name, _ in pairs])
-            except (ValueError, RecursionError) as fault:
-                raise DataError(f"{path}, line {line}: not JSON ({fault}). Expected one object a line.") from fault
-            if not isinstance(names, list) or content.strip()[:1] != b"{":
-                raise DataError(f'{path}, line {line}: expected a JSON object, as in {{"legs": 4, "type": "mammal"}}.')
-            for name, times in Counter(names).items():
-                if times > 1:
-                    raise DataError(f'{path}, line {line}: the name "{name}" stands there {times} times.')

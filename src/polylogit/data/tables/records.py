@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from polylogit.data.tables.compression import opened
+from polylogit.data.tables.json_objects import JsonObject
 from polylogit.data.tables.limits import current_limits
 from polylogit.errors import DataError
 
@@ -22,19 +23,23 @@ def read_records(path: Path) -> pl.DataFrame:
         A frame with a column for each name that occurs.
 
     Raises:
-        DataError: The file is not JSON or holds something else, or the values of a name are of several types.
+        DataError: The file is not JSON or holds something else, an object has a name twice, or the values of a name are
+            of several types.
     """
     try:
         with opened(path) as source:
-            rows = json.load(source)
+            rows = json.load(source, object_pairs_hook=JsonObject)
     except OSError as fault:
         raise DataError(f"{path}: cannot be read ({fault.strerror or fault}).") from fault
     except (ValueError, RecursionError) as fault:
         raise DataError(
             f"{path}: not JSON ({fault}). Expected one array of objects; a file with an object a line ends in .jsonl."
         ) from fault
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+    if not isinstance(rows, list) or not all(isinstance(row, JsonObject) for row in rows):
         raise DataError(f'{path}: expected one array of objects, as in [{{"legs": 4, "type": "mammal"}}].')
+    for number, row in enumerate(rows, start=1):
+        if row.repeated is not None:
+            raise DataError(f"{path}, row {number}: {row.repeated}")
     names = {name for row in rows for name in row}
     current_limits().check_columns(path, len(names))
     current_limits().check_cells(path, len(rows), len(names), path.stat().st_size)

@@ -1,7 +1,8 @@
 """The cells that the sheets of a workbook span, counted before they are read.
 
 The reader of workbooks holds every cell between the first and the last that are filled, so that two cells can ask for
-all memory there is. Sheets are streamed here, and their spans compared with the limits of the process.
+all memory there is. Sheets are streamed here, and their spans compared with the limits of the process, and with the
+cells that are written, whatever the limits are.
 """
 
 import re
@@ -19,6 +20,8 @@ _BINARY_ENDINGS = (".xls", ".xlsb")
 _BLOCK = 2**20
 _REFERENCE = re.compile(r"([A-Za-z]{1,7})(\d{1,10})")
 _SHEET = b"sheetData"
+_CELLS_ALWAYS_TAKEN = 2**21
+_MOST_CELLS_A_WRITTEN_ONE = 100
 _ZIP_FAULTS = (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError, ValueError)
 
 
@@ -62,7 +65,7 @@ class _Span:
         self._start_sheet()
 
     def _start_sheet(self) -> None:
-        self._row = self._column = self._rows = self._columns = 0
+        self._row = self._column = self._rows = self._columns = self._written = 0
         self._first_column = 2**62
         self._row_repeats = self._column_repeats = 1
 
@@ -71,6 +74,11 @@ class _Span:
         columns = max(0, self._columns - self._first_column + 1)
         current_limits().check_columns(self._path, columns)
         current_limits().check_cells(self._path, self._rows, columns, self._size)
+        if self._rows * columns > max(_CELLS_ALWAYS_TAKEN, _MOST_CELLS_A_WRITTEN_ONE * self._written):
+            raise DataError(
+                f"{self._path}: a sheet spans {self._rows} rows of {columns} columns, but only {self._written} cells "
+                "of it are written. Delete the cells that are far away from the table, or save the sheet as .csv."
+            )
 
     def element(self, name: str, attributes: dict[str, str]) -> None:
         """Take in the start of an element."""
@@ -111,11 +119,13 @@ class _Span:
         self._row = int(found[2])
 
     def _filled(self) -> None:
+        self._written += 1
         self._rows = max(self._rows, self._row)
         self._columns = max(self._columns, self._column)
         self._first_column = min(self._first_column, self._column)
 
     def _filled_repeatedly(self) -> None:
+        self._written += 1
         self._rows = max(self._rows, self._row + self._row_repeats - 1)
         self._columns = max(self._columns, self._column + self._column_repeats - 1)
         self._first_column = min(self._first_column, self._column)
