@@ -80,11 +80,17 @@ def _mistakes(raw: pl.Series, read: pl.Series, reading: Reading) -> Iterator[Aud
     if reading.type != "category" and read.null_count() > raw.null_count():
         mistakes = find_mistakes(raw, read)
         yield from _wrong_cells("mixed-types", raw, mistakes, lambda row: expected_words(raw, reading, row))
-    if read.dtype.is_float():
+    if read.dtype.is_float() and _is_beyond(read):
         infinite = read.is_infinite().fill_null(value=False)
         huge = (read.abs() > LARGEST_NUMBER).fill_null(value=False) & ~infinite
         for code, wrong in (("infinity", infinite), ("too-large", huge)):
             yield from _wrong_cells(code, read.alias(raw.name), wrong, lambda row: expected_magnitude(read[row]))
+
+
+def _is_beyond(numbers: pl.Series) -> bool:
+    """Whether a number exceeds `LARGEST_NUMBER`; the extremes are found several times faster than all such rows."""
+    extremes = [bound for bound in (numbers.min(), numbers.max()) if isinstance(bound, float)]
+    return any(abs(bound) > LARGEST_NUMBER for bound in extremes)
 
 
 def _wrong_cells(code: str, cells: pl.Series, wrong: pl.Series, text: Callable[[int], str]) -> Iterator[AuditFinding]:
@@ -148,9 +154,8 @@ def _codes(raw: pl.Series, read: pl.Series) -> Iterator[AuditFinding]:
                 value=str(raw[row]),
                 count=int(zeros.sum()),
             )
-    whole = (
-        not read.null_count() and len(read) >= _FEWEST_ROWS and bool((read.head(100) == read.head(100).floor()).all())
-    )
+    first = read.head(100).to_numpy()
+    whole = not read.null_count() and len(read) >= _FEWEST_ROWS and bool((first == np.floor(first)).all())
     if whole and bool((read == read.floor()).all()) and read.n_unique() == len(read):
         yield AuditFinding(
             "identifier",
@@ -208,8 +213,10 @@ def _giving_away(read: pl.DataFrame, targets: npt.NDArray[np.int64]) -> Iterator
     if len(tried) < _FEWEST_ROWS:
         return
     guess = np.bincount(tried).max() / len(tried)
+    all_known = len(known) == read.height
     for series in read:
-        accuracy = accuracy_of_one_column(series.gather_every(step)[known], tried)
+        cells = series if all_known else series.gather_every(step)[known]
+        accuracy = accuracy_of_one_column(cells, tried)
         if guess < 1 and 1 - accuracy <= GIVES_AWAY * (1 - guess):
             yield AuditFinding(
                 "gives-target-away",
@@ -251,6 +258,13 @@ def accuracy_of_one_column(values: pl.Series, targets: npt.NDArray[np.int64]) ->
 def _groups(values: pl.Series) -> npt.NDArray[np.int64]:
     if values.dtype in (pl.String, pl.Boolean):
         return values.rank("dense").fill_null(0).to_numpy().astype(np.int64)
-    numbers = values.to_physical().cast(pl.Float64).fill_null(-np.inf).to_numpy()
+    numbers = values.to_physical().cast(pl.Float64)
+    if numbers.null_count():
+        numbers = numbers.fill_null(-np.inf)
+    return _bins(numbers.to_numpy())
+
+
+def _bins(numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """The number of the bin of each value, of bins that hold about equally many."""
     edges = np.unique(np.quantile(numbers, np.linspace(0, 1, min(_BINS, len(numbers) // 5) + 1)[1:-1], method="lower"))
     return np.searchsorted(edges, numbers, side="left")
