@@ -172,6 +172,7 @@ class TrainedOn(_Closed):
     fingerprint: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
     rows_train: Annotated[int, Field(gt=0)]
     rows_test: Annotated[int, Field(ge=0)]
+    threads: Annotated[int, Field(gt=0)] | None = None
     class_shares: list[Annotated[float, Field(gt=0, le=1)]] | None = None
 
 

@@ -15,6 +15,7 @@ from polylogit.classifier import Classifier
 from polylogit.data.split import stratified_split
 from polylogit.data.tables.sources import open_source
 from polylogit.fitting.callbacks import TrainingCallback
+from polylogit.model_header import read_header
 from polylogit.recipes.recipe import LinearRecipe, recipe_from_entries
 from polylogit.run import evaluate, predict, train, training
 
@@ -168,3 +169,20 @@ def test_the_former_name_of_callbacks_works_and_warns(tmp_path):
     with pytest.warns(DeprecationWarning, match="observers is now called callbacks"):
         train("zoo", recipe, out=tmp_path / "model.safetensors", observers=[Record()])
     assert seen
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp"])
+def test_the_same_number_of_threads_gives_the_same_bytes(kind, tmp_path):
+    entries = {"model": {"kind": kind}, "cross_validation": {"folds": 0}}
+    entries |= {"training": {"epochs": 3}} if kind == "mlp" else {}
+    written, before = {}, torch.get_num_threads()
+    try:
+        for name, threads in (("one", 1), ("two", 2), ("two again", 2)):
+            torch.set_num_threads(threads)
+            run = train("zoo", recipe_from_entries(entries), out=tmp_path / f"{name}.safetensors")
+            assert read_header(run.model_path).trained_on.threads == threads
+            written[name] = run.model_path.read_bytes()
+    finally:
+        torch.set_num_threads(before)
+    assert written["two"] == written["two again"]
+    assert written["one"] != written["two"]  # at least in the entry itself

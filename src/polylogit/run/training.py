@@ -210,6 +210,7 @@ def _classifier(task: Task, recipe: Recipe, fit: FittedModel, decision: Decision
             fingerprint=task.fingerprint,
             rows_train=len(task.split.train),
             rows_test=len(task.split.test),
+            threads=torch.get_num_threads(),
             class_shares=class_shares(task, recipe),
         ),
         recipe=recipe.as_entries(),
