@@ -45,6 +45,7 @@ def test_the_work_itself_takes_no_other_heavy_library(tmp_path):
 import sys
 from polylogit.cli.app import app
 for words in (
+    ["check", "zoo"],
     ["train", "zoo", "--out", "model.safetensors"],
     ["evaluate", "model.safetensors", "zoo", "--report", "report.html"],
     ["predict", "model.safetensors", "zoo", "--out", "classes.csv"],

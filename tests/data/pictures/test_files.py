@@ -1,3 +1,6 @@
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -111,3 +114,14 @@ def test_a_folder_that_is_not_class_by_class_is_refused(folder, change, message)
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"expected at least two folders, .* found no folder"):
         list_picture_folder(tmp_path)
+
+
+def test_a_small_file_that_claims_billions_of_pixels_is_refused_unread(folder):
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"\0" * 1000)), (b"IEND", b"")]
+    content = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
+    )
+    (folder / "dark" / "9.png").write_bytes(content)
+    with pytest.raises(DataError, match=r"9\.png"):
+        open_pictures(str(folder))
