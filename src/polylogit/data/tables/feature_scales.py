@@ -46,9 +46,9 @@ def fitted_scales(
         kept_raw = not standardise and column.type != "date"
         if feature.bin is not None:
             mean, deviation = _mean_and_spread(feature)
-            at_zero = float(ramp(np.zeros(1), *feature.bin)[0])
-            scale = max(deviation, LEAST_RAMP_DEVIATION) / RAMP_DEVIATION
-            found.append((at_zero if kept_raw else mean, scale))
+            if kept_raw:
+                mean = float(ramp(np.zeros(1), *feature.bin)[0])
+            found.append((mean, max(deviation, LEAST_RAMP_DEVIATION) / RAMP_DEVIATION))
         else:
             found.append((0.0, 1.0) if kept_raw else _mean_and_spread(feature))
     means, scales = ([each[place] for each in found] for place in (0, 1))
