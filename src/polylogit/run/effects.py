@@ -48,7 +48,7 @@ def column_effects(
     Args:
         classifier: A linear or an additive model of a table.
         table: Rows of the distribution that effects are centred on and histograms are of: the training rows. At most
-            `MOST_ROWS` of them are used.
+            `MOST_ROWS` of them are used, each with the same weight.
         most: The most columns.
         rows: What these rows are, for the reader.
 
@@ -115,13 +115,15 @@ class _OneColumn:
         if column.type == "category":
             yield self._of_category(cells)
             return
+        if column.type not in _DTYPES:  # its effect is neither a curve nor a bar for each level
+            return
         features = self._encoded(cells)
         if column.type == "number":
             yield self._along(cells, features, everything)
         elif column.type == "boolean":
             probes = self._encoded(pl.Series(column.name, [False, True]))
             yield self._of_levels(column.name, probes, ["false", "true"], features, everything)
-        else:
+        elif column.type == "date":
             yield self._along(cells, features, slice(0, scaled))
             for part, start, names in (("month", scaled, MONTHS), ("weekday", scaled + len(MONTHS), WEEKDAYS)):
                 probes, flags = np.eye(column.width)[start : start + len(names)], slice(start, start + len(names))
