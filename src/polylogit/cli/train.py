@@ -3,7 +3,7 @@
 import textwrap
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -22,6 +22,7 @@ from polylogit.cli.options import (
     limited_reading,
     with_options,
 )
+from polylogit.data.pictures.usual_model import usual_picture_model
 from polylogit.data.tables.data_names import data_of_files
 from polylogit.errors import RecipeError
 from polylogit.recipes import (
@@ -62,7 +63,7 @@ def train(
             help="Kind of model. linear: softmax regression. additive: softmax regression on piecewise-linear "
             "functions of the numbers of a table. mlp: multilayer perceptron. cnn, residual: convolutional "
             "networks for pictures. pretrained: softmax regression on the features of a pretrained network, for "
-            "picture files. [default: linear; cnn for pictures]"
+            "picture files. [default: linear; for pictures pretrained or cnn]"
         ),
     ] = None,
     recipe: Annotated[
@@ -128,7 +129,8 @@ def train(
             entries["seed"] = seed
         pictures = data_kind(data, entries.get("data", {}).get("path")) != "table"
         if recipe is None:
-            entries = starting_entries(data, entries, pictures=pictures)
+            of_networks = resume or tensorboard is not None or device in {"cuda", "mps"}
+            entries = _starting_entries(data, entries, pictures=pictures, of_networks=of_networks)
         checked = recipe_from_entries(entries)
         _check_options_of_networks(checked, device=device, resume=resume, tensorboard=tensorboard)
         if out is not None and out.suffix != ".safetensors":
@@ -153,6 +155,20 @@ def train(
                 callbacks=[*callbacks, *([] if live is None else [live])],
             )
         _print_result(data, result, as_json=as_json)
+
+
+def _starting_entries(data: str, entries: dict[str, Any], *, pictures: bool, of_networks: bool) -> dict[str, Any]:
+    """What a run starts from where no recipe is named, with a note on the kind of model chosen for pictures."""
+    section = entries.get("model", {})
+    if not pictures or not isinstance(section, dict) or "kind" in section:
+        return starting_entries(data, entries, pictures=pictures)
+    if of_networks:
+        with_options(entries, {"model": {"kind": "cnn"}})
+        return starting_entries(data, entries, pictures=pictures)
+    usual, entries = usual_picture_model(data), starting_entries(data, entries, pictures=pictures)
+    if usual.reason and entries["model"]["kind"] == usual.kind:
+        print_notes([usual.reason])
+    return entries
 
 
 def _check_options_of_networks(recipe: Recipe, *, device: str, resume: bool, tensorboard: Path | None) -> None:

