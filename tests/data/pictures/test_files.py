@@ -3,7 +3,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, JpegImagePlugin
 
 from polylogit.data.pictures.files import common_form, read_pictures
 from polylogit.data.pictures.listing import list_picture_folder
@@ -125,3 +125,21 @@ def test_a_small_file_that_claims_billions_of_pixels_is_refused_unread(folder):
     (folder / "dark" / "9.png").write_bytes(content)
     with pytest.raises(DataError, match=r"9\.png"):
         open_pictures(str(folder))
+
+
+def test_a_large_jpeg_is_decoded_small_and_looks_the_same(tmp_path, monkeypatch):
+    """Whatever its orientation: the pixels are within two of 255 of those of a full decode, on average."""
+    ramp = np.add.outer(np.linspace(0, 200, 1200), np.linspace(0, 55, 1600))
+    for orientation in (1, 6):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        Image.fromarray(ramp.astype(np.uint8)).convert("RGB").save(tmp_path / "large.jpg", exif=exif)
+        small = read_pictures([tmp_path / "large.jpg"], (3, 64, 48)).pixels.float()
+        with monkeypatch.context() as patch:
+            patch.setattr(JpegImagePlugin.JpegImageFile, "draft", lambda *_: None)
+            full = read_pictures([tmp_path / "large.jpg"], (3, 64, 48)).pixels.float()
+        assert (small - full).abs().mean() < 2
+        assert full.std() > 20
+    with Image.open(tmp_path / "large.jpg") as image:
+        image.draft(None, (128, 128))
+        assert image.size == (200, 150)  # an eighth of each side

@@ -161,7 +161,9 @@ def _read(
 def _fitted(
     image: Image.Image, channels: int, size: tuple[int, int], background: Background | None
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """The values of an open picture, upright and scaled."""
+    """The values of an open picture, upright and scaled; a JPEG is decoded no larger than twice what is needed."""
+    needed = 2 * max(size)
+    image.draft(None, (needed, needed))
     upright = _flat(ImageOps.exif_transpose(image), background).convert("L" if channels == 1 else "RGB")
     if upright.size != size:
         upright = ImageOps.fit(upright, size, method=Image.Resampling.BILINEAR)
