@@ -26,6 +26,7 @@ from polylogit.system.regular_file import check_regular
 __all__ = [
     "FORMAT_VERSION",
     "MOST_HEADER_BYTES",
+    "PICTURE_DIGEST_LENGTH",
     "PREPROCESSING",
     "BackboneEntry",
     "CalibrationEntries",
@@ -47,6 +48,8 @@ FORMAT_VERSION = 2
 Files of version 1 are read; their recipes are converted."""
 MOST_HEADER_BYTES = 32 * 2**20
 """A header longer than this is rejected before it is read."""
+PICTURE_DIGEST_LENGTH = 16
+"""So many hexadecimal digits of a picture's SHA-256 tell it from others."""
 MOST_PIXELS = 4096
 """A picture side longer than this is refused: a network is never tried on pictures of a size that no memory holds."""
 
@@ -165,7 +168,10 @@ PREPROCESSING: Mapping[str, type[TablePreprocessing | PicturePreprocessing]] = {
 
 
 class TrainedOn(_Closed):
-    """What the model was trained on: the data's name and bytes, and how the rows were split."""
+    """What the model was trained on: the data's name and bytes, and how the rows were split.
+
+    `pictures` are the starts of the SHA-256 of the picture files that it was fitted or calibrated on, sorted.
+    """
 
     data: Name
     target: Name
@@ -174,6 +180,7 @@ class TrainedOn(_Closed):
     rows_test: Annotated[int, Field(ge=0)]
     threads: Annotated[int, Field(gt=0)] | None = None
     class_shares: list[Annotated[float, Field(gt=0, le=1)]] | None = None
+    pictures: list[Annotated[str, StringConstraints(pattern=f"^[0-9a-f]{{{PICTURE_DIGEST_LENGTH}}}$")]] | None = None
 
 
 class CurveEntry(_Closed):

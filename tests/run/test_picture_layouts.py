@@ -1,6 +1,7 @@
 """Folders and tables of pictures as people have them, through train, evaluate and predict."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -162,3 +163,69 @@ def test_the_background_is_kept_in_the_model_file(tmp_path, background):
     loaded = Classifier.load(tmp_path / "m.safetensors")
     assert loaded.preprocessing.background == background
     assert loaded.predict(tmp_path / "data" / "bar") == ["bar"] * 20
+
+
+def test_what_was_trained_on_is_known_by_content(tmp_path):
+    """After a picture is deleted and others are added or renamed, the rest are still those trained on."""
+    draw, folder = np.random.default_rng(0), tmp_path / "noise"
+    for number in range(40):
+        save(folder / ("light" if number % 2 else "dark") / f"{number}.png", 100 * (number % 2), draw)
+    run = train(str(folder), linear(), out=tmp_path / "m.safetensors")
+    assert len(set(run.classifier.trained_on.pictures)) == 32
+    task = picture_task(str(folder), linear(), None)
+    first, second = (folder / task.locate(row + 1)[0] for row in task.split.train[:2].tolist())
+    first.unlink()
+    second.rename(second.with_name("renamed.png"))
+    save(folder / "light" / "new.png", 100, draw)
+    found = evaluate(tmp_path / "m.safetensors", str(folder))
+    assert found.test.rows == 9  # the eight held out, and the new one
+    assert "31 of 40 pictures are files that the model was trained on, and are left out." in found.notes
+    (folder / "light" / "new.png").unlink()
+    for row in task.split.test.tolist():
+        (folder / task.locate(row + 1)[0]).unlink()
+    with pytest.raises(DataError, match="there is no row to evaluate: each was trained on"):
+        evaluate(tmp_path / "m.safetensors", str(folder))
+
+
+def test_a_model_file_without_digests_is_evaluated_as_before(tmp_path):
+    draw, folder = np.random.default_rng(0), tmp_path / "noise"
+    for number in range(20):
+        save(folder / ("light" if number % 2 else "dark") / f"{number}.png", 100 * (number % 2), draw)
+    run = train(str(folder), linear(), out=tmp_path / "m.safetensors")
+    old = replace(run.classifier, trained_on=run.classifier.trained_on.model_copy(update={"pictures": None}))
+    old.save(tmp_path / "old.safetensors")
+    assert evaluate(tmp_path / "old.safetensors", str(folder)).test.rows == 4
+    save(folder / "light" / "new.png", 100, draw)
+    assert evaluate(tmp_path / "old.safetensors", str(folder)).test.rows == 21
+
+
+def test_check_audits_a_folder_and_a_table_of_pictures(tmp_path, polylogit):
+    draw, folder = np.random.default_rng(0), tmp_path / "noise"
+    for number in range(20):
+        save(folder / ("light" if number % 2 else "dark") / f"{number}.png", 100 * (number % 2), draw)
+    (folder / "light" / "again.png").write_bytes((folder / "light" / "1.png").read_bytes())
+    result = polylogit("check", folder, "--json")
+    assert result.exit_code == 0
+    found = json.loads(result.stdout.splitlines()[-1])
+    assert (found["rows"], found["classes"]) == (21, {"dark": 10, "light": 11})
+    codes = {each["code"]: each for each in found["findings"]}
+    assert codes["duplicate-rows"]["file"] == "light/1.png"
+    assert "all of 8 x 8 pixels" in codes["picture-sizes"]["message"]
+    lines = [f"noise/{'light' if number % 2 else 'dark'}/{number}.png,{number % 2}" for number in range(20)]
+    (tmp_path / "list.csv").write_text("\n".join(["file,kind", *lines]))
+    listed = polylogit("check", tmp_path / "list.csv", "--target", "kind", "--set", "data.path=file")
+    assert "20 rows\n2 classes: 0 10, 1 10" in listed.stdout
+    named = polylogit("check", "mnist")
+    assert named.exit_code == 2
+    assert "check audits tables and picture files" in named.stderr
+
+
+def test_training_warns_of_what_the_audit_found(tmp_path, polylogit):
+    draw, folder = np.random.default_rng(0), tmp_path / "noise"
+    for number in range(20):
+        save(folder / ("light" if number % 2 else "dark") / f"{number}.png", 100 * (number % 2), draw)
+    (folder / "dark" / "copy.png").write_bytes((folder / "light" / "1.png").read_bytes())
+    result = polylogit("train", folder, "--model", "linear", "--json")
+    assert result.exit_code == 0
+    assert "dark/copy.png: the same picture is in several classes" in result.stderr
+    assert "the same picture is in several classes" in json.loads(result.stdout.splitlines()[-1])["warnings"][0]

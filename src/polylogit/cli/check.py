@@ -65,7 +65,7 @@ def check(
     limit: Limit = None,
     as_json: Json = False,
 ) -> None:
-    """Audit a table without training, or find wrong labels. The exit status is 1 if the audit finds errors."""
+    """Audit a table or pictures without training, or find wrong labels. Exit status 1 if the audit finds errors."""
     with reported_errors(), limited_reading(limit):
         data = data_of_files(files)
         check_data_root(data, data_root)

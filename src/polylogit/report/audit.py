@@ -26,9 +26,9 @@ def audit_report(audit: Audit) -> RenderableType:
     """
     types = Counter(audit.columns.values())
     columns = ", ".join(f"{count:,} {kind}" for kind, count in types.most_common())
-    features = counted(len(audit.columns), "feature column")
+    features = f", {counted(len(audit.columns), 'feature column')}" if audit.columns else ""
     parts: list[RenderableType] = [
-        Text(f"{audit.data}: {counted(audit.rows, 'row')}, {features}{f' ({columns})' if columns else ''}")
+        Text(f"{audit.data}: {counted(audit.rows, 'row')}{features}{f' ({columns})' if columns else ''}")
     ]
     if audit.classes:
         listed = ", ".join(f"{short_name(name)} {rows:,}" for name, rows in list(audit.classes.items())[:MOST_CLASSES])

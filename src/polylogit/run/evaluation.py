@@ -21,6 +21,7 @@ from polylogit.data.tables.sources import open_source
 from polylogit.data.tables.unseen import check_mostly_seen, warning_words
 from polylogit.errors import DataError
 from polylogit.evaluation import Evaluation
+from polylogit.model_header import PICTURE_DIGEST_LENGTH
 from polylogit.recipes import Recipe
 from polylogit.report import write_report
 from polylogit.report.conclusions import Conclusion, conclusions
@@ -276,6 +277,9 @@ def _evaluated_pictures(
         notes.append(f"{data} has training and test folders: only the pictures of its test part are evaluated.")
     if source.own_split is not None or seen:
         rows = split_of_pictures(source, targets, recipe).test
+    if not seen:
+        rows, note = _not_trained_on(rows, source.digests, classifier)
+        notes += note
     if source.own_split is None and seen:
         notes.append(
             f"{data} are the pictures that the model was trained on: only the {len(rows)} held-out ones are evaluated."
@@ -285,6 +289,19 @@ def _evaluated_pictures(
     scores = classifier.score_pictures(pixels, data)
     evaluated = evaluate_rows(classifier, scores, targets[rows], raw=pixels, numbers=rows + 1)
     return RowsToEvaluate(source.name, evaluated, tuple(notes))
+
+
+def _not_trained_on(
+    rows: Int[Tensor, " N"], digests: Sequence[str], classifier: Classifier
+) -> tuple[Int[Tensor, " M"], list[str]]:
+    """The pictures whose files the model has not seen, and a note on the others."""
+    known = set(classifier.trained_on.pictures or ())
+    if not known or not digests:
+        return rows, []
+    new = torch.tensor([digests[row][:PICTURE_DIGEST_LENGTH] not in known for row in rows.tolist()], dtype=torch.bool)
+    seen = len(rows) - int(new.sum())
+    note = f"{seen:,} of {len(rows):,} pictures are files that the model was trained on, and are left out."
+    return rows[new], [note] if seen else []
 
 
 def _notes_on_others(targets: Int[Tensor, " N"], recipe: Recipe) -> list[str]:

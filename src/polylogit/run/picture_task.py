@@ -13,10 +13,12 @@ from jaxtyping import Int, Num, UInt8
 from torch import Tensor
 
 from polylogit.classes import chosen_classes
+from polylogit.data.pictures.audit import audit_pictures
 from polylogit.data.pictures.encoder import ROWS_AT_ONCE, PictureEncoder
 from polylogit.data.pictures.sources import PictureFiles, PictureSource, open_pictures
 from polylogit.data.pictures.stored import StoredPictures, blocks_of_rows
 from polylogit.data.split import Split, drawn_split, given_split, group_numbers, grouped_split
+from polylogit.data.tables.audit.findings import Audit
 from polylogit.errors import DataError, RecipeError, did_you_mean
 from polylogit.recipes import AdditiveRecipe, Recipe
 from polylogit.recipes.data_kinds import check_options_apply, data_kind
@@ -29,6 +31,7 @@ from polylogit.run.task import Task
 __all__ = [
     "PICTURE_TARGET",
     "PictureLabels",
+    "audit_of_pictures",
     "fitted_picture_encoder",
     "picture_labels",
     "picture_reading",
@@ -37,6 +40,9 @@ __all__ = [
     "targets_by_name",
     "task_of_pictures",
 ]
+
+MOST_LOOKED_AT = 2000
+"""Before training the pixels of so many pictures are audited; `polylogit check` looks at all."""
 
 PICTURE_TARGET = "class"
 """The name of the target where the classes are folders or a data set's own."""
@@ -152,7 +158,30 @@ def task_of_pictures(
         has_own_split=source.own_split is not None,
         pictures=None if inputs is source.pixels else source.pixels,
         locate=partial(_located, source),
+        audit=audit_of_pictures(source, labels.split, look=len(labels.targets) <= MOST_LOOKED_AT),
+        digests=source.digests,
     )
+
+
+def audit_of_pictures(source: PictureSource, split: Split, *, look: bool) -> Audit | None:
+    """What is odd about pictures that come from files; None for a data set with a name.
+
+    Args:
+        source: The pictures.
+        split: Training and test pictures.
+        look: Whether each picture is decoded.
+
+    Returns:
+        The audit.
+
+    Raises:
+        DataError: An error was found.
+    """
+    if source.listing is None:
+        return None
+    audit = audit_pictures(source.listing, source.digests, split, look=look)
+    audit.raise_on_errors()
+    return audit
 
 
 def _located(source: PictureSource, row: int) -> tuple[str | None, int]:

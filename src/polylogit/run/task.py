@@ -37,13 +37,14 @@ class Task:
         class_names: The classes in the order of their indices.
         split: Training rows and test rows; rows that are left out are in neither.
         cells: The feature columns as read, before they were encoded; None for pictures.
-        audit: What was found in the table; None for pictures.
+        audit: What was found in the table or the picture files; None for a data set with a name.
         validation: The data's own validation rows, which are among the training rows; None where a recipe draws them.
         notes: What was left aside while the data were read, and what happens to copies of rows, in sentences.
         conformal_rows: Rows that serve only for prediction sets, neither trained nor tested on; None where a recipe
             asks for none.
         rows_before_test: Rows of the table before those of a second file, whose rows are numbered from 1 again.
         pictures: The pictures themselves, where the rows are their features.
+        digests: SHA-256 of the content of each picture file; empty where there are none.
         has_own_split: Whether the data come with test rows, as pictures in train and test folders do.
         locate: From a row's number in the data to its file, where there are several, and its number there; both
             numbers count from 1. A picture has its file and its number in the data.
@@ -63,6 +64,7 @@ class Task:
     conformal_rows: Int[Tensor, " C"] | None = None
     rows_before_test: int = 0
     pictures: UInt8[Tensor, "N C H W"] | StoredPictures | None = None
+    digests: tuple[str, ...] = ()
     has_own_split: bool = False
     locate: Callable[[int], tuple[str | None, int]] = _in_one_file
 

@@ -21,7 +21,7 @@ from polylogit.data.pictures.stored import StoredPictures
 from polylogit.evaluation import Summary, summarise_logits
 from polylogit.fitting.callbacks import TrainingCallback
 from polylogit.fitting.devices import DeviceName
-from polylogit.model_header import TrainedOn
+from polylogit.model_header import PICTURE_DIGEST_LENGTH, TrainedOn
 from polylogit.networks.test_time_augmentation import without_test_time_augmentation
 from polylogit.recipes import Recipe
 from polylogit.report import write_report
@@ -212,10 +212,20 @@ def _classifier(task: Task, recipe: Recipe, fit: FittedModel, decision: Decision
             rows_test=len(task.split.test),
             threads=torch.get_num_threads(),
             class_shares=class_shares(task, recipe),
+            pictures=_pictures_seen(task),
         ),
         recipe=recipe.as_entries(),
     )
     return replace(classifier, conformal=conformal_scores(classifier, task, recipe, fit.calibration))
+
+
+def _pictures_seen(task: Task) -> list[str] | None:
+    """The starts of the digests of the picture files that the model was fitted or calibrated on."""
+    if not task.digests:
+        return None
+    held_out = set(task.split.test.tolist())
+    seen = {task.digests[row] for row in task.rows.known.tolist() if row not in held_out}
+    return sorted(digest[:PICTURE_DIGEST_LENGTH] for digest in seen)
 
 
 def _evaluated(classifier: Classifier, task: Task) -> tuple[Summary, EvaluatedRows | None]:

@@ -26,7 +26,7 @@ class TrainingRun:
     Args:
         data: The data's name.
         recipe: The recipe, complete.
-        audit: What was found in a table; no errors, but perhaps warnings. None for pictures.
+        audit: What was found in the data; no errors, but perhaps warnings. None for a picture data set with a name.
         notes: What was left aside while the data were read, in sentences.
         classifier: The trained classifier.
         train: The main metrics on the training rows, which are optimistic.
