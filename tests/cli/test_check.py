@@ -76,12 +76,12 @@ def test_options_that_do_not_apply_are_refused(polylogit, table, words, message)
     assert message in done.stderr
 
 
-def test_pictures_are_checked_for_labels_only(polylogit, tmp_path):
+def test_class_folders_without_pictures_are_an_error(polylogit, tmp_path):
     for name in ("a", "b"):
         (tmp_path / "shades" / name).mkdir(parents=True)
     done = polylogit("check", "shades")
-    assert done.exit_code == 2
-    assert "--labels" in done.stderr
+    assert done.exit_code == 1
+    assert "no picture in this class folder" in done.stderr
 
 
 def test_the_model_is_that_of_the_recipe(polylogit, table, tmp_path):
