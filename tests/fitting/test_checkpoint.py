@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from polylogit.errors import ModelFileError
+from polylogit.errors import ModelFileError, PolylogitWarning
 from polylogit.fitting.checkpoint import Checkpoint
 from polylogit.fitting.loop import fit_network
 from polylogit.fitting.options import TrainingOptions
@@ -134,3 +135,25 @@ def test_the_first_epoch_is_written_and_then_no_more_than_the_share_of_time(tmp_
     checkpoint = Checkpoint(tmp_path / "checkpoint.safetensors", "a", resume=True, share=1e-9)
     fit_network(network(), *rows(), options=OPTIONS, checkpoint=checkpoint)
     assert checkpoint.read().epoch == 1
+
+
+def test_a_full_disk_ends_no_fit(tmp_path, monkeypatch):
+    """A device that is full when the first checkpoint is written: one warning, and the weights of a fit without."""
+    path = tmp_path / "checkpoint.safetensors"
+    tried = []
+
+    def full(self, content):
+        tried.append(self)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    expected = fit_network(plain := network(), *rows(), options=OPTIONS)
+    monkeypatch.setattr(Path, "write_bytes", full)
+    fitted = network()
+    with pytest.warns(PolylogitWarning, match=r"No space left on device\).*Training goes on without checkpoints"):
+        result = fit_network(
+            fitted, *rows(), options=OPTIONS, checkpoint=Checkpoint(path, "a", resume=False, share=1e9)
+        )
+    assert (result.epochs, len(tried)) == (expected.epochs, 1)
+    states = zip(plain.state_dict().values(), fitted.state_dict().values(), strict=True)
+    assert all(torch.equal(before, after) for before, after in states)
+    assert list(tmp_path.iterdir()) == []

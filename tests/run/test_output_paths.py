@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from polylogit.errors import PolylogitError
+from polylogit.fitting.callbacks import TrainingCallback
 from polylogit.recipes import LinearRecipe
 from polylogit.run import train
 from polylogit.run.output_paths import checkpoint_path, claimed_model_path, default_model_path
@@ -65,3 +67,23 @@ def test_a_named_model_file_gives_its_name_to_the_others(polylogit, tmp_path):
 
 def test_the_default_names_data_and_model():
     assert default_model_path("zoo", "linear").as_posix() == "runs/zoo-linear/model.safetensors"
+
+
+def test_two_runs_into_one_file_are_refused(tmp_path):
+    """The first run, while it fits, starts a second one into the same model file."""
+    path = tmp_path / "model.safetensors"
+    refused = []
+
+    class Second(TrainingCallback):
+        def iteration_done(self, record):
+            if not refused:
+                with pytest.raises(PolylogitError, match=r"model\.safetensors: another run is writing") as found:
+                    train("zoo", LinearRecipe(), out=path)
+                refused.append(found)
+
+    run = train("zoo", LinearRecipe(), out=path, callbacks=[Second()])
+    assert refused
+    history = [json.loads(line)["epoch"] for line in run.history_path.read_text().splitlines()]
+    assert history == list(range(run.epochs + 1))
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["model.history.jsonl", "model.safetensors"]
+    train("zoo", LinearRecipe(), out=path)

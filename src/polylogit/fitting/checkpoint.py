@@ -5,7 +5,9 @@ header; reading one runs no code. See also: `fit_state.py`, the state.
 """
 
 import json
+import math
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from polylogit.errors import ModelFileError
+from polylogit.errors import ModelFileError, PolylogitError, PolylogitWarning
 from polylogit.system.atomic_file import atomic_write
 
 __all__ = ["Checkpoint", "TrainingState"]
@@ -73,14 +75,29 @@ class Checkpoint:
         return time.monotonic() >= self._next
 
     def write(self, state: TrainingState) -> None:
-        """Write a state, whole or not at all."""
+        """Write a state, whole or not at all.
+
+        Where it cannot be written, as on a full disk, the fit goes on without: the model alone may fit.
+
+        Warns:
+            PolylogitWarning: It could not be written, and no more will be.
+        """
         start = time.monotonic()
         entries = {name: value for name, value in vars(state).items() if name != "tensors"}
         entries |= {"format_version": _FORMAT_VERSION, "identity": self.identity}
         tensors = {name: value.detach().cpu().contiguous() for name, value in state.tensors.items()}
         content = save_tensors(tensors, metadata={"polylogit_checkpoint": json.dumps(entries)})
-        with atomic_write(self.path) as temporary:
-            temporary.write_bytes(content)
+        try:
+            with atomic_write(self.path) as temporary:
+                temporary.write_bytes(content)
+        except PolylogitError as fault:
+            warnings.warn(
+                f"{fault} Training goes on without checkpoints: --resume would start from the last one, if any.",
+                PolylogitWarning,
+                stacklevel=2,
+            )
+            self._next = math.inf
+            return
         end = time.monotonic()
         self._next = end + (end - start) / self.share
 

@@ -39,6 +39,7 @@ from polylogit.run.report_contents import report_data
 from polylogit.run.task import Task
 from polylogit.run.task_reading import read_task
 from polylogit.run.training_run import TrainingRun
+from polylogit.system.exclusive_lock import exclusive_lock
 
 __all__ = ["train"]
 
@@ -87,7 +88,8 @@ def train(
         RecipeError: The recipe does not fit the data, or a file to write is one of the data.
         ModelFileError: The checkpoint is damaged or of another run.
         DivergenceError: The loss became NaN or infinite before there were weights worth keeping.
-        PolylogitError: A file cannot be written, or is there already and polylogit did not write it.
+        PolylogitError: Another run is writing the model file; or a file cannot be written, or is there already and
+            polylogit did not write it.
     """
     if observers is not None:
         warnings.warn("train: observers is now called callbacks.", DeprecationWarning, stacklevel=2)
@@ -132,12 +134,13 @@ def _train(
     replaced = existing_outputs(model_path, report, resume=place.resume)
     recipe, task = read_task(data, recipe, data_root, allow_download=allow_download, callbacks=place.callbacks)
     decision = decision_rule(task, recipe)  # costs that do not fit are an error before the fit
-    fit = fit_model(task, recipe, place=place)
-    classifier = _classifier(task, recipe, fit, decision)
-    classifier.save(model_path)
-    seconds = time.perf_counter() - start
-    if fit.whole:
-        checkpoint.unlink(missing_ok=True)
+    with exclusive_lock(model_path):  # of two runs at once, rows of the history would interleave
+        fit = fit_model(task, recipe, place=place)
+        classifier = _classifier(task, recipe, fit, decision)
+        classifier.save(model_path)
+        seconds = time.perf_counter() - start
+        if fit.whole:
+            checkpoint.unlink(missing_ok=True)
     train_summary, test = _evaluated(classifier, task)
     run = TrainingRun(
         data=task.name,
