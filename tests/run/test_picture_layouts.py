@@ -1,6 +1,7 @@
 """Folders and tables of pictures as people have them, through train, evaluate and predict."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -229,3 +230,17 @@ def test_training_warns_of_what_the_audit_found(tmp_path, polylogit):
     assert result.exit_code == 0
     assert "dark/copy.png: the same picture is in several classes" in result.stderr
     assert "the same picture is in several classes" in json.loads(result.stdout.splitlines()[-1])["warnings"][0]
+
+
+def test_the_report_names_the_files_of_the_most_confident_errors(patients, tmp_path):
+    """The class has nothing to do with the pictures, so that there are errors; they are found by their file."""
+    page = tmp_path / "report.html"
+    run = train(str(patients), linear(group="folder"), out=tmp_path / "m.safetensors", report=page)
+    assert run.test.accuracy < 0.9
+    named = re.compile(r'<span class="muted">(ill|well)/p\d\d/p\d\d-\d\.png</span>')
+    assert named.search(page.read_text())
+    assert "no. " not in page.read_text()
+    evaluate(tmp_path / "m.safetensors", str(patients), report=tmp_path / "again.html")
+    assert re.search(
+        r'<span class="muted">(ill|well)/p\d\d/p\d\d-\d\.png</span>', (tmp_path / "again.html").read_text()
+    )

@@ -57,6 +57,7 @@ class ReportData:
         history: One record for each epoch, as in the history file.
         pictures: The evaluated rows as pictures, in the order of `logits`.
         table: The evaluated rows as a table, in the same order.
+        files: The file of each evaluated picture, where they came from files.
         row_numbers: The number of each evaluated row in its file, counted from 1.
         coefficients: Of a linear model.
         importances: Of the columns of a table.
@@ -89,6 +90,7 @@ class ReportData:
     history: Sequence[Mapping[str, int | float | None]] = ()
     pictures: UInt8[Tensor, "N C H W"] | StoredPictures | None = None
     table: pl.DataFrame | None = None
+    files: Sequence[str] | None = None
     row_numbers: Int[Tensor, " N"] | None = None
     coefficients: Coefficients | None = None
     importances: Sequence[ColumnImportance] = ()

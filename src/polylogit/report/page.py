@@ -214,6 +214,7 @@ def _mistakes(report: ReportData) -> dict[str, Any]:
     columns = [] if report.table is None else report.table.columns[:MOST_COLUMNS]
     shown = [
         {
+            "file": None if report.files is None else report.files[mistake.row],
             "number": mistake.row + 1 if report.row_numbers is None else int(report.row_numbers[mistake.row]),
             "true": names[mistake.true],
             "predicted": names[mistake.predicted],

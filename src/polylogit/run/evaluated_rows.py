@@ -31,6 +31,7 @@ class EvaluatedRows:
         targets: Their classes.
         weights: Weight of each row, where rows carry one.
         numbers: The number of each row in its file, counted from 1.
+        files: The file of each picture, relative to the data; None for tables and data sets with a name.
         network_logits: The network's logits, before calibration.
         logits: The calibrated logits.
         evaluation: All metrics of the calibrated logits.
@@ -43,6 +44,7 @@ class EvaluatedRows:
     targets: Int[Tensor, " N"]
     weights: Float[Tensor, " N"] | None
     numbers: Int[Tensor, " N"]
+    files: tuple[str, ...] | None
     network_logits: Float[Tensor, "N K"]
     logits: Float[Tensor, "N K"]
     evaluation: Evaluation
@@ -64,6 +66,7 @@ def evaluate_rows(
     raw: pl.DataFrame | UInt8[Tensor, "N C H W"] | StoredPictures,
     numbers: Int[Tensor, " N"],
     weights: Float[Tensor, " N"] | None = None,
+    files: tuple[str, ...] | None = None,
 ) -> EvaluatedRows:
     """Evaluate a classifier's scores of labelled rows.
 
@@ -74,6 +77,7 @@ def evaluate_rows(
         raw: The rows as they came, for the report.
         numbers: The number of each row in its file, counted from 1.
         weights: Weight of each row; None: all weigh the same.
+        files: The file of each picture, for the report.
 
     Returns:
         The scores and the metrics.
@@ -88,6 +92,7 @@ def evaluate_rows(
         targets=targets,
         weights=weights,
         numbers=numbers,
+        files=files,
         network_logits=scores.network_logits,
         logits=scores.logits,
         evaluation=evaluation,

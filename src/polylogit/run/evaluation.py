@@ -287,7 +287,9 @@ def _evaluated_pictures(
     _check_some_rows(rows, source.name)
     pixels = source.pixels[rows]
     scores = classifier.score_pictures(pixels, data)
-    evaluated = evaluate_rows(classifier, scores, targets[rows], raw=pixels, numbers=rows + 1)
+    listing = source.listing
+    files = None if listing is None else tuple(listing.name(row) for row in rows.tolist())
+    evaluated = evaluate_rows(classifier, scores, targets[rows], raw=pixels, numbers=rows + 1, files=files)
     return RowsToEvaluate(source.name, evaluated, tuple(notes))
 
 

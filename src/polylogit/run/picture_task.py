@@ -186,7 +186,7 @@ def audit_of_pictures(source: PictureSource, split: Split, *, look: bool) -> Aud
 
 def _located(source: PictureSource, row: int) -> tuple[str | None, int]:
     listing = source.listing
-    return None if listing is None else listing.files[row - 1].relative_to(listing.root).as_posix(), row
+    return None if listing is None else listing.name(row - 1), row
 
 
 def fitted_picture_encoder(pixels: UInt8[Tensor, "N C H W"] | StoredPictures, recipe: Recipe) -> PictureEncoder:

@@ -104,6 +104,7 @@ def report_data(
         history=history,
         pictures=None if isinstance(evaluated.raw, pl.DataFrame) else evaluated.raw,
         table=table,
+        files=evaluated.files,
         row_numbers=evaluated.numbers,
         coefficients=None if classifier.model_kind == "additive" else _coefficients(classifier),
         effects=_effects(classifier, training_rows, table),

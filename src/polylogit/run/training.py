@@ -245,6 +245,7 @@ def _evaluated(classifier: Classifier, task: Task) -> tuple[Summary, EvaluatedRo
         rows.targets[split.test],
         raw=task.raw(split.test),
         numbers=split.test + 1 - task.rows_before_test,
+        files=tuple(str(task.locate(row + 1)[0]) for row in split.test.tolist()) if task.digests else None,
         weights=task.weights_of(split.test),
     )
 

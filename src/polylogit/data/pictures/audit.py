@@ -47,7 +47,7 @@ def audit_pictures(listing: PictureListing, digests: Sequence[str], split: Split
     Returns:
         The audit; its rows are the pictures, and it has no columns.
     """
-    names = [file.relative_to(listing.root).as_posix() for file in listing.files]
+    names = [listing.name(row) for row in range(len(listing.files))]
     classes = Counter(listing.labels)
     findings = list(audit_labels(pl.Series("class", listing.labels, dtype=pl.String), classes))
     findings = [_of_file(finding, names) for finding in findings]

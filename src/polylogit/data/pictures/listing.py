@@ -4,6 +4,7 @@ Three layouts are known: a folder with one folder per class; `train`, `val` and 
 table of file names and labels.
 """
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -45,6 +46,10 @@ class PictureListing:
     parts: tuple[str, ...] | None = None
     columns: Mapping[str, Sequence[str | None]] | None = None
     notes: tuple[str, ...] = field(default=())
+
+    def name(self, row: int) -> str:
+        """The file of a row, counted from 0, relative to the root."""
+        return Path(os.path.relpath(self.files[row], self.root)).as_posix()
 
     def take(self, kept: Sequence[bool], note: str) -> "PictureListing":
         """The listing of some of the files, with a note on the others.
