@@ -37,6 +37,8 @@ def test_the_schema_is_that_of_all_recipes(polylogit):
     schema = json.loads(polylogit("recipes", "schema").stdout)
     assert {part["$ref"].rpartition("/")[2] for part in schema["anyOf"]} == {
         "LinearRecipe",
+        "AdditiveRecipe",
+        "PretrainedRecipe",
         "MlpRecipe",
         "CnnRecipe",
         "ResidualRecipe",

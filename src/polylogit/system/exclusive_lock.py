@@ -9,7 +9,7 @@ from polylogit.errors import PolylogitError
 
 try:
     import fcntl
-except ImportError:  # Windows, where two runs into one place are not told apart
+except ImportError:  # Windows, where two runs into one place are not noticed
     fcntl = None  # type: ignore[assignment]
 
 __all__ = ["exclusive_lock"]
