@@ -2,6 +2,7 @@ import dataclasses
 import re
 from html.parser import HTMLParser
 
+import polars as pl
 import pytest
 import torch
 
@@ -160,6 +161,16 @@ def test_rows_of_mistakes_carry_their_number_in_the_file(reports):
     numbers = re.findall(r'<th scope="row" class="n">(\d+)</th>', mistakes[: mistakes.index("</table>")])
     assert numbers
     assert all(1000 <= int(number) < 1150 for number in numbers)
+
+
+def test_missing_cells_of_mistakes_are_dashes(reports):
+    report = reports["table"]
+    empty = report.table.with_columns(pl.lit(None).alias(report.table.columns[0]))
+    page = report_html(dataclasses.replace(report, table=empty))
+    mistakes = page[page.index('<table id="figure-mistakes"') :]
+    mistakes = mistakes[: mistakes.index("</table>")]
+    assert "<td>–</td>" in mistakes
+    assert ">None<" not in mistakes
 
 
 def test_rows_that_carry_weights_are_shown_by_them(reports):

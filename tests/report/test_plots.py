@@ -116,3 +116,13 @@ def test_mistakes_come_by_confidence():
         probabilities[wrong].max(1).values.sort(descending=True).values[:50].tolist()
     )
     assert all(mistake.true == TARGETS[mistake.row] != mistake.predicted for mistake in mistakes)
+
+
+def test_a_legend_stays_within_its_figure():
+    generator = torch.Generator().manual_seed(0)
+    logits = 3 * torch.randn(300, 4, generator=generator)
+    ax = plot_reliability(logits, torch.multinomial(logits.softmax(1), 1, generator=generator)[:, 0], before=2 * logits)
+    figure = ax.get_figure()
+    figure.draw_without_rendering()
+    assert len(ax.get_legend().get_texts()) == 3
+    assert ax.get_legend().get_window_extent().x1 <= figure.bbox.x1

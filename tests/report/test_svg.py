@@ -80,3 +80,32 @@ def test_every_kind_of_mark_is_drawn():
     assert {"a line", "points", "bars", "<here>"} <= set(texts)
     colours = {element.get(key) for element in svg.iter() for key in ("fill", "stroke")}
     assert {"var(--accent)", "var(--warm)", "var(--muted)", "var(--ink)", "var(--line)"} <= colours
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["before", "after calibration", "expected if calibrated"],
+        ["a"] * 12,
+        ["validation loss of the exponential moving average of the weights", "short", "long " * 9],
+        ["確率の較正後の値です"] * 4,
+    ],
+)
+@pytest.mark.parametrize(("width", "square"), [(400, True), (440, False)])
+def test_a_legend_of_any_labels_stays_within_its_chart(labels, width, square):
+    kinds = (
+        lambda label: Line((0, 1), (0, 1), "accent", label),
+        lambda label: Points((0.5,), (0.5,), (30,), "warm", label=label),
+        lambda label: Bars((0.2,), 0.1, (0.6,), "muted", label),
+    )
+    marks = tuple(kinds[place % 3](label) for place, label in enumerate(labels))
+    svg = drawn(Chart(Axis("x", 0, 1), Axis("y", 0, 1), marks, width=width, square=square))
+    top = float(svg.find("clipPath/rect").get("y"))
+    entries = [element for element in svg.iter("text") if element.get("text-anchor") == "start"]
+    assert len(entries) == len(labels)
+    boxes = []
+    for entry in entries:
+        letters = 12 * sum(0.56 if letter.isascii() or letter == "…" else 1 for letter in entry.text)
+        boxes.append((float(entry.get("x")) - 22, float(entry.get("x")) + letters, float(entry.get("y"))))
+    assert all(right <= width and y < top for _, right, y in boxes)
+    assert not any(a[2] == b[2] and a[0] < b[1] and b[0] < a[1] for n, a in enumerate(boxes) for b in boxes[n + 1 :])

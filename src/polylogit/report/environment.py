@@ -6,7 +6,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from polylogit.report.numbers import counted, percent
+from polylogit.report.numbers import cell_text, counted, percent
 
 __all__ = ["rendered_page"]
 
@@ -16,7 +16,7 @@ def rendered_page(template: str, filters: Mapping[str, Callable[..., Any]], **co
 
     Args:
         template: The file's name.
-        filters: Its own filters, beside `percent` and `counted`.
+        filters: Its own filters, beside `percent`, `counted` and `cell`.
         **contents: Its variables, beside `style`.
 
     Returns:
@@ -29,6 +29,6 @@ def rendered_page(template: str, filters: Mapping[str, Callable[..., Any]], **co
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "counted": counted, **filters}
+    environment.filters |= {"percent": percent, "counted": counted, "cell": cell_text, **filters}
     style = Markup(environment.get_template("page.css").render())  # noqa: S704 - the package's own file
     return environment.get_template(template).render(style=style, **contents)

@@ -1,6 +1,17 @@
-"""Numbers as people write them: shares in percent, counts with their noun."""
+"""Numbers and cells as people write them: shares in percent, counts with their noun, a dash for what is missing."""
 
-__all__ = ["counted", "percent"]
+__all__ = ["cell_text", "counted", "percent"]
+
+
+def cell_text(cell: object) -> str:
+    """A cell of a row; a dash where it is missing.
+
+    Example:
+        >>> cell_text(4), cell_text("fur"), cell_text(None), cell_text(float("nan")), cell_text("")
+        ('4', 'fur', '–', '–', '–')
+    """
+    missing = cell is None or cell == "" or cell != cell  # noqa: PLR0124 - NaN is not itself
+    return "–" if missing else str(cell)
 
 
 def percent(share: float | None, decimals: int = 1) -> str:

@@ -223,9 +223,21 @@ def _draw(chart: Chart, ax: Axes | None) -> Axes:
             ax.grid(visible=False, axis="y")
         if chart.square:
             ax.set_aspect("equal")
-        if labels := ax.get_legend_handles_labels()[1]:
-            ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(labels), borderaxespad=0)
+        if ax.get_legend_handles_labels()[1]:
+            _draw_legend(ax)
     return ax
+
+
+def _draw_legend(ax: Axes) -> None:
+    """A legend above the axes, in as many columns as their width has room for."""
+    figure = ax.get_figure(root=True)
+    for columns in range(len(ax.get_legend_handles_labels()[1]), 0, -1):
+        legend = ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0)
+        if figure is None or columns == 1:
+            return
+        figure.draw_without_rendering()
+        if legend.get_window_extent().x1 <= figure.bbox.x1:
+            return
 
 
 def _draw_mark(ax: Axes, mark: Line | Points | Bars | Note) -> None:

@@ -19,6 +19,8 @@ __all__ = ["chart_svg", "picture_svg"]
 TEXT = 12.0
 """Size of the letters, in pixels of a chart that is shown at its own size."""
 MOST_LETTERS = 34
+LEGEND_LINE = 18.0
+"""Height of one line of a legend, in pixels."""
 PIXELS_A_POINT = 96 / 72
 
 
@@ -40,13 +42,14 @@ def chart_svg(chart: Chart, name: str, title: str) -> Markup:
         ('<svg', True, True, False)
     """
     labelled = [mark for mark in chart.marks if not isinstance(mark, Note) and mark.label]
-    frame = _Frame.around_chart(chart, legend=bool(labelled))
+    legend = _legend_places([_short(mark.label) for mark in labelled], chart.width - _left_of(chart))
+    frame = _Frame.around_chart(chart, legend_lines=legend[-1][1] + 1 if legend else 0)
     body = [*_axes(frame), f'<g clip-path="url(#{name}-clip)">']
     body += [element for mark in chart.marks if isinstance(mark, Line | Bars) for element in _mark(frame, mark)]
     body.append("</g>")
     # a point at the rim stands there whole
     body += [element for mark in chart.marks if isinstance(mark, Points | Note) for element in _mark(frame, mark)]
-    body += _legend(frame, labelled)
+    body += _legend(frame.left, labelled, legend)
     clip = (
         f'<clipPath id="{name}-clip"><rect x="{frame.left:.1f}" y="{frame.top:.1f}" width="{frame.width:.1f}" '
         f'height="{frame.height:.1f}"/></clipPath>'
@@ -109,10 +112,9 @@ class _Frame:
     bottom_edge: Number
 
     @classmethod
-    def around_chart(cls, chart: Chart, *, legend: bool) -> "_Frame":
-        letters = max(_width(_short(text), TEXT) for _, text in chart.y.ticks() or [(0, "")])
-        left = letters + 10 + (20 if chart.y.label else 0)
-        top = 30.0 if legend else 8.0
+    def around_chart(cls, chart: Chart, *, legend_lines: int) -> "_Frame":
+        left = _left_of(chart)
+        top = 12.0 + LEGEND_LINE * legend_lines if legend_lines else 8.0
         # the last letters of the horizontal axis stand around their tick
         width = chart.width - left - 16
         height = width if chart.square else chart.height - top - 44
@@ -192,21 +194,42 @@ def _bars(frame: _Frame, mark: Bars) -> Iterator[str]:
         yield _rule(frame.across(length - spread), middle, frame.across(length + spread), middle, "ink")
 
 
-def _legend(frame: _Frame, labelled: Sequence[Line | Points | Bars]) -> Iterator[str]:
-    x = frame.left
-    for mark in labelled:
+def _left_of(chart: Chart) -> Number:
+    """Where the plotting area begins: right of the letters of the vertical axis."""
+    letters = max(_width(_short(text), TEXT) for _, text in chart.y.ticks() or [(0, "")])
+    return letters + 10 + (20 if chart.y.label else 0)
+
+
+def _legend_places(labels: Sequence[str], room: Number) -> list[tuple[Number, int]]:
+    """The offset and the line of each entry of a legend; an entry that does not fit behind the others starts a line."""
+    places: list[tuple[Number, int]] = []
+    x, line = 0.0, 0
+    for label in labels:
+        width = 22 + _width(label, TEXT)
+        if x and x + width > room:
+            x, line = 0.0, line + 1
+        places.append((x, line))
+        x += width + 18
+    return places
+
+
+def _legend(
+    left: Number, labelled: Sequence[Line | Points | Bars], places: Sequence[tuple[Number, int]]
+) -> Iterator[str]:
+    for mark, (offset, line) in zip(labelled, places, strict=True):
+        x, y = left + offset, 14 + LEGEND_LINE * line
         match mark:
             case Line():
                 yield (
-                    f'<path d="M{x:.1f} 14h14" stroke="var(--{mark.colour})" stroke-width="{mark.width:g}" '
+                    f'<path d="M{x:.1f} {y:.1f}h14" stroke="var(--{mark.colour})" stroke-width="{mark.width:g}" '
                     f'stroke-opacity="{mark.opacity:g}"/>'
                 )
             case Points():
-                yield _dot(x + 8, 14, 5, mark)
+                yield _dot(x + 8, y, 5, mark)
             case Bars():
-                yield f'<rect x="{x + 2:.1f}" y="8" width="12" height="12" rx="1" fill="var(--{mark.colour})"/>'
-        yield _text(x + 22, 18, mark.label, "start")
-        x += 40 + _width(mark.label, TEXT)
+                side = f'y="{y - 6:.1f}" width="12" height="12"'
+                yield f'<rect x="{x + 2:.1f}" {side} rx="1" fill="var(--{mark.colour})"/>'
+        yield _text(x + 22, y + 4, _short(mark.label), "start")
 
 
 def _dot(x: Number, y: Number, radius: Number, mark: Points) -> str:
