@@ -8,7 +8,6 @@ from tests.export.conftest import classifier_of
 
 from polylogit.calibration.decision_rule import DecisionRule
 from polylogit.calibration.prediction_sets import ConformalScores
-from polylogit.errors import ExportError
 from polylogit.export import export_model
 from polylogit.export.set_thresholds import set_thresholds
 
@@ -28,8 +27,7 @@ def with_rule(encoder):
 def test_the_metadata_have_thresholds_and_say_what_is_left_out(mixed_encoder, saved):
     classifier = with_rule(mixed_encoder)
     path = saved(classifier)
-    with pytest.raises(ExportError, match="Export it with --without-decision"):
-        export_model(path, "sql")
+    assert export_model(path, "sql").left_out == ""
     result = export_model(path, "sql", without_decision=True)
     about = json.loads(result.path.read_text(encoding="utf-8").splitlines()[0].removeprefix("-- polylogit "))
     sets = about["prediction_sets"]

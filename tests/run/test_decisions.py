@@ -2,11 +2,12 @@
 
 import json
 
+import polars as pl
 import pytest
 import torch
 
 from polylogit import Classifier
-from polylogit.errors import ExportError, ModelFileError, RecipeError
+from polylogit.errors import ModelFileError, RecipeError
 from polylogit.export import export_model
 from polylogit.recipes import recipe_from_entries
 from polylogit.run import evaluate, predict, train
@@ -115,6 +116,13 @@ def test_a_damaged_rule_is_refused(run, tmp_path):
         Classifier.load(tmp_path / "n.safetensors")
 
 
-def test_an_export_does_not_drop_the_rule(run):
-    with pytest.raises(ExportError, match="chooses classes by costs or class shares"):
-        export_model(run.model_path, "onnx")
+def test_an_export_keeps_the_rule(run, table, tmp_path):
+    duckdb = pytest.importorskip("duckdb")
+    export = export_model(run.model_path, "sql", tmp_path / "m.sql", table="patients")
+    database = duckdb.connect()
+    database.execute("CREATE TABLE patients AS SELECT * FROM read_csv(?)", [str(table)])
+    classes = [row[0] for row in database.execute(export.path.read_text(encoding="utf-8")).fetchall()]
+    classifier = Classifier.load(run.model_path)
+    frame = pl.read_csv(table)
+    assert classes == classifier.predict(frame)
+    assert classes != classifier.with_decision().predict(frame)

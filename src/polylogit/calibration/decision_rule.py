@@ -118,12 +118,19 @@ class DecisionRule:
             None if prior is None or trained is None else tuple(trained),
         )
 
+    def log_ratios(self) -> tuple[float, ...] | None:
+        """What a prior adds to each logit: log(prior / trained), -inf for a share of 0; None without a prior."""
+        if self.prior is None or self.trained is None:
+            return None
+        pairs = zip(self.prior, self.trained, strict=True)
+        return tuple(math.log(share / trained) if share else -math.inf for share, trained in pairs)
+
     def log_probabilities(self, logits: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
         """Log-probabilities of the classes under the prior, float64; without one those of the logits."""
         shifted = logits.double()
-        if self.prior is not None and self.trained is not None:
-            ratio = shifted.new_tensor(self.prior) / shifted.new_tensor(self.trained)
-            shifted = shifted + ratio.log()
+        ratios = self.log_ratios()
+        if ratios is not None:
+            shifted = shifted + shifted.new_tensor(ratios)
         return shifted.log_softmax(dim=1)
 
     def expected_costs(self, logits: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
@@ -154,10 +161,13 @@ class DecisionRule:
 
     def near_ties(self, logits: Float[Tensor, "N K"]) -> Bool[Tensor, " N"]:
         """Rows whose two least expected costs are so close that rounding of the logits could exchange them."""
+        return self.nearly_least(logits).sum(dim=1) > 1
+
+    def nearly_least(self, logits: Float[Tensor, "N K"]) -> Bool[Tensor, "N K"]:
+        """The classes whose expected cost is so close to the least that rounding of the logits could exchange them."""
         expected = self.expected_costs(logits)
-        least, second = expected.topk(2, dim=1, largest=False).values.unbind(1)
         scale = 1.0 if self.costs is None else max(abs(cost) for row in self.costs for cost in row) or 1.0
-        return second - least <= TIE_MARGIN * scale
+        return expected - expected.amin(dim=1, keepdim=True) <= TIE_MARGIN * scale
 
     def in_words(self) -> str:
         """One sentence for a terminal and a report."""

@@ -38,7 +38,7 @@ def export(
         bool,
         typer.Option(
             "--without-decision",
-            help="Leave out the costs and class shares by which the model chooses: the most probable class is given.",
+            help="Leave out the costs and class shares by which the model chooses: give the most probable class.",
         ),
     ] = False,
     force: Force = False,

@@ -78,13 +78,13 @@ def export_model(
         model: A model file.
         to: "onnx": one file from raw columns or pixels to class and probabilities. "sql": one SELECT that scores a
             table, for linear models of tables. "torch": a program of `torch.export` from encoded features or pixels to
-            probabilities.
+            probabilities, and to the index of the class where the model chooses by costs or class shares.
         out: The file to write; left out: beside the model file, with the ending of the target.
         dialect: The dialect of the SELECT.
         table: The table that the SELECT reads; parts such as a schema are separated by dots.
         carry: Columns that the SELECT gives before the prediction, such as a key.
-        without_decision: Whether a model that chooses classes by costs or class shares may be exported without its
-            rule: the class is then the most probable one.
+        without_decision: Whether to leave out the costs and class shares by which a model chooses: the class is then
+            the most probable one.
         force: Whether `out` may be a file that polylogit did not write.
 
     Returns:
@@ -116,13 +116,7 @@ def export_model(
     check_outputs([out], [model], force=force)
     classifier = Classifier.load(model)
     decision, left_out = classifier.decision, ""
-    if decision is not None:
-        if not without_decision:
-            raise ExportError(
-                f"{model}: the model chooses classes by costs or class shares, and exports cannot contain that rule. "
-                "Export it with --without-decision (without_decision=True): the class is then the most probable one, "
-                "and the probabilities are the model's."
-            )
+    if decision is not None and without_decision:
         left_out = "the costs and class shares by which the model chooses; the class is the most probable one"
         classifier = replace(classifier, decision=None)
     _check_markers(classifier, to)
@@ -138,7 +132,9 @@ def export_model(
         "prediction_sets": set_thresholds(classifier),
     }
     if decision is not None:
-        metadata |= {"left_out": left_out, "decision": {**decision.as_header(), "trained": decision.trained}}
+        metadata["decision"] = {**decision.as_header(), "trained": decision.trained}
+    if left_out:
+        metadata["left_out"] = left_out
     content = artifact.content(metadata)
     with atomic_write(out) as temporary:
         temporary.write_bytes(content)

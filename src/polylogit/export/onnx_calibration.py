@@ -1,11 +1,12 @@
-"""The calibration in ONNX: each part of `Calibration` as nodes, in the order in which it is applied."""
+"""The calibration in ONNX: each part of `Calibration` as nodes, in the order in which it is applied; and decisions."""
 
 import numpy as np
 
 from polylogit.calibration.calibration import Calibration
+from polylogit.calibration.decision_rule import DecisionRule
 from polylogit.export.onnx_graph import OnnxGraph
 
-__all__ = ["calibrated"]
+__all__ = ["calibrated", "decided"]
 
 
 def calibrated(graph: OnnxGraph, logits: str, calibration: Calibration, classes: int) -> tuple[str, str]:
@@ -40,3 +41,28 @@ def calibrated(graph: OnnxGraph, logits: str, calibration: Calibration, classes:
         scaled = graph.node("Mul", probabilities, constant(1 - share))
         probabilities = graph.node("Add", scaled, constant(share / classes))
     return logits, probabilities
+
+
+def decided(graph: OnnxGraph, scores: str, probabilities: str, calibration: Calibration, rule: DecisionRule) -> str:
+    """Nodes of the class of the least expected cost, in float64 as in `DecisionRule.decide`.
+
+    Args:
+        graph: The graph.
+        scores: The first result of `calibrated`.
+        probabilities: The second.
+        calibration: The calibration.
+        rule: Costs and class shares.
+
+    Returns:
+        The name of the index of the class, [N].
+    """
+    if calibration.uniform_share:  # no probability is 0 then
+        logs = graph.node("Log", graph.node("Cast", probabilities, to=11))
+    else:
+        logs = graph.node("LogSoftmax", graph.node("Cast", scores, to=11), axis=1)
+    if (ratios := rule.log_ratios()) is not None:
+        logs = graph.node("Add", logs, graph.float64(ratios))
+    if rule.costs is None:
+        return graph.node("ArgMax", logs, axis=1, keepdims=0)
+    expected = graph.node("MatMul", graph.node("Softmax", logs, axis=1), graph.float64(rule.costs))
+    return graph.node("ArgMin", expected, axis=1, keepdims=0)

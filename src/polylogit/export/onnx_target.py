@@ -18,7 +18,7 @@ from polylogit.data.pictures.pretrained.encoder import BackboneEncoder
 from polylogit.data.tables.encoder import TableEncoder
 from polylogit.errors import ExportError
 from polylogit.export.artifact import Artifact
-from polylogit.export.onnx_calibration import calibrated
+from polylogit.export.onnx_calibration import calibrated, decided
 from polylogit.export.onnx_graph import OnnxGraph
 from polylogit.export.onnx_network import dense_logits, picture_logits
 from polylogit.export.onnx_table import INPUTS, MISSING_DATE, OnnxTable
@@ -101,7 +101,10 @@ def _model(classifier: Classifier) -> Any:  # noqa: ANN401 - a ModelProto
         table = OnnxTable(graph, encoder)
         logits, accepted = dense_logits(graph, _dense(network), table.first_layer), table.accepted()
     scores, probabilities = calibrated(graph, logits, classifier.calibration, classes)
-    best = graph.node("ArgMax", scores, axis=1, keepdims=0)
+    if classifier.decision is None:
+        best = graph.node("ArgMax", scores, axis=1, keepdims=0)
+    else:
+        best = decided(graph, scores, probabilities, classifier.calibration, classifier.decision)
     class_names = list(classifier.class_names)
     if accepted is not None:
         probabilities = graph.node("Where", accepted, probabilities, graph.float32(np.nan))

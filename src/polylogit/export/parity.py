@@ -1,6 +1,6 @@
 """Parity: the comparison of an exported model with the classifier, before the export is written."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,10 +29,19 @@ class Answers:
     Args:
         class_names: The predicted class of each row.
         probabilities: N x K.
+        nearly_least: For a model that chooses by costs or class shares: for each row the classes whose expected cost is
+            so close to the least that rounding could exchange them.
     """
 
     class_names: Sequence[str | None]
     probabilities: npt.NDArray[np.float64]
+    nearly_least: Sequence[Collection[str]] | None = None
+
+    @property
+    def first(self) -> "Answers":
+        """The answer for the first row alone."""
+        nearly = self.nearly_least
+        return Answers(self.class_names[:1], self.probabilities[:1], None if nearly is None else nearly[:1])
 
 
 Runner = Callable[[Rows], Answers]
@@ -48,7 +57,8 @@ class Parity:
         rows: How many rows were compared.
         largest_difference: Of a probability, over all rows and classes.
         near_ties: Rows whose two leading probabilities differ by at most `TOLERANCE`: rounding may decide their class,
-            so that either of the two is accepted.
+            so that either of the two is accepted. Of a model that chooses by costs or class shares: rows with several
+            classes of nearly the least expected cost, each of which is accepted.
         not_finite: Rows for which the classifier has no finite probabilities, and neither has the export.
     """
 
@@ -75,8 +85,16 @@ def expected_answers(classifier: Classifier, rows: Rows) -> Answers:
         logits = classifier.logits_counting(rows)[0]
     else:
         logits = classifier.score_pictures(rows).logits
-    names = [classifier.class_names[index] for index in logits.argmax(dim=1).tolist()]
-    return Answers(names, torch.softmax(logits, dim=1).double().numpy())
+    rule = classifier.decision
+    chosen = logits.argmax(dim=1) if rule is None else rule.decide(logits)
+    names = [classifier.class_names[index] for index in chosen.tolist()]
+    nearly = None
+    if rule is not None:
+        nearly = [
+            {classifier.class_names[place] for place in row.nonzero()[:, 0].tolist()}
+            for row in rule.nearly_least(logits)
+        ]
+    return Answers(names, torch.softmax(logits, dim=1).double().numpy(), nearly)
 
 
 def compare(run: Runner, engine: str, classifier: Classifier, rows: Rows) -> Parity:
@@ -96,10 +114,9 @@ def compare(run: Runner, engine: str, classifier: Classifier, rows: Rows) -> Par
             Or the export cannot be run.
     """
     expected = expected_answers(classifier, rows)
-    first = Answers(expected.class_names[:1], expected.probabilities[:1])
     none = Answers([], expected.probabilities[:0])
     _check(_answers(run, rows[:0], engine, "no rows"), none, engine, "no rows")
-    alone = _check(_answers(run, rows[:1], engine, "one row"), first, engine, "the first row alone")
+    alone = _check(_answers(run, rows[:1], engine, "one row"), expected.first, engine, "the first row alone")
     largest, near, empty = _check(_answers(run, rows, engine, "all rows"), expected, engine, "all rows")
     return Parity(engine, len(expected.class_names), max(largest, alone[0]), near, empty)
 
@@ -129,10 +146,16 @@ def _check(found: Answers, expected: Answers, engine: str, what: str) -> tuple[f
         raise _differs(engine, what, row, found, expected)
     differences = np.abs(found.probabilities - expected.probabilities).max(axis=1)
     differences[~finite] = 0.0
-    leading = np.sort(expected.probabilities, axis=1)[:, -2:]
-    near = finite & (leading[:, 1] - leading[:, 0] <= TOLERANCE)
     same = np.array([a == b for a, b in zip(found.class_names, expected.class_names, strict=True)])
-    wrong = finite & ((differences > TOLERANCE) | ~(same | near))
+    if expected.nearly_least is None:
+        leading = np.sort(expected.probabilities, axis=1)[:, -2:]
+        near = finite & (leading[:, 1] - leading[:, 0] <= TOLERANCE)
+        accepted = same | near
+    else:
+        near = finite & np.array([len(classes) > 1 for classes in expected.nearly_least])
+        pairs = zip(found.class_names, expected.nearly_least, strict=True)
+        accepted = same | np.array([name in classes for name, classes in pairs])
+    wrong = finite & ((differences > TOLERANCE) | ~accepted)
     if wrong.any():
         raise _differs(engine, what, int(wrong.argmax()), found, expected)
     return float(differences.max()), int(near.sum()), int((~finite).sum())

@@ -1,11 +1,13 @@
 """The SELECT that scores a table: cells, features, logits, calibration and softmax, one stage after the other."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlglot import exp
 
 from polylogit.calibration.calibration import Calibration
+from polylogit.calibration.decision_rule import DecisionRule
 from polylogit.classifier import Classifier
 from polylogit.data.tables.encoder import TableEncoder
 from polylogit.errors import ExportError
@@ -52,6 +54,8 @@ def select_statement(classifier: Classifier, dialect: SqlDialect, table: str, ca
     ]
     stages.add("logits", _named(logits))
     _add_calibration(stages, classifier.calibration, len(bias), dialect.name)
+    if classifier.decision is not None:
+        _add_decision(stages, classifier.decision, classifier.calibration.uniform_share, len(bias), dialect.name)
     return _answer(stages, classifier, carry)
 
 
@@ -137,19 +141,52 @@ def _add_calibration(stages: _Stages, calibration: Calibration, classes: int, di
     _add_log_softmax(stages, classes, dialect)
 
 
+def _add_decision(stages: _Stages, rule: DecisionRule, share: float, classes: int, dialect: str) -> None:
+    """Beside the log-probabilities the expected cost of each class, times a factor that is the same for all classes."""
+    kept = _named(_scores(classes))
+    logs = [_mixed(score, share, classes) for score in _scores(classes)]
+    if share:
+        logs = [exp.Ln(this=each) for each in logs]
+    ratios = rule.log_ratios() or (0.0,) * classes
+    possible = [place for place, ratio in enumerate(ratios) if ratio > -math.inf]
+    shifted = {f"s{place}": sum_of([logs[place], number(ratios[place])]) for place in possible}
+    stages.add("shifted", kept | shifted)
+    scores = [column(name) for name in shifted]
+    top = largest(scores, dialect) if len(scores) > 1 else scores[0]
+    stages.add("top", kept | {name: column(name) for name in shifted} | {"largest": top})
+    odds = {name: exponential(exp.paren(exp.Sub(this=column(name), expression=column("largest")))) for name in shifted}
+    stages.add("odds", kept | odds)
+    costs = rule.costs or [[float(true != decided) for decided in range(classes)] for true in range(classes)]
+    # a cost of 0 stays: the sum of a refused row must be null
+    expected = [
+        sum_of([exp.Mul(this=number(costs[true][decided]), expression=column(f"s{true}")) for true in possible])
+        for decided in range(classes)
+    ]
+    stages.add("costs", kept | {f"cost{place}": cost for place, cost in enumerate(expected)})
+
+
+def _mixed(score: Any, share: float, classes: int) -> Any:  # noqa: ANN401
+    """The probability of a log-probability, mixed with the uniform distribution; without a share the score itself."""
+    if not share:
+        return score
+    kept = exp.Mul(this=number(1 - share), expression=exp.paren(exponential(score)))
+    return exp.Add(this=kept, expression=number(share / classes))
+
+
 def _answer(stages: _Stages, classifier: Classifier, carry: Sequence[str]) -> Any:  # noqa: ANN401
     names, share = classifier.class_names, classifier.calibration.uniform_share
     scores = _scores(len(names))
-    probabilities = [exponential(score) for score in scores]
-    if share:
-        kept, spread = number(1 - share), number(share / len(names))
-        probabilities = [
-            exp.Add(this=exp.Mul(this=kept, expression=exp.paren(each)), expression=spread) for each in probabilities
-        ]
-    # The first of the largest scores; each comparison is null where the row is refused.
+    probabilities = [_mixed(score, share, len(names)) if share else exponential(score) for score in scores]
+    # The first of the largest scores or least costs; each comparison is null where the row is refused.
+    ranked, better = scores, "GTE"
+    if classifier.decision is not None:
+        ranked, better = [column(f"cost{place}") for place in range(len(names))], "LTE"
     branches = [
-        (exp.and_(*(exp.GTE(this=score, expression=other) for other in scores if other is not score)), literal(name))
-        for score, name in zip(scores, names, strict=True)
+        (
+            exp.and_(*(getattr(exp, better)(this=each, expression=other) for other in ranked if other is not each)),
+            literal(name),
+        )
+        for each, name in zip(ranked, names, strict=True)
     ]
     answers = [(name, column(f"carried{place}")) for place, name in enumerate(carry)]
     answers += [("class", case(branches))]

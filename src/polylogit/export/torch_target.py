@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from polylogit.calibration.calibration import Calibration
 from polylogit.classifier import Classifier
 from polylogit.data.pictures.encoder import PictureEncoder
 from polylogit.data.pictures.pretrained.encoder import BackboneEncoder
@@ -28,26 +27,29 @@ METADATA = "polylogit.json"
 
 
 class _Program(nn.Module):
-    """From encoded features or uint8 pixels to probabilities."""
+    """From encoded features or uint8 pixels to probabilities, and with a decision rule to the index of the class."""
 
     mean: Tensor
     factor: Tensor
 
-    def __init__(self, encoder: TableEncoder | PictureEncoder, network: nn.Module, calibration: Calibration) -> None:
+    def __init__(self, classifier: Classifier) -> None:
         super().__init__()
+        encoder, self._calibration = classifier.preprocessing, classifier.calibration
+        self._decision = classifier.decision
         features = [encoder.backbone.module] if isinstance(encoder, BackboneEncoder) else []
-        self.network = deepcopy(nn.Sequential(*features, network))
+        self.network = deepcopy(nn.Sequential(*features, classifier.network))
         for tensor in (*self.network.parameters(), *self.network.buffers()):  # a view would be saved with a warning
             tensor.data = tensor.data.clone(memory_format=torch.contiguous_format)
-        self._calibration = calibration
         self._pictures = isinstance(encoder, PictureEncoder)
         self.register_buffer("mean", encoder.pixel_mean if isinstance(encoder, PictureEncoder) else torch.zeros(1))
         self.register_buffer("factor", encoder.pixel_factor if isinstance(encoder, PictureEncoder) else torch.ones(1))
 
-    def forward(self, inputs: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         if self._pictures:  # as `PictureEncoder.prepare`
             inputs = (inputs.float() - self.mean) * self.factor
-        return torch.softmax(self._calibration.apply(self.network(inputs)), dim=1)
+        logits = self._calibration.apply(self.network(inputs))
+        probabilities = torch.softmax(logits, dim=1)
+        return probabilities if self._decision is None else (probabilities, self._decision.decide(logits))
 
 
 def torch_artifact(classifier: Classifier) -> Artifact:
@@ -63,7 +65,7 @@ def torch_artifact(classifier: Classifier) -> Artifact:
     dtype = torch.uint8 if isinstance(encoder, PictureEncoder) else torch.float32
     example = torch.zeros(2, *encoder.input_shape, dtype=dtype)  # torch fixes the number of rows where there is one
     program = torch.export.export(
-        _Program(encoder, classifier.network, classifier.calibration),
+        _Program(classifier),
         (example,),
         dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
     )
@@ -74,12 +76,14 @@ def torch_artifact(classifier: Classifier) -> Artifact:
     def run(rows: Rows) -> Answers:
         inputs = encoder.encode(rows)  # type: ignore[arg-type]  # rows are of the kind that the encoder takes
         with torch.inference_mode():
-            probabilities = loaded(inputs)
-        names = [classifier.class_names[index] for index in probabilities.argmax(dim=1).tolist()]
+            outputs = loaded(inputs)
+        probabilities, chosen = (outputs, outputs.argmax(dim=1)) if classifier.decision is None else outputs
+        names = [classifier.class_names[index] for index in chosen.tolist()]
         return Answers(names, probabilities.double().numpy())
 
     def content(metadata: Mapping[str, Any]) -> bytes:
-        return _saved(program, {**metadata, **_expected_inputs(encoder)})
+        outputs = ["probabilities"] if classifier.decision is None else ["probabilities", "class_index"]
+        return _saved(program, {**metadata, **_expected_inputs(encoder), "outputs": outputs})
 
     return Artifact(content, {f"torch {torch.__version__}": run})
 
