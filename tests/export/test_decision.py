@@ -50,7 +50,7 @@ def test_the_rule_follows_a_calibration_that_mixes(to, mixed_encoder, saved):
     assert export_model(saved(with_rule(mixed_encoder, RULES["both"], "mixing")), to).largest_difference < 1e-5
 
 
-def test_the_check_rows_tell_a_rule_from_the_most_probable_class(mixed_encoder, saved, monkeypatch):
+def test_the_check_rows_distinguish_a_rule_from_the_most_probable_class(mixed_encoder, saved, monkeypatch):
     classifier = with_rule(mixed_encoder, RULES["costs"])
     logits = classifier.logits_counting(check_rows(classifier))[0]
     assert (RULES["costs"].decide(logits) != logits.argmax(dim=1)).sum() > 20
