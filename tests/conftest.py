@@ -1,5 +1,6 @@
 """What tests of every floor share: a command line without a process, and a trained model."""
 
+import shutil
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -50,6 +51,19 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     pen.line((x, 0, x + side, 80), fill=ink, width=4)
             picture.save(folder / name / f"{number}.png")
     return folder
+
+
+@pytest.fixture(scope="module")  # while it runs, nothing else can run an event loop in this thread
+def chromium() -> Iterator[object]:
+    """Playwright's handle of the chromium that is installed; skipped where there is none."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.skip("no chromium on this machine: apt-get install chromium")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

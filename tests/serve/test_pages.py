@@ -1,14 +1,10 @@
 """The pages in a real browser: a row, a drawing and a table; no complaint and no request elsewhere."""
 
-import shutil
-
 import pytest
 
 from polylogit.recipes import recipe_from_entries
 from polylogit.run import train
 from polylogit.serve.pages import page_html
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 @pytest.mark.parametrize("name", ["page", "docs"])
@@ -24,22 +20,11 @@ def test_the_policy_forbids_everything_else(animal_client, name):
     assert "unsafe" not in policy
 
 
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("there is no chromium")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
-def opened(browser, server):
+def opened(chromium, server):
     """A page of the service, its complaints and its requests to other places."""
     address = server[0]
-    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme="dark")
+    context = chromium.new_context(viewport={"width": 390, "height": 844}, color_scheme="dark")
     page = context.new_page()
     complaints, outside = [], []
     status = "the server responded with a status of 422"  # which one test provokes
@@ -98,13 +83,13 @@ def test_a_fault_is_shown(opened, tmp_path):
     assert "not there" in page.inner_text("#upload")
 
 
-def test_the_example_row_of_a_column_with_decimal_commas(browser, start, tmp_path):
+def test_the_example_row_of_a_column_with_decimal_commas(chromium, start, tmp_path):
     lines = [f"{n % 40 + 0.5};{'low' if n % 40 < 20 else 'high'}".replace(".", ",") for n in range(80)]
     (tmp_path / "heights.csv").write_text("\n".join(["height;level", *lines]) + "\n")
     model = tmp_path / "model.safetensors"
     train(str(tmp_path / "heights.csv"), recipe_from_entries({"data": {"target": "level"}}), out=model)
     with start(model, folder=tmp_path) as (address, *_):
-        page = browser.new_page()
+        page = chromium.new_page()
         page.goto(f"{address}/")
         page.wait_for_selector(".answer")
         assert page.get_by_label("height").input_value().endswith(",5")
