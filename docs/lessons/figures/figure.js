@@ -77,8 +77,9 @@ const lessonFigures = {
   },
 
   /** A square canvas whose pixels are coloured by a function of (x, y), each from 0 to 1; (0, 0) is at the bottom left. */
-  canvas(parent, label, pixels = 120) {
+  canvas(parent, label, pixels = 240) {
     const canvas = this.element(parent, "canvas", { width: pixels, height: pixels, role: "img", "aria-label": label });
+    this.element(parent, "p", { class: "lesson-value", "aria-hidden": "true" }, label);
     const context = canvas.getContext("2d");
     const fill = (colour) => {
       const image = context.createImageData(pixels, pixels);
@@ -90,7 +91,7 @@ const lessonFigures = {
       }
       context.putImageData(image, 0, 0);
     };
-    const mark = (x, y, fillStyle, radius = 3) => {
+    const mark = (x, y, fillStyle, radius = 6) => {
       context.beginPath();
       context.arc(x * pixels, (1 - y) * pixels, radius, 0, 2 * Math.PI);
       context.fillStyle = fillStyle;

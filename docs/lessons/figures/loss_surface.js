@@ -27,7 +27,7 @@ lessonFigures.drawings["loss-surface"] = (place) => {
       const light = Math.min(1, loss(lowest + span * x, lowest + span * y) / 6);
       return [40 + 210 * light, 30 + 170 * light, 110 + 40 * light].map(Math.round);
     });
-    surface.mark((Number(one.value) - lowest) / span, (Number(other.value) - lowest) / span, "#d55e00", 4);
+    surface.mark((Number(one.value) - lowest) / span, (Number(other.value) - lowest) / span, "#d55e00", 8);
     value.textContent = `${lessonFigures.text("loss", "손실")} ${loss(Number(one.value), Number(other.value)).toFixed(4)}`;
   };
   update();
