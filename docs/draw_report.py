@@ -1,6 +1,6 @@
 """Takes the picture of a report that the README shows: trains on the zoo and photographs the page with Chromium.
 
-    python docs/draw_report.py
+python docs/draw_report.py
 """
 
 import shutil

@@ -27,8 +27,14 @@ def commands(block):
         yield command, output
 
 
-@pytest.mark.cross_validated
-@pytest.mark.parametrize("page", ["README.md", "README.ko.md"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param("README.md", marks=pytest.mark.cross_validated),  # it shows the estimates
+        "README.ko.md",
+        "docs/tutorials/table.md",
+    ],
+)
 def test_the_page_does_what_it_shows(page, polylogit):
     scope: dict[str, object] = {}
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
