@@ -46,6 +46,7 @@ from polylogit.model_header import (
     TrainedOn,
 )
 from polylogit.model_schema import ModelSchema
+from polylogit.system.sparse_rows import SparseRows
 
 if TYPE_CHECKING:
     from polylogit.estimators.fitted_classifier import FittedClassifier
@@ -229,7 +230,9 @@ class Classifier:
         if not isinstance(self.preprocessing, TableEncoder):
             raise DataError(f"{place}: the model takes pictures, got a table.")
         parts, unseen = [], UnseenCounts()
-        at_once = max(1, min(ROWS_ENCODED_AT_ONCE, FEATURES_AT_ONCE // max(self.preprocessing.features, 1)))
+        at_once = ROWS_ENCODED_AT_ONCE
+        if not self.preprocessing.is_sparse:
+            at_once = max(1, min(at_once, FEATURES_AT_ONCE // max(self.preprocessing.features, 1)))
         for start in range(0, max(frame.height, 1), at_once):
             rows = without_markers(frame.slice(start, at_once), self._dialect.missing)
             inputs, found = self.preprocessing.encode_counting(rows, place, first_row + start)
@@ -237,11 +240,11 @@ class Classifier:
             unseen += found
         return Scores(*map(torch.cat, zip(*parts, strict=True))), unseen
 
-    def logits_of_inputs(self, inputs: Num[Tensor, "N ..."] | StoredPictures) -> Float[Tensor, "N K"]:
+    def logits_of_inputs(self, inputs: Num[Tensor, "N ..."] | StoredPictures | SparseRows) -> Float[Tensor, "N K"]:
         """Calibrated logits of encoded rows; of pictures, of their pixels."""
         return self.score(inputs).logits
 
-    def score(self, inputs: Num[Tensor, "N ..."] | StoredPictures) -> Scores:
+    def score(self, inputs: Num[Tensor, "N ..."] | StoredPictures | SparseRows) -> Scores:
         """The network's logits and the calibrated logits of encoded rows; of pictures, of their pixels.
 
         The order in which a matrix product adds up depends on its shape, so the logits of a row alone and among others
@@ -267,7 +270,7 @@ class Classifier:
                 calibrated[row : row + 1] = self.calibrate(logits[row : row + 1])
         return Scores(logits, calibrated)
 
-    def _network_logits(self, inputs: Num[Tensor, "N ..."] | StoredPictures) -> Float[Tensor, "N K"]:
+    def _network_logits(self, inputs: Num[Tensor, "N ..."] | StoredPictures | SparseRows) -> Float[Tensor, "N K"]:
         return self._forward.logits(inputs, ROWS_AT_ONCE)
 
     @cached_property
@@ -528,7 +531,9 @@ def _near_ties(logits: Float[Tensor, "N K"]) -> Bool[Tensor, " N"]:
     return first - second <= TIE_MARGIN * (1 + first.abs())
 
 
-def _single_row(inputs: Num[Tensor, "N ..."] | StoredPictures, row: int) -> Num[Tensor, "1 ..."]:
+def _single_row(
+    inputs: Num[Tensor, "N ..."] | StoredPictures | SparseRows, row: int
+) -> Num[Tensor, "1 ..."] | SparseRows:
     """One row in memory of its own: where a row starts in memory can change the order of sums too."""
     if isinstance(inputs, StoredPictures):
         return inputs[torch.tensor([row])].read()

@@ -74,7 +74,7 @@ class TableColumn(_Closed):
     """One column of a table, as the encoder knows it: see `polylogit.data.tables.encoded_column.Column`."""
 
     name: Name
-    type: Literal["number", "boolean", "category", "date"]
+    type: Literal["number", "boolean", "category", "date", "text"]
     levels: list[str] | None = None
     pooled: bool = False
     missing: bool = False
@@ -85,6 +85,7 @@ class TableColumn(_Closed):
     maximum: float | str | None = None
     example: float | bool | str | None = None
     bin_edges: Annotated[list[float], Field(min_length=1)] | None = None
+    terms: Annotated[int, Field(ge=1)] | None = None
 
     @model_validator(mode="after")
     def _edges_ascend(self) -> "TableColumn":
@@ -102,11 +103,13 @@ class TableColumn(_Closed):
     def _levels_go_with_categories(self) -> "TableColumn":
         if (self.levels is None) is (self.type == "category"):
             raise ValueError("levels belong to a category, and to nothing else")
+        if (self.terms is None) is (self.type == "text") or (self.type == "text" and self.format is None):
+            raise ValueError("terms belong to text, which has a format, and to nothing else")
         return self
 
     @model_validator(mode="after")
     def _values_have_the_type_of_the_column(self) -> "TableColumn":
-        expected = {"number": float, "boolean": bool, "category": str, "date": str}[self.type]
+        expected = {"number": float, "boolean": bool, "category": str, "date": str, "text": str}[self.type]
         for name in ("minimum", "maximum", "example"):
             value = getattr(self, name)
             has_range = self.type in ("number", "date")
@@ -118,7 +121,7 @@ class TableColumn(_Closed):
 
 
 class TablePreprocessing(_Closed):
-    """The encoder of tables, but for its tensors `preprocessing.mean` and `preprocessing.scale`."""
+    """The encoder of tables, but for its tensors: `preprocessing.mean`, `preprocessing.scale` and vocabularies."""
 
     kind: Literal["table"]
     columns: Annotated[list[TableColumn], Field(min_length=1)]

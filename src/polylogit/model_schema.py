@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from polylogit.data.tables.column_types import LARGEST_NUMBER, MISSING_MARKERS, first_date_format
+from polylogit.data.tables.column_types import LARGEST_NUMBER, MISSING_MARKERS, READ_AS_TEXT, first_date_format
 from polylogit.model_header import ModelHeader, PicturePreprocessing, TableColumn, TablePreprocessing
 
 __all__ = ["ColumnSchema", "ModelSchema", "PictureSchema", "TableSchema"]
@@ -24,6 +24,7 @@ _CELL_TYPES = {
     "number": ["number", "string", "null"],
     "boolean": ["boolean", "string", "integer", "null"],
     "category": ["string", "number", "boolean", "null"],
+    "text": ["string", "null"],
     "date": ["string", "null"],
 }
 
@@ -52,7 +53,7 @@ class ColumnSchema(_Frozen):
     """
 
     name: str
-    type: Literal["number", "boolean", "category", "date"]
+    type: Literal["number", "boolean", "category", "date", "text"]
     format: str | None
     levels: tuple[str, ...] | None
     pooled: bool
@@ -79,7 +80,7 @@ class ColumnSchema(_Frozen):
             minimum=column.minimum,
             maximum=column.maximum,
             missing_in_training=column.missing,
-            missing_values=(*(("",) if column.type == "category" else MISSING_MARKERS), *markers),
+            missing_values=(*(("",) if column.type in READ_AS_TEXT else MISSING_MARKERS), *markers),
             example=_example(column),
         )
 
@@ -108,8 +109,12 @@ class ColumnSchema(_Frozen):
         return schema | {"examples": list(examples[:LEVELS_IN_ROW_SCHEMA])}
 
     def _description(self) -> str:
-        kind = {"number": "A number", "boolean": "True or false", "category": "A category", "date": "A date"}[self.type]
-        written = f", written as {self.format} where it is text" if self.format is not None else ""
+        kind = {"number": "A number", "boolean": "True or false", "category": "A category", "date": "A date"}.get(
+            self.type, "A text"
+        )
+        written = (
+            f", written as {self.format} where it is text" if self.format is not None and self.type != "text" else ""
+        )
         known = "" if self.type == "boolean" else self.in_words()
         if self.levels is not None:
             other = "other values count as one rare value" if self.pooled else "other values count as none"
@@ -208,6 +213,15 @@ class ModelSchema(_Frozen):
             rows_train=header.trained_on.rows_train,
             input=_input(header.preprocessing, header.recipe),
         )
+
+
+_KINDS = {
+    "number": "A number",
+    "boolean": "True or false",
+    "category": "A category",
+    "date": "A date",
+    "text": "A text",
+}
 
 
 def _input(

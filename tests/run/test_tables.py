@@ -136,7 +136,7 @@ def test_columns_are_taken_as_asked(run_of, tmp_path):
 def test_free_text_is_refused_or_dropped(run_of, tmp_path):
     frame = pl.DataFrame({"note": [f"text number {row}" for row in range(60)], "a": list(range(60))})
     frame.with_columns(kind=pl.Series(["a", "b"] * 30)).write_csv(tmp_path / "a.csv")
-    with pytest.raises(DataError, match='column "note": 60 distinct texts in 60 rows; this looks like free text'):
+    with pytest.raises(DataError, match='column "note": 60 distinct texts in 60 rows; this looks like an identifier'):
         run_of(tmp_path / "a.csv")
     dropped = run_of(tmp_path / "a.csv", free_text="drop").classifier.preprocessing
     assert [column.name for column in dropped.columns] == ["a"]

@@ -7,9 +7,10 @@ import torch
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from polylogit.solver.design_matrix import DenseDesign, SparseDesign, csr_tensor
+from polylogit.solver.design_matrix import DenseDesign, SparseDesign
 from polylogit.solver.newton import NewtonCG
 from polylogit.solver.objective import Objective
+from polylogit.system.csr_tensor import csr_tensor
 
 
 def _rows(rows: int = 400, columns: int = 6, *, seed: int = 0) -> Tensor:

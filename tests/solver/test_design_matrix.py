@@ -5,8 +5,9 @@ import torch
 
 from polylogit.errors import DataError
 from polylogit.solver import design_matrix
-from polylogit.solver.design_matrix import DenseDesign, SparseDesign, csr_tensor
+from polylogit.solver.design_matrix import DenseDesign, SparseDesign
 from polylogit.solver.softmax_regression import fit_softmax_regression
+from polylogit.system.csr_tensor import csr_tensor
 
 ROWS = 20_000  # more than one block of rows
 

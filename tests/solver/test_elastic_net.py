@@ -10,9 +10,9 @@ from sklearn.linear_model import LogisticRegression
 from polylogit import SoftmaxRegression, SoftmaxRegressionCV
 from polylogit.errors import DataError
 from polylogit.solver import elastic_net
-from polylogit.solver.design_matrix import csr_tensor
 from polylogit.solver.lasso_quadratic import MatrixCurvature, OperatorCurvature, minimize_lasso_quadratic
 from polylogit.solver.softmax_regression import fit_softmax_regression
+from polylogit.system.csr_tensor import csr_tensor
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from polylogit.errors import DataError
-from polylogit.solver.design_matrix import csr_tensor
 from polylogit.solver.softmax_regression import fit_softmax_regression
+from polylogit.system.csr_tensor import csr_tensor
 
 ROWS, COLUMNS = 600, 12
 GENERATOR = torch.Generator().manual_seed(0)

@@ -14,7 +14,7 @@ from scipy import sparse
 from sklearn import get_config
 from torch import Tensor
 
-from polylogit.solver.design_matrix import csr_tensor
+from polylogit.system.csr_tensor import csr_tensor
 
 __all__ = ["as_features", "as_numpy", "in_namespace_of", "native_byte_order"]
 

@@ -1,12 +1,14 @@
 """The forward pass of rows through a network, for training, calibration, evaluation and prediction alike."""
 
 from collections.abc import Callable
+from typing import overload
 
 import torch
 from jaxtyping import Float, Num
 from torch import Tensor, nn
 
 from polylogit.data.pictures.stored import StoredPictures, blocks_of_rows
+from polylogit.system.sparse_rows import SparseRows
 
 __all__ = ["NetworkForward", "network_logits", "prepare_batch"]
 
@@ -15,7 +17,7 @@ _ROWS_AT_ONCE = 1000
 
 def network_logits(
     network: nn.Module,
-    inputs: Num[Tensor, "N ..."] | StoredPictures,
+    inputs: Num[Tensor, "N ..."] | StoredPictures | SparseRows,
     *,
     prepare: Callable[[Tensor], Tensor] | None = None,
     rows_at_once: int = _ROWS_AT_ONCE,
@@ -59,7 +61,7 @@ class NetworkForward:
         self._parameter = next(network.parameters(), None)
 
     def logits(
-        self, inputs: Num[Tensor, "N ..."] | StoredPictures, rows_at_once: int = _ROWS_AT_ONCE
+        self, inputs: Num[Tensor, "N ..."] | StoredPictures | SparseRows, rows_at_once: int = _ROWS_AT_ONCE
     ) -> Float[Tensor, "N K ..."]:
         """Logits of rows: see `network_logits`."""
         device = torch.device("cpu") if self._parameter is None else self._parameter.device
@@ -78,7 +80,17 @@ class NetworkForward:
         return torch.cat(blocks)  # outside inference mode, so that the result may be changed in place
 
 
-def prepare_batch(inputs: Num[Tensor, "N ..."], prepare: Callable[[Tensor], Tensor] | None) -> Num[Tensor, "N ..."]:
+@overload
+def prepare_batch(inputs: Num[Tensor, "N ..."], prepare: Callable[[Tensor], Tensor] | None) -> Num[Tensor, "N ..."]: ...
+@overload
+def prepare_batch(
+    inputs: Num[Tensor, "N ..."] | SparseRows, prepare: Callable[[Tensor], Tensor] | None
+) -> Num[Tensor, "N ..."] | SparseRows: ...
+def prepare_batch(
+    inputs: Num[Tensor, "N ..."] | SparseRows, prepare: Callable[[Tensor], Tensor] | None
+) -> Num[Tensor, "N ..."] | SparseRows:
     """The network's inputs for a batch: prepared, and pictures in channels-last memory format."""
+    if isinstance(inputs, SparseRows):
+        return inputs
     inputs = inputs if prepare is None else prepare(inputs)
     return inputs.contiguous(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs

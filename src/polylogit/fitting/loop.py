@@ -31,6 +31,7 @@ from polylogit.losses import cross_entropy_with_logits
 from polylogit.misuse.diagnosis import findings_of_model
 from polylogit.misuse.findings import Diagnosis
 from polylogit.misuse.warning_place import warn_at_users_line
+from polylogit.system.sparse_rows import SparseRows
 
 __all__ = ["fit_network"]
 
@@ -39,11 +40,11 @@ _DIAGNOSED_ROWS = 256
 
 def fit_network(
     network: nn.Module,
-    inputs: Num[Tensor, "N ..."] | StoredPictures,
+    inputs: Num[Tensor, "N ..."] | StoredPictures | SparseRows,
     targets: Shaped[Tensor, "N ..."],
     *,
     options: TrainingOptions,
-    validation: tuple[Tensor | StoredPictures, Tensor] | None = None,
+    validation: tuple[Tensor | StoredPictures | SparseRows, Tensor] | None = None,
     class_weight: Float[Tensor, " K"] | None = None,
     sample_weight: Float[Tensor, " rows"] | None = None,
     validation_weight: Float[Tensor, " validation_rows"] | None = None,

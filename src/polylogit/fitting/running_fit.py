@@ -33,6 +33,7 @@ from polylogit.fitting.optimizers import build_optimizer, learning_rate_factor
 from polylogit.fitting.options import TrainingOptions
 from polylogit.fitting.training_rows import TrainingRows, batch_bounds, explain_nonfinite_inputs
 from polylogit.losses import cross_entropy_with_logits, target_weights, weighted_mean
+from polylogit.system.sparse_rows import SparseRows
 
 __all__ = ["RunningFit"]
 
@@ -61,7 +62,7 @@ class RunningFit:
         rows: TrainingRows,
         classes: int,
         options: TrainingOptions,
-        validation: tuple[Tensor | StoredPictures, Tensor] | None,
+        validation: tuple[Tensor | StoredPictures | SparseRows, Tensor] | None,
         validation_weight: Tensor | None,
         device: torch.device,
         checkpoint: Checkpoint | None,
@@ -182,7 +183,7 @@ class RunningFit:
         self._take_into_history(record)
         return record
 
-    def _step(self, chosen: Tensor | slice, inputs: Tensor) -> tuple[Tensor | float, Tensor | float]:
+    def _step(self, chosen: Tensor | slice, inputs: Tensor | SparseRows) -> tuple[Tensor | float, Tensor | float]:
         """One step; gives the sum of weighted losses and the sum of weights, before the step."""
         rows, options = self.rows, self.options
         inputs, targets, count = rows.prepare_batch(inputs), rows.targets_of(chosen), len(inputs)

@@ -18,6 +18,7 @@ from polylogit.fitting.forward import prepare_batch
 from polylogit.fitting.options import TrainingOptions
 from polylogit.losses.target_checks import check_rows
 from polylogit.losses.targets import resolve_targets
+from polylogit.system.sparse_rows import SparseRows
 
 __all__ = [
     "TrainingRows",
@@ -42,7 +43,7 @@ class TrainingRows:
         augment: Changes a batch of inputs at random before it is prepared.
     """
 
-    inputs: Num[Tensor, "N ..."] | StoredPictures
+    inputs: Num[Tensor, "N ..."] | StoredPictures | SparseRows
     targets: Shaped[Tensor, "N ..."]
     class_weight: Float[Tensor, " K"] | None
     sample_weight: Float[Tensor, " rows"] | None
@@ -59,7 +60,7 @@ class TrainingRows:
             sample_weight=None if self.sample_weight is None else self.sample_weight.to(device),
         )
 
-    def batches(self, chosen: Sequence[Int[Tensor, " _"] | slice]) -> Iterator[Num[Tensor, "_ ..."]]:
+    def batches(self, chosen: Sequence[Int[Tensor, " _"] | slice]) -> Iterator[Num[Tensor, "_ ..."] | SparseRows]:
         """The unprepared inputs of each selection of rows in turn, on the device."""
         if isinstance(self.inputs, StoredPictures):
             for batch in self.inputs.batches([rows if isinstance(rows, slice) else rows.cpu() for rows in chosen]):
@@ -67,14 +68,16 @@ class TrainingRows:
             return
         for rows in chosen:
             # Copying whole rows is many times faster than indexing, which looks at every value's place.
-            yield self.inputs[rows] if isinstance(rows, slice) else torch.index_select(self.inputs, 0, rows)
+            yield self.inputs[rows] if isinstance(rows, slice) else self.inputs.index_select(0, rows)
 
     def targets_of(self, chosen: Int[Tensor, " M"] | slice) -> Shaped[Tensor, "M ..."]:
         """The targets of a selection of rows."""
         return self.targets[chosen] if isinstance(chosen, slice) else torch.index_select(self.targets, 0, chosen)
 
-    def prepare_batch(self, inputs: Num[Tensor, "M ..."]) -> Num[Tensor, "M ..."]:
+    def prepare_batch(self, inputs: Num[Tensor, "M ..."] | SparseRows) -> Num[Tensor, "M ..."] | SparseRows:
         """The network's inputs for a batch: augmented and prepared."""
+        if isinstance(inputs, SparseRows):
+            return inputs
         return prepare_batch(inputs if self.augment is None else self.augment(inputs), self.prepare)
 
 
@@ -211,6 +214,8 @@ def explain_nonfinite_inputs(rows: TrainingRows, chosen: Int[Tensor, " M"] | sli
         chosen: The rows of one batch.
     """
     inputs = next(rows.batches([chosen]))
+    if isinstance(inputs, SparseRows):  # the encoder of tables gives finite numbers
+        return None
     inputs = inputs if rows.prepare is None else rows.prepare(inputs)
     if not inputs.is_floating_point():
         return None

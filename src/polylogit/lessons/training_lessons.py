@@ -75,7 +75,11 @@ class TrainingLesson:
         """The training rows, prepared for the network."""
         train = self.task.split.train
         return torch.cat(
-            [prepare_batch(block, self._prepare) for block in blocks_of_rows(self.task.rows.inputs[train], len(train))]
+            [
+                prepare_batch(block, self._prepare)
+                for block in blocks_of_rows(self.task.rows.inputs[train], len(train))
+                if isinstance(block, Tensor)  # no lesson has text
+            ]
         )
 
     @property

@@ -9,8 +9,10 @@ other devices, the first under autocast too.
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from polylogit.system.matrix_product import linear
+from polylogit.system.sparse_rows import SparseRows
 
 __all__ = ["DenseLayer", "DropoutLayer"]
 
@@ -31,11 +33,21 @@ class DenseLayer(nn.Linear):
         (torch.Size([4, 2]), ['bias', 'weight'])
     """
 
-    def forward(self, input: Float[Tensor, "N I"]) -> Float[Tensor, "N O"]:  # noqa: A002 - nn.Linear's own name
-        """The outputs."""
+    def forward(self, input: Float[Tensor, "N I"] | SparseRows) -> Float[Tensor, "N O"]:  # noqa: A002 - nn.Linear's
+        """The outputs; of sparse rows in training a weighted sum of columns of the weight, as in `nn.EmbeddingBag`."""
+        if isinstance(input, SparseRows):
+            return self._of_sparse(input)
         if self.training and input.is_cpu and not torch.is_autocast_enabled("cpu"):
             return linear(input, self.weight, self.bias)
         return super().forward(input)
+
+    def _of_sparse(self, rows: SparseRows) -> Float[Tensor, "N O"]:
+        if not self.training:
+            return rows.product(self.weight, self.bias)
+        outputs = functional.embedding_bag(
+            rows.columns, self.weight.T, rows.starts[:-1].int(), mode="sum", per_sample_weights=rows.values
+        )
+        return outputs if self.bias is None else outputs + self.bias
 
 
 class DropoutLayer(nn.Dropout):

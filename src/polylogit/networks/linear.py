@@ -8,6 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from polylogit.system.sparse_rows import SparseRows
+
 __all__ = ["LinearNetwork"]
 
 
@@ -44,8 +46,10 @@ class LinearNetwork(nn.Module):
         network.load_state_dict({"linear.weight": weight.float(), "linear.bias": bias.float()}, assign=True)
         return network
 
-    def forward(self, inputs: Float[Tensor, "N ..."]) -> Float[Tensor, "N K"]:
+    def forward(self, inputs: Float[Tensor, "N ..."] | SparseRows) -> Float[Tensor, "N K"]:
         """Logits of the inputs; in evaluation mode sums are float64, so that the rows beside a row hardly matter."""
+        if isinstance(inputs, SparseRows):
+            return inputs.product(self.linear.weight, self.linear.bias)
         inputs = inputs.flatten(1)
         if self.training or inputs.dtype != torch.float32 or inputs.device.type == "mps":  # which has no float64
             logits: Tensor = self.linear(inputs)

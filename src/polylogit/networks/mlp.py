@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from polylogit.errors import RecipeError, did_you_mean
 from polylogit.network_sections import MLP
 from polylogit.networks.dense import DenseLayer, DropoutLayer
+from polylogit.system.sparse_rows import SparseRows
 
 __all__ = ["ACTIVATIONS", "MlpNetwork"]
 
@@ -90,7 +91,7 @@ class MlpNetwork(nn.Module):
         self.layers = nn.Sequential(*layers)
         self.reference_class = reference_class
 
-    def forward(self, inputs: Float[Tensor, "N ..."]) -> Float[Tensor, "N K"]:
+    def forward(self, inputs: Float[Tensor, "N ..."] | SparseRows) -> Float[Tensor, "N K"]:
         """Logits of the inputs."""
-        logits: Tensor = self.layers(inputs.flatten(1))
+        logits: Tensor = self.layers(inputs if isinstance(inputs, SparseRows) else inputs.flatten(1))
         return nn.functional.pad(logits, (1, 0)) if self.reference_class else logits

@@ -78,8 +78,8 @@ class DataRecipe(Section):
     )
     columns: Annotated[dict[str, Annotated[str, AfterValidator(_column_words)]], OF_TABLES] = Field(
         default_factory=dict,
-        description="Types of columns by name: number, number:FORMAT, boolean, category, date, date:FORMAT. Default: "
-        "inferred.",
+        description="Types of columns by name: number, number:FORMAT, boolean, category, date, date:FORMAT, text, "
+        "text:words, text:characters, or with lengths text:words:1-2. Default: inferred.",
     )
     number_values: Annotated[Literal["standardised", "raw"], OF_TABLES] = Field(
         default="standardised",
@@ -92,7 +92,9 @@ class DataRecipe(Section):
         "Default: all levels that memory has room for.",
     )
     free_text: Annotated[Literal["refuse", "drop"], OF_TABLES] = Field(
-        default="refuse", description="What to do with columns that cannot be used: free text, empty or nested columns."
+        default="refuse",
+        description="refuse: columns that cannot be used, which are identifiers, empty or nested columns, are an error. "
+        "drop: these are left out, and so is free text.",
     )
     separator: Annotated[Separator | None, OF_COLUMNS] = Field(
         default=None, description="Separator of the cells of a text table. Default: found in the header."

@@ -1,18 +1,25 @@
 """Contributions of the columns to the prediction of a linear model: exact, because its logits are sums over columns."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from polylogit.classifier import Classifier
 from polylogit.data.tables.encoder import TableEncoder
+from polylogit.data.tables.text.vocabulary import Vocabulary
 from polylogit.errors import DataError
 from polylogit.networks.linear import LinearNetwork
+from polylogit.system.sparse_rows import SparseRows
 
-__all__ = ["Contributions", "can_explain", "column_contributions"]
+__all__ = ["MOST_TERMS_SHOWN", "Contributions", "can_explain", "column_contributions"]
+
+
+MOST_TERMS_SHOWN = 5
+"""The most terms of a text column that are named as reasons for a prediction."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +35,15 @@ class Contributions:
         runner_up: The next one.
         intercept: The difference of the two biases.
         columns: The contribution of each column by name; above 0 it speaks for the winner.
+        terms: For each text column those of its terms that contribute most, up to `MOST_TERMS_SHOWN`, with their part
+            of the contribution, the largest first.
     """
 
     winner: str
     runner_up: str
     intercept: float
     columns: dict[str, float]
+    terms: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property
     def difference(self) -> float:
@@ -47,7 +57,7 @@ def can_explain(classifier: Classifier) -> bool:
 
 
 def column_contributions(
-    classifier: Classifier, inputs: Float[Tensor, "N D"], logits: Float[Tensor, "N K"]
+    classifier: Classifier, inputs: Float[Tensor, "N D"] | SparseRows, logits: Float[Tensor, "N K"]
 ) -> Sequence[Contributions]:
     """The contributions of each column in each row.
 
@@ -86,11 +96,28 @@ def column_contributions(
     ends = list(accumulate((column.width for column in encoder.columns), initial=0))
     names = classifier.class_names
     found = []
-    for row, (first, second) in zip(inputs.double(), logits.topk(2, dim=1).indices.tolist(), strict=True):
-        products = (weight[first] - weight[second]) * row
-        columns = {
-            column.name: float(products[start:end].sum())
-            for column, start, end in zip(encoder.columns, ends, ends[1:], strict=False)
-        }
-        found.append(Contributions(names[first], names[second], float(bias[first] - bias[second]), columns))
+    for number, (first, second) in enumerate(logits.topk(2, dim=1).indices.tolist()):
+        if isinstance(inputs, SparseRows):
+            row = inputs[number : number + 1]
+            products = (weight[first, row.columns.long()] - weight[second, row.columns.long()]) * row.values.double()
+            places = torch.searchsorted(row.columns, torch.tensor(ends, dtype=row.columns.dtype)).tolist()
+        else:
+            products, places = (weight[first] - weight[second]) * inputs[number].double(), ends
+        columns, terms = {}, {}
+        for column, at, start, end in zip(encoder.columns, ends, places, places[1:], strict=False):
+            columns[column.name] = float(products[start:end].sum())
+            if column.vocabulary is not None and isinstance(inputs, SparseRows):
+                of_column = row.columns[start:end] - at
+                terms[column.name] = _strongest(of_column, products[start:end], column.vocabulary)
+        found.append(Contributions(names[first], names[second], float(bias[first] - bias[second]), columns, terms))
     return found
+
+
+def _strongest(
+    terms: Int[Tensor, " T"], contributions: Float[Tensor, " T"], vocabulary: Vocabulary
+) -> dict[str, float]:
+    """The terms that contribute most, either way; the feature of a missing text is no term."""
+    is_term = terms < len(vocabulary)
+    terms, contributions = terms[is_term], contributions[is_term]
+    order = contributions.abs().argsort(descending=True, stable=True)[:MOST_TERMS_SHOWN].tolist()
+    return {vocabulary.terms[int(terms[place])]: float(contributions[place]) for place in order}

@@ -26,6 +26,7 @@ from polylogit.run.linear_fit import linear_logits_held_out, rows_of_linear_mode
 from polylogit.run.picture_task import fitted_picture_encoder
 from polylogit.run.table_task import most_bins
 from polylogit.run.task import Task
+from polylogit.system.sparse_rows import SparseRows
 
 __all__ = ["fold_scores"]
 
@@ -89,12 +90,14 @@ def fold_scores(
 
 def _encoded(
     task: Task, recipe: Recipe, fitted: Int[Tensor, " A"]
-) -> tuple[TableEncoder | PictureEncoder, Num[Tensor, "N ..."] | StoredPictures]:
+) -> tuple[TableEncoder | PictureEncoder, Num[Tensor, "N ..."] | StoredPictures | SparseRows]:
     """An encoder fitted to some rows, and all rows as it encodes them; pictures stay pixels."""
     if isinstance(task.encoder, BackboneEncoder):  # which is fitted to no rows
         return task.encoder, task.rows.inputs
+    pixels = task.rows.inputs
     if isinstance(task.encoder, PictureEncoder) or task.cells is None:
-        pixels = task.rows.inputs
+        if isinstance(pixels, SparseRows):
+            raise TypeError("expected pictures, got the sparse rows of a table")
         return fitted_picture_encoder(pixels[fitted], recipe), pixels
     return TableEncoder.fit_encode_read(
         task.cells,

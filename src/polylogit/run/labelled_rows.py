@@ -7,6 +7,7 @@ from jaxtyping import Float, Int, Num
 from torch import Tensor
 
 from polylogit.data.pictures.stored import StoredPictures
+from polylogit.system.sparse_rows import SparseRows
 
 __all__ = ["LabelledRows"]
 
@@ -16,7 +17,7 @@ class LabelledRows:
     """Encoded rows with their classes.
 
     Args:
-        inputs: Features of a table, or pixels of pictures, which may stay in their files.
+        inputs: Features of a table, sparse or not, or pixels of pictures, which may stay in their files.
         targets: Class indices; -1 for rows of weight 0 and of classes that the recipe leaves out.
         weights: Weight of each row; None: all weigh the same.
         groups: Group of each row, where whole groups are held out together; else None.
@@ -28,7 +29,7 @@ class LabelledRows:
         ([3.0, 2.0], [0, 1], None)
     """
 
-    inputs: Num[Tensor, "N ..."] | StoredPictures
+    inputs: Num[Tensor, "N ..."] | StoredPictures | SparseRows
     targets: Int[Tensor, " N"]
     weights: Float[Tensor, " N"] | None = None
     groups: Int[Tensor, " N"] | None = None
@@ -38,7 +39,7 @@ class LabelledRows:
         return len(self.targets)
 
     @property
-    def features(self) -> Num[Tensor, "N ..."]:
+    def features(self) -> Num[Tensor, "N ..."] | SparseRows:
         """The inputs, which must be in memory.
 
         Raises:

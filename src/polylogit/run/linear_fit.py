@@ -29,6 +29,7 @@ from polylogit.run.labelled_rows import LabelledRows
 from polylogit.run.task import Task
 from polylogit.solver.penalties import elastic_net_penalties
 from polylogit.solver.softmax_regression import LinearFit, fit_softmax_regression
+from polylogit.system.sparse_rows import SparseRows
 
 __all__ = ["fit_linear", "fit_linear_model", "linear_logits_held_out", "rows_of_linear_model"]
 
@@ -94,7 +95,8 @@ def rows_of_linear_model(task: Task, rows: LabelledRows) -> LabelledRows:
             'network (--model cnn), a smaller data.picture_size, or data.pictures_in_memory = "always".'
         )
     if isinstance(task.encoder, PictureEncoder):  # features of a pretrained network pass as they are
-        return replace(rows, inputs=task.encoder.prepare(rows.inputs).flatten(1))
+        pixels = rows.inputs if isinstance(rows.inputs, Tensor) else rows.inputs.dense()
+        return replace(rows, inputs=task.encoder.prepare(pixels).flatten(1))
     return rows
 
 
@@ -123,11 +125,11 @@ def fit_linear(
         of_class = balanced_class_weight(targets, classes, sample_weight)[targets]
         sample_weight = of_class if sample_weight is None else of_class * sample_weight
     squares, l1 = elastic_net_penalties(training.C, training.l1_ratio, classes)
-    sparse = sparse_where_mostly_zero(rows.features, fitted)
+    features, chosen = _chosen_features(rows, fitted)
     return fit_softmax_regression(
-        rows.features if sparse is None else sparse,
+        features,
         targets,
-        rows=fitted if sparse is None else None,
+        rows=chosen,
         classes=classes,
         C=squares,
         l1=l1,
@@ -136,6 +138,14 @@ def fit_linear(
         max_iterations=training.epochs,
         on_iteration=on_iteration,
     )
+
+
+def _chosen_features(rows: LabelledRows, fitted: Int[Tensor, " A"]) -> tuple[Tensor, Int[Tensor, " A"] | None]:
+    """The features to fit to, and which of their rows: None where they are these rows alone, in CSR form."""
+    if isinstance(rows.features, SparseRows):
+        return rows.features[fitted].csr(), None
+    sparse = sparse_where_mostly_zero(rows.features, fitted)
+    return (rows.features, fitted) if sparse is None else (sparse, None)
 
 
 def linear_logits_held_out(

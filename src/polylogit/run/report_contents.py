@@ -30,6 +30,7 @@ from polylogit.report.effects import ColumnEffect
 from polylogit.report.label_check import LabelCheck
 from polylogit.run.effects import column_effects
 from polylogit.run.evaluated_rows import EvaluatedRows
+from polylogit.system.sparse_rows import SparseRows
 
 __all__ = ["MOST_COLUMNS", "MOST_ROWS", "column_importances", "report_data"]
 
@@ -166,6 +167,8 @@ def column_importances(
     features = {c.name: slice(end - c.width, end) for c, end in zip(encoder.columns, ends, strict=True)}
 
     def logits_when_shuffled(column: str, order: Int[Tensor, " N"]) -> Float[Tensor, "N K"]:
+        if isinstance(inputs, SparseRows):
+            return classifier.logits_of_inputs(inputs.shuffled_columns(features[column], order))
         shuffled = inputs.clone()
         shuffled[:, features[column]] = inputs[order, features[column]]
         return classifier.logits_of_inputs(shuffled)

@@ -16,6 +16,7 @@ from polylogit.data.split import Split
 from polylogit.data.tables.audit import Audit
 from polylogit.data.tables.encoder import TableEncoder
 from polylogit.run.labelled_rows import LabelledRows
+from polylogit.system.sparse_rows import SparseRows
 
 __all__ = ["Task"]
 
@@ -78,4 +79,6 @@ class Task:
             return self.cells[index.numpy()]
         if self.pictures is not None:
             return self.pictures[index]
+        if isinstance(self.rows.inputs, SparseRows):
+            raise TypeError("expected the cells of a table beside its sparse rows")
         return self.rows.inputs[index]

@@ -40,6 +40,7 @@ from polylogit.run.task import Task
 from polylogit.run.task_reading import read_task
 from polylogit.run.training_run import TrainingRun
 from polylogit.system.exclusive_lock import exclusive_lock
+from polylogit.system.sparse_rows import SparseRows
 
 __all__ = ["train"]
 
@@ -250,7 +251,9 @@ def _evaluated(classifier: Classifier, task: Task) -> tuple[Summary, EvaluatedRo
     )
 
 
-def _score(classifier: Classifier, inputs: Num[Tensor, "N ..."] | StoredPictures, index: Int[Tensor, " M"]) -> Scores:
+def _score(
+    classifier: Classifier, inputs: Num[Tensor, "N ..."] | StoredPictures | SparseRows, index: Int[Tensor, " M"]
+) -> Scores:
     """The scores of some rows, without a copy of all of them."""
     parts = [classifier.score(inputs[some]) for some in torch.split(index, _ROWS_SCORED_AT_ONCE)]
     return Scores(*map(torch.cat, zip(*parts, strict=True)))

@@ -10,13 +10,15 @@ The others are computed in one thread, so that the service goes on answering.
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic, thread_time
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from polylogit.system.sparse_rows import SparseRows, joined_rows
 
 __all__ = ["BatchReport", "MicroBatcher", "QueueFullError"]
 
@@ -48,7 +50,7 @@ _Result = Tensor | Exception
 
 
 class _Part(NamedTuple):
-    inputs: Tensor
+    inputs: Tensor | SparseRows
     result: "asyncio.Future[Tensor]"
     since: float
 
@@ -65,7 +67,7 @@ class MicroBatcher:
 
     def __init__(
         self,
-        score: Callable[[Tensor], Tensor],
+        score: Callable[[Tensor | SparseRows], Tensor],
         most_rows: int = 256,
         most_waiting: int = 65_536,
         on_batch: Callable[[BatchReport], None] = lambda _: None,
@@ -91,7 +93,7 @@ class MicroBatcher:
         """For how long the batch that is computed now has been so; 0 where there is none."""
         return 0.0 if self._busy_since is None else monotonic() - self._busy_since
 
-    async def score(self, inputs: Tensor) -> Tensor:
+    async def score(self, inputs: Tensor | SparseRows) -> Tensor:
         """Logits of the rows of one request.
 
         A request with more rows than a batch takes its turn with the others after each batch.
@@ -107,14 +109,14 @@ class MicroBatcher:
         """
         if len(inputs) <= self._most_rows:
             return await self._enqueue(inputs)
-        parts = [await self._enqueue(part) for part in torch.split(inputs, self._most_rows)]
+        parts = [await self._enqueue(part) for part in _parts(inputs, self._most_rows)]
         return torch.cat(parts)
 
     def close(self) -> None:
         """End the thread once its batch is done."""
         self._thread.shutdown(wait=False)
 
-    def _enqueue(self, inputs: Tensor) -> "asyncio.Future[Tensor]":
+    def _enqueue(self, inputs: Tensor | SparseRows) -> "asyncio.Future[Tensor]":
         if self._waiting_rows + len(inputs) > self._most_waiting:
             raise QueueFullError
         loop = asyncio.get_running_loop()
@@ -179,20 +181,25 @@ class MicroBatcher:
         self._on_batch(BatchReport(rows, len(parts), [started - part.since for part in parts], seconds))
 
 
-def _scored(score: Callable[[Tensor], Tensor], parts: list[_Part]) -> "tuple[list[_Result], float]":
+def _parts(inputs: Tensor | SparseRows, rows: int) -> Iterator[Tensor | SparseRows]:
+    """Neighbouring rows, so many at a time."""
+    return (inputs[start : start + rows] for start in range(0, len(inputs), rows))
+
+
+def _scored(score: Callable[[Tensor | SparseRows], Tensor], parts: list[_Part]) -> "tuple[list[_Result], float]":
     """The logits of each part, and the seconds that this thread computed."""
     began = thread_time()
     results = _results(score, parts)
     return results, thread_time() - began
 
 
-def _results(score: Callable[[Tensor], Tensor], parts: list[_Part]) -> "list[_Result]":
+def _results(score: Callable[[Tensor | SparseRows], Tensor], parts: list[_Part]) -> "list[_Result]":
     """The logits of each part; where the batch fails, each part is scored alone, so that only its cause fails."""
     try:
         if len(parts) == 1:
             return [score(parts[0].inputs)]
         lengths = [len(part.inputs) for part in parts]
-        return list(torch.split(score(torch.cat([part.inputs for part in parts])), lengths))
+        return list(torch.split(score(joined_rows([part.inputs for part in parts])), lengths))
     except Exception as fault:
         if len(parts) == 1:
             return [fault]

@@ -9,6 +9,7 @@ from jaxtyping import Num
 from torch import Tensor
 
 from polylogit.data.pictures.encoder import PictureEncoder
+from polylogit.data.tables.column_types import READ_AS_TEXT
 from polylogit.data.tables.columns import find_mistakes, read_cells
 from polylogit.data.tables.encoded_column import Column
 from polylogit.data.tables.encoder import TableEncoder
@@ -17,6 +18,7 @@ from polylogit.errors import DataError, did_you_mean
 from polylogit.serve.picture_bodies import UploadedFile, decode_pictures
 from polylogit.serve.request_error import RequestError
 from polylogit.serve.row_bodies import RowsBody
+from polylogit.system.sparse_rows import SparseRows
 
 __all__ = ["EncodedRequest", "RowFault", "encode_frame", "encode_pictures", "encode_rows", "without_overflow"]
 
@@ -67,7 +69,7 @@ class EncodedRequest:
         carried: Columns of a table that precede the prediction.
     """
 
-    inputs: Num[Tensor, "N ..."]
+    inputs: Num[Tensor, "N ..."] | SparseRows
     rows: int
     kept: Sequence[int]
     faults: list[RowFault] = field(default_factory=list)
@@ -228,7 +230,7 @@ def without_overflow(encoded: EncodedRequest, is_finite: list[bool], logits: Ten
 
 def _wrong_cells(encoder: TableEncoder, column: Column, raw: pl.Series, read: pl.Series) -> pl.Series:
     """Which cells of a column cannot be used."""
-    if column.type == "category":
+    if column.type in READ_AS_TEXT:
         if raw.dtype.is_nested() or raw.dtype in (pl.Binary, pl.Object):
             return raw.is_not_null()
         return pl.repeat(value=False, n=len(raw), dtype=pl.Boolean, eager=True)
@@ -249,7 +251,7 @@ def _cell_fault(row: int, column: Column, value: object, *, terse: bool) -> RowF
             "boolean": "expected true or false",
             "date": "expected a date",
         }.get(column.type, "expected text or a number")
-        expected += f" written as {column.format}" if column.format else ""
+        expected += f" written as {column.format}" if column.format and column.type != "text" else ""
     if terse:
         return RowFault(row, column.name, f"{expected}.")
     shown = value if isinstance(value, bool | int) and abs(value) < 2**53 else str(value)[:_LONGEST_VALUE]

@@ -36,7 +36,7 @@ from polylogit.serve.settings import ServeSettings
 
 __all__ = ["OpenInference"]
 
-_DATATYPES = {"number": "FP64", "boolean": "BOOL", "category": "BYTES", "date": "BYTES"}
+_DATATYPES = {"number": "FP64", "boolean": "BOOL", "category": "BYTES", "date": "BYTES", "text": "BYTES"}
 _PIXELS = "pixels"
 
 

@@ -102,10 +102,12 @@ class ServedModel:
         state = file_state(path)
         header, metadata = read_header_and_metadata(path)
         classifier = Classifier.load(path)
-        features = classifier.preprocessing.features
+        encoder = classifier.preprocessing
+        # Of sparse rows few cells are stored.
+        cells_of_a_row = 1 if isinstance(encoder, TableEncoder) and encoder.is_sparse else encoder.features
         batcher = MicroBatcher(
             score=lambda inputs: classifier.score(inputs).logits,
-            most_rows=max(1, min(ROWS_AT_ONCE, _MOST_BATCH_CELLS // features)),
+            most_rows=max(1, min(ROWS_AT_ONCE, _MOST_BATCH_CELLS // cells_of_a_row)),
             on_batch=lambda report: on_batch(name, report),
         )
         return cls(

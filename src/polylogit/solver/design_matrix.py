@@ -10,9 +10,7 @@ for a free intercept and keeps Hessians well conditioned. Weights here have the 
 See also: `objective.py`, which adds classes, losses and the penalty.
 """
 
-import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from copy import copy
 
 import torch
@@ -20,43 +18,16 @@ from jaxtyping import Float, Int, Num
 from torch import Tensor
 
 from polylogit.errors import DataError
+from polylogit.system.csr_tensor import csr_tensor, without_csr_warnings
 from polylogit.system.matrix_product import matrix_product_nt
 
-__all__ = ["DenseDesign", "Design", "SparseDesign", "check_finite", "check_magnitude", "csr_tensor"]
+__all__ = ["DenseDesign", "Design", "SparseDesign", "check_finite", "check_magnitude"]
 
 _ROWS_A_BLOCK = 4096
 _NUMBERS_A_BLOCK = 1 << 22
 _ROWS_LOOKED_AT = 2048
 _FEW_COLUMNS = 128
 _NUMBERS_TO_GATHER = 1 << 24
-
-
-@contextmanager
-def _without_csr_warnings() -> Iterator[None]:
-    """Without torch's notes, once a process, that the CSR layout is "beta" and that its indices go unchecked.
-
-    The products that the solver needs are long-standing, and the indices come from a checked matrix.
-    """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
-        warnings.filterwarnings("ignore", message="Sparse invariant checks are implicitly disabled")
-        yield
-
-
-def csr_tensor(starts: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
-    """A sparse CSR tensor that shares the memory of its parts.
-
-    Args:
-        starts: Where each row starts among the values, and where the last ends.
-        columns: Column of each value, rising within a row.
-        values: The stored values.
-        shape: Rows and columns.
-
-    Returns:
-        The matrix.
-    """
-    with _without_csr_warnings():
-        return torch.sparse_csr_tensor(starts, columns, values, shape, check_invariants=False)
 
 
 class DenseDesign:
@@ -254,7 +225,7 @@ class SparseDesign:
         self._features = features.to(working)
         if not bool(torch.isfinite(self._features.values()).all()):
             raise DataError("features: expected finite numbers, got NaN or infinity among the stored values.")
-        with _without_csr_warnings():
+        with without_csr_warnings():
             by_column = self._features.to_sparse_csc()
         self._transposed = csr_tensor(
             by_column.ccol_indices(), by_column.row_indices(), by_column.values(), (features.shape[1], self.rows)
@@ -272,7 +243,7 @@ class SparseDesign:
         narrow._transposed = csr_tensor(
             ends, self._transposed.col_indices()[places], self._transposed.values()[places], (len(index), self.rows)
         )
-        with _without_csr_warnings():
+        with without_csr_warnings():
             by_row = narrow._transposed.to_sparse_csc()
         narrow._features = csr_tensor(
             by_row.ccol_indices(), by_row.row_indices(), by_row.values(), (self.rows, len(index))

@@ -90,7 +90,7 @@ def test_which_of_day_and_month_comes_first_is_asked():
 def test_it_is_asked_of_a_column_of_distinct_dates_too():
     texts = pl.Series("d", [f"{day:02}/{month:02}/2021" for day in range(1, 13) for month in range(1, 13)])
     reading = find_reading(texts)
-    assert reading.type == "text"
+    assert reading.type == "identifier"
     assert "day and month could be exchanged" in refusal_words(texts, reading)[0]
 
 

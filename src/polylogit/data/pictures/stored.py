@@ -20,10 +20,12 @@ from torch.utils.data import DataLoader, Dataset
 from polylogit.data.pictures.encoder import Background
 from polylogit.data.pictures.files import read_pictures
 from polylogit.errors import DataError
+from polylogit.system.sparse_rows import SparseRows
 
 __all__ = ["StoredPictures", "blocks_of_rows"]
 
 _PICTURES_PER_WORKER = 256
+_SPARSE_ROWS_AT_ONCE = 8192
 """A process of its own is worth its start for so many pictures."""
 
 
@@ -157,11 +159,17 @@ def _leave_interrupts_to_the_loop(worker: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def blocks_of_rows(inputs: Tensor | StoredPictures, rows_at_once: int) -> Iterator[Tensor]:
+@overload
+def blocks_of_rows(inputs: Tensor | StoredPictures, rows_at_once: int) -> Iterator[Tensor]: ...
+@overload
+def blocks_of_rows(
+    inputs: Tensor | StoredPictures | SparseRows, rows_at_once: int
+) -> Iterator[Tensor | SparseRows]: ...
+def blocks_of_rows(inputs: Tensor | StoredPictures | SparseRows, rows_at_once: int) -> Iterator[Tensor | SparseRows]:
     """Rows in their order, so many at a time, wherever they are.
 
     Args:
-        inputs: Rows in memory, or pictures in files.
+        inputs: Rows in memory, or pictures in files; sparse rows take larger blocks, which change no number.
         rows_at_once: Rows in a block.
 
     Yields:
@@ -173,6 +181,10 @@ def blocks_of_rows(inputs: Tensor | StoredPictures, rows_at_once: int) -> Iterat
     """
     if isinstance(inputs, StoredPictures):
         yield from inputs.blocks(rows_at_once)
+    elif isinstance(inputs, SparseRows):
+        rows_at_once = max(rows_at_once, _SPARSE_ROWS_AT_ONCE)
+        for start in range(0, max(len(inputs), 1), rows_at_once):
+            yield inputs[start : start + rows_at_once]
     elif len(inputs) <= rows_at_once:
         yield inputs
     else:

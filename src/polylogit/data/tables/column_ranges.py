@@ -23,8 +23,8 @@ def with_ranges(columns: Sequence[Column], seen: pl.DataFrame) -> list[Column]:
         seen: The training rows, as `read_columns` gives them.
 
     Returns:
-        The same columns; numbers and dates with `minimum` and `maximum`, all with `example`: the median, or the most
-        frequent value.
+        The same columns; numbers and dates with `minimum` and `maximum`, all with `example`: the median, the most
+        frequent value, or of text the most frequent words.
 
     Example:
         >>> frame = pl.DataFrame({"legs": [4.0, 2.0, 4.0], "skin": ["fur", "feathers", "fur"]})
@@ -68,5 +68,7 @@ def _most_frequent(values: pl.Series, column: Column) -> bool | str | None:
         return None
     if column.type == "boolean":
         return bool(2 * there.sum() >= len(there))
+    if column.vocabulary is not None:
+        return column.vocabulary.example
     counts = there.value_counts(name="rows").sort(["rows", "level"], descending=[True, False])
     return str(counts["level"][0])

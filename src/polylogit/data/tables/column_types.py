@@ -6,6 +6,7 @@ See also: `polylogit.data.tables.columns`, which reads the cells.
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from polylogit.data.tables.text.analyzer import Analyzer
 from polylogit.errors import did_you_mean
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "MISSING_MARKERS",
     "NAMED_NUMBER_FORMATS",
     "NUMBER_DIGITS",
+    "READ_AS_TEXT",
     "SEVERAL_FORMATS",
     "ColumnType",
     "NumberMarks",
@@ -61,8 +63,11 @@ SEVERAL_FORMATS = "|"
 NAMED_NUMBER_FORMATS = ("quarter", "time", "hexadecimal")
 """Ways to write a number that 1234.5 cannot show: `2021Q3` is 2021.5, `1:30` or `0 days 01:30:00` 1.5, `0x1f` 31."""
 
-ColumnType = Literal["number", "boolean", "category", "date", "text", "empty", "nested"]
-UsableType = Literal["number", "boolean", "category", "date"]
+ColumnType = Literal["number", "boolean", "category", "date", "text", "identifier", "empty", "nested"]
+UsableType = Literal["number", "boolean", "category", "date", "text"]
+
+READ_AS_TEXT = ("category", "text")
+"""The types whose cells are texts: no cell of these is unreadable."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +97,10 @@ class Reading:
     """How the cells of a column are read.
 
     Args:
-        type: One of `ColumnType`; "text", "empty" and "nested" cannot be used.
+        type: One of `ColumnType`; "identifier", "empty" and "nested" cannot be used.
         format: How the cells are written where they are text: a date as for `strftime`, a number as the number 1234.5
-            is written, such as `1.234,5` or `$1,234.5`, or one of `NAMED_NUMBER_FORMATS`.
+            is written, such as `1.234,5` or `$1,234.5`, or one of `NAMED_NUMBER_FORMATS`. How text is cut into
+            terms; see `polylogit.data.tables.text.analyzer`.
     """
 
     type: ColumnType
@@ -146,7 +152,8 @@ def check_number_format(text: str) -> None:
 def asked_reading(words: str) -> Reading:
     """What a recipe asks for a column: a type, `date:FORMAT`, or `number:FORMAT` with 1234.5 written as in the column.
 
-    The format of numbers may also be one of `NAMED_NUMBER_FORMATS`.
+    The format of numbers may also be one of `NAMED_NUMBER_FORMATS`. `text:words` and `text:characters` say how text is
+    cut into terms.
 
     Raises:
         ValueError: The words name no type.
@@ -156,9 +163,11 @@ def asked_reading(words: str) -> Reading:
         Reading(type='date', format='%d/%m/%Y')
     """
     kind, colon, date_format = words.partition(":")
-    if kind not in get_args(UsableType) or (colon and (kind not in ("date", "number") or not date_format)):
-        known = [*get_args(UsableType), "date:%d/%m/%Y", "number:1.234,5"]
+    if kind not in get_args(UsableType) or (colon and (kind not in ("date", "number", "text") or not date_format)):
+        known = [*get_args(UsableType), "date:%d/%m/%Y", "number:1.234,5", "text:characters"]
         raise ValueError(f'no column is of type "{words}".{did_you_mean(words, known)}')
     if kind == "number" and date_format:
         check_number_format(date_format)
+    if kind == "text" and date_format:
+        date_format = str(Analyzer.from_text(date_format))
     return Reading(kind, date_format or None)  # type: ignore[arg-type]  # it is one of the literals, as just checked

@@ -1,4 +1,4 @@
-"""Cells of columns, read by type: numbers, booleans, categories or dates.
+"""Cells of columns, read by type: numbers, booleans, categories, dates or text.
 
 A column that was read is Float64, Boolean, String or Date, and null where its value is missing; NaN is missing too. A
 column that came as Float32 stays Float32 and shares the memory of the table. See also: `type_inference`, which finds
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from polylogit.data.tables.column_types import LARGEST_NUMBER, MISSING_MARKERS, Reading, UsableType
+from polylogit.data.tables.column_types import LARGEST_NUMBER, MISSING_MARKERS, READ_AS_TEXT, Reading, UsableType
 from polylogit.data.tables.dates import DATE_FORMATS, date_of_text
 from polylogit.data.tables.named_column import named
 from polylogit.data.tables.number_format import read_numbers
@@ -27,7 +27,7 @@ __all__ = [
     "read_columns",
 ]
 
-_READ_AS = {"number": pl.Float64, "boolean": pl.Boolean, "category": pl.String, "date": pl.Date}
+_READ_AS = {"number": pl.Float64, "boolean": pl.Boolean, "category": pl.String, "date": pl.Date, "text": pl.String}
 _MICROSECONDS_AN_HOUR = 3.6e9
 TRUE_TEXTS = ("true", "yes")
 FALSE_TEXTS = ("false", "no")
@@ -55,14 +55,14 @@ def read_columns(
 
     Returns:
         The wanted columns, in the order of `readings`: Float64 for numbers (Float32 for those that came so), Boolean,
-        String for categories, Date.
+        String for categories and text, Date.
 
     Raises:
         DataError: A cell cannot be read, or its number exceeds `LARGEST_NUMBER`; the message names the first.
     """
     read = read_cells(frame, readings)
     for name, reading in readings.items():
-        if reading.type != "category" and read[name].null_count() > frame[name].null_count():
+        if reading.type not in READ_AS_TEXT and read[name].null_count() > frame[name].null_count():
             mistakes = find_mistakes(frame[name], read[name])
             if mistakes.any():
                 raise _mistake(frame[name], reading, int(mistakes.arg_max() or 0), place, first_row)

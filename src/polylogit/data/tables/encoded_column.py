@@ -15,6 +15,9 @@ import polars as pl
 from polylogit.data.tables.bins import clipped, find_bin_edges, ramps_of
 from polylogit.data.tables.column_types import ColumnType, Reading
 from polylogit.data.tables.named_column import named
+from polylogit.data.tables.text.analyzer import Analyzer
+from polylogit.data.tables.text.vocabulary import Vocabulary
+from polylogit.errors import DataError
 
 __all__ = ["LEVELS_ALWAYS_KEPT", "UNSEEN", "Column"]
 
@@ -38,18 +41,20 @@ class Column:
 
     Args:
         name: As in the header.
-        type: "number", "boolean", "category" or "date".
+        type: "number", "boolean", "category", "date" or "text".
         levels: The values of a category that have a feature of their own, in the order of these; else empty.
         pooled: Whether a category has one feature for all its rarer levels together.
         rare_levels: How many levels share that feature.
         rare_share: The share of the training rows that have one of them; None in files that do not record it.
         missing: Whether there is a feature for a missing value: where training rows had gaps.
-        format: How a date or a number is written where the column is text; see `Reading`.
+        format: How a date or a number is written where the column is text, or how text is cut into terms; see
+            `Reading`.
         minimum: The smallest training value of a number, or the first date as YYYY-MM-DD; None: not recorded.
         maximum: The largest training value, or the last date.
         example: The median of a number or a date, or the most frequent value; None: not recorded.
         bin_edges: Edges of the bins of a number, or of a date in days since 1970-01-01, from the least to the greatest
             training value, which stand for all values outside. Empty: the column has no bins.
+        vocabulary: The terms of a text; None for other types.
     """
 
     name: str
@@ -64,6 +69,7 @@ class Column:
     maximum: float | str | None = None
     example: float | bool | str | None = None
     bin_edges: tuple[float, ...] = ()
+    vocabulary: Vocabulary | None = None
 
     @property
     def scaled_names(self) -> tuple[str, ...]:
@@ -99,8 +105,10 @@ class Column:
 
     @property
     def flag_names(self) -> tuple[str, ...]:
-        """The features of the column that are 0 or 1; they follow the scaled ones."""
+        """The features of the column that are 0 or 1, or terms; they follow the scaled ones."""
         names = [f"{self.name}={level}" for level in self.levels]
+        if self.vocabulary is not None:
+            names = [f"{self.name}:{term}" for term in self.vocabulary.terms]
         if self.type == "date":
             names = [f"{self.name}:month={month}" for month in range(1, _MONTHS + 1)]
             names += [f"{self.name}:weekday={day}" for day in _WEEKDAYS]
@@ -110,9 +118,14 @@ class Column:
     @property
     def width(self) -> int:
         """How many features the column becomes."""
-        flags = _MONTHS + len(_WEEKDAYS) if self.type == "date" else len(self.levels)
+        flags = _MONTHS + len(_WEEKDAYS) if self.type == "date" else len(self.levels) + self.terms
         plain = {"number": 1, "boolean": 1, "date": 2}.get(self.type, 0)
         return plain + len(self.ramps) + flags + self.pooled + self.missing
+
+    @property
+    def terms(self) -> int:
+        """How many terms the column has: none, unless it is text."""
+        return 0 if self.vocabulary is None else len(self.vocabulary)
 
     @property
     def reading(self) -> Reading:
@@ -137,6 +150,10 @@ class Column:
         """
         name, values = values.name, values.alias("level")
         missing = values.null_count() > 0
+        if reading.type == "text":
+            return cls(
+                name, "text", missing=missing, format=reading.format, vocabulary=_vocabulary(name, values, reading)
+            )
         if reading.type != "category":
             return cls(name, reading.type, missing=missing, format=reading.format)
         counts = _level_counts(values)
@@ -246,6 +263,8 @@ class Column:
             entries |= {"levels": list(self.levels), "pooled": self.pooled}
             if self.pooled and self.rare_share is not None:
                 entries |= {"rare_levels": self.rare_levels, "rare_share": self.rare_share}
+        if self.vocabulary is not None:
+            entries["terms"] = self.terms
         if self.format is not None:
             entries["format"] = self.format
         if self.bin_edges:
@@ -258,6 +277,14 @@ class Column:
 def days(values: pl.Series) -> npt.NDArray[np.float64]:
     """Days since 1970-01-01 of dates; NaN where one is missing."""
     return values.to_physical().cast(pl.Float64).to_numpy()
+
+
+def _vocabulary(name: str, values: pl.Series, reading: Reading) -> Vocabulary:
+    analyzer = Analyzer.from_text(reading.format or "words")
+    try:
+        return Vocabulary.fit(values, analyzer)
+    except DataError as fault:
+        raise DataError(f'column "{name}": {fault}') from fault
 
 
 def _level_counts(values: pl.Series) -> pl.DataFrame:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from polylogit.data.tables.chosen_rows import ChosenRows
 from polylogit.data.tables.column_ranges import with_ranges
-from polylogit.data.tables.column_types import LARGEST_FEATURE, Reading, check_number_format
+from polylogit.data.tables.column_types import LARGEST_FEATURE, READ_AS_TEXT, Reading, check_number_format
 from polylogit.data.tables.columns import read_columns
 from polylogit.data.tables.encoded_column import UNSEEN, Column
 from polylogit.data.tables.feature_matrix import aligned_zeros
@@ -23,9 +23,13 @@ from polylogit.data.tables.feature_scales import fitted_scales
 from polylogit.data.tables.feature_values import ROWS_A_BLOCK, raise_flags, scaled_numbers, write_standardised
 from polylogit.data.tables.fitted_columns import fitted_columns
 from polylogit.data.tables.named_column import select_named
+from polylogit.data.tables.sparse_features import has_many_levels, sparse_flags, sparse_numbers, sparse_terms
+from polylogit.data.tables.text.model_entries import vocabularies_of
+from polylogit.data.tables.text.weighting import weighted_terms
 from polylogit.data.tables.type_inference import find_readings, refusal
 from polylogit.data.tables.unseen import UnseenCounts
 from polylogit.errors import DataError, ModelFileError, did_you_mean
+from polylogit.system.sparse_rows import SparseRows, joined_columns, joined_sparse_rows
 
 __all__ = ["TableEncoder"]
 
@@ -46,8 +50,9 @@ class TableEncoder:
     bins:     where they are asked for, besides, for each bin of a number or a date a feature that rises from 0 at its
               lower edge to 1 at the upper one, less its mean in training. A value outside of the training range counts
               as the nearest end. See `polylogit.data.tables.bins`.
+    text:     the weight of each term that the text has, in a row of length 1: see `polylogit.data.tables.text`.
     missing:  1 where the value is missing, for every column that has gaps in training rows. A gap in another column
-              counts as its average, and gives a category zeros only.
+              counts as its average, and gives a category or a text zeros only.
 
     Args:
         columns: The columns in the order of their features.
@@ -88,6 +93,11 @@ class TableEncoder:
         return (self.features,)
 
     @property
+    def is_sparse(self) -> bool:
+        """Whether encoded rows are `SparseRows`: where there is text, or categories have very many levels."""
+        return any(column.vocabulary is not None for column in self.columns) or has_many_levels(self.columns)
+
+    @property
     def readings(self) -> dict[str, Reading]:
         """How each column is read."""
         return {column.name: column.reading for column in self.columns}
@@ -99,7 +109,7 @@ class TableEncoder:
         for column in self.columns:
             as_it_stands = bool(column.scaled_names) and bool(self.mean[at] == 0 and self.scale[at] == 1)
             at += len(column.scaled_names)
-            words[column.name] = "none" if column.type == "category" else "0" if as_it_stands else "average"
+            words[column.name] = "none" if column.type in READ_AS_TEXT else "0" if as_it_stands else "average"
         return words
 
     @classmethod
@@ -145,7 +155,7 @@ class TableEncoder:
         standardise: bool = True,
         most_levels: int | None = None,
         most_bins: int | None = None,
-    ) -> tuple["TableEncoder", Float[Tensor, "N D"]]:
+    ) -> tuple["TableEncoder", Float[Tensor, "N D"] | SparseRows]:
         """`fit`, and the features of all rows of the same frame, whose cells are read once only.
 
         Args:
@@ -178,7 +188,7 @@ class TableEncoder:
         standardise: bool = True,
         most_levels: int | None = None,
         most_bins: int | None = None,
-    ) -> tuple["TableEncoder", Float[Tensor, "N D"]]:
+    ) -> tuple["TableEncoder", Float[Tensor, "N D"] | SparseRows]:
         """`fit_encode` of cells that are read already: for those who fit to many parts of the same rows.
 
         Args:
@@ -234,7 +244,7 @@ class TableEncoder:
         ]
         return TableEncoder(ranges, self.mean, self.scale)
 
-    def encode(self, frame: pl.DataFrame, place: str = "the table") -> Float[Tensor, "N D"]:
+    def encode(self, frame: pl.DataFrame, place: str = "the table") -> Float[Tensor, "N D"] | SparseRows:
         """Features of the rows. The columns may stand in any order, and others may stand beside them.
 
         Args:
@@ -242,7 +252,7 @@ class TableEncoder:
             place: What messages call the table.
 
         Returns:
-            Float32 features.
+            Float32 features; sparse rows where `is_sparse`.
 
         Raises:
             DataError: A column is not there, or a cell cannot be read.
@@ -251,7 +261,7 @@ class TableEncoder:
 
     def encode_counting(
         self, frame: pl.DataFrame, place: str = "the table", first_row: int = 0
-    ) -> tuple[Float[Tensor, "N D"], UnseenCounts]:
+    ) -> tuple[Float[Tensor, "N D"] | SparseRows, UnseenCounts]:
         """Features of the rows, and the count of unseen categories and unexpected missing values.
 
         Args:
@@ -298,7 +308,11 @@ class TableEncoder:
 
     def tensors(self) -> dict[str, Tensor]:
         """The state that is tensors, by name."""
-        return {"mean": self.mean, "scale": self.scale}
+        tensors = {"mean": self.mean, "scale": self.scale}
+        for place, column in enumerate(self.columns):
+            if column.vocabulary is not None:
+                tensors |= {f"text.{place}.{name}": part for name, part in column.vocabulary.tensors().items()}
+        return tensors
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> "TableEncoder":
@@ -308,7 +322,15 @@ class TableEncoder:
             ModelFileError: The tensors do not fit the columns.
         """
         tuples = ("levels", "bin_edges")
-        columns = [Column(**item | {name: tuple(item.get(name, ())) for name in tuples}) for item in state["columns"]]
+        vocabularies = vocabularies_of(state["columns"], tensors)
+        columns = [
+            Column(
+                **{name: entry for name, entry in item.items() if name != "terms"}
+                | {name: tuple(item.get(name, ())) for name in tuples},
+                vocabulary=vocabularies.get(place),
+            )
+            for place, item in enumerate(state["columns"])
+        ]
         for column in columns:
             if column.type == "number" and column.format is not None:
                 try:
@@ -330,13 +352,46 @@ class TableEncoder:
 
     def _encoded(
         self, read: pl.DataFrame, place: str = "the table", first_row: int = 0
-    ) -> tuple[Float[Tensor, "N D"], UnseenCounts]:
+    ) -> tuple[Float[Tensor, "N D"] | SparseRows, UnseenCounts]:
+        if self.is_sparse:
+            return self._encoded_sparse(read, place, first_row)
         inputs = aligned_zeros(read.height, self.features)
-        self._write_numbers(read, inputs.numpy(), place, first_row)
-        return inputs, self._write_flags(read, inputs.numpy())
+        self._write_numbers(read, inputs.numpy(), self._scaled_places, place, first_row)
+        unseen = UnseenCounts(filled=self._filled(read), rows=read.height)
+        for start, flags in self._flags(read):
+            raise_flags(flags, inputs.numpy()[start : start + flags.height])
+            unseen += UnseenCounts(self._unseen(flags))
+        return inputs, unseen
 
-    def _write_numbers(self, read: pl.DataFrame, features: npt.NDArray[np.float32], place: str, first_row: int) -> None:
-        places = [at + place for column, at in self._places() for place in range(len(column.scaled_names))]
+    def _encoded_sparse(self, read: pl.DataFrame, place: str, first_row: int) -> tuple[SparseRows, UnseenCounts]:
+        width, scaled = self.features, self._scaled_places
+        unseen = UnseenCounts(filled=self._filled(read), rows=read.height)
+        parts: list[SparseRows] = []
+        if scaled:
+            numbers = np.zeros((read.height, len(scaled)), dtype=np.float32)
+            self._write_numbers(read, numbers, range(len(scaled)), place, first_row)
+            parts.append(sparse_numbers(numbers, scaled, width))
+        flags: list[SparseRows] = []
+        for _, some in self._flags(read):
+            flags.append(sparse_flags(some, width))
+            unseen += UnseenCounts(self._unseen(some))
+        if flags:
+            parts.append(joined_sparse_rows(flags))
+        for column, at in self._places():
+            if column.vocabulary is not None:
+                found = weighted_terms(read[column.name], column.vocabulary)
+                parts.append(sparse_terms(found, at, width))
+                unseen += UnseenCounts(words={column.name: found.words}, unknown_words={column.name: found.unknown})
+        return joined_columns(parts), unseen
+
+    @property
+    def _scaled_places(self) -> list[int]:
+        """The number of each scaled feature."""
+        return [at + place for column, at in self._places() for place in range(len(column.scaled_names))]
+
+    def _write_numbers(
+        self, read: pl.DataFrame, features: npt.NDArray[np.float32], places: Sequence[int], place: str, first_row: int
+    ) -> None:
         mean, scale = self.mean.tolist(), self.scale.tolist()
         for start in range(0, read.height, ROWS_A_BLOCK):
             block = read.slice(start, ROWS_A_BLOCK)
@@ -350,20 +405,16 @@ class TableEncoder:
                     "once it is standardised."
                 )
 
-    def _write_flags(self, read: pl.DataFrame, features: npt.NDArray[np.float32]) -> UnseenCounts:
-        gaps = {series.name: series.null_count() for series in read}
+    def _flags(self, read: pl.DataFrame) -> Iterator[tuple[int, pl.DataFrame]]:
+        """The features that are 1, a block of rows at a time, with the number of its first row; see `raise_flags`."""
         expressions = [
             expression
             for column, at in self._places()
-            for expression in column.flag_expressions(at, gaps=gaps[column.name] > 0)
+            for expression in column.flag_expressions(at, gaps=read[column.name].null_count() > 0)
         ]
-        unseen = UnseenCounts(filled=self._filled(gaps), rows=read.height)
         rows_at_once = max(ROWS_A_BLOCK, _FLAGS_AT_ONCE // max(len(expressions), 1))
         for start in range(0, read.height if expressions else 0, rows_at_once):
-            flags = read.slice(start, rows_at_once).select(expressions)
-            raise_flags(flags, features[start : start + rows_at_once])
-            unseen += UnseenCounts(self._unseen(flags))
-        return unseen
+            yield start, read.slice(start, rows_at_once).select(expressions)
 
     def _places(self) -> Iterator[tuple[Column, int]]:
         """Each column with the number of its first feature."""
@@ -372,8 +423,9 @@ class TableEncoder:
             yield column, at
             at += column.width
 
-    def _filled(self, gaps: Mapping[str, int]) -> dict[str, int]:
-        return {column.name: gaps[column.name] for column in self.columns if gaps[column.name] and not column.missing}
+    def _filled(self, read: pl.DataFrame) -> dict[str, int]:
+        gaps = {column.name: read[column.name].null_count() for column in self.columns if not column.missing}
+        return {name: count for name, count in gaps.items() if count}
 
     def _unseen(self, flags: pl.DataFrame) -> dict[str, int]:
         unseen = {}

@@ -61,7 +61,7 @@ def bins_that_fit(columns: Sequence[Column], rows: int, most_bins: int | None) -
     with_bins = sum(column.type in ("number", "date") for column in columns)
     if most_bins is None or not with_bins:
         return most_bins
-    others = sum(column.width - len(column.ramps) for column in columns)
+    others = sum(column.width - len(column.ramps) for column in columns if column.type != "text")
     room = MOST_FEATURE_CELLS // max(rows, 1) - others
     return max(min(most_bins, room // with_bins), 1)
 

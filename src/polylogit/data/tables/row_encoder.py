@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 from jaxtyping import Float
 from torch import Tensor
 
@@ -25,7 +26,10 @@ from polylogit.data.tables.encoder import TableEncoder
 from polylogit.data.tables.feature_matrix import aligned_zeros
 from polylogit.data.tables.frames import as_frame
 from polylogit.data.tables.missing_markers import MissingMarkers
+from polylogit.data.tables.sparse_features import sparse_nonzeros, sparse_terms
+from polylogit.data.tables.text.weighting import weighted_terms
 from polylogit.errors import DataError, did_you_mean
+from polylogit.system.sparse_rows import SparseRows, joined_columns
 
 __all__ = ["CellFault", "EncodedRows", "RowEncoder"]
 
@@ -37,11 +41,15 @@ _ISO_LENGTH = len("2024-05-01")
 
 
 class _Cell(NamedTuple):
-    """The features of a cell, and whether its value is an unseen category, unexpectedly missing, or missing."""
+    """The features of a cell, and whether its value is an unseen category, unexpectedly missing, or missing.
+
+    A text has no features but that of a missing value; its terms are found for all rows together.
+    """
 
     features: npt.NDArray[np.float32]
     unseen: bool
     missing: bool
+    text: str | None = None
 
 
 class CellFault(NamedTuple):
@@ -70,7 +78,7 @@ class EncodedRows(NamedTuple):
         faults: The cells that cannot be read, row by row.
     """
 
-    inputs: Float[Tensor, "N D"]
+    inputs: Float[Tensor, "N D"] | SparseRows
     unseen: list[tuple[str, ...]]
     missing: dict[str, int]
     faults: list[CellFault]
@@ -98,25 +106,33 @@ class RowEncoder:
         markers = MissingMarkers(missing) if missing else None
         ends = list(accumulate(column.width for column in encoder.columns))
         scaled = list(accumulate((len(column.scaled_names) for column in encoder.columns), initial=0))
-        self._features = encoder.features
+        self._width, self._is_sparse = encoder.features, encoder.is_sparse
+        self._texts = {
+            column.name: (column.vocabulary, end - column.width)
+            for column, end in zip(encoder.columns, ends, strict=True)
+            if column.vocabulary is not None
+        }
+        # All features but those of terms, which stand between them: these are few, and the terms are many.
+        widths = [column.width - column.terms for column in encoder.columns]
+        self._places = [place for end, width in zip(ends, widths, strict=True) for place in range(end - width, end)]
         self._columns = [
             _EncodedColumn(
                 column,
-                slice(end - column.width, end),
+                slice(end - width, end),
                 encoder.mean[first:last],
                 encoder.scale[first:last],
                 markers,
                 slot=slot,
             )
-            for slot, (column, end, first, last) in enumerate(
-                zip(encoder.columns, ends, scaled, scaled[1:], strict=False)
+            for slot, (column, width, end, first, last) in enumerate(
+                zip(encoder.columns, widths, accumulate(widths), scaled, scaled[1:], strict=False)
             )
         ]
         self._ramps = _Ramps(encoder.columns, encoder.mean, encoder.scale)
 
     def encode(
         self, rows: Sequence[Any], place: str = "the rows"
-    ) -> tuple[Float[Tensor, "N D"], list[tuple[str, ...]]]:
+    ) -> tuple[Float[Tensor, "N D"] | SparseRows, list[tuple[str, ...]]]:
         """Features of rows.
 
         Args:
@@ -130,8 +146,8 @@ class RowEncoder:
         Raises:
             DataError: A row has no cell for a column, or a cell cannot be read; the message names the row, from 1.
         """
-        inputs = aligned_zeros(len(rows), self._features)
-        features = inputs.numpy()
+        inputs = aligned_zeros(len(rows), len(self._places))
+        features, texts = inputs.numpy(), self._no_texts(len(rows))
         unseen = []
         for number, row in enumerate(rows):
             found = []
@@ -141,13 +157,29 @@ class RowEncoder:
                     cell = row[column.name]
                 except (KeyError, TypeError, IndexError):
                     raise _missing_column(row, column.name, number, place) from None
-                if (
-                    written := column.write(features[number], numbers, cell, number, place)
-                ) is not None and written.unseen:
-                    found.append(column.name)
+                if (written := column.write(features[number], numbers, cell, number, place)) is not None:
+                    if written.unseen:
+                        found.append(column.name)
+                    if written.text is not None:
+                        texts[column.name][number] = written.text
             self._ramps.write(features[number], numbers)
             unseen.append(tuple(found))
-        return inputs, unseen
+        return self._with_terms(inputs, texts), unseen
+
+    def _no_texts(self, rows: int) -> dict[str, list[str]]:
+        return {name: [""] * rows for name in self._texts}
+
+    def _with_terms(
+        self, inputs: Float[Tensor, "N E"], texts: Mapping[str, Sequence[str]]
+    ) -> Float[Tensor, "N D"] | SparseRows:
+        """The rows with the terms of their texts."""
+        if not self._is_sparse:
+            return inputs
+        found = [
+            sparse_terms(weighted_terms(pl.Series(texts[name], dtype=pl.String), vocabulary), at, self._width)
+            for name, (vocabulary, at) in self._texts.items()
+        ]
+        return joined_columns([sparse_nonzeros(inputs, self._places, self._width), *found])
 
     def encode_each(self, rows: Sequence[Any], place: str = "the rows") -> EncodedRows:
         """As `encode`, but a row that cannot be read is listed and does not stop the others.
@@ -166,8 +198,8 @@ class RowEncoder:
             >>> [(fault.row, fault.column, fault.value) for fault in encoded.faults]
             [(1, 'legs', 'x')]
         """
-        inputs = aligned_zeros(len(rows), self._features)
-        features = inputs.numpy()
+        inputs = aligned_zeros(len(rows), len(self._places))
+        features, texts = inputs.numpy(), self._no_texts(len(rows))
         unseen: list[tuple[str, ...]] = []
         missing: dict[str, int] = {}
         faults: list[CellFault] = []
@@ -192,12 +224,14 @@ class RowEncoder:
                 if written is not None:
                     if written.unseen:
                         found.append(column.name)
+                    if written.text is not None:
+                        texts[column.name][number] = written.text
                     if written.missing:
                         missing[column.name] = missing.get(column.name, 0) + 1
             self._ramps.write(features[number], numbers)
             if found:
                 unseen[-1] = tuple(found)
-        return EncodedRows(inputs, unseen, missing, faults)
+        return EncodedRows(self._with_terms(inputs, texts), unseen, missing, faults)
 
 
 class _EncodedColumn:
@@ -218,6 +252,7 @@ class _EncodedColumn:
         self._places = places
         self._encoder = TableEncoder([column], mean, scale)
         self._is_number = column.type == "number"
+        self._is_text, self._may_be_missing = column.type == "text", column.missing
         self._takes_iso = column.type == "date" and column.format in (None, DATE_FORMATS[0])
         self._mean, self._scale = (mean[0].item(), scale[0].item()) if len(mean) else (0.0, 1.0)
         self._ends = (column.bin_edges[0], column.bin_edges[-1]) if column.bin_edges else None
@@ -244,12 +279,24 @@ class _EncodedColumn:
                 features[self._places.start] = feature
                 numbers[self._slot] = number
                 return None
+        elif self._is_text:
+            text = self._text(cell, row, place)
+            if text is None and self._may_be_missing:
+                features[self._places] = 1.0
+            return _Cell(features[:0], text is None and not self._may_be_missing, text is None, text)
         elif self._takes_iso and isinstance(cell, str) and len(cell) == _ISO_LENGTH:
             with suppress(ValueError):  # the message is the encoder's
                 cell = date.fromisoformat(cell)
         found = self._encoded(cell, row, place)
         features[self._places] = found.features
         return found
+
+    def _text(self, cell: object, row: int, place: str) -> str | None:
+        if isinstance(cell, str):
+            return cell.strip() or None
+        frame = read_columns(as_frame({self.name: [cell]}, place=place), self._encoder.readings, place, row)
+        found = frame[self.name][0]
+        return None if found is None else str(found)
 
     def _encoded(self, cell: object, row: int, place: str) -> _Cell:
         if isinstance(cell, float) and math.isnan(cell):
@@ -271,7 +318,8 @@ class _EncodedColumn:
     def _read(self, cell: object, row: int, place: str) -> _Cell:
         frame = read_columns(as_frame({self.name: [cell]}, place=place), self._encoder.readings, place, row)
         features, counts = self._encoder.encode_counting(frame, place, row)
-        return _Cell(features[0].numpy(), bool(counts.unseen or counts.filled), bool(frame[self.name].null_count()))
+        dense = features.dense() if isinstance(features, SparseRows) else features
+        return _Cell(dense[0].numpy(), bool(counts.unseen or counts.filled), bool(frame[self.name].null_count()))
 
     def _too_far(self, cell: object, row: int, place: str) -> DataError:
         return DataError(
@@ -294,7 +342,7 @@ class _Ramps:
                 scaled += [number + place for place in bins]
                 low += [edges[0] for edges in column.ramps]
                 high += [edges[1] for edges in column.ramps]
-            feature, number = feature + column.width, number + len(column.scaled_names)
+            feature, number = feature + column.width - column.terms, number + len(column.scaled_names)
         self._sources, self._places = np.array(sources, dtype=np.int64), np.array(places, dtype=np.int64)
         self._low, self._high = np.array(low), np.array(high)
         self._mean, self._scale = mean.numpy()[scaled], scale.numpy()[scaled]

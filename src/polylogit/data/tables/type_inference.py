@@ -17,6 +17,7 @@ from polylogit.data.tables.dates import (
     look_like_dates,
 )
 from polylogit.data.tables.number_format import NumberFormat, find_named_format, find_number_format
+from polylogit.data.tables.text.detection import find_analyzer, is_text
 from polylogit.errors import DataError, did_you_mean
 
 __all__ = [
@@ -73,6 +74,8 @@ def _completed(series: pl.Series, asked: Reading | None, marks: NumberMarks) -> 
         return _number_reading(present_cells(series), marks) or asked
     if asked.type == "date" and asked.format is None and series.dtype == pl.String:
         return Reading("date", find_date_format(present_cells(series), least=0.0) or DATE_FORMATS[0])
+    if asked.type == "text" and asked.format is None:
+        return Reading("text", str(find_analyzer(_sample(series))))
     return asked
 
 
@@ -82,8 +85,9 @@ def find_reading(series: pl.Series, marks: NumberMarks | None = None) -> Reading
     Numbers, booleans and dates are taken by the column's type; times and durations are numbers of hours, and whole
     numbers such as 20210305 are dates. Text is boolean where all of it is true and false (or yes and no), a number if
     more than half of it reads as numbers, a date where at least nine tenths read as dates of one format, or of three;
-    these are decided by ten to twenty thousand evenly spaced rows of a longer table. It is free text where more than
-    half of all rows are distinct (and more than `FEWEST_TEXTS`), and else a category.
+    these are decided by ten to twenty thousand evenly spaced rows of a longer table. With more than
+    `FEWEST_TEXTS` distinct texts it is text where `is_text` finds enough words in its cells, and an identifier, which
+    cannot be used, where more than half of all rows are distinct; else it is a category.
 
     Example:
         >>> find_reading(pl.Series(["1", "NA", "2.5"])), find_reading(pl.Series(["2024-05-01"])).type
@@ -104,7 +108,7 @@ def find_reading(series: pl.Series, marks: NumberMarks | None = None) -> Reading
 
 
 def _reading_of_text(series: pl.Series, marks: NumberMarks) -> Reading:  # noqa: PLR0911 - one for each type
-    there = present_cells(series.gather_every(max(1, len(series) // _SAMPLE)))
+    there = _sample(series)
     if there.is_empty():
         there = present_cells(series)
     if there.is_empty():
@@ -120,10 +124,20 @@ def _reading_of_text(series: pl.Series, marks: NumberMarks) -> Reading:  # noqa:
     date_format = find_date_format(distinct, least=0.9)
     if date_format:
         return Reading("date", date_format)
-    levels = series.n_unique()
-    if levels > FEWEST_TEXTS and 2 * levels > len(series) - series.null_count():
-        return Reading("text")
-    return Reading("category")
+    levels, present = series.n_unique(), len(series) - series.null_count()
+    if levels <= FEWEST_TEXTS:
+        return Reading("category")
+    if is_text(there, levels / max(present, 1)) and not _maybe_dates(there):
+        return Reading("text", str(find_analyzer(there)))
+    return Reading("identifier" if 2 * levels > present else "category")
+
+
+def _sample(series: pl.Series) -> pl.Series:
+    return present_cells(series.gather_every(max(1, len(series) // _SAMPLE)))
+
+
+def _maybe_dates(texts: pl.Series) -> bool:
+    return ambiguous_formats(texts.head(_SAMPLE)) is not None or look_like_dates(texts.head(_SAMPLE))
 
 
 def _number_reading(texts: pl.Series, marks: NumberMarks) -> Reading | None:
@@ -164,6 +178,8 @@ def refusal_words(series: pl.Series, reading: Reading) -> tuple[str, str]:
             return "every value is missing.", f"{drop}."
         case "nested":
             return f"values of type {series.dtype} are not handled.", f"Make numbers or categories of them. {drop}."
+        case "text":
+            return f"free text in {series.n_unique()} distinct cells.", f"{drop}."
         case _:
             texts = present_cells(series)
             formats, distinct = ambiguous_formats(texts.head(_SAMPLE)), texts.n_unique()
@@ -181,9 +197,9 @@ def refusal_words(series: pl.Series, reading: Reading) -> tuple[str, str]:
                     f"'data.columns.{key}=date:FORMAT'. {drop}.",
                 )
             return (
-                f"{distinct} distinct texts in {len(series)} rows; this looks like free text or an identifier.",
-                f"{drop} (every such column: --set data.free_text=drop), or make it a category: "
-                f"--set 'data.columns.{key}=category'.",
+                f"{distinct} distinct texts in {len(series)} rows; this looks like an identifier.",
+                f"{drop} (every such column: --set data.free_text=drop), or read it as a category or as text: "
+                f"--set 'data.columns.{key}=category', --set 'data.columns.{key}=text'.",
             )
 
 

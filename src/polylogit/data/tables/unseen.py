@@ -11,6 +11,9 @@ __all__ = ["FEWEST_ROWS_TO_REJECT", "WARNED_SHARE", "UnseenCounts", "check_mostl
 WARNED_SHARE = 0.2
 """From this share of unseen cells in a column on, a note becomes a warning."""
 
+WARNED_SHARE_OF_WORDS = 0.5
+"""From this share of unknown words in a text column on, a note becomes a warning."""
+
 REJECTED_SHARE = 0.5
 """Where more than this share of a column's cells is unseen, the table is rejected unless that is allowed."""
 
@@ -29,15 +32,23 @@ class UnseenCounts:
         unseen: Rows with a category that training never saw, or, where rare categories are pooled, with one of those.
         filled: Rows with a missing value in a column that had none in training.
         rows: N, the rows that were encoded.
+        words: Words in text columns.
+        unknown_words: Words in text columns that are in no term of the vocabulary.
     """
 
     unseen: Mapping[str, int] = field(default_factory=dict)
     filled: Mapping[str, int] = field(default_factory=dict)
     rows: int = 0
+    words: Mapping[str, int] = field(default_factory=dict)
+    unknown_words: Mapping[str, int] = field(default_factory=dict)
 
     def __add__(self, other: "UnseenCounts") -> "UnseenCounts":
         return UnseenCounts(
-            _summed(self.unseen, other.unseen), _summed(self.filled, other.filled), self.rows + other.rows
+            _summed(self.unseen, other.unseen),
+            _summed(self.filled, other.filled),
+            self.rows + other.rows,
+            _summed(self.words, other.words),
+            _summed(self.unknown_words, other.unknown_words),
         )
 
     def notes(self, columns: Iterable[Column], gaps_count_as: Mapping[str, str]) -> tuple[str, ...]:
@@ -60,6 +71,12 @@ class UnseenCounts:
             f'column "{name}": {count} rows have no value, but every training row had one; they count as '
             f"{gaps_count_as[name]}."
             for name, count in self.filled.items()
+        ]
+        notes += [
+            f'column "{name}": {count:,} of {self.words[name]:,} words ({count / self.words[name]:.0%}) are not in the '
+            "vocabulary; they count as none."
+            for name, count in self.unknown_words.items()
+            if 0 < count < WARNED_SHARE_OF_WORDS * self.words[name]
         ]
         return tuple(notes)
 
@@ -124,7 +141,13 @@ def warning_words(unseen: UnseenCounts, columns: Iterable[Column]) -> tuple[str,
         The sentences; empty where few cells are unseen.
     """
     shares = unseen.shares_beyond_training(columns)
-    return tuple(
+    words = tuple(
+        f'column "{name}": {count:,} of {unseen.words[name]:,} words ({count / unseen.words[name]:.0%}) are not in the '
+        "vocabulary; check that the column is text like that of training, in the same language."
+        for name, count in unseen.unknown_words.items()
+        if count and count >= WARNED_SHARE_OF_WORDS * unseen.words[name]
+    )
+    return words + tuple(
         f'column "{name}": {unseen.unseen[name]} of {unseen.rows} rows ({unseen.unseen[name] / unseen.rows:.0%}) hold '
         "a value that training did not see; check that the column is written as in training."
         for name, share in shares.items()

@@ -69,7 +69,7 @@ def audit_table(
         classes: Those to tell apart, in the order they are counted in; None: all, in order.
         leave_out: Columns that are no features, besides the target.
         asked: Readings by column name.
-        drop_unusable: Whether columns that cannot be used are left out instead of being errors.
+        drop_unusable: Whether text, and columns that cannot be used, are left out; the latter are errors otherwise.
         marks: The separators in its numbers, where they are known.
         drop_unlabelled: Whether rows without a class are left out instead of being an error.
         place: What messages call the table.
@@ -100,10 +100,12 @@ def audit_table(
             )
     readings = find_readings(features, asked, place, marks)
     found: list[AuditFinding] = []
+    usable = {}
     for name, reading in readings.items():
-        if not reading.usable:
+        if not reading.usable or (drop_unusable and reading.type == "text" and name not in (asked or {})):
             found.append(audit_unusable(features[name], reading, drop_unusable))
-    usable = {name: reading for name, reading in readings.items() if reading.usable}
+        else:
+            usable[name] = reading
     read = read_cells(features, usable)
     labels = None if target is None else read_cells(frame, {target: Reading("category")})[target]
     class_names, targets, counts = _classes(labels, classes, place)

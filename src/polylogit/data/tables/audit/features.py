@@ -8,7 +8,7 @@ import polars as pl
 
 from polylogit.data.tables.audit.findings import AuditFinding
 from polylogit.data.tables.audit.formats import NumbersOfText, audit_format
-from polylogit.data.tables.column_types import NumberMarks, Reading
+from polylogit.data.tables.column_types import READ_AS_TEXT, NumberMarks, Reading
 from polylogit.data.tables.columns import (
     LARGEST_NUMBER,
     expected_magnitude,
@@ -40,7 +40,8 @@ def audit_unusable(series: pl.Series, reading: Reading, dropped: bool) -> AuditF
     message, remedy = refusal_words(series, reading)
     if dropped:
         remedy = "It is left out, as data.free_text asks."
-    return AuditFinding(f"unusable-{reading.type}", "note" if dropped else "error", message, remedy, column=series.name)
+    kind = "text" if reading.type == "identifier" else reading.type
+    return AuditFinding(f"unusable-{kind}", "note" if dropped else "error", message, remedy, column=series.name)
 
 
 def audit_features(
@@ -77,7 +78,7 @@ def audit_features(
 
 
 def _mistakes(raw: pl.Series, read: pl.Series, reading: Reading) -> Iterator[AuditFinding]:
-    if reading.type != "category" and read.null_count() > raw.null_count():
+    if reading.type not in READ_AS_TEXT and read.null_count() > raw.null_count():
         mistakes = find_mistakes(raw, read)
         yield from _wrong_cells("mixed-types", raw, mistakes, lambda row: expected_words(raw, reading, row))
     if read.dtype.is_float() and _is_beyond(read):

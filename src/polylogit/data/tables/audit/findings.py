@@ -54,10 +54,11 @@ class ColumnProfile:
 
     Args:
         type: The type that it is taken for.
-        format: How its dates or numbers are written, where they are text.
+        format: How its dates or numbers are written, where they are text; how text is cut into terms.
         missing: How many values are missing.
         levels: How many values a category has.
         pooled_levels: How many of these share one feature.
+        terms: How many terms a text column has.
     """
 
     type: str
@@ -65,9 +66,12 @@ class ColumnProfile:
     missing: int = 0
     levels: int = 0
     pooled_levels: int = 0
+    terms: int = 0
 
     def __str__(self) -> str:
-        parts = [f"{self.type} written {self.format}" if self.format else self.type]
+        parts = [f"{self.type} written {self.format}" if self.format and self.type != "text" else self.type]
+        if self.type == "text":
+            parts.append(f"{self.terms:,} terms ({self.format})")
         if self.type == "category":
             pooled = f" ({self.pooled_levels:,} of them pooled)" if self.pooled_levels else ""
             parts.append(f"{self.levels:,} {'level' if self.levels == 1 else 'levels'}{pooled}")

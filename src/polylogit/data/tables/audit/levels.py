@@ -80,6 +80,7 @@ def column_profiles(columns: Sequence[Column], read: pl.DataFrame) -> dict[str, 
             missing=read[column.name].null_count(),
             levels=len(column.levels) + column.rare_levels,
             pooled_levels=column.rare_levels,
+            terms=column.terms,
         )
         for column in columns
     }

@@ -1,0 +1,1 @@
+"""Text columns: from cells to weighted terms."""

@@ -1,0 +1,103 @@
+"""Tokens: the words of each cell, and the runs of characters of each word."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from polylogit.data.tables.text.analyzer import Analyzer
+
+__all__ = ["Tokens", "codes_of", "grams_of_words", "ragged_places", "tokens_of"]
+
+_WORD = r"\w\w+"
+_UNBROKEN = r"\S+"
+
+
+@dataclass(frozen=True, eq=False)
+class Tokens:
+    """The words of some cells, one after the other.
+
+    Args:
+        rows: The number of the cell of each word, rising.
+        texts: The words.
+    """
+
+    rows: npt.NDArray[np.int64]
+    texts: pl.Series
+
+
+def tokens_of(plain: pl.Series, analyzer: Analyzer) -> Tokens:
+    """The words of each cell: runs of two or more letters, digits or underscores; for characters of anything but space.
+
+    Args:
+        plain: Cells as `plain_cells` gives them.
+        analyzer: Says what a word is.
+
+    Example:
+        >>> found = tokens_of(pl.Series(["a big dog", "", "cat"]), Analyzer.from_text("words"))
+        >>> found.rows.tolist(), found.texts.to_list()
+        ([0, 0, 2], ['big', 'dog', 'cat'])
+    """
+    lists = plain.alias("words").str.extract_all(_WORD if analyzer.unit == "words" else _UNBROKEN)
+    rows = np.repeat(np.arange(len(plain)), lists.list.len().to_numpy())
+    return Tokens(rows, lists.explode().drop_nulls())
+
+
+def codes_of(texts: pl.Series, known: pl.Series) -> npt.NDArray[np.int64]:
+    """The place of each text among the known ones; -1 for others.
+
+    Args:
+        texts: Texts without nulls.
+        known: Distinct texts.
+
+    Example:
+        >>> codes_of(pl.Series(["b", "c"]), pl.Series(["a", "b"])).tolist()
+        [1, -1]
+    """
+    if not len(known):
+        return np.full(len(texts), -1)
+    codes = texts.cast(pl.Enum(known), strict=False).to_physical().cast(pl.Int64).fill_null(-1)
+    return codes.to_numpy()
+
+
+def ragged_places(starts: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The places from each start on, so many as its count says, one run after the other.
+
+    Example:
+        >>> ragged_places(np.array([5, 0]), np.array([2, 3])).tolist()
+        [5, 6, 0, 1, 2]
+    """
+    ends = np.cumsum(counts)
+    places: npt.NDArray[np.int64] = np.arange(ends[-1] if len(ends) else 0)
+    places += np.repeat(starts - (ends - counts), counts)
+    return places
+
+
+def grams_of_words(words: pl.Series, analyzer: Analyzer) -> tuple[npt.NDArray[np.int64], pl.Series]:
+    """The runs of characters of each word, with a space before and after it.
+
+    Args:
+        words: Distinct words.
+        analyzer: How long the runs are.
+
+    Returns:
+        Where the runs of each word start and those of the last end; and the runs, word by word.
+
+    Example:
+        >>> starts, grams = grams_of_words(pl.Series(["cat", "a"]), Analyzer("characters", 4, 5))
+        >>> starts.tolist(), grams.to_list()
+        ([0, 3, 4], [' cat', 'cat ', ' cat ', ' a '])
+    """
+    padded = pl.DataFrame({"text": " " + words.alias("text") + " "}).with_row_index("word")
+    padded = padded.with_columns(pl.col("text").str.len_chars().cast(pl.Int64).alias("length"))
+    parts = []
+    for length in range(analyzer.shortest, analyzer.longest + 1):
+        some = padded if length == analyzer.shortest else padded.filter(pl.col("length") >= length)
+        some = some.with_columns(pl.int_ranges(0, (pl.col("length") - length + 1).clip(1)).alias("place"))
+        parts.append(
+            some.explode("place").select("word", pl.col("text").str.slice(pl.col("place"), length).alias("gram"))
+        )
+    grams = pl.concat(parts).sort("word", maintain_order=True)
+    counts = np.bincount(grams["word"].to_numpy(), minlength=len(words))
+    return np.concatenate([[0], np.cumsum(counts)]), grams["gram"]

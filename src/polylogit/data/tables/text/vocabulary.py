@@ -1,0 +1,287 @@
+"""The vocabulary of a text column: its terms and their weights, learned from training cells.
+
+See also: `tokens.py`, which cuts cells into words, and `weighting.py`, which makes features of them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from polylogit.data.tables.text.analyzer import Analyzer
+from polylogit.data.tables.text.cells import plain_cells
+from polylogit.data.tables.text.tokens import Tokens, codes_of, grams_of_words, ragged_places, tokens_of
+from polylogit.errors import DataError, ModelFileError
+
+__all__ = ["MOST_TERMS", "CountedTerms", "Vocabulary", "text_blocks"]
+
+MOST_TERMS = 50_000
+"""The most terms of a column: those in the most training rows."""
+
+MOST_LEARNED_FROM = 2**27
+"""Bytes of text that the terms are learned from; of more, evenly spaced rows are taken."""
+
+_FEWEST_ROWS = 2
+_WORDS_IN_EXAMPLE = 4
+_BYTES_A_BLOCK = 2**21
+_ROWS_A_BLOCK = 2**16
+
+
+@dataclass(frozen=True, eq=False)
+class CountedTerms:
+    """How often each term of a vocabulary occurs in each of some cells.
+
+    Args:
+        rows: The number of the cell, rising.
+        terms: The number of the term, rising within a cell.
+        counts: How often it occurs there, at least once.
+        words: How many words the cells have in all.
+        unknown: How many of these are in no term.
+    """
+
+    rows: npt.NDArray[np.int64]
+    terms: npt.NDArray[np.int64]
+    counts: npt.NDArray[np.int64]
+    words: int
+    unknown: int
+
+
+@dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """The terms of a text column.
+
+    Args:
+        analyzer: How cells are cut into terms.
+        terms: The terms, words of a term with a space between them, in the order of their features.
+        idf: The inverse document frequency of each.
+
+    Example:
+        >>> cells = pl.Series(["red fish", "blue fish", "red bird"])
+        >>> vocabulary = Vocabulary.fit(cells, Analyzer.from_text("words"))
+        >>> vocabulary.terms.to_list(), [round(weight, 3) for weight in vocabulary.idf.tolist()]
+        (['fish', 'red'], [1.288, 1.288])
+    """
+
+    analyzer: Analyzer
+    terms: pl.Series
+    idf: npt.NDArray[np.float32]
+
+    def __len__(self) -> int:
+        """The number of terms."""
+        return len(self.terms)
+
+    @classmethod
+    def fit(cls, cells: pl.Series, analyzer: Analyzer, most_terms: int = MOST_TERMS) -> "Vocabulary":
+        """Learn the terms of training cells.
+
+        A term is taken if at least two rows have it, or one where none has a term in common with another. Of too many,
+        those in the most rows are taken, whatever their class: a choice by class would make the logits of held-out rows
+        optimistic, from which the calibration is fitted. The weight of a term is
+
+            idf = ln((1 + rows) / (1 + rows with the term)) + 1
+
+        as in scikit-learn's `TfidfVectorizer`.
+
+        Args:
+            cells: Texts; null for a missing one.
+            analyzer: How they are cut into terms.
+            most_terms: The most terms.
+
+        Returns:
+            The vocabulary.
+
+        Raises:
+            DataError: No cell has a term.
+        """
+        size = int(cells.str.len_bytes().sum() or 0)
+        cells = cells.gather_every(max(1, -(-size // MOST_LEARNED_FROM)))
+        words, tokens = _distinct_words(cells, analyzer)
+        if analyzer.unit == "words":
+            counted = _rows_with_runs(tokens, words, analyzer)
+        else:
+            counted = _rows_with_grams(tokens, words, analyzer)
+        if not counted.height:
+            raise DataError(
+                f"no {analyzer.unit} that could be terms were found in {len(cells)} cells. Read the column in another "
+                "way, or leave it out."
+            )
+        least = _FEWEST_ROWS if bool((counted["rows"] >= _FEWEST_ROWS).any()) else 1
+        kept = counted.filter(pl.col("rows") >= least).sort(["rows", "term"], descending=[True, False])
+        kept = kept.head(most_terms).sort("term")
+        idf = np.log((1 + len(cells)) / (1 + kept["rows"].to_numpy())) + 1
+        return cls(analyzer, kept["term"], idf.astype(np.float32))
+
+    @property
+    def example(self) -> str:
+        """A text of the most frequent terms, which is no text of a training row."""
+        most = pl.DataFrame({"term": self.terms, "idf": self.idf}).sort("idf", "term", maintain_order=True)
+        single = most.filter(~pl.col("term").str.contains(" ")) if self.analyzer.unit == "words" else most
+        return " ".join((single if single.height else most)["term"].head(_WORDS_IN_EXAMPLE).str.strip_chars())
+
+    def count(self, plain: pl.Series) -> CountedTerms:
+        """How often each term occurs in each cell.
+
+        Args:
+            plain: Cells as `plain_cells` gives them.
+        """
+        tokens = tokens_of(plain, self.analyzer)
+        if self.analyzer.unit == "words":
+            codes = codes_of(tokens.texts, self._words)
+            pairs = list(self._runs(tokens.rows, codes))
+            unknown = int((codes < 0).sum())
+        else:
+            words = tokens.texts.unique()
+            starts, grams = grams_of_words(words, self.analyzer)
+            found = codes_of(grams, self.terms)
+            codes = codes_of(tokens.texts, words)
+            counts = np.diff(starts)[codes]
+            terms = found[ragged_places(starts[:-1][codes], counts)]
+            rows = np.repeat(tokens.rows, counts)
+            pairs = [(rows[terms >= 0], terms[terms >= 0])]
+            has_term = np.add.reduceat(found >= 0, starts[:-1]) > 0 if len(words) else np.zeros(0, dtype=np.bool_)
+            unknown = int((~has_term[codes]).sum())
+        places = np.concatenate([rows * len(self) + terms for rows, terms in pairs])
+        places.sort()
+        firsts = np.flatnonzero(np.diff(places, prepend=-1))
+        rows, terms = np.divmod(places[firsts], max(len(self), 1))
+        return CountedTerms(rows, terms, np.diff(firsts, append=len(places)), len(tokens.rows), unknown)
+
+    @cached_property
+    def _words(self) -> pl.Series:
+        """Every word of a term."""
+        return self.terms.alias("words").str.split(" ").explode().unique().sort()
+
+    @cached_property
+    def _keys(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """The key of each term in ascending order, and the number of the term."""
+        lists = self.terms.alias("words").str.split(" ")
+        lengths = lists.list.len().cast(pl.Int64).to_numpy()
+        codes = codes_of(lists.explode(), self._words)
+        keys, ends = np.zeros(len(self), dtype=np.int64), np.cumsum(lengths)
+        for place in range(self.analyzer.longest):
+            there = lengths > place
+            keys[there] = keys[there] * (len(self._words) + 1) + codes[(ends - lengths + place)[there]] + 1
+        order = np.argsort(keys)
+        return keys[order], order
+
+    def _runs(
+        self, rows: npt.NDArray[np.int64], codes: npt.NDArray[np.int64]
+    ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+        """The row and the term of each run of words that is a term."""
+        keys, terms = self._keys
+        for some, found in _keys_of_runs(rows, codes, len(self._words), self.analyzer):
+            places = np.searchsorted(keys, found)
+            there = keys[np.minimum(places, len(keys) - 1)] == found
+            yield some[there], terms[places[there]]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The terms in UTF-8 with a line break after each, and their weights."""
+        terms = "".join(f"{term}\n" for term in self.terms).encode()
+        return {"terms": torch.frombuffer(bytearray(terms), dtype=torch.uint8), "idf": torch.from_numpy(self.idf)}
+
+    @classmethod
+    def from_tensors(
+        cls, analyzer: Analyzer, count: int, terms: UInt8[Tensor, " B"], idf: Float[Tensor, " T"]
+    ) -> "Vocabulary":
+        """The vocabulary whose `tensors` these are.
+
+        Raises:
+            ModelFileError: They are not of a vocabulary of so many terms.
+        """
+        if terms.dtype != torch.uint8 or terms.ndim != 1 or idf.dtype != torch.float32 or idf.shape != (count,):
+            raise ModelFileError(f"a vocabulary of {count} terms: expected uint8 terms and float32 idf [{count}]")
+        try:
+            texts = terms.numpy().tobytes().decode().split("\n")
+        except UnicodeDecodeError as fault:
+            raise ModelFileError(f"the terms of a vocabulary: {fault}") from fault
+        if texts.pop() or len(texts) != count or len(set(texts)) != count or "" in texts:
+            raise ModelFileError(f"a vocabulary: expected {count} distinct terms, each followed by a line break")
+        if not bool((idf > 0).all()):
+            raise ModelFileError("a vocabulary: every idf must be positive")
+        if analyzer.unit == "words" and any(
+            not analyzer.shortest <= term.count(" ") + 1 <= analyzer.longest for term in texts
+        ):
+            raise ModelFileError(f"a vocabulary: expected terms of {analyzer.shortest} to {analyzer.longest} words")
+        return cls(analyzer, pl.Series("term", texts, dtype=pl.String), idf.numpy())
+
+
+def text_blocks(cells: pl.Series) -> Iterator[tuple[int, pl.Series]]:
+    """Cells a block at a time, with the number of the first: few where they are long, so that memory is bounded."""
+    size = int(cells.str.len_bytes().sum() or 0)
+    at_once = max(1, min(_ROWS_A_BLOCK, len(cells) * _BYTES_A_BLOCK // max(size, 1)))
+    for start in range(0, len(cells), at_once):
+        yield start, cells.slice(start, at_once)
+
+
+def _distinct_words(cells: pl.Series, analyzer: Analyzer) -> tuple[pl.Series, list[Tokens]]:
+    """Every word in alphabetical order, and the words of each block of cells."""
+    tokens = [tokens_of(plain_cells(block), analyzer) for _, block in text_blocks(cells)]
+    distinct = [found.texts.unique() for found in tokens]
+    words = pl.concat(distinct).unique().sort() if distinct else pl.Series(dtype=pl.String)
+    return words, tokens
+
+
+def _keys_of_runs(
+    rows: npt.NDArray[np.int64], codes: npt.NDArray[np.int64], words: int, analyzer: Analyzer
+) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """For each length the row and the key of each run of known words: codes from 1 as digits to the base words + 1."""
+    keys = codes + 1
+    known = codes >= 0
+    for length in range(1, analyzer.longest + 1):
+        if length > 1:
+            last = len(codes) - length + 1
+            within = known[:last] & (rows[:last] == rows[length - 1 :]) & (codes[length - 1 :] >= 0)
+            keys = keys[:last] * (words + 1) + codes[length - 1 :] + 1
+            known = within
+        if length >= analyzer.shortest:
+            yield rows[: len(keys)][known], keys[known]
+
+
+def _rows_with_runs(tokens: list[Tokens], words: pl.Series, analyzer: Analyzer) -> pl.DataFrame:
+    """The columns `term` and `rows`: how many rows have each run of words."""
+    parts = []
+    for found in tokens:
+        codes = codes_of(found.texts, words)
+        for rows, keys in _keys_of_runs(found.rows, codes, len(words), analyzer):
+            parts.append(_rows_with(rows, keys))
+    counted = _summed(parts)
+    keys, texts = counted["key"].to_numpy(), pl.Series("term", [""] * counted.height, dtype=pl.String)
+    for _ in range(analyzer.longest):
+        place = pl.Series(np.where(keys > 0, keys % (len(words) + 1) - 1, -1))
+        word = words.gather(place.replace(-1, None).cast(pl.UInt32)) if len(words) else texts
+        texts = pl.select(
+            pl.when(word.is_null()).then(texts).when(texts == "").then(word).otherwise(word + " " + texts).alias("term")
+        ).to_series()
+        keys = keys // (len(words) + 1)
+    return counted.select(texts, "rows")
+
+
+def _rows_with_grams(tokens: list[Tokens], words: pl.Series, analyzer: Analyzer) -> pl.DataFrame:
+    """The columns `term` and `rows`: how many rows have each run of characters."""
+    starts, grams = grams_of_words(words, analyzer)
+    distinct = grams.unique().sort()
+    numbers = codes_of(grams, distinct)
+    parts = []
+    for found in tokens:
+        codes = codes_of(found.texts, words)
+        counts = np.diff(starts)[codes]
+        parts.append(_rows_with(np.repeat(found.rows, counts), numbers[ragged_places(starts[:-1][codes], counts)]))
+    counted = _summed(parts)
+    return counted.select(distinct.gather(counted["key"]).alias("term"), "rows")
+
+
+def _rows_with(rows: npt.NDArray[np.int64], keys: npt.NDArray[np.int64]) -> pl.DataFrame:
+    """How many rows have each key."""
+    return pl.DataFrame({"row": rows, "key": keys}).unique().group_by("key").agg(pl.len().cast(pl.Int64).alias("rows"))
+
+
+def _summed(parts: list[pl.DataFrame]) -> pl.DataFrame:
+    if not parts:
+        return pl.DataFrame(schema={"key": pl.Int64, "rows": pl.Int64})
+    return pl.concat(parts).group_by("key").agg(pl.col("rows").sum()).sort("key")
