@@ -6,7 +6,7 @@ See also: `polylogit.model_file`, which writes and reads it; `polylogit.run`, wh
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
@@ -227,18 +227,37 @@ class Classifier:
         self, frame: pl.DataFrame, place: str = "the table", first_row: int = 0
     ) -> tuple[Scores, UnseenCounts]:
         """As `logits_counting`, with the network's own logits besides."""
-        if not isinstance(self.preprocessing, TableEncoder):
-            raise DataError(f"{place}: the model takes pictures, got a table.")
         parts, unseen = [], UnseenCounts()
-        at_once = ROWS_ENCODED_AT_ONCE
-        if not self.preprocessing.is_sparse:
-            at_once = max(1, min(at_once, FEATURES_AT_ONCE // max(self.preprocessing.features, 1)))
-        for start in range(0, max(frame.height, 1), at_once):
-            rows = without_markers(frame.slice(start, at_once), self._dialect.missing)
-            inputs, found = self.preprocessing.encode_counting(rows, place, first_row + start)
+        for inputs, found in self.encoded_blocks(frame, place, first_row):
             parts.append(self.score(inputs))
             unseen += found
         return Scores(*map(torch.cat, zip(*parts, strict=True))), unseen
+
+    def encoded_blocks(
+        self, frame: pl.DataFrame, place: str = "the table", first_row: int = 0
+    ) -> Iterator[tuple[Float[Tensor, "B D"] | SparseRows, UnseenCounts]]:
+        """The encoded rows of a frame, a block at a time, so that their features fit memory.
+
+        Args:
+            frame: Rows with the columns that the model needs.
+            place: What messages call the table.
+            first_row: How many rows of the table stand before the frame.
+
+        Yields:
+            At least one block, and the counts of unseen categories and unexpected missing values in it.
+
+        Raises:
+            DataError: As `predict_logits`.
+        """
+        encoder = self.preprocessing
+        if not isinstance(encoder, TableEncoder):
+            raise DataError(f"{place}: the model takes pictures, got a table.")
+        at_once = ROWS_ENCODED_AT_ONCE
+        if not encoder.is_sparse:
+            at_once = max(1, min(at_once, FEATURES_AT_ONCE // max(encoder.features, 1)))
+        for start in range(0, max(frame.height, 1), at_once):
+            rows = without_markers(frame.slice(start, at_once), self._dialect.missing)
+            yield encoder.encode_counting(rows, place, first_row + start)
 
     def logits_of_inputs(self, inputs: Num[Tensor, "N ..."] | StoredPictures | SparseRows) -> Float[Tensor, "N K"]:
         """Calibrated logits of encoded rows; of pictures, of their pixels."""

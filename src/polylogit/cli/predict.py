@@ -67,6 +67,14 @@ def predict(
             metavar="FILE", help="Share of each class where the model is used (.csv or .json): choose the class by it."
         ),
     ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain",
+            help="Add the contribution of each column to the most probable class against the next, in nats "
+            "(linear and additive models).",
+        ),
+    ] = False,
     allow_unseen: AllowUnseen = False,
     settings: ReadingSettings = None,
     escape_formulas: Annotated[
@@ -101,6 +109,7 @@ def predict(
                     by_class=by_class,
                     costs=None if costs is None else read_costs(costs),
                     prior=None if prior is None else read_shares(prior),
+                    explain=explain,
                     allow_unseen=allow_unseen,
                     settings=settings or (),
                     data_root=data_root,

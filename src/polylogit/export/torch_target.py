@@ -17,8 +17,10 @@ from polylogit.classifier import Classifier
 from polylogit.data.pictures.encoder import PictureEncoder
 from polylogit.data.pictures.pretrained.encoder import BackboneEncoder
 from polylogit.data.tables.encoder import TableEncoder
+from polylogit.errors import ExportError
 from polylogit.export.artifact import Artifact
 from polylogit.export.parity import Answers, Rows
+from polylogit.system.sparse_rows import SparseRows
 
 __all__ = ["torch_artifact"]
 
@@ -62,6 +64,13 @@ def torch_artifact(classifier: Classifier) -> Artifact:
         The file, and its run after it was read back.
     """
     encoder = classifier.preprocessing
+    columns = encoder.columns if isinstance(encoder, TableEncoder) else ()
+    texts = [column.name for column in columns if column.type == "text"]
+    if texts:
+        raise ExportError(
+            f'column "{texts[0]}": a column of type text cannot be exported to torch, for its vocabulary is no part of '
+            "the program. Train without it (--drop), or use the model file with polylogit predict or polylogit serve."
+        )
     dtype = torch.uint8 if isinstance(encoder, PictureEncoder) else torch.float32
     example = torch.zeros(2, *encoder.input_shape, dtype=dtype)  # torch fixes the number of rows where there is one
     program = torch.export.export(
@@ -74,7 +83,8 @@ def torch_artifact(classifier: Classifier) -> Artifact:
         loaded = torch.export.load(io.BytesIO(_saved(program, {}))).module()
 
     def run(rows: Rows) -> Answers:
-        inputs = encoder.encode(rows)  # type: ignore[arg-type]  # rows are of the kind that the encoder takes
+        encoded = encoder.encode(rows)  # type: ignore[arg-type]  # rows are of the kind that the encoder takes
+        inputs = encoded.dense() if isinstance(encoded, SparseRows) else encoded
         with torch.inference_mode():
             outputs = loaded(inputs)
         probabilities, chosen = (outputs, outputs.argmax(dim=1)) if classifier.decision is None else outputs

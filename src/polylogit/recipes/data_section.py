@@ -93,8 +93,8 @@ class DataRecipe(Section):
     )
     free_text: Annotated[Literal["refuse", "drop"], OF_TABLES] = Field(
         default="refuse",
-        description="refuse: columns that cannot be used, which are identifiers, empty or nested columns, are an error. "
-        "drop: these are left out, and so is free text.",
+        description="refuse: columns that cannot be used are an error: identifiers, empty and nested columns. drop: "
+        "these are left out, and so is free text.",
     )
     separator: Annotated[Separator | None, OF_COLUMNS] = Field(
         default=None, description="Separator of the cells of a text table. Default: found in the header."

@@ -1,8 +1,9 @@
 """Contributions of the columns to the prediction of a linear model: exact, because its logits are sums over columns."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -10,16 +11,16 @@ from torch import Tensor
 
 from polylogit.classifier import Classifier
 from polylogit.data.tables.encoder import TableEncoder
-from polylogit.data.tables.text.vocabulary import Vocabulary
 from polylogit.errors import DataError
 from polylogit.networks.linear import LinearNetwork
 from polylogit.system.sparse_rows import SparseRows
 
 __all__ = ["MOST_TERMS_SHOWN", "Contributions", "can_explain", "column_contributions"]
 
-
 MOST_TERMS_SHOWN = 5
 """The most terms of a text column that are named as reasons for a prediction."""
+
+_NUMBERS_AT_ONCE = 2**22
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Contributions:
 
     The network's logit of the winner minus that of the runner-up is `intercept` plus the sum of `columns`; where there
     is no calibration, that is the logarithm of the ratio of their probabilities. A number counts from its mean in
-    training, a category from a row in which no level has a feature.
+    training, a category from a row in which no level has a feature, a text from one without a known term.
 
     Attributes:
         winner: The most probable class.
@@ -50,9 +51,25 @@ class Contributions:
         """The difference of the two logits of the network."""
         return self.intercept + sum(self.columns.values())
 
+    def as_json(self) -> dict[str, Any]:
+        """Plain data, for JSON lines and the service; `terms` only where there is text."""
+        entries: dict[str, Any] = {
+            "winner": self.winner,
+            "runner_up": self.runner_up,
+            "intercept": self.intercept,
+            "difference": self.difference,
+            "columns": self.columns,
+        }
+        if self.terms:
+            entries["terms"] = {
+                name: [{"term": term, "contribution": value} for term, value in terms.items()]
+                for name, terms in self.terms.items()
+            }
+        return entries
+
 
 def can_explain(classifier: Classifier) -> bool:
-    """Whether contributions can be computed: for linear models of tables."""
+    """Whether contributions can be computed: for linear and additive models of tables."""
     return isinstance(classifier.network, LinearNetwork) and isinstance(classifier.preprocessing, TableEncoder)
 
 
@@ -92,32 +109,66 @@ def column_contributions(
     encoder, network = classifier.preprocessing, classifier.network
     if not isinstance(network, LinearNetwork) or not isinstance(encoder, TableEncoder):
         raise DataError("contributions of columns: expected a linear model of a table, got a model of another kind.")
-    weight, bias = network.linear.weight.detach().double(), network.linear.bias.detach().double()
-    ends = list(accumulate((column.width for column in encoder.columns), initial=0))
-    names = classifier.class_names
-    found = []
-    for number, (first, second) in enumerate(logits.topk(2, dim=1).indices.tolist()):
-        if isinstance(inputs, SparseRows):
-            row = inputs[number : number + 1]
-            products = (weight[first, row.columns.long()] - weight[second, row.columns.long()]) * row.values.double()
-            places = torch.searchsorted(row.columns, torch.tensor(ends, dtype=row.columns.dtype)).tolist()
-        else:
-            products, places = (weight[first] - weight[second]) * inputs[number].double(), ends
-        columns, terms = {}, {}
-        for column, at, start, end in zip(encoder.columns, ends, places, places[1:], strict=False):
-            columns[column.name] = float(products[start:end].sum())
-            if column.vocabulary is not None and isinstance(inputs, SparseRows):
-                of_column = row.columns[start:end] - at
-                terms[column.name] = _strongest(of_column, products[start:end], column.vocabulary)
-        found.append(Contributions(names[first], names[second], float(bias[first] - bias[second]), columns, terms))
+    at_once = max(1, _NUMBERS_AT_ONCE // max(encoder.features, 1))
+    found: list[Contributions] = []
+    for start in range(0, len(logits), at_once):
+        first, second = logits[start : start + at_once].topk(2, dim=1).indices.T
+        rows = inputs[start : start + at_once]
+        found += _of_rows(classifier, encoder, network, rows, (first, second))
     return found
 
 
-def _strongest(
-    terms: Int[Tensor, " T"], contributions: Float[Tensor, " T"], vocabulary: Vocabulary
-) -> dict[str, float]:
-    """The terms that contribute most, either way; the feature of a missing text is no term."""
-    is_term = terms < len(vocabulary)
-    terms, contributions = terms[is_term], contributions[is_term]
+def _of_rows(
+    classifier: Classifier,
+    encoder: TableEncoder,
+    network: LinearNetwork,
+    inputs: Float[Tensor, "N D"] | SparseRows,
+    leading: tuple[Int[Tensor, " N"], Int[Tensor, " N"]],
+) -> Iterator[Contributions]:
+    weight, bias = network.linear.weight.detach(), network.linear.bias.detach().double()
+    names, (first, second) = classifier.class_names, leading
+    rows, features, values = _stored(inputs)
+    products = (weight[first[rows], features].double() - weight[second[rows], features].double()) * values.double()
+    widths = torch.tensor([column.width for column in encoder.columns])
+    places = torch.arange(len(widths)).repeat_interleave(widths)[features]
+    sums = torch.zeros(len(first) * len(widths), dtype=torch.float64)
+    sums.index_add_(0, rows * len(widths) + places, products)
+    ends = torch.searchsorted(rows, torch.arange(len(first) + 1)).tolist()
+    intercepts = (bias[first] - bias[second]).tolist()
+    texts = _text_columns(encoder)
+    for row, of_columns in enumerate(sums.view(len(first), -1).tolist()):
+        some = slice(ends[row], ends[row + 1])
+        yield Contributions(
+            names[int(first[row])],
+            names[int(second[row])],
+            intercepts[row],
+            {column.name: value for column, value in zip(encoder.columns, of_columns, strict=True)},
+            {name: _strongest(features[some] - at, products[some], terms) for name, at, terms in texts},
+        )
+
+
+def _stored(inputs: Float[Tensor, "N D"] | SparseRows) -> tuple[Tensor, Tensor, Tensor]:
+    """The row, the feature and the value of each number that is not 0, row by row."""
+    if isinstance(inputs, SparseRows):
+        rows = torch.arange(len(inputs)).repeat_interleave(inputs.starts.diff())
+        return rows, inputs.columns.long(), inputs.values
+    rows, features = inputs.nonzero(as_tuple=True)
+    return rows, features, inputs[rows, features]
+
+
+def _text_columns(encoder: TableEncoder) -> list[tuple[str, int, Sequence[str]]]:
+    """The name of each text column, the number of the feature of its first term, and its terms."""
+    firsts = accumulate((column.width for column in encoder.columns), initial=0)
+    return [
+        (column.name, at, column.vocabulary.terms.to_list())
+        for column, at in zip(encoder.columns, firsts, strict=False)
+        if column.vocabulary is not None
+    ]
+
+
+def _strongest(places: Int[Tensor, " T"], contributions: Float[Tensor, " T"], terms: Sequence[str]) -> dict[str, float]:
+    """The terms that contribute most, either way; features of other columns and of a missing text are no terms."""
+    is_term = (places >= 0) & (places < len(terms))
+    places, contributions = places[is_term], contributions[is_term]
     order = contributions.abs().argsort(descending=True, stable=True)[:MOST_TERMS_SHOWN].tolist()
-    return {vocabulary.terms[int(terms[place])]: float(contributions[place]) for place in order}
+    return {terms[int(places[place])]: float(contributions[place]) for place in order}

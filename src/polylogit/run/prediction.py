@@ -9,6 +9,7 @@ import polars as pl
 from polylogit.calibration import coverage_statement
 from polylogit.classifier import Classifier
 from polylogit.errors import RecipeError
+from polylogit.run.explanations import ExplanationForm
 from polylogit.run.model_recipe import recipe_to_read
 from polylogit.run.prediction_file import PREDICTION_ENDINGS, check_columns_fit, write_frames
 from polylogit.run.prediction_frames import prediction_frames
@@ -68,6 +69,7 @@ def predict(
     costs: Mapping[str, Mapping[str, int | float]] | None = None,
     prior: Mapping[str, int | float] | None = None,
     allow_unseen: bool = False,
+    explain: bool = False,
     settings: Sequence[str] = (),
     data_root: Path | None = None,
     escape_formulas: bool = False,
@@ -88,6 +90,8 @@ def predict(
             given, and a column `expected_cost`. The probabilities stay.
         prior: Share of each class where the model is used, in place of the model's own.
         allow_unseen: Whether to predict a table even where most cells of a column are unseen categories.
+        explain: Whether to add the contribution of each column to the difference between the most probable class and
+            the next, in nats, and the strongest terms of text: as columns, or in .jsonl as one object.
         settings: Texts `data.option=value` about how the table is written, where this is not as in training.
         data_root: Directory for downloaded data sets.
         escape_formulas: Whether text that a spreadsheet would take for a formula gets an apostrophe; for CSV only.
@@ -101,8 +105,8 @@ def predict(
         ModelFileError: The model file is at fault, or has no scores for prediction sets.
         DataError: The data are at fault. Nothing is written then.
         RecipeError: The ending of `out` is not known, `abstain_below` is no probability, a column cannot be carried,
-            a setting is at fault, the model cannot give sets of this coverage, costs or shares do not fit its classes,
-            or `out` is the model or one of the data.
+            a setting is at fault, the model cannot give sets of this coverage or explain its predictions, costs or
+            shares do not fit its classes, or `out` is the model or one of the data.
         PolylogitError: The predictions cannot be written, or `out` is a file that polylogit did not write.
     """
     if abstain_below is not None and not 0 <= abstain_below <= 1:
@@ -119,6 +123,7 @@ def predict(
     rule = None if coverage is None else classifier.prediction_set_rule(coverage, by_class=by_class)
     if rule is not None and out is not None and out.suffix.lower() == ".csv":
         check_names_fit_in_a_cell(classifier.class_names)
+    form: ExplanationForm = "object" if out is not None and out.suffix.lower() == ".jsonl" else "columns"
     frames = prediction_frames(
         classifier,
         data,
@@ -127,6 +132,7 @@ def predict(
         abstain_below=abstain_below,
         set_rule=rule,
         allow_unseen=allow_unseen,
+        explain=form if explain else None,
         data_root=data_root,
         on_progress=on_progress,
     )

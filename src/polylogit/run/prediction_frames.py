@@ -23,6 +23,7 @@ from polylogit.data.tables.standard_input import without_its_path
 from polylogit.data.tables.type_inference import check_columns_exist
 from polylogit.data.tables.unseen import UnseenCounts, check_mostly_seen, warning_words
 from polylogit.errors import RecipeError
+from polylogit.run.explanations import ExplanationForm, check_can_explain, explanation_columns, explanation_frame
 
 __all__ = ["PredictionFrames", "notes_on_table", "prediction_frame", "prediction_frames"]
 
@@ -92,6 +93,7 @@ def prediction_frames(
     abstain_below: float | None = None,
     set_rule: PredictionSetRule | None = None,
     allow_unseen: bool = False,
+    explain: ExplanationForm | None = None,
     data_root: Path | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> "PredictionFrames":
@@ -105,6 +107,7 @@ def prediction_frames(
         abstain_below: Give no class to a row whose top probability is below this.
         set_rule: The rule of the prediction sets; None: none are given.
         allow_unseen: Whether to predict a table even where most cells of a column are unseen categories.
+        explain: How the contributions of the columns are given, after the probabilities; None: not at all.
         data_root: Directory for downloaded data sets.
         on_progress: Called after each frame with the rows predicted so far.
 
@@ -113,10 +116,12 @@ def prediction_frames(
 
     Raises:
         DataError: The data are at fault; a fault far down in a table is raised when it is reached.
-        RecipeError: A column to carry has the name of a column of the prediction or is named twice, or the data are
-            pictures.
+        RecipeError: A column to carry has the name of a column of the prediction or is named twice, the data are
+            pictures, or the model cannot explain its predictions.
     """
     encoder = classifier.preprocessing
+    if explain is not None:
+        check_can_explain(classifier)
     if isinstance(encoder, PictureEncoder):
         if carry:
             raise RecipeError(f"--carry {carry[0]}: {data} are pictures, which have no columns. Leave the option out.")
@@ -129,6 +134,7 @@ def prediction_frames(
         raise RecipeError(f"--carry {twice}: the column is named twice. Name it once.")
     besides = set() if set_rule is None else {"prediction_set"}
     besides |= set() if classifier.decision is None else {"expected_cost"}
+    besides |= set() if explain is None else set(explanation_columns(classifier, explain))
     clash = sorted(set(carry) & {"class", *besides, *(f"probability_{name}" for name in classifier.class_names)})
     if clash:
         raise RecipeError(f"--carry {clash[0]}: the prediction has a column of that name. Rename it in the table.")
@@ -141,6 +147,7 @@ def prediction_frames(
         abstain_below=abstain_below,
         set_rule=set_rule,
         allow_unseen=allow_unseen,
+        explain=explain,
         on_progress=on_progress,
     )
 
@@ -173,7 +180,7 @@ class PredictionFrames(ABC):
         self._on_progress = on_progress
 
     def __iter__(self) -> Iterator[pl.DataFrame]:
-        for logits, before in self._batches():
+        for logits, before, after in self._batches():
             decision = self._classifier.decision
             frame = prediction_frame(
                 logits, self._classifier.class_names, self._abstain_below, self._set_rule, decision
@@ -185,6 +192,7 @@ class PredictionFrames(ABC):
             self.answered += frame.height - frame["class"].null_count()
             if self._set_rule is not None:
                 self._classes_in_sets += int(frame["prediction_set"].list.len().sum())
+            frame = frame if after is None else frame.hstack(after.get_columns())
             yield frame if before is None else before.hstack(frame.get_columns())
             if self._on_progress is not None:
                 self._on_progress(self.rows)
@@ -206,8 +214,8 @@ class PredictionFrames(ABC):
         return tuple(notes)
 
     @abstractmethod
-    def _batches(self) -> Iterator[tuple[Float[Tensor, "N K"], pl.DataFrame | None]]:
-        """The calibrated logits of each batch, and the columns that precede its prediction."""
+    def _batches(self) -> Iterator[tuple[Float[Tensor, "N K"], pl.DataFrame | None, pl.DataFrame | None]]:
+        """The calibrated logits of each batch, and the columns that precede and that follow its prediction."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -234,13 +242,13 @@ class _PictureFrames(PredictionFrames):
         super().__init__(classifier, data, abstain_below=abstain_below, set_rule=set_rule, on_progress=on_progress)
         self._pictures = pictures
 
-    def _batches(self) -> Iterator[tuple[Float[Tensor, "N K"], pl.DataFrame | None]]:
+    def _batches(self) -> Iterator[tuple[Float[Tensor, "N K"], pl.DataFrame | None, pl.DataFrame | None]]:
         files = self._pictures.files
         pixels = self._pictures.pixels if isinstance(self._pictures, Pictures) else self._pictures
         for start in range(0, len(pixels), PICTURES_AT_ONCE):
             batch = slice(start, start + PICTURES_AT_ONCE)
             logits = self._classifier.predict_logits(pixels[batch], self._data)
-            yield logits, None if files is None else pl.DataFrame({"file": files[batch]})
+            yield logits, None if files is None else pl.DataFrame({"file": files[batch]}), None
 
 
 class _TableFrames(PredictionFrames):
@@ -257,6 +265,7 @@ class _TableFrames(PredictionFrames):
         abstain_below: float | None,
         set_rule: PredictionSetRule | None,
         allow_unseen: bool,
+        explain: ExplanationForm | None,
         on_progress: Callable[[int], None] | None,
     ) -> None:
         super().__init__(classifier, data, abstain_below=abstain_below, set_rule=set_rule, on_progress=on_progress)
@@ -264,11 +273,12 @@ class _TableFrames(PredictionFrames):
         self._dialect = dialect
         self._carry = carry
         self._allow_unseen = allow_unseen
+        self._explain = explain
         self._unseen = UnseenCounts()
         self._on_columns: tuple[str, ...] = ()
         self._on_reading: list[str] = []
 
-    def _batches(self) -> Iterator[tuple[Float[Tensor, "N K"], pl.DataFrame | None]]:
+    def _batches(self) -> Iterator[tuple[Float[Tensor, "N K"], pl.DataFrame | None, pl.DataFrame | None]]:
         parts = source_paths(self._data)
         part, first_row = parts[0], 0
         for path, batch in scan_parts(parts, self._dialect, self._on_reading):
@@ -277,12 +287,22 @@ class _TableFrames(PredictionFrames):
             place = self._data if len(parts) == 1 else str(path)
             if not self.rows:
                 self._check_columns(batch)
-            logits, unseen = self._classifier.logits_counting(batch, place, first_row)
-            self._unseen += unseen
+            logits, explanations = self._scored(batch, place, first_row)
             first_row += batch.height
-            yield logits, select_named(batch, self._carry) if self._carry else None
+            yield logits, select_named(batch, self._carry) if self._carry else None, explanations
         if not self._allow_unseen:
             check_mostly_seen(self._unseen, self._encoder.columns, self._data)
+
+    def _scored(
+        self, batch: pl.DataFrame, place: str, first_row: int
+    ) -> tuple[Float[Tensor, "N K"], pl.DataFrame | None]:
+        parts, explained = [], []
+        for inputs, unseen in self._classifier.encoded_blocks(batch, place, first_row):
+            parts.append(self._classifier.logits_of_inputs(inputs))
+            self._unseen += unseen
+            if self._explain is not None:
+                explained.append(explanation_frame(self._classifier, inputs, parts[-1], self._explain))
+        return torch.cat(parts), pl.concat(explained) if explained else None
 
     def _check_columns(self, batch: pl.DataFrame) -> None:
         check_columns_exist(batch, self._carry, '--carry names the column "{}", which is not there', self._data)

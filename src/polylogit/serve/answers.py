@@ -111,7 +111,7 @@ class Answer:
         if self.costs is not None:
             more["expected_cost"] = None if abstained else self.costs[place]
         if self.contributions is not None:
-            more["explanation"] = _explained(self.contributions[place])
+            more["explanation"] = self.contributions[place].as_json()
         return more | {
             "class": None if abstained else self.class_names[self.predicted[place]],
             "probabilities": dict(zip(self.class_names, self.probabilities[place], strict=True)),
@@ -238,16 +238,6 @@ def _weight(parameters: Sequence[str]) -> float:
             except ValueError:
                 return 0.0
     return 1.0
-
-
-def _explained(contributions: Contributions) -> dict[str, Any]:
-    return {
-        "winner": contributions.winner,
-        "runner_up": contributions.runner_up,
-        "intercept": contributions.intercept,
-        "difference": contributions.difference,
-        "columns": contributions.columns,
-    }
 
 
 def _by_row(faults: Sequence[RowFault]) -> dict[int, list[RowFault]]:
