@@ -11,13 +11,18 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import torch
 
 from polylogit.classifier import Classifier
 from polylogit.data.tables.columns import read_columns
 from polylogit.data.tables.encoder import TableEncoder
+from polylogit.data.tables.sparse_features import sparse_flags, sparse_terms
+from polylogit.data.tables.text.vocabulary import Vocabulary
+from polylogit.data.tables.text.weighting import weighted_terms
 from polylogit.errors import DataError
 from polylogit.networks import LinearNetwork
 from polylogit.report.effects import ColumnEffect
+from polylogit.system.sparse_rows import SparseRows, joined_columns
 
 __all__ = ["MOST_EFFECTS", "column_effects"]
 
@@ -26,13 +31,16 @@ MOST_EFFECTS = 100
 
 MOST_ROWS = 10_000
 MOST_LEVELS = 200
+MOST_TERMS = 60
+"""So many terms of a text column have effects, as many for each class, but three at least."""
+
 HISTOGRAM_CLASSES = 30
 MONTHS = (
     *("January", "February", "March", "April", "May", "June", "July"),
     *("August", "September", "October", "November", "December"),
 )
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_DTYPES = {"number": pl.Float64, "boolean": pl.Boolean, "category": pl.String, "date": pl.Date}
+_DTYPES = {"number": pl.Float64, "boolean": pl.Boolean, "category": pl.String, "date": pl.Date, "text": pl.String}
 _EPOCH = date(1970, 1, 1)
 _FAR = 3
 """An outer bin is drawn at most this many times as wide as all inner ones together."""
@@ -53,8 +61,8 @@ def column_effects(
         rows: What these rows are, for the reader.
 
     Returns:
-        One effect for each column of numbers, booleans or categories; for a date three, of the day, the month and the
-        weekday.
+        One effect for each column of numbers, booleans or categories, for text of its strongest terms; for a date
+        three, of the day, the month and the weekday.
 
     Raises:
         DataError: The model is of another kind.
@@ -115,7 +123,8 @@ class _OneColumn:
         if column.type == "category":
             yield self._of_category(cells)
             return
-        if column.type not in _DTYPES:  # its effect is neither a curve nor a bar for each level
+        if column.vocabulary is not None:
+            yield self._of_text(cells, column.vocabulary)
             return
         features = self._encoded(cells)
         if column.type == "number":
@@ -130,7 +139,8 @@ class _OneColumn:
                 yield self._of_levels(f"{column.name}, {part}", probes, names, features, flags)
 
     def _encoded(self, cells: pl.Series) -> Numbers:
-        features: Numbers = self._encoder.encode(cells.to_frame()).double().numpy()
+        inputs = self._encoder.encode(cells.to_frame())
+        features: Numbers = (inputs.dense() if isinstance(inputs, SparseRows) else inputs).double().numpy()
         return features
 
     def _along(self, cells: pl.Series, features: Numbers, part: slice) -> ColumnEffect:
@@ -188,6 +198,37 @@ class _OneColumn:
         return self._effect(
             column.name, "category", levels.effects, effects, counts, names=levels.names, histogram=levels.counts
         )
+
+    def _of_text(self, cells: pl.Series, vocabulary: Vocabulary) -> ColumnEffect:
+        """The effects of texts of one term alone, for the terms that add most to each class in these rows."""
+        found = weighted_terms(cells, vocabulary)
+        width = self._column.width
+        rows = joined_columns(
+            [sparse_terms(found, 0, width), sparse_flags(cells.is_null().to_frame().select(self._gap_flag), width)]
+        )
+        effects = rows.product(torch.from_numpy(self._weight)).double().numpy()
+        of_terms = self._weight[:, : len(vocabulary)]
+        added = of_terms * np.bincount(found.terms, found.weights, minlength=len(vocabulary))
+        most = np.argsort(-added, axis=1, kind="stable")[:, : max(MOST_TERMS // len(self._classes), 3)]
+        chosen = list(dict.fromkeys(most.ravel().tolist()))[:MOST_LEVELS]
+        counts = np.bincount(found.terms, minlength=len(vocabulary))[chosen]
+        levels = _Levels(vocabulary.terms.gather(chosen).to_list(), of_terms[:, chosen].T, counts.tolist())
+        shown = levels.most_frequent()
+        return self._effect(
+            self._column.name,
+            "category",
+            shown.effects,
+            effects,
+            np.ones(len(cells)),
+            names=shown.names,
+            histogram=shown.counts,
+        )
+
+    @property
+    def _gap_flag(self) -> pl.Expr:
+        """The number of the feature of a missing cell in such a row, from whether it is missing; -1 in others."""
+        last = self._column.width - 1 if self._column.missing else -1
+        return pl.when(pl.first()).then(last).otherwise(-1)
 
     def _effect(
         self,
