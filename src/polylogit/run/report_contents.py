@@ -28,6 +28,7 @@ from polylogit.networks import LinearNetwork
 from polylogit.report import Coefficients, ReportData
 from polylogit.report.effects import ColumnEffect
 from polylogit.report.label_check import LabelCheck
+from polylogit.run.contributions import can_explain
 from polylogit.run.effects import column_effects
 from polylogit.run.evaluated_rows import EvaluatedRows
 from polylogit.system.sparse_rows import SparseRows
@@ -182,12 +183,17 @@ def column_importances(
 def _effects(
     classifier: Classifier, training_rows: pl.DataFrame | None, evaluated: pl.DataFrame | None
 ) -> Sequence[ColumnEffect]:
-    """The effects of the columns of an additive model; none of another."""
-    if classifier.model_kind != "additive":
+    """The effects of the columns of an additive model, and of the text columns of a linear one; none of another."""
+    encoder = classifier.preprocessing
+    columns = encoder.columns if isinstance(encoder, TableEncoder) and can_explain(classifier) else ()
+    shown = {column.name for column in columns if classifier.model_kind == "additive" or column.type == "text"}
+    rows, named = (training_rows, "training rows") if training_rows is not None else (evaluated, "evaluated rows")
+    if rows is None or not shown:
         return []
-    if training_rows is not None:
-        return column_effects(classifier, training_rows)
-    return [] if evaluated is None else column_effects(classifier, evaluated, rows="evaluated rows")
+    effects = column_effects(classifier, rows, rows=named)
+    if classifier.model_kind == "additive":
+        return effects
+    return [effect for effect in effects if effect.column in shown]
 
 
 def _coefficients(classifier: Classifier) -> Coefficients | None:
