@@ -13,6 +13,7 @@ from polylogit.errors import DataError, ExportError, RecipeError
 from polylogit.export import export_model
 from polylogit.recipes import recipe_from_entries
 from polylogit.run import predict, train
+from polylogit.run.effects import column_effects
 from polylogit.system.sparse_rows import SparseRows
 
 GOOD = ["good", "lovely", "fast delivery", "works well", "좋아요", "很好"]
@@ -172,3 +173,12 @@ def test_exports_name_the_text_column_and_refuse_it(tmp_path, to):
     with pytest.raises(ExportError, match='column "review": a column of type text cannot be exported'):
         export_model(tmp_path / "m.safetensors", to)
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".csv", ".jsonl", ".safetensors"]
+
+
+def test_the_report_shows_the_terms_that_add_most_to_each_class(tmp_path):
+    run = trained(tmp_path)
+    frame = reviews()
+    effect = next(each for each in column_effects(run.classifier, frame.drop("opinion")) if each.column == "review")
+    assert (effect.kind, list(effect.curves)) == ("text", ["good"])
+    strongest = dict(zip(effect.names, effect.curves["good"], strict=True))
+    assert max(strongest, key=strongest.get) in {"good", "lovely", "fast", "fast delivery", "works", "좋아요", "很好"}

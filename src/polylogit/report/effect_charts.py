@@ -46,7 +46,7 @@ def effect_chart(effect: ColumnEffect) -> Chart:
         >>> chart.y.names
         ('dry', 'wet')
     """
-    return _bars(effect) if effect.kind == "category" else _curve(effect)
+    return _bars(effect) if effect.kind in {"category", "text"} else _curve(effect)
 
 
 def effect_title(effect: ColumnEffect) -> str:
@@ -63,7 +63,8 @@ def effect_caption(effect: ColumnEffect) -> str:
     if len(effect.curves) > MOST_CURVES:
         parts.append(f"The {MOST_CURVES} of {len(effect.curves)} classes that it distinguishes most.")
     if len(effect.names) > MOST_LEVELS:
-        parts.append(f"The {MOST_LEVELS} most frequent of {len(effect.names)} levels.")
+        which = "terms that add most" if effect.kind == "text" else "most frequent levels"
+        parts.append(f"The {MOST_LEVELS} {which}, of {len(effect.names)}.")
     if effect.places and effect.histogram_edges:
         low, high = effect.places[0], effect.places[-1]
         if low < effect.histogram_edges[0] or high > effect.histogram_edges[-1]:

@@ -20,11 +20,11 @@ class ColumnEffect:
 
     Args:
         column: Its name; of the month and the weekday of a date with that word behind it.
-        kind: number or date: a curve between `places`. category: a bar for each of `names`.
+        kind: number or date: a curve between `places`. category or text: a bar for each of `names`.
         curves: The effect in nats for each class by name, at each place or name.
         against: The class that the others are compared with; "": the mean of the classes.
         places: Values of a number, or dates as years with decimals, rising.
-        names: The levels of a category, the most frequent first.
+        names: The levels of a category, the most frequent first; the terms of a text that add most to the classes.
         missing: The effect of a missing value for each class; empty where training rows had none.
         histogram: How many rows lie between each two neighbours of `histogram_edges`, or have each of `names`.
         histogram_edges: Edges of equally wide classes of values.
@@ -33,7 +33,7 @@ class ColumnEffect:
     """
 
     column: str
-    kind: Literal["number", "date", "category"]
+    kind: Literal["number", "date", "category", "text"]
     curves: Mapping[str, Sequence[float]]
     size: float
     against: str = ""

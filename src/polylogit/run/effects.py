@@ -210,18 +210,16 @@ class _OneColumn:
         of_terms = self._weight[:, : len(vocabulary)]
         added = of_terms * np.bincount(found.terms, found.weights, minlength=len(vocabulary))
         most = np.argsort(-added, axis=1, kind="stable")[:, : max(MOST_TERMS // len(self._classes), 3)]
-        chosen = list(dict.fromkeys(most.ravel().tolist()))[:MOST_LEVELS]
+        chosen = list(dict.fromkeys(most.T.ravel().tolist()))[:MOST_LEVELS]  # the first of each class, then the second
         counts = np.bincount(found.terms, minlength=len(vocabulary))[chosen]
-        levels = _Levels(vocabulary.terms.gather(chosen).to_list(), of_terms[:, chosen].T, counts.tolist())
-        shown = levels.most_frequent()
         return self._effect(
             self._column.name,
-            "category",
-            shown.effects,
+            "text",
+            of_terms[:, chosen].T,
             effects,
             np.ones(len(cells)),
-            names=shown.names,
-            histogram=shown.counts,
+            names=tuple(vocabulary.terms.gather(chosen).to_list()),
+            histogram=tuple(counts.tolist()),
         )
 
     @property
@@ -233,7 +231,7 @@ class _OneColumn:
     def _effect(
         self,
         name: str,
-        kind: Literal["number", "date", "category"],
+        kind: Literal["number", "date", "category", "text"],
         curve: Numbers,
         effects: Numbers,
         rows: Numbers,

@@ -114,7 +114,7 @@ def test_a_very_long_cell_is_cut():
         (["A/5 21171"], False),
     ],
 )
-def test_text_is_told_from_identifiers(cells, found):
+def test_text_differs_from_identifiers(cells, found):
     assert is_text(pl.Series(cells), 1.0) is found
 
 
