@@ -42,12 +42,13 @@ def trained(folder, frame=None, **entries):
     path = folder / "reviews.csv"
     (reviews() if frame is None else frame).write_csv(path)
     data = {"target": "opinion", **entries.pop("data", {})}
-    recipe = recipe_from_entries({"model": {"kind": "linear"}, "data": data, **entries})
+    recipe = recipe_from_entries({"model": {"kind": "linear"}, **entries, "data": data})
     return train(str(path), recipe, out=folder / "m.safetensors")
 
 
-def test_text_beside_numbers_and_categories_is_learned_and_predicted_alike_on_every_way(tmp_path):
-    run = trained(tmp_path)
+@pytest.mark.parametrize("kind", ["linear", "additive"])
+def test_text_beside_numbers_and_categories_is_learned_and_predicted_alike_on_every_way(tmp_path, kind):
+    run = trained(tmp_path, model={"kind": kind})
     classifier = run.classifier
     assert [column.type for column in classifier.preprocessing.columns] == ["text", "number", "category"]
     new = reviews(60, seed=1)

@@ -1,6 +1,7 @@
 """Text before it is cut into terms: one form of each character, no markup, lower case, and a limit on its length."""
 
 import html
+from collections.abc import Callable
 
 import polars as pl
 
@@ -32,12 +33,20 @@ def plain_cells(cells: pl.Series) -> pl.Series:
     plain = cells.alias("cells").fill_null("")
     if bool((plain.str.len_bytes() > LONGEST_CELL).any()):
         plain = plain.str.slice(0, LONGEST_CELL)
-    if bool(plain.str.contains_any(["<"]).any()):
-        plain = plain.str.replace_all(_TAG, " ")
-    written_in_entities = plain.str.contains(_ENTITY)
-    if bool(written_in_entities.any()):
-        places = written_in_entities.arg_true()
-        plain = plain.scatter(places, [html.unescape(text) for text in plain.gather(places).to_list()])
-    if not bool((plain.str.len_bytes() == plain.str.len_chars()).all()):
-        plain = plain.str.normalize("NFKC")
-    return plain.str.to_lowercase()
+    plain = _changed(plain, plain.str.contains("<", literal=True), lambda some: some.str.replace_all(_TAG, " "))
+    plain = _changed(plain, plain.str.contains("&", literal=True), _without_entities)
+    beyond_ascii = plain.str.len_bytes() != plain.str.len_chars()
+    return _changed(plain, beyond_ascii, lambda some: some.str.normalize("NFKC")).str.to_lowercase()
+
+
+def _changed(cells: pl.Series, chosen: pl.Series, change: Callable[[pl.Series], pl.Series]) -> pl.Series:
+    """The cells with a change of the chosen ones, which are few in most tables."""
+    return cells.scatter(chosen.arg_true(), change(cells.filter(chosen))) if bool(chosen.any()) else cells
+
+
+def _without_entities(cells: pl.Series) -> pl.Series:
+    return _changed(
+        cells,
+        cells.str.contains(_ENTITY),
+        lambda some: pl.Series("cells", [html.unescape(text) for text in some.to_list()], dtype=pl.String),
+    )

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from polylogit.data.tables.text.analyzer import Analyzer
 from polylogit.data.tables.text.cells import plain_cells
+from polylogit.data.tables.text.key_table import KeyTable
 from polylogit.data.tables.text.tokens import Tokens, codes_of, grams_of_words, ragged_places, tokens_of
 from polylogit.errors import DataError, ModelFileError
 
@@ -28,6 +29,7 @@ MOST_LEARNED_FROM = 2**27
 """Bytes of text that the terms are learned from; of more, evenly spaced rows are taken."""
 
 _FEWEST_ROWS = 2
+_LARGEST = 2**63 - 1
 _WORDS_IN_EXAMPLE = 4
 _BYTES_A_BLOCK = 2**21
 _ROWS_A_BLOCK = 2**16
@@ -158,8 +160,8 @@ class Vocabulary:
         return self.terms.alias("words").str.split(" ").explode().unique().sort()
 
     @cached_property
-    def _keys(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """The key of each term in ascending order, and the number of the term."""
+    def _keys(self) -> KeyTable:
+        """The key of each term: see `_keys_of_runs`."""
         lists = self.terms.alias("words").str.split(" ")
         lengths = lists.list.len().cast(pl.Int64).to_numpy()
         codes = codes_of(lists.explode(), self._words)
@@ -167,18 +169,16 @@ class Vocabulary:
         for place in range(self.analyzer.longest):
             there = lengths > place
             keys[there] = keys[there] * (len(self._words) + 1) + codes[(ends - lengths + place)[there]] + 1
-        order = np.argsort(keys)
-        return keys[order], order
+        return KeyTable(keys)
 
     def _runs(
         self, rows: npt.NDArray[np.int64], codes: npt.NDArray[np.int64]
     ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
         """The row and the term of each run of words that is a term."""
-        keys, terms = self._keys
         for some, found in _keys_of_runs(rows, codes, len(self._words), self.analyzer):
-            places = np.searchsorted(keys, found)
-            there = keys[np.minimum(places, len(keys) - 1)] == found
-            yield some[there], terms[places[there]]
+            terms = self._keys.places(found)
+            there = terms >= 0
+            yield some[there], terms[there]
 
     def tensors(self) -> dict[str, Tensor]:
         """The terms in UTF-8 with a line break after each, and their weights."""
@@ -245,6 +245,11 @@ def _keys_of_runs(
 
 def _rows_with_runs(tokens: list[Tokens], words: pl.Series, analyzer: Analyzer) -> pl.DataFrame:
     """The columns `term` and `rows`: how many rows have each run of words."""
+    if (len(words) + 1) ** analyzer.longest > _LARGEST:
+        raise DataError(
+            f"{len(words):,} distinct words are too many for terms of {analyzer.longest} words. Ask for shorter ones: "
+            "text:words:1-2."
+        )
     parts = []
     for found in tokens:
         codes = codes_of(found.texts, words)
@@ -278,7 +283,17 @@ def _rows_with_grams(tokens: list[Tokens], words: pl.Series, analyzer: Analyzer)
 
 def _rows_with(rows: npt.NDArray[np.int64], keys: npt.NDArray[np.int64]) -> pl.DataFrame:
     """How many rows have each key."""
-    return pl.DataFrame({"row": rows, "key": keys}).unique().group_by("key").agg(pl.len().cast(pl.Int64).alias("rows"))
+    if not len(keys):
+        return pl.DataFrame(schema={"key": pl.Int64, "rows": pl.Int64})
+    many = int(rows[-1]) + 1
+    if int(keys.max()) >= _LARGEST // many:
+        distinct = pl.DataFrame({"row": rows, "key": keys}).unique()
+        return distinct.group_by("key").agg(pl.len().cast(pl.Int64).alias("rows"))
+    pairs = keys * many + rows  # one sort of these takes half the time of polars' hash tables
+    pairs.sort()
+    keys = pairs[np.diff(pairs, prepend=-1) > 0] // many
+    firsts = np.flatnonzero(np.diff(keys, prepend=-1))
+    return pl.DataFrame({"key": keys[firsts], "rows": np.diff(firsts, append=len(keys))})
 
 
 def _summed(parts: list[pl.DataFrame]) -> pl.DataFrame:
