@@ -164,6 +164,8 @@ def test_empty_texts_have_a_feature_of_their_own_and_a_cell_of_a_megabyte_is_rea
     first, second = run.classifier.predict_rows(rows)
     assert first == second
     frame = pl.DataFrame(rows, schema={"review": pl.String, "stars": pl.Float64, "shop": pl.String})
+    with pytest.raises(DataError, match='column "review", row 1: expected one value, got list'):
+        run.classifier.predict_rows([{**rows[0], "review": ["good"]}])
     of_frame = run.classifier.predict_probabilities(frame)[0]
     assert list(first.probabilities.values()) == pytest.approx(of_frame.tolist(), abs=1e-6)
 

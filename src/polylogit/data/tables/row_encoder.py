@@ -37,6 +37,7 @@ MOST_REMEMBERED = 10_000
 """The most cells of a column that are remembered."""
 
 _LARGEST_INTEGER = 2**63
+_ONE_VALUE = (int, float, date)
 _ISO_LENGTH = len("2024-05-01")
 
 
@@ -294,6 +295,8 @@ class _EncodedColumn:
     def _text(self, cell: object, row: int, place: str) -> str | None:
         if isinstance(cell, str):
             return cell.strip() or None
+        if cell is not None and not isinstance(cell, _ONE_VALUE):
+            raise self._no_single_value(cell, row, place)
         frame = read_columns(as_frame({self.name: [cell]}, place=place), self._encoder.readings, place, row)
         found = frame[self.name][0]
         return None if found is None else str(found)
@@ -305,9 +308,7 @@ class _EncodedColumn:
         try:
             found = self._remembered.get(key)
         except TypeError:
-            raise DataError(
-                f'{place}, column "{self.name}", row {row + 1}: expected one value, got {type(cell).__name__}.'
-            ) from None
+            raise self._no_single_value(cell, row, place) from None
         if found is None:
             found = self._read(cell, row, place)
             if len(self._remembered) >= MOST_REMEMBERED:
@@ -320,6 +321,11 @@ class _EncodedColumn:
         features, counts = self._encoder.encode_counting(frame, place, row)
         dense = features.dense() if isinstance(features, SparseRows) else features
         return _Cell(dense[0].numpy(), bool(counts.unseen or counts.filled), bool(frame[self.name].null_count()))
+
+    def _no_single_value(self, cell: object, row: int, place: str) -> DataError:
+        return DataError(
+            f'{place}, column "{self.name}", row {row + 1}: expected one value, got {type(cell).__name__}.'
+        )
 
     def _too_far(self, cell: object, row: int, place: str) -> DataError:
         return DataError(
