@@ -63,8 +63,8 @@ def effect_caption(effect: ColumnEffect) -> str:
     if len(effect.curves) > MOST_CURVES:
         parts.append(f"The {MOST_CURVES} of {len(effect.curves)} classes that it distinguishes most.")
     if len(effect.names) > MOST_LEVELS:
-        which = "terms that add most" if effect.kind == "text" else "most frequent levels"
-        parts.append(f"The {MOST_LEVELS} {which}, of {len(effect.names)}.")
+        ordered = "strongest of {} terms" if effect.kind == "text" else "most frequent of {} levels"
+        parts.append(f"The {MOST_LEVELS} {ordered.format(len(effect.names))}.")
     if effect.places and effect.histogram_edges:
         low, high = effect.places[0], effect.places[-1]
         if low < effect.histogram_edges[0] or high > effect.histogram_edges[-1]:
