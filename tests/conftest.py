@@ -139,6 +139,15 @@ def few_rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr("polylogit.run.cross_validation.FEW_ROWS", 0)
 
 
+@pytest.fixture(autouse=True)
+def one_penalty(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Choose C among one value, 1, except where a test is about the choice: it multiplies the time of each fit."""
+    if "penalty_chosen" not in request.keywords:
+        monkeypatch.setattr("polylogit.run.penalty_choice.FIRST", 0)
+        monkeypatch.setattr("polylogit.run.penalty_choice.LOWEST", 0)
+        monkeypatch.setattr("polylogit.run.penalty_choice.HIGHEST", 0)
+
+
 @pytest.fixture
 def task_of() -> Callable[..., Task]:
     """Pictures of two classes by turns as a task, the last fifth of them for testing."""

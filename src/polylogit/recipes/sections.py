@@ -14,6 +14,7 @@ from polylogit.network_sections import (
     MlpTraining,
     NetworkTraining,
     PictureTraining,
+    Positive,
     PretrainedModel,
     ResidualModel,
     Section,
@@ -79,11 +80,11 @@ def _folds(folds: int) -> int:
 class TrainingRecipe(Section):
     """How a linear model is fitted: see `polylogit.solver`."""
 
-    C: float = Field(
-        default=1.0,
-        gt=0,
+    C: Positive | Literal["auto"] = Field(
+        default="auto",
         description="Inverse strength of the penalty, as scikit-learn's: C * losses + penalty, which is |weights|²/2 "
-        "unless l1_ratio is set, with one vector of weights for two classes.",
+        "unless l1_ratio is set, with one vector of weights for two classes. auto: chosen by the log loss of held-out "
+        "training rows.",
     )
     l1_ratio: float = Field(
         default=0.0,

@@ -15,6 +15,8 @@ from polylogit.fitting.devices import DeviceName
 from polylogit.fitting.history_file import HistoryFile
 from polylogit.fitting.out_of_fold import HeldOutLogits
 from polylogit.model_header import NetworkSpec
+from polylogit.recipes import Recipe
+from polylogit.run.penalty_choice import PenaltyChoice
 
 __all__ = ["FittedModel", "TrainingPlace"]
 
@@ -57,6 +59,8 @@ class FittedModel:
         message: Why the fit ended, in words.
         whole: Whether it ran to its end; False after an interrupt or a divergence.
         history: One record per epoch or iteration, as plain data.
+        recipe: The recipe with what was left to the data chosen; None where nothing was.
+        penalty: How C was chosen; None where the recipe names it, and for networks.
     """
 
     network: nn.Module
@@ -67,3 +71,5 @@ class FittedModel:
     message: str
     whole: bool
     history: tuple[dict[str, Any], ...]
+    recipe: Recipe | None = None
+    penalty: PenaltyChoice | None = None

@@ -5,6 +5,7 @@ See also: `polylogit.solver`.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import torch
@@ -20,12 +21,13 @@ from polylogit.errors import RecipeError
 from polylogit.fitting.callbacks import TrainingCallback
 from polylogit.fitting.forward import network_logits
 from polylogit.fitting.history import IterationRecord
-from polylogit.fitting.out_of_fold import HeldOutLogits, out_of_fold_logits
+from polylogit.fitting.out_of_fold import FOLDS, HeldOutLogits, out_of_fold_logits
 from polylogit.model_header import NetworkSpec
 from polylogit.networks import LinearNetwork
 from polylogit.recipes import SolverRecipe
 from polylogit.run.fitted_model import FittedModel, TrainingPlace
 from polylogit.run.labelled_rows import LabelledRows
+from polylogit.run.penalty_choice import PenaltyChoice, choose_penalty
 from polylogit.run.task import Task
 from polylogit.solver.penalties import elastic_net_penalties
 from polylogit.solver.softmax_regression import LinearFit, fit_softmax_regression
@@ -35,6 +37,18 @@ __all__ = ["fit_linear", "fit_linear_model", "linear_logits_held_out", "rows_of_
 
 HELD_OUT_TOLERANCE = 1e-3
 """Tolerance of the fits that only serve calibration or cross-validation; the classifier's own has the recipe's."""
+
+ROWS_OF_PENALTY_CHOICE = 20_000
+"""With more training rows C is chosen on a sample of so many, which bounds the time."""
+
+USUAL_POINTS = 9
+"""As many values of C as a path usually has, for the total that a progress bar shows."""
+
+_INNER_FOLDS = 4
+"""Folds of the choice of C within each fold of a cross-validation."""
+
+_C_OF_NO_FOLDS = 1.0
+"""C where no class has two rows, so that none can be held out."""
 
 
 def fit_linear_model(task: Task, recipe: SolverRecipe, place: TrainingPlace) -> FittedModel:
@@ -52,8 +66,9 @@ def fit_linear_model(task: Task, recipe: SolverRecipe, place: TrainingPlace) -> 
         RecipeError: The pictures stay in files, and the solver needs all rows in memory.
     """
     rows, train, classes = task.rows, task.split.train, len(task.class_names)
+    numbers = torch.arange(len(rows))
     if isinstance(task.encoder, PictureEncoder):
-        rows = rows_of_linear_model(task, rows.take(train))
+        numbers, rows = train, rows_of_linear_model(task, rows.take(train))
         train = torch.arange(len(rows))
     history: list[dict[str, Any]] = []
 
@@ -62,17 +77,23 @@ def fit_linear_model(task: Task, recipe: SolverRecipe, place: TrainingPlace) -> 
         for callback in place.reported_to:
             callback.iteration_done(iteration)
 
+    choice = None
+    if recipe.training.C == "auto":
+        choice = _penalty_choice(rows, train, classes, recipe, on_fit=_reporter("choice of C", place.callbacks))
+        recipe = _with_penalty(recipe, _C_OF_NO_FOLDS if choice is None else choice.C)
     fit = fit_linear(rows, train, classes, recipe, record)
-    calibration, held_out = _cross_fitted_calibration(rows, train, classes, recipe, place.callbacks)
+    calibration, held_out = _cross_fitted_calibration(rows, train, classes, recipe, place.callbacks, choice)
     return FittedModel(
         network=LinearNetwork.with_weights(fit.weight, fit.bias),
         spec=NetworkSpec(kind="linear", options={"features": rows.inputs.shape[1], "classes": classes}),
         calibration=calibration,
-        held_out=None if held_out is None else replace(held_out, rows=task.split.train[held_out.rows]),
+        held_out=None if held_out is None else replace(held_out, rows=numbers[held_out.rows]),
         epochs=fit.iterations,
         message=f"{fit.iterations} iterations: {fit.message}",
         whole=fit.stop_reason != "interrupted",
         history=tuple(history),
+        recipe=recipe,
+        penalty=choice,
     )
 
 
@@ -106,6 +127,7 @@ def fit_linear(
     classes: int,
     recipe: SolverRecipe,
     on_iteration: Callable[[IterationRecord], None] | None,
+    initial: tuple[Tensor, Tensor] | None = None,
 ) -> LinearFit:
     """Fit softmax regression as the recipe says; see `fit_softmax_regression`.
 
@@ -115,6 +137,7 @@ def fit_linear(
         classes: K.
         recipe: Penalty, class weights and tolerance.
         on_iteration: Called after each iteration.
+        initial: Weights and intercepts to start from; zeros when left out.
 
     Returns:
         The fit.
@@ -137,6 +160,7 @@ def fit_linear(
         tolerance=training.tolerance,
         max_iterations=training.epochs,
         on_iteration=on_iteration,
+        initial=initial,
     )
 
 
@@ -156,11 +180,76 @@ def linear_logits_held_out(
     fitted: Int[Tensor, " A"],
     scored: Int[Tensor, " B"],
 ) -> Float[Tensor, "B K"]:
-    """Logits of some rows from softmax regression on others, fitted as exactly as `HELD_OUT_TOLERANCE` asks."""
+    """Logits of some rows from softmax regression on others, fitted as exactly as `HELD_OUT_TOLERANCE` asks.
+
+    Where the recipe leaves C to the data, it is chosen by folds within the rows fitted to: the rows scored have no say.
+    """
+    if recipe.training.C == "auto":
+        choice = _penalty_choice(rows, fitted, classes, recipe, folds=_INNER_FOLDS)
+        recipe = _with_penalty(recipe, _C_OF_NO_FOLDS if choice is None else choice.C)
+    return _held_out(rows, classes, recipe, fitted, scored)[0]
+
+
+def _held_out(
+    rows: LabelledRows,
+    classes: int,
+    recipe: SolverRecipe,
+    fitted: Int[Tensor, " A"],
+    scored: Int[Tensor, " B"],
+    initial: tuple[Tensor, Tensor] | None = None,
+) -> tuple[Float[Tensor, "B K"], tuple[Tensor, Tensor]]:
+    """The logits of `linear_logits_held_out` at the C of the recipe, and the weights and intercepts behind them."""
     looser = recipe.training.model_copy(update={"tolerance": max(recipe.training.tolerance, HELD_OUT_TOLERANCE)})
     recipe = recipe.model_copy(update={"training": looser})
-    fit = fit_linear(rows, fitted, classes, recipe, on_iteration=None)
-    return network_logits(LinearNetwork.with_weights(fit.weight, fit.bias), rows.features[scored])
+    fit = fit_linear(rows, fitted, classes, recipe, on_iteration=None, initial=initial)
+    network = LinearNetwork.with_weights(fit.weight, fit.bias)
+    return network_logits(network, rows.features[scored]), (fit.weight, fit.bias)
+
+
+def _with_penalty(recipe: SolverRecipe, C: float) -> SolverRecipe:
+    return recipe.model_copy(update={"training": recipe.training.model_copy(update={"C": C})})
+
+
+def _penalty_choice(
+    rows: LabelledRows,
+    train: Int[Tensor, " A"],
+    classes: int,
+    recipe: SolverRecipe,
+    *,
+    folds: int = FOLDS,
+    on_fit: Callable[[int, int], None] | None = None,
+) -> PenaltyChoice | None:
+    """C by the log loss of training rows, each from models that were fitted without it; of a sample where many."""
+    if len(train) > ROWS_OF_PENALTY_CHOICE:
+        draw = torch.Generator().manual_seed(recipe.seed)
+        train = train[torch.randperm(len(train), generator=draw)[:ROWS_OF_PENALTY_CHOICE].sort().values]
+    targets = rows.targets[train]
+    groups = None if rows.groups is None else rows.groups[train]
+    starts: dict[int, tuple[Tensor, Tensor]] = {}
+    fits = 0
+
+    def logits_at(C: float) -> HeldOutLogits | None:
+        at = count()
+
+        def fit_and_score(fitted: Int[Tensor, " A"], scored: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
+            fold = next(at)
+            logits, starts[fold] = _held_out(
+                rows, classes, _with_penalty(recipe, C), train[fitted], train[scored], initial=starts.get(fold)
+            )
+            return logits
+
+        def report(done: int, total: int) -> None:
+            nonlocal fits
+            fits += 1
+            if on_fit is not None:
+                on_fit(fits, max(fits, total * USUAL_POINTS))
+
+        return out_of_fold_logits(targets, fit_and_score, seed=recipe.seed, groups=groups, folds=folds, on_fit=report)
+
+    choice = choose_penalty(logits_at, targets, None if rows.weights is None else rows.weights[train])
+    if choice is None:
+        return None
+    return replace(choice, held_out=replace(choice.held_out, rows=train[choice.held_out.rows]))
 
 
 def _cross_fitted_calibration(
@@ -169,25 +258,50 @@ def _cross_fitted_calibration(
     classes: int,
     recipe: SolverRecipe,
     callbacks: Sequence[TrainingCallback],
+    choice: PenaltyChoice | None,
 ) -> tuple[CalibrationFit | None, HeldOutLogits | None]:
-    """A calibration from training rows, and their logits, each from a model that was fitted without the row."""
+    """A calibration from training rows, and their logits, each from a model that was fitted without the row.
+
+    The folds of the choice of C serve again, unless it was made on a sample of the rows.
+    """
     method = recipe.calibration.method
     if method == "none":
         return None, None
-
-    def fit_and_score(fitted: Int[Tensor, " A"], scored: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
-        return linear_logits_held_out(rows, classes, recipe, fitted=train[fitted], scored=train[scored])
-
-    def report(done: int, total: int) -> None:
-        for callback in callbacks:
-            callback.refit_done("calibration", done, total)
-
-    groups = None if rows.groups is None else rows.groups[train]
-    held_out = out_of_fold_logits(rows.targets[train], fit_and_score, seed=recipe.seed, groups=groups, on_fit=report)
+    if choice is not None and len(train) <= ROWS_OF_PENALTY_CHOICE:
+        held_out: HeldOutLogits | None = choice.held_out
+    else:
+        held_out = _fresh_held_out(rows, train, classes, recipe, callbacks)
     if held_out is None:
         return None, None
-    scored = rows.take(train[held_out.rows])
+    scored = rows.take(held_out.rows)
     calibration = fit_calibration(
         held_out.logits, scored.targets, method=method, sample_weight=scored.weights, groups=scored.groups
     )
     return calibration, held_out
+
+
+def _fresh_held_out(
+    rows: LabelledRows,
+    train: Int[Tensor, " A"],
+    classes: int,
+    recipe: SolverRecipe,
+    callbacks: Sequence[TrainingCallback],
+) -> HeldOutLogits | None:
+    def fit_and_score(fitted: Int[Tensor, " A"], scored: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
+        return linear_logits_held_out(rows, classes, recipe, fitted=train[fitted], scored=train[scored])
+
+    groups = None if rows.groups is None else rows.groups[train]
+    found = out_of_fold_logits(
+        rows.targets[train], fit_and_score, seed=recipe.seed, groups=groups, on_fit=_reporter("calibration", callbacks)
+    )
+    return None if found is None else replace(found, rows=train[found.rows])
+
+
+def _reporter(of: str, callbacks: Sequence[TrainingCallback]) -> Callable[[int, int], None]:
+    """What tells the callbacks of the fits that are done."""
+
+    def report(done: int, total: int) -> None:
+        for callback in callbacks:
+            callback.refit_done(of, done, total)
+
+    return report

@@ -137,6 +137,7 @@ def _train(
     decision = decision_rule(task, recipe)  # costs that do not fit are an error before the fit
     with exclusive_lock(model_path):  # of two runs at once, rows of the history would interleave
         fit = fit_model(task, recipe, place=place)
+        recipe = fit.recipe or recipe
         classifier = _classifier(task, recipe, fit, decision)
         classifier.save(model_path)
         seconds = time.perf_counter() - start
@@ -155,8 +156,9 @@ def _train(
         sets=None if test is None else test.sets,
         decisions=None if test is None else test.decisions,
         effect=None if test is None else test.effect,
-        cross_validation=cross_validate(task, recipe, place.callbacks),
+        cross_validation=cross_validate(task, asked, place.callbacks),
         calibration=fit.calibration,
+        penalty=fit.penalty,
         labels=_label_check(task, fit, test),
         epochs=fit.epochs,
         whole=fit.whole,

@@ -1,0 +1,186 @@
+"""The choice of the inverse penalty C by cross-validated log loss, along a path of rising C.
+
+See also: `polylogit.run.linear_fit`, which fits the models of the path; `polylogit.estimators.linear_path`, the same for
+users of scikit-learn.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from polylogit.fitting.out_of_fold import HeldOutLogits
+
+__all__ = ["PathPoint", "PenaltyChoice", "choose_penalty"]
+
+FIRST, LOWEST, HIGHEST = -5, -12, 12
+"""Powers of the square root of 10: where the path starts, and how far it may go."""
+
+_PATIENCE = 2
+"""Points in a row that are worse than the best before the path ends."""
+
+_LEAST_GAIN = 1e-3
+"""A smaller relative gain of log loss is none: the path of separable classes would go on without end."""
+
+
+@dataclass(frozen=True)
+class PathPoint:
+    """One C of the path.
+
+    Attributes:
+        C: The inverse penalty.
+        log_loss: Mean log loss of the rows held out, in nats.
+        behind: By how much that is above the lowest of the path.
+        standard_error: Of `behind`, from the differences row by row; 0 for the best.
+    """
+
+    C: float
+    log_loss: float
+    behind: float
+    standard_error: float
+
+    def as_json(self) -> dict[str, float]:
+        """The same as plain data."""
+        return {
+            "C": self.C,
+            "log_loss": self.log_loss,
+            "behind": self.behind,
+            "standard_error": self.standard_error,
+        }
+
+
+@dataclass(frozen=True)
+class PenaltyChoice:
+    """The chosen C, and the path that it was chosen from.
+
+    Attributes:
+        C: The chosen inverse penalty.
+        path: Each C that was tried, in ascending order.
+        rows: How many rows were held out.
+        fits: How many models were fitted.
+        held_out: The logits at the chosen C of the rows held out.
+    """
+
+    C: float
+    path: tuple[PathPoint, ...]
+    rows: int
+    fits: int
+    held_out: HeldOutLogits
+
+    @property
+    def at_the_edge(self) -> bool:
+        """Whether the path ended at its limit, so that an even lower or higher C may be better."""
+        limits = _C(LOWEST), _C(HIGHEST)
+        return self.C in limits and self.path[0 if self.C == limits[0] else -1].C == self.C
+
+    @property
+    def in_words(self) -> str:
+        """The choice as a sentence."""
+        chosen = next(point for point in self.path if point.C == self.C)
+        edge = " It is the limit of what is tried." if self.at_the_edge else ""
+        return (
+            f"C = {self.C:.3g}, of {len(self.path)} values from {self.path[0].C:.3g} to {self.path[-1].C:.3g} the one "
+            f"nearest to 1 within a standard error of the lowest log loss of {self.rows:,} held-out training rows "
+            f"({chosen.log_loss:.4f}).{edge}"
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as plain data."""
+        return {
+            "C": self.C,
+            "rows": self.rows,
+            "fits": self.fits,
+            "at_the_edge": self.at_the_edge,
+            "path": [point.as_json() for point in self.path],
+        }
+
+
+def choose_penalty(
+    logits_at: Callable[[float], HeldOutLogits | None],
+    targets: Int[Tensor, " N"],
+    weights: Float[Tensor, " N"] | None = None,
+) -> PenaltyChoice | None:
+    """Try rising values of C, and lower ones where the lowest is the best; choose by log loss.
+
+    The path rises by factors of the square root of 10 and ends where two values in a row do not improve on the best.
+    Of the values whose log loss is within one standard error of the lowest, the one nearest to 1 is chosen: few rows
+    are no reason to leave the usual penalty for one that is far from it. The standard error is that of the difference
+    to the lowest, row by row. docs/choosing.md compares this rule with others.
+
+    Args:
+        logits_at: Logits of held-out rows at a C, of the same rows each time.
+        targets: The class of each row that `HeldOutLogits.rows` numbers.
+        weights: Their weights; None: all weigh the same.
+
+    Returns:
+        The choice; None where no row can be held out.
+
+    Example:
+        >>> import torch
+        >>> targets = torch.tensor([0, 1])
+        >>> def logits_at(C):
+        ...     scale = 10 * C / (100 + C * C)  # the best is at C = 10
+        ...     return HeldOutLogits(torch.arange(2), scale * torch.eye(2), (2,))
+        >>> choose_penalty(logits_at, targets).C
+        10.0
+
+    Source: the rule of one standard error is that of Breiman, Friedman, Olshen and Stone (1984), "Classification and
+        regression trees", section 3.4.3, towards C = 1 instead of the strongest penalty.
+    """
+    found: dict[int, tuple[HeldOutLogits, Tensor]] = {}
+    means: dict[int, float] = {}
+    share: Tensor | None = None
+
+    def tried(power: int) -> bool:
+        nonlocal share
+        held_out = logits_at(_C(power))
+        if held_out is None:
+            return False
+        if share is None:
+            share = _shares(held_out, weights)
+        losses = torch.nn.functional.cross_entropy(
+            held_out.logits.double(), targets[held_out.rows], reduction="none"
+        )
+        found[power], means[power] = (held_out, losses), float(share @ losses)
+        return True
+
+    if not tried(FIRST):
+        return None
+    for powers in (range(FIRST + 1, HIGHEST + 1), range(FIRST - 1, LOWEST - 1, -1)):
+        worse = 0
+        if powers.step < 0 and min(means, key=lambda power: means[power]) > FIRST + 1:
+            break
+        for power in powers:
+            best = min(means.values())
+            tried(power)
+            worse = 0 if means[power] < best * (1 - _LEAST_GAIN) else worse + 1
+            if worse == _PATIENCE:
+                break
+    best_power = min(means, key=lambda power: (means[power], power))
+    assert share is not None  # set by the first point
+    path, near = [], []
+    for power in sorted(means):
+        difference = found[power][1] - found[best_power][1]
+        behind = float(share @ difference)
+        error = float((share.square() @ (difference - behind).square()).sqrt())
+        path.append(PathPoint(_C(power), means[power], behind, error))
+        if behind <= error:
+            near.append(power)
+    chosen = min(near, key=abs)
+    held_out = found[chosen][0]
+    return PenaltyChoice(
+        C=_C(chosen), path=tuple(path), rows=len(held_out.rows), fits=len(path) * held_out.fits, held_out=held_out
+    )
+
+
+def _C(power: int) -> float:
+    return float(10.0 ** (power / 2))
+
+
+def _shares(held_out: HeldOutLogits, weights: Tensor | None) -> Float[Tensor, " M"]:
+    """The share of each held-out row in the mean."""
+    own = torch.ones(len(held_out.rows)) if weights is None else weights[held_out.rows]
+    return own.double() / own.double().sum()
