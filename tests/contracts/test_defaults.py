@@ -22,9 +22,9 @@ def test_a_network_has_the_defaults_of_its_recipe(section):
 
 
 def test_model_files_recipes_and_the_command_line_name_the_same_kinds():
-    """But for those that have a linear network: behind bins, or on the features that an encoder gives."""
+    """But for the choice of a kind, and those of a linear network: behind bins, or on features of an encoder."""
     assert list(RECIPES) == list(get_args(ModelKind))
-    assert list(KINDS) == [kind for kind in RECIPES if kind not in {"additive", "pretrained"}]
+    assert list(KINDS) == [kind for kind in RECIPES if kind not in {"auto", "additive", "pretrained"}]
 
 
 def test_an_estimator_has_the_defaults_of_the_recipe():

@@ -157,6 +157,7 @@ RESIDUAL = of("model", stem=6, stem_kernel=3, widths=[4], blocks=0, dropout=0.5,
 NO_CALIBRATION = {"calibration": {"method": "none"}}  # no refits, and so most of the time of a small fit
 SHORT = {"training": {"epochs": 2, "batch_size": 16}, **NO_CALIBRATION}
 START = {
+    "auto": {"model": {"candidates": ["linear"]}, **NO_CALIBRATION},
     "linear": NO_CALIBRATION,
     "additive": NO_CALIBRATION,
     "pretrained": {"data": {"picture_size": 32}, "cross_validation": {"folds": 0}, **NO_CALIBRATION},
@@ -165,7 +166,17 @@ START = {
     "residual": {"model": {"stem": 4, "widths": [8]}, **SHORT},
     "picture table": {"data": {"path": "file", "target": "kind"}},
 }
+AUTO = {
+    "training.class_weight": Change({"training": {"class_weight": "balanced"}}),
+    "model.candidates": Change({"model": {"candidates": ["additive"]}}),
+    "calibration.method": Change(
+        {"data": {"target": "kind"}, "calibration": {"method": "temperature"}},
+        {"data": {"target": "kind"}, "calibration": {"method": "none"}},
+        data="noisy",
+    ),
+}
 CHANGES = {
+    ("auto", "table"): {name: change for name, change in ALL.items() if name != "training.epochs"} | TABLE | AUTO,
     ("linear", "table"): ALL | TABLE | SOLVER | OVERCONFIDENT_TABLE,
     ("linear", "picture folder"): ALL | PICTURES | SOLVER,
     ("linear", "picture table"): ALL | PICTURE_TABLE | SOLVER,

@@ -60,10 +60,10 @@ def train(
     model: Annotated[
         ModelKind | None,
         typer.Option(
-            help="Kind of model. linear: softmax regression. additive: softmax regression on piecewise-linear "
-            "functions of the numbers of a table. mlp: multilayer perceptron. cnn, residual: convolutional "
-            "networks for pictures. pretrained: softmax regression on the features of a pretrained network, for "
-            "picture files. [default: linear; for pictures pretrained or cnn]"
+            help="Kind of model. auto: linear, additive and mlp compared on folds of a table. linear: softmax "
+            "regression. additive: softmax regression on piecewise-linear functions of the numbers of a table. mlp: "
+            "multilayer perceptron. cnn, residual: convolutional networks for pictures. pretrained: softmax regression "
+            "on the features of a pretrained network, for picture files. [default: linear; for pictures pretrained or cnn]"
         ),
     ] = None,
     recipe: Annotated[
@@ -210,7 +210,13 @@ def _print_result(data: str, result: "TrainingRun", *, as_json: bool) -> None:
     console.print(
         f"{data}: {counted(trained_on.rows_train, 'training row')}, {counted(trained_on.rows_test, 'test row')}, "
         f"{counted(len(result.classifier.class_names), 'class', 'classes')}{weighted}\n{recipe.model.kind}: {ended}\n"
+        + ("" if result.penalty is None else f"{result.penalty.in_words}\n")
     )
+    if result.selection is not None:
+        from polylogit.report.terminal import contest_table
+
+        console.print(contest_table(result.selection.as_json()["candidates"]))
+        console.print(f"{result.selection.in_words}\n")
     if result.cross_validation is not None:
         from polylogit.run.cross_validation import cross_validation_summary
 

@@ -19,7 +19,7 @@ from polylogit.fitting.forward import network_logits, prepare_batch
 from polylogit.fitting.history import EpochRecord
 from polylogit.fitting.loop import fit_network
 from polylogit.lessons.catalogue import choose_lessons
-from polylogit.recipes import NetworkRecipe, SolverRecipe, read_recipe, recipe_from_entries
+from polylogit.recipes import NetworkRecipe, read_recipe, recipe_from_entries
 from polylogit.run.network_fit import loop_options, new_network
 from polylogit.run.picture_task import picture_task
 from polylogit.run.table_task import table_task
@@ -66,7 +66,7 @@ class TrainingLesson:
             task = picture_task(lesson.data, recipe, None)
         else:
             recipe, task = table_task(lesson.data, recipe)
-        if isinstance(recipe, SolverRecipe):
+        if not isinstance(recipe, NetworkRecipe):
             raise RecipeError(f"{name}: expected the recipe of a network that is fitted step by step.")
         return cls(recipe, task)
 

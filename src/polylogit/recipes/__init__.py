@@ -3,6 +3,7 @@
 from polylogit.recipes.reading import read_recipe, shipped_recipes, shipped_recipes_by_use, starting_entries
 from polylogit.recipes.recipe import (
     AdditiveRecipe,
+    AutoRecipe,
     CnnRecipe,
     LinearRecipe,
     MlpRecipe,
@@ -17,6 +18,7 @@ from polylogit.recipes.recipe import (
 
 __all__ = [
     "AdditiveRecipe",
+    "AutoRecipe",
     "CnnRecipe",
     "LinearRecipe",
     "MlpRecipe",

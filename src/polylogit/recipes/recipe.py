@@ -14,6 +14,8 @@ from polylogit.recipes.data_section import DataRecipe
 from polylogit.recipes.sections import (
     AdditiveModel,
     AugmentationRecipe,
+    AutoModel,
+    AutoTraining,
     CalibrationRecipe,
     CnnModel,
     CrossValidationRecipe,
@@ -33,6 +35,7 @@ from polylogit.recipes.sections import (
 __all__ = [
     "RECIPES",
     "AdditiveRecipe",
+    "AutoRecipe",
     "CnnRecipe",
     "LinearRecipe",
     "MlpRecipe",
@@ -87,6 +90,14 @@ class PretrainedRecipe(SolverRecipeBase):
     cross_validation: CrossValidationRecipe = CrossValidationRecipe()
 
 
+class AutoRecipe(RecipeBase):
+    """The recipe of a table whose kind of model is chosen from the data."""
+
+    model: AutoModel = AutoModel()
+    training: AutoTraining = AutoTraining()
+    cross_validation: Annotated[CrossValidationRecipe, OF_TABLES] = CrossValidationRecipe()
+
+
 class MlpRecipe(RecipeBase):
     """The recipe of an MLP."""
 
@@ -118,10 +129,10 @@ SolverRecipe = LinearRecipe | AdditiveRecipe | PretrainedRecipe
 NetworkRecipe = MlpRecipe | CnnRecipe | ResidualRecipe
 """The recipe of a network that is fitted step by step."""
 
-Recipe = SolverRecipe | NetworkRecipe
+Recipe = AutoRecipe | SolverRecipe | NetworkRecipe
 """The recipe of any model."""
 
-ModelKind = Literal["linear", "additive", "pretrained", "mlp", "cnn", "residual"]
+ModelKind = Literal["auto", "linear", "additive", "pretrained", "mlp", "cnn", "residual"]
 """The kinds of model, for the command line."""
 
 RECIPES: Mapping[str, type[Recipe]] = {recipe().model.kind: recipe for recipe in get_args(Recipe)}

@@ -24,6 +24,8 @@ from polylogit.network_sections import (
 __all__ = [
     "AdditiveModel",
     "AugmentationRecipe",
+    "AutoModel",
+    "AutoTraining",
     "CalibrationRecipe",
     "CnnModel",
     "CrossValidationRecipe",
@@ -58,6 +60,24 @@ class AdditiveModel(Section):
         le=256,
         description="Most bins of a column of numbers or dates. The effect of the column is linear in each bin and "
         "constant beyond the training range; small tables and columns of few values have fewer bins.",
+    )
+
+
+class AutoModel(Section):
+    """The kind of model is chosen from the data: see docs/choosing.md."""
+
+    kind: Literal["auto"] = Field(default="auto", description="Kind of model.")
+    candidates: Annotated[tuple[Literal["linear", "additive", "mlp"], ...], Field(min_length=1)] = Field(
+        default=("linear", "additive", "mlp"),
+        description="Kinds of model that are compared, from the simplest to the most complex.",
+    )
+
+
+class AutoTraining(Section):
+    """What the fits of all candidates share."""
+
+    class_weight: Literal["none", "balanced"] = Field(
+        default="none", description="balanced: rows are weighted so that every class has the same total weight."
     )
 
 

@@ -1,6 +1,7 @@
 """An evaluation as tables for a terminal."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -15,6 +16,7 @@ __all__ = [
     "MOST_CONFUSION_CLASSES",
     "conclusion_lines",
     "confusion_table",
+    "contest_table",
     "evaluation_tables",
     "per_class_table",
     "summary_table",
@@ -66,6 +68,28 @@ def summary_table(seen: Summary) -> Table:
         ("rows", f"{seen.rows:,}"),
     ):
         table.add_row(label, figure)
+    return table
+
+
+def contest_table(candidates: Iterable[Mapping[str, Any]]) -> Table:
+    """The comparison of kinds of model, a row for each.
+
+    Args:
+        candidates: Kind, log loss, accuracy, distance to the best with its standard error, and seconds.
+    """
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("kind of model")
+    for name in ("log loss", "above the lowest", "standard error", "accuracy", "seconds"):
+        table.add_column(name, justify="right")
+    for each in candidates:
+        table.add_row(
+            each["kind"],
+            f"{each['log_loss']:.4f}",
+            f"{each['behind']:.4f}",
+            f"{each['standard_error']:.4f}",
+            percent(each["accuracy"]),
+            f"{each['seconds']:.1f}",
+        )
     return table
 
 

@@ -3,7 +3,8 @@
 See also: `linear_fit.py` and `network_fit.py`.
 """
 
-from polylogit.recipes import Recipe, SolverRecipe
+from polylogit.errors import RecipeError
+from polylogit.recipes import AutoRecipe, Recipe, SolverRecipe
 from polylogit.run.fitted_model import FittedModel, TrainingPlace
 from polylogit.run.linear_fit import fit_linear_model
 from polylogit.run.network_fit import fit_network_model
@@ -29,4 +30,9 @@ def fit_model(task: Task, recipe: Recipe, *, place: TrainingPlace) -> FittedMode
     """
     if isinstance(recipe, SolverRecipe):
         return fit_linear_model(task, recipe, place)
+    if isinstance(recipe, AutoRecipe):
+        raise RecipeError(
+            'model.kind="auto" names no model: it is chosen when a table is trained on (polylogit train). '
+            "Name a kind, such as --set model.kind=linear."
+        )
     return fit_network_model(task, recipe, place)

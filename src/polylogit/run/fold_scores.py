@@ -18,17 +18,17 @@ from polylogit.data.split import Split
 from polylogit.data.tables.encoder import TableEncoder
 from polylogit.fitting.forward import network_logits
 from polylogit.fitting.out_of_fold import HeldOutLogits, out_of_fold_logits
-from polylogit.recipes import NetworkRecipe, Recipe, SolverRecipe
+from polylogit.recipes import AutoRecipe, NetworkRecipe, Recipe, SolverRecipe
 from polylogit.run.fit import fit_model
 from polylogit.run.fitted_model import TrainingPlace
 from polylogit.run.labelled_rows import LabelledRows
-from polylogit.run.linear_fit import linear_logits_held_out, rows_of_linear_model
+from polylogit.run.linear_fit import linear_logits_held_out, rows_of_linear_model, with_chosen_penalty
 from polylogit.run.picture_task import fitted_picture_encoder
 from polylogit.run.table_task import most_bins
 from polylogit.run.task import Task
 from polylogit.system.sparse_rows import SparseRows
 
-__all__ = ["fold_scores"]
+__all__ = ["fold_scores", "with_encoder_of"]
 
 FitAndScore = Callable[[Int[Tensor, " A"], Int[Tensor, " B"]], Float[Tensor, "B K"]]
 """Logits of some rows from a model fitted to others."""
@@ -47,7 +47,8 @@ def fold_scores(
     """Score each row of a task, training rows and test rows alike, by a model that was fitted without its fold.
 
     The rows are split into folds class by class, or whole groups at a time. For each fold encoder and model are fitted
-    on the other folds. A linear model is calibrated on the logits of the other folds, a network on validation rows
+    on the other folds; C, where the recipe leaves it to the data, is chosen once on all of the rows. A linear model is
+    calibrated on the logits of the other folds, a network on validation rows
     among the rows that it is given. Rows of weight 0, and of classes that the recipe leaves out, are in no fold.
 
     Args:
@@ -68,6 +69,9 @@ def fold_scores(
     known = task.rows.known
     rows = task.rows.take(known)
     if isinstance(recipe, SolverRecipe):
+        if recipe.training.C == "auto":
+            vectors = rows_of_linear_model(task, task.rows)
+            recipe, _ = with_chosen_penalty(vectors, known, len(task.class_names), recipe)
         fit_and_score = _linear_fold(task, recipe)
     else:
         fit_and_score = _network_fold(task, recipe, place or TrainingPlace(), calibrated=calibrated)
@@ -109,6 +113,23 @@ def _encoded(
     )
 
 
+def with_encoder_of(recipe: Recipe, task: Task, fitted: Int[Tensor, " A"]) -> Task:
+    """The task with its rows encoded as a recipe asks.
+
+    Args:
+        recipe: Its kind of model and its data section say how.
+        task: The rows.
+        fitted: The numbers of the rows that the encoder learns from.
+
+    Returns:
+        The task with another encoder and other inputs.
+    """
+    encoder, inputs = _encoded(task, recipe, fitted)
+    if isinstance(encoder, TableEncoder) and task.cells is not None:
+        encoder = encoder.with_ranges(task.cells, fitted)
+    return replace(task, encoder=encoder, rows=replace(task.rows, inputs=inputs))
+
+
 def _linear_fold(task: Task, recipe: SolverRecipe) -> FitAndScore:
     def fit_and_score(fitted: Int[Tensor, " A"], held_out: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
         encoder, inputs = _encoded(task, recipe, fitted)
@@ -119,7 +140,9 @@ def _linear_fold(task: Task, recipe: SolverRecipe) -> FitAndScore:
     return fit_and_score
 
 
-def _network_fold(task: Task, recipe: NetworkRecipe, place: TrainingPlace, *, calibrated: bool) -> FitAndScore:
+def _network_fold(
+    task: Task, recipe: NetworkRecipe | AutoRecipe, place: TrainingPlace, *, calibrated: bool
+) -> FitAndScore:
     """As `_linear_fold`; the calibration is the fit's own, from its validation rows."""
 
     def fit_and_score(fitted: Int[Tensor, " A"], held_out: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:

@@ -21,7 +21,7 @@ from polylogit.errors import RecipeError
 from polylogit.fitting.callbacks import TrainingCallback
 from polylogit.fitting.forward import network_logits
 from polylogit.fitting.history import IterationRecord
-from polylogit.fitting.out_of_fold import FOLDS, HeldOutLogits, out_of_fold_logits
+from polylogit.fitting.out_of_fold import HeldOutLogits, out_of_fold_logits
 from polylogit.model_header import NetworkSpec
 from polylogit.networks import LinearNetwork
 from polylogit.recipes import SolverRecipe
@@ -33,7 +33,7 @@ from polylogit.solver.penalties import elastic_net_penalties
 from polylogit.solver.softmax_regression import LinearFit, fit_softmax_regression
 from polylogit.system.sparse_rows import SparseRows
 
-__all__ = ["fit_linear", "fit_linear_model", "linear_logits_held_out", "rows_of_linear_model"]
+__all__ = ["fit_linear", "fit_linear_model", "linear_logits_held_out", "rows_of_linear_model", "with_chosen_penalty"]
 
 HELD_OUT_TOLERANCE = 1e-3
 """Tolerance of the fits that only serve calibration or cross-validation; the classifier's own has the recipe's."""
@@ -43,9 +43,6 @@ ROWS_OF_PENALTY_CHOICE = 20_000
 
 USUAL_POINTS = 9
 """As many values of C as a path usually has, for the total that a progress bar shows."""
-
-_INNER_FOLDS = 4
-"""Folds of the choice of C within each fold of a cross-validation."""
 
 _C_OF_NO_FOLDS = 1.0
 """C where no class has two rows, so that none can be held out."""
@@ -77,12 +74,9 @@ def fit_linear_model(task: Task, recipe: SolverRecipe, place: TrainingPlace) -> 
         for callback in place.reported_to:
             callback.iteration_done(iteration)
 
-    choice = None
-    if recipe.training.C == "auto":
-        choice = _penalty_choice(rows, train, classes, recipe, on_fit=_reporter("choice of C", place.callbacks))
-        recipe = _with_penalty(recipe, _C_OF_NO_FOLDS if choice is None else choice.C)
+    recipe, choice = with_chosen_penalty(rows, train, classes, recipe, place.callbacks)
     fit = fit_linear(rows, train, classes, recipe, record)
-    calibration, held_out = _cross_fitted_calibration(rows, train, classes, recipe, place.callbacks, choice)
+    calibration, held_out = _cross_fitted_calibration(rows, train, classes, recipe, place.callbacks, choice=choice)
     return FittedModel(
         network=LinearNetwork.with_weights(fit.weight, fit.bias),
         spec=NetworkSpec(kind="linear", options={"features": rows.inputs.shape[1], "classes": classes}),
@@ -126,7 +120,8 @@ def fit_linear(
     fitted: Int[Tensor, " A"],
     classes: int,
     recipe: SolverRecipe,
-    on_iteration: Callable[[IterationRecord], None] | None,
+    on_iteration: Callable[[IterationRecord], None] | None = None,
+    *,
     initial: tuple[Tensor, Tensor] | None = None,
 ) -> LinearFit:
     """Fit softmax regression as the recipe says; see `fit_softmax_regression`.
@@ -143,6 +138,8 @@ def fit_linear(
         The fit.
     """
     training, targets = recipe.training, rows.targets[fitted]
+    if training.C == "auto":
+        raise ValueError("fit_linear fits at a given C: choose it first")
     sample_weight = None if rows.weights is None else rows.weights[fitted]
     if training.class_weight == "balanced":
         of_class = balanced_class_weight(targets, classes, sample_weight)[targets]
@@ -180,20 +177,15 @@ def linear_logits_held_out(
     fitted: Int[Tensor, " A"],
     scored: Int[Tensor, " B"],
 ) -> Float[Tensor, "B K"]:
-    """Logits of some rows from softmax regression on others, fitted as exactly as `HELD_OUT_TOLERANCE` asks.
-
-    Where the recipe leaves C to the data, it is chosen by folds within the rows fitted to: the rows scored have no say.
-    """
-    if recipe.training.C == "auto":
-        choice = _penalty_choice(rows, fitted, classes, recipe, folds=_INNER_FOLDS)
-        recipe = _with_penalty(recipe, _C_OF_NO_FOLDS if choice is None else choice.C)
-    return _held_out(rows, classes, recipe, fitted, scored)[0]
+    """Logits of some rows from softmax regression on others, fitted as exactly as `HELD_OUT_TOLERANCE` asks."""
+    return _held_out(rows, classes, recipe, fitted=fitted, scored=scored)[0]
 
 
 def _held_out(
     rows: LabelledRows,
     classes: int,
     recipe: SolverRecipe,
+    *,
     fitted: Int[Tensor, " A"],
     scored: Int[Tensor, " B"],
     initial: tuple[Tensor, Tensor] | None = None,
@@ -201,9 +193,34 @@ def _held_out(
     """The logits of `linear_logits_held_out` at the C of the recipe, and the weights and intercepts behind them."""
     looser = recipe.training.model_copy(update={"tolerance": max(recipe.training.tolerance, HELD_OUT_TOLERANCE)})
     recipe = recipe.model_copy(update={"training": looser})
-    fit = fit_linear(rows, fitted, classes, recipe, on_iteration=None, initial=initial)
+    fit = fit_linear(rows, fitted, classes, recipe, initial=initial)
     network = LinearNetwork.with_weights(fit.weight, fit.bias)
     return network_logits(network, rows.features[scored]), (fit.weight, fit.bias)
+
+
+def with_chosen_penalty(
+    rows: LabelledRows,
+    train: Int[Tensor, " A"],
+    classes: int,
+    recipe: SolverRecipe,
+    callbacks: Sequence[TrainingCallback] = (),
+) -> tuple[SolverRecipe, PenaltyChoice | None]:
+    """The recipe with a number for C, chosen on training rows where the recipe leaves it to the data.
+
+    Args:
+        rows: Rows of vectors, in memory.
+        train: The numbers of the training rows.
+        classes: K.
+        recipe: The recipe.
+        callbacks: They are told of each fit.
+
+    Returns:
+        The recipe, and how C was chosen: None where the recipe names it, or where no class has two rows.
+    """
+    if recipe.training.C != "auto":
+        return recipe, None
+    choice = _penalty_choice(rows, train, classes, recipe, _reporter("choice of C", callbacks))
+    return _with_penalty(recipe, _C_OF_NO_FOLDS if choice is None else choice.C), choice
 
 
 def _with_penalty(recipe: SolverRecipe, C: float) -> SolverRecipe:
@@ -215,8 +232,6 @@ def _penalty_choice(
     train: Int[Tensor, " A"],
     classes: int,
     recipe: SolverRecipe,
-    *,
-    folds: int = FOLDS,
     on_fit: Callable[[int, int], None] | None = None,
 ) -> PenaltyChoice | None:
     """C by the log loss of training rows, each from models that were fitted without it; of a sample where many."""
@@ -234,7 +249,12 @@ def _penalty_choice(
         def fit_and_score(fitted: Int[Tensor, " A"], scored: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
             fold = next(at)
             logits, starts[fold] = _held_out(
-                rows, classes, _with_penalty(recipe, C), train[fitted], train[scored], initial=starts.get(fold)
+                rows,
+                classes,
+                _with_penalty(recipe, C),
+                fitted=train[fitted],
+                scored=train[scored],
+                initial=starts.get(fold),
             )
             return logits
 
@@ -244,7 +264,7 @@ def _penalty_choice(
             if on_fit is not None:
                 on_fit(fits, max(fits, total * USUAL_POINTS))
 
-        return out_of_fold_logits(targets, fit_and_score, seed=recipe.seed, groups=groups, folds=folds, on_fit=report)
+        return out_of_fold_logits(targets, fit_and_score, seed=recipe.seed, groups=groups, on_fit=report)
 
     choice = choose_penalty(logits_at, targets, None if rows.weights is None else rows.weights[train])
     if choice is None:
@@ -258,6 +278,7 @@ def _cross_fitted_calibration(
     classes: int,
     recipe: SolverRecipe,
     callbacks: Sequence[TrainingCallback],
+    *,
     choice: PenaltyChoice | None,
 ) -> tuple[CalibrationFit | None, HeldOutLogits | None]:
     """A calibration from training rows, and their logits, each from a model that was fitted without the row.

@@ -1,6 +1,6 @@
 """The choice of the inverse penalty C by cross-validated log loss, along a path of rising C.
 
-See also: `polylogit.run.linear_fit`, which fits the models of the path; `polylogit.estimators.linear_path`, the same for
+See also: `polylogit.run.linear_fit`, which fits the models of the path; `polylogit.estimators.linear_path`, a path for
 users of scikit-learn.
 """
 
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from polylogit.fitting.out_of_fold import HeldOutLogits
 
@@ -73,8 +74,8 @@ class PenaltyChoice:
     @property
     def at_the_edge(self) -> bool:
         """Whether the path ended at its limit, so that an even lower or higher C may be better."""
-        limits = _C(LOWEST), _C(HIGHEST)
-        return self.C in limits and self.path[0 if self.C == limits[0] else -1].C == self.C
+        limits = _inverse_penalty(LOWEST), _inverse_penalty(HIGHEST)
+        return self.C in limits and self.path[0 if limits[0] == self.C else -1].C == self.C
 
     @property
     def in_words(self) -> str:
@@ -132,51 +133,48 @@ def choose_penalty(
     """
     found: dict[int, tuple[HeldOutLogits, Tensor]] = {}
     means: dict[int, float] = {}
-    share: Tensor | None = None
 
-    def tried(power: int) -> bool:
-        nonlocal share
-        held_out = logits_at(_C(power))
-        if held_out is None:
-            return False
-        if share is None:
-            share = _shares(held_out, weights)
-        losses = torch.nn.functional.cross_entropy(
-            held_out.logits.double(), targets[held_out.rows], reduction="none"
-        )
-        found[power], means[power] = (held_out, losses), float(share @ losses)
-        return True
+    def tried(power: int, held_out: HeldOutLogits | None) -> None:
+        if held_out is not None:
+            losses = cross_entropy(held_out.logits.double(), targets[held_out.rows], reduction="none")
+            found[power], means[power] = (held_out, losses), float(share @ losses)
 
-    if not tried(FIRST):
+    first = logits_at(_inverse_penalty(FIRST))
+    if first is None:
         return None
+    share = _shares(first, weights)
+    tried(FIRST, first)
     for powers in (range(FIRST + 1, HIGHEST + 1), range(FIRST - 1, LOWEST - 1, -1)):
         worse = 0
         if powers.step < 0 and min(means, key=lambda power: means[power]) > FIRST + 1:
             break
         for power in powers:
             best = min(means.values())
-            tried(power)
+            tried(power, logits_at(_inverse_penalty(power)))
             worse = 0 if means[power] < best * (1 - _LEAST_GAIN) else worse + 1
             if worse == _PATIENCE:
                 break
     best_power = min(means, key=lambda power: (means[power], power))
-    assert share is not None  # set by the first point
     path, near = [], []
     for power in sorted(means):
         difference = found[power][1] - found[best_power][1]
         behind = float(share @ difference)
         error = float((share.square() @ (difference - behind).square()).sqrt())
-        path.append(PathPoint(_C(power), means[power], behind, error))
+        path.append(PathPoint(_inverse_penalty(power), means[power], behind, error))
         if behind <= error:
             near.append(power)
     chosen = min(near, key=abs)
     held_out = found[chosen][0]
     return PenaltyChoice(
-        C=_C(chosen), path=tuple(path), rows=len(held_out.rows), fits=len(path) * held_out.fits, held_out=held_out
+        C=_inverse_penalty(chosen),
+        path=tuple(path),
+        rows=len(held_out.rows),
+        fits=len(path) * held_out.fits,
+        held_out=held_out,
     )
 
 
-def _C(power: int) -> float:
+def _inverse_penalty(power: int) -> float:
     return float(10.0 ** (power / 2))
 
 

@@ -20,7 +20,7 @@ from polylogit.data.pictures.stored import StoredPictures, blocks_of_rows
 from polylogit.data.split import Split, drawn_split, given_split, group_numbers, grouped_split
 from polylogit.data.tables.audit.findings import Audit
 from polylogit.errors import DataError, RecipeError, did_you_mean
-from polylogit.recipes import AdditiveRecipe, Recipe
+from polylogit.recipes import AdditiveRecipe, AutoRecipe, Recipe
 from polylogit.recipes.data_kinds import check_options_apply, data_kind
 from polylogit.recipes.data_section import DataRecipe
 from polylogit.run.conformal_rows import without_conformal_rows
@@ -64,6 +64,11 @@ def picture_task(data: str, recipe: Recipe, data_root: Path | None) -> Task:
         DataError: The pictures are at fault, or a class that the recipe names is not among them.
         RecipeError: The recipe has options that do not apply to these pictures.
     """
+    if isinstance(recipe, AutoRecipe):
+        raise RecipeError(
+            f"{data}: --model auto compares models of a table, and these are pictures. Take --model linear or "
+            "--model cnn."
+        )
     if isinstance(recipe, AdditiveRecipe):
         raise RecipeError(
             f"{data}: an additive model takes a table, and these are pictures. Take --model linear or --model cnn."

@@ -23,7 +23,7 @@ from polylogit.fitting.callbacks import TrainingCallback
 from polylogit.fitting.devices import DeviceName
 from polylogit.model_header import PICTURE_DIGEST_LENGTH, TrainedOn
 from polylogit.networks.test_time_augmentation import without_test_time_augmentation
-from polylogit.recipes import Recipe
+from polylogit.recipes import AutoRecipe, Recipe
 from polylogit.report import write_report
 from polylogit.report.label_check import LabelCheck
 from polylogit.run.conformal_rows import conformal_scores
@@ -33,6 +33,7 @@ from polylogit.run.evaluated_rows import EvaluatedRows, evaluate_rows
 from polylogit.run.fit import fit_model
 from polylogit.run.fitted_model import FittedModel, TrainingPlace
 from polylogit.run.label_check import label_check_of
+from polylogit.run.model_selection import choose_model
 from polylogit.run.output_paths import checkpoint_path, claimed_model_path, existing_outputs, history_path, report_paths
 from polylogit.run.replacing import check_outputs
 from polylogit.run.report_contents import report_data
@@ -134,6 +135,9 @@ def _train(
     check_outputs([model_path, checkpoint, history, *reports], inputs, force=force)
     replaced = existing_outputs(model_path, report, resume=place.resume)
     recipe, task = read_task(data, recipe, data_root, allow_download=allow_download, callbacks=place.callbacks)
+    selection = None
+    if isinstance(recipe, AutoRecipe):
+        recipe, task, selection = choose_model(task, recipe, place.callbacks)
     decision = decision_rule(task, recipe)  # costs that do not fit are an error before the fit
     with exclusive_lock(model_path):  # of two runs at once, rows of the history would interleave
         fit = fit_model(task, recipe, place=place)
@@ -156,9 +160,10 @@ def _train(
         sets=None if test is None else test.sets,
         decisions=None if test is None else test.decisions,
         effect=None if test is None else test.effect,
-        cross_validation=cross_validate(task, asked, place.callbacks),
+        cross_validation=cross_validate(task, recipe, place.callbacks),
         calibration=fit.calibration,
         penalty=fit.penalty,
+        selection=selection,
         labels=_label_check(task, fit, test),
         epochs=fit.epochs,
         whole=fit.whole,
@@ -195,7 +200,12 @@ def _write_reports(
         audit=run.audit,
         cross_validated=None if validated is None else validated.summary,
         folds=None if validated is None else validated.as_json(),
-        facts={"fit": run.fit_message, "seconds": f"{run.seconds:.1f}"},
+        facts={
+            "fit": run.fit_message,
+            **({} if run.selection is None else {"model": run.selection.in_words}),
+            **({} if run.penalty is None else {"penalty": run.penalty.in_words}),
+            "seconds": f"{run.seconds:.1f}",
+        },
         training_rows=training_rows,
     )
     for path in paths:

@@ -15,6 +15,7 @@ from polylogit.recipes import Recipe
 from polylogit.report.conclusions import Conclusion, conclusions
 from polylogit.report.label_check import LabelCheck
 from polylogit.run.cross_validation import CrossValidation
+from polylogit.run.model_selection import ModelChoice
 from polylogit.run.penalty_choice import PenaltyChoice
 
 __all__ = ["TrainingRun"]
@@ -40,6 +41,7 @@ class TrainingRun:
             recipe asks for none.
         calibration: The calibration and its evidence; None where the recipe asks for none.
         penalty: How C was chosen; None where the recipe names it, and for networks.
+        selection: How the kind of model was chosen; None where the recipe names it.
         labels: The labels of the rows that were scored by models not fitted on them; None where there are none.
         epochs: Iterations of the solver, or epochs of the training loop.
         whole: Whether the fit ran to its end; False after an interrupt or a divergence.
@@ -65,6 +67,7 @@ class TrainingRun:
     cross_validation: CrossValidation | None
     calibration: CalibrationFit | None
     penalty: PenaltyChoice | None
+    selection: ModelChoice | None
     labels: LabelCheck | None
     epochs: int
     whole: bool
@@ -106,6 +109,7 @@ class TrainingRun:
             **self.classifier.calibration.as_json(),
             "calibration": None if self.calibration is None else self.calibration.as_json(),
             "penalty": None if self.penalty is None else self.penalty.as_json(),
+            "selection": None if self.selection is None else self.selection.as_json(),
             "label_errors": None if self.labels is None else self.labels.as_json(),
             "seconds": round(self.seconds, 3),
             "epochs": self.epochs,

@@ -1,0 +1,76 @@
+"""The choice of the kind of model of a table."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+
+from polylogit import Classifier
+from polylogit.errors import RecipeError
+from polylogit.recipes import recipe_from_entries
+from polylogit.run import evaluate, train
+
+AUTO = {"model": {"kind": "auto"}, "data": {"target": "kind"}}
+
+
+def table(path, score, rows=500):
+    draw = np.random.default_rng(0)
+    x, z = draw.uniform(-1, 1, rows), draw.normal(size=rows)
+    kind = np.where(draw.random(rows) < 1 / (1 + np.exp(-score(x, z))), "yes", "no")
+    pl.DataFrame({"x": x, "z": z, "kind": kind, "herd": np.arange(rows) // 5}).write_csv(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("score", "kind"),
+    [(lambda x, z: 3 * x + z, "linear"), (lambda x, z: 12 * (np.abs(x) - 0.5) + 0 * z, "additive")],
+    ids=["a line", "a curve"],
+)
+def test_the_simplest_that_suffices_is_chosen(tmp_path, score, kind):
+    path = table(tmp_path / "t.csv", score)
+    entries = AUTO | {"model": {"kind": "auto", "candidates": ["linear", "additive"]}}
+    run = train(str(path), recipe_from_entries(entries), out=tmp_path / "m.safetensors")
+    assert run.selection.kind == run.recipe.model.kind == run.classifier.model_kind == kind
+    assert [each.kind for each in run.selection.contestants] == ["linear", "additive"]
+    assert run.as_json()["selection"]["candidates"][0]["kind"] == "linear"
+    alone = train(str(path), recipe_from_entries(AUTO | {"model": {"kind": kind}}), out=tmp_path / "alone.safetensors")
+    assert alone.test.log_loss == run.test.log_loss
+    loaded = Classifier.load(run.model_path)
+    assert loaded.recipe["model"]["kind"] == kind
+    assert evaluate(run.model_path, str(path)).test.log_loss == run.test.log_loss
+
+
+def test_all_candidates_from_the_command_line(tmp_path, polylogit):
+    table(tmp_path / "t.csv", lambda x, z: 6 * np.sign(x) * np.sign(z), rows=200)
+    words = ("train", "t.csv", "--target", "kind", "--drop", "herd", "--model", "auto", "--out", "m.safetensors")
+    found = json.loads(polylogit(*words, "--json").stdout.splitlines()[-1])["selection"]
+    assert found["kind"] == "mlp"
+    shown = polylogit(*words, "--force").output
+    for candidate in found["candidates"]:  # the same seed, and so the same choice
+        assert f"{candidate['log_loss']:.4f}" in shown
+    assert "the test rows had no part in the choice" in " ".join(shown.split())
+
+
+def test_groups_stay_together(tmp_path, monkeypatch):
+    path = table(tmp_path / "t.csv", lambda x, z: 3 * x)
+    seen = []
+
+    def spy(task, recipe, **options):
+        seen.append(task.rows.groups)
+        return fold_scores(task, recipe, **options)
+
+    from polylogit.run.fold_scores import fold_scores
+
+    monkeypatch.setattr("polylogit.run.model_selection.fold_scores", spy)
+    entries = {"model": {"kind": "auto", "candidates": ["linear"]}, "data": {"target": "kind", "group": "herd"}}
+    run = train(str(path), recipe_from_entries(entries), out=tmp_path / "m.safetensors")
+    assert seen[0] is not None
+    assert run.selection.rows == run.classifier.trained_on.rows_train
+
+
+def test_pictures_are_refused(tmp_path):
+    with pytest.raises(RecipeError, match="auto compares models of a table"):
+        train("mnist", recipe_from_entries({"model": {"kind": "auto"}}), out=tmp_path / "m.safetensors")
+    with pytest.raises(RecipeError, match=r"model\.candidates"):
+        recipe_from_entries({"model": {"kind": "auto", "candidates": []}})
