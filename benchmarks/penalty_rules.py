@@ -135,7 +135,7 @@ def main() -> None:
     lines = [
         "# Rules for the choice of C: test log loss of calibrated softmax regression, in nats",
         "",
-        machine(),
+        "; ".join(f"{name} {fact}" for name, fact in machine().items()),
         f"\n{chosen.splits} splits of each table; `python benchmarks/penalty_rules.py --splits {chosen.splits}`\n",
         "| table | " + " | ".join(RULES) + " |",
         "| --- |" + " --- |" * len(RULES),

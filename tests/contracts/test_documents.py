@@ -27,6 +27,7 @@ def commands(block):
         yield command, output
 
 
+@pytest.mark.penalty_chosen
 @pytest.mark.parametrize(
     "page",
     [

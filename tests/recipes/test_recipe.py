@@ -24,9 +24,9 @@ def test_all_faults_are_named_at_once():
         'sed: there is no such option. Did you mean "seed"?',
         'data.targt: there is no such option. Did you mean "target"?',
         "data.test_fraction: input should be less than 1, got 1.5.",
-        "model.kind: expected one of linear, additive, pretrained, mlp, cnn, residual, got 'linaer'. "
+        "model.kind: expected one of auto, linear, additive, pretrained, mlp, cnn, residual, got 'linaer'. "
         'Did you mean "linear"?',
-        "training.C: input should be greater than 0, got -1.",
+        "training.C: input should be greater than 0, or input should be 'auto', got -1.",
         "training.epochs: input should be a valid integer",
     ):
         assert words in message
@@ -71,7 +71,7 @@ def test_the_options_of_another_kind_are_refused():
 def test_the_model_section_is_that_of_the_recipe():
     with pytest.raises(ValidationError, match="linear"):
         LinearModel(kind="cnn")
-    kinds = "linear, additive, pretrained, mlp, cnn, residual"
+    kinds = "auto, linear, additive, pretrained, mlp, cnn, residual"
     with pytest.raises(RecipeError, match=rf"model\.kind: expected one of {kinds}, got \['mlp'\]"):
         recipe_from_entries({"model": {"kind": ["mlp"]}})
 

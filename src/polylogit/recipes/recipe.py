@@ -3,6 +3,7 @@
 See also: `polylogit.recipes.reading` for the files and settings that a recipe is read from. Imports no torch.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, get_args
 
@@ -139,6 +140,10 @@ RECIPES: Mapping[str, type[Recipe]] = {recipe().model.kind: recipe for recipe in
 """The class of the recipe for each kind of model."""
 
 
+_ALTERNATIVE = re.compile(r"constrained-\w+|(literal|tuple)\[.*\]")
+"""What pydantic calls the types of an option that may be of several, behind the name of the option."""
+
+
 def recipe_from_entries(entries: Mapping[str, Any]) -> Recipe:
     """The recipe that nested options describe, of the kind that `model.kind` names.
 
@@ -171,7 +176,7 @@ def recipe_from_entries(entries: Mapping[str, Any]) -> Recipe:
     try:
         valid = recipe.model_validate(entries)
     except ValidationError as error:
-        faults += [_fault(recipe, each["type"], each["loc"], each["msg"], each["input"]) for each in error.errors()]
+        faults += _faults(recipe, error)
     if faults:
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         raise RecipeError(f"the recipe has {count}:\n" + "\n".join(f"  {fault}" for fault in faults)) from None
@@ -191,6 +196,23 @@ def _kind(entries: Mapping[str, Any]) -> tuple[str, list[str]]:
     return "linear", [f"model.kind: expected one of {expected}, got {kind!r}.{hint if 'mean' in hint else ''}"]
 
 
+def _faults(recipe: type[BaseModel], error: ValidationError) -> list[str]:
+    """A sentence for each option at fault; one that may be of several types has one with what each of them asks."""
+    found: dict[tuple[int | str, ...], list[tuple[str, str, object]]] = {}
+    for each in error.errors():
+        place = tuple(part for part in each["loc"] if not _ALTERNATIVE.fullmatch(str(part)))
+        found.setdefault(place, []).append((each["type"], each["msg"], each["input"]))
+    return [
+        _fault(recipe, kind, place, message + "".join(f", or {_in_a_sentence(other)}" for _, other, _ in others), came)
+        for place, ((kind, message, came), *others) in found.items()
+    ]
+
+
+def _in_a_sentence(message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    return f"{message[0].lower()}{message[1:]}"
+
+
 def _fault(recipe: type[BaseModel], kind: str, place: Sequence[int | str], message: str, came: object) -> str:
     """One fault of a recipe as a sentence that names the option."""
     name = ".".join(str(part) for part in place)
@@ -203,5 +225,4 @@ def _fault(recipe: type[BaseModel], kind: str, place: Sequence[int | str], messa
         elsewhere = [known for known in options_of(recipe) if known.rpartition(".")[2] == option]
         known_here = elsewhere or list(section.model_fields)
         return f"{name}: there is no such option.{did_you_mean(elsewhere[0] if elsewhere else option, known_here)}"
-    message = message.removeprefix("Value error, ")
-    return f"{name}: {message[0].lower()}{message[1:]}, got {came!r}."
+    return f"{name}: {_in_a_sentence(message)}, got {came!r}."
