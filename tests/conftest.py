@@ -2,7 +2,7 @@
 
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from polylogit.cli.app import app
 from polylogit.data.pictures.encoder import PictureEncoder
 from polylogit.data.split import Split
 from polylogit.recipes.recipe import LinearRecipe
-from polylogit.run import TrainingRun, train
+from polylogit.run import TrainingRun, penalty_choice, train
 from polylogit.run.labelled_rows import LabelledRows
 from polylogit.run.task import Task
 
@@ -139,13 +139,24 @@ def few_rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr("polylogit.run.cross_validation.FEW_ROWS", 0)
 
 
-@pytest.fixture(autouse=True)
-def one_penalty(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+PATH_OF_PENALTIES = {name: getattr(penalty_choice, name) for name in ("FIRST", "LOWEST", "HIGHEST")}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_penalty() -> Iterator[None]:
     """Choose C among one value, 1, except where a test is about the choice: it multiplies the time of each fit."""
-    if "penalty_chosen" not in request.keywords:
-        monkeypatch.setattr("polylogit.run.penalty_choice.FIRST", 0)
-        monkeypatch.setattr("polylogit.run.penalty_choice.LOWEST", 0)
-        monkeypatch.setattr("polylogit.run.penalty_choice.HIGHEST", 0)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in PATH_OF_PENALTIES:
+            patch.setattr(penalty_choice, name, 0)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def path_of_penalties(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Choose C among as many values as for a user, where the test is marked so."""
+    if "penalty_chosen" in request.keywords:
+        for name, value in PATH_OF_PENALTIES.items():
+            monkeypatch.setattr(penalty_choice, name, value)
 
 
 @pytest.fixture
