@@ -2,7 +2,7 @@
 
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np

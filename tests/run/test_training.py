@@ -150,7 +150,7 @@ def test_iterations_and_refits_are_reported_through_one_channel(zoo_run, tmp_pat
         def refit_done(self, purpose, done, total):
             calls.append((purpose, done, total))
 
-    recipe = recipe_from_entries({"cross_validation": {"folds": 4, "repeats": 2}})
+    recipe = recipe_from_entries({"training": {"C": 1}, "cross_validation": {"folds": 4, "repeats": 2}})
     train("zoo", recipe, out=tmp_path / "model.safetensors", callbacks=[Record()])
     iterations = list(range(zoo_run.epochs + 1))
     calibration = [("calibration", done, 10) for done in range(1, 11)]

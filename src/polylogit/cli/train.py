@@ -63,7 +63,8 @@ def train(
             help="Kind of model. auto: linear, additive and mlp compared on folds of a table. linear: softmax "
             "regression. additive: softmax regression on piecewise-linear functions of the numbers of a table. mlp: "
             "multilayer perceptron. cnn, residual: convolutional networks for pictures. pretrained: softmax regression "
-            "on the features of a pretrained network, for picture files. [default: linear; for pictures pretrained or cnn]"
+            "on the features of a pretrained network, for picture files. [default: linear; for pictures pretrained or "
+            "cnn]"
         ),
     ] = None,
     recipe: Annotated[
