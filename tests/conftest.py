@@ -15,8 +15,9 @@ from polylogit.cli.app import app
 from polylogit.data.pictures.encoder import PictureEncoder
 from polylogit.data.split import Split
 from polylogit.recipes.recipe import LinearRecipe
-from polylogit.run import TrainingRun, penalty_choice, train
+from polylogit.run import TrainingRun, linear_fit, train
 from polylogit.run.labelled_rows import LabelledRows
+from polylogit.run.penalty_choice import USUAL_POWERS
 from polylogit.run.task import Task
 
 Polylogit = Callable[..., Result]
@@ -139,15 +140,11 @@ def few_rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr("polylogit.run.cross_validation.FEW_ROWS", 0)
 
 
-PATH_OF_PENALTIES = {name: getattr(penalty_choice, name) for name in ("FIRST", "LOWEST", "HIGHEST")}
-
-
 @pytest.fixture(scope="session", autouse=True)
 def one_penalty() -> Iterator[None]:
     """Choose C among one value, 1, except where a test is about the choice: it multiplies the time of each fit."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in PATH_OF_PENALTIES:
-            patch.setattr(penalty_choice, name, 0)
+        patch.setattr(linear_fit, "POWERS", (0, 0, 0))
         yield
 
 
@@ -155,8 +152,7 @@ def one_penalty() -> Iterator[None]:
 def path_of_penalties(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Choose C among as many values as for a user, where the test is marked so."""
     if "penalty_chosen" in request.keywords:
-        for name, value in PATH_OF_PENALTIES.items():
-            monkeypatch.setattr(penalty_choice, name, value)
+        monkeypatch.setattr(linear_fit, "POWERS", USUAL_POWERS)
 
 
 @pytest.fixture

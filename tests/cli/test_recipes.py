@@ -36,6 +36,7 @@ def test_validate_names_the_faults(polylogit, tmp_path):
 def test_the_schema_is_that_of_all_recipes(polylogit):
     schema = json.loads(polylogit("recipes", "schema").stdout)
     assert {part["$ref"].rpartition("/")[2] for part in schema["anyOf"]} == {
+        "AutoRecipe",
         "LinearRecipe",
         "AdditiveRecipe",
         "PretrainedRecipe",

@@ -85,5 +85,5 @@ def test_two_runs_into_one_file_are_refused(tmp_path):
     assert refused
     history = [json.loads(line)["epoch"] for line in run.history_path.read_text().splitlines()]
     assert history == list(range(run.epochs + 1))
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["model.history.jsonl", "model.safetensors"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["history.jsonl", "model.safetensors"]
     train("zoo", LinearRecipe(), out=path)

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.penalty_chosen
 
 
 def path_with_its_best_at(best, rows=200, noise=0.0, seed=0):
-    """Held-out logits whose log loss is lowest at one C; with noise the values near it cannot be told apart."""
+    """Held-out logits whose log loss is lowest at one C; with noise the values near it cannot be distinguished."""
     targets = torch.arange(rows) % 2
     draw = torch.Generator().manual_seed(seed)
 
@@ -40,7 +40,7 @@ def test_the_lowest_log_loss_wins_where_it_is_clear(best):
     assert not choice.at_the_edge
 
 
-def test_values_that_cannot_be_told_apart_go_to_the_one_nearest_to_1():
+def test_values_that_cannot_be_distinguished_go_to_the_one_nearest_to_1():
     choice = choose_penalty(*path_with_its_best_at(10.0, rows=40, noise=8.0))
     lowest = min(choice.path, key=lambda point: point.log_loss)
     chosen = next(point for point in choice.path if point.C == choice.C)

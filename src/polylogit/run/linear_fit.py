@@ -27,7 +27,7 @@ from polylogit.networks import LinearNetwork
 from polylogit.recipes import SolverRecipe
 from polylogit.run.fitted_model import FittedModel, TrainingPlace
 from polylogit.run.labelled_rows import LabelledRows
-from polylogit.run.penalty_choice import PenaltyChoice, choose_penalty
+from polylogit.run.penalty_choice import USUAL_POWERS, PenaltyChoice, choose_penalty
 from polylogit.run.task import Task
 from polylogit.solver.penalties import elastic_net_penalties
 from polylogit.solver.softmax_regression import LinearFit, fit_softmax_regression
@@ -40,6 +40,9 @@ HELD_OUT_TOLERANCE = 1e-3
 
 ROWS_OF_PENALTY_CHOICE = 20_000
 """With more training rows C is chosen on a sample of so many, which bounds the time."""
+
+POWERS = USUAL_POWERS
+"""Where the path of C starts, and how far it may go."""
 
 USUAL_POINTS = 9
 """As many values of C as a path usually has, for the total that a progress bar shows."""
@@ -212,7 +215,7 @@ def with_chosen_penalty(
         train: The numbers of the training rows.
         classes: K.
         recipe: The recipe.
-        callbacks: They are told of each fit.
+        callbacks: `refit_done` is called after each fit.
 
     Returns:
         The recipe, and how C was chosen: None where the recipe names it, or where no class has two rows.
@@ -266,7 +269,7 @@ def _penalty_choice(
 
         return out_of_fold_logits(targets, fit_and_score, seed=recipe.seed, groups=groups, on_fit=report)
 
-    choice = choose_penalty(logits_at, targets, None if rows.weights is None else rows.weights[train])
+    choice = choose_penalty(logits_at, targets, None if rows.weights is None else rows.weights[train], powers=POWERS)
     if choice is None:
         return None
     return replace(choice, held_out=replace(choice.held_out, rows=train[choice.held_out.rows]))

@@ -105,7 +105,7 @@ def choose_model(
     Args:
         task: The rows, encoded in any way.
         recipe: Names the candidates.
-        callbacks: They are told of each fit.
+        callbacks: `refit_done` is called after each fit.
 
     Returns:
         The recipe of the chosen kind, with the task encoded for it, and the comparison; None where no class has two

@@ -17,8 +17,8 @@ from polylogit.fitting.out_of_fold import HeldOutLogits
 
 __all__ = ["PathPoint", "PenaltyChoice", "choose_penalty"]
 
-FIRST, LOWEST, HIGHEST = -5, -12, 12
-"""Powers of the square root of 10: where the path starts, and how far it may go."""
+USUAL_POWERS = (-5, -12, 12)
+"""Powers of the square root of 10: where the path starts, the lowest and the highest."""
 
 _PATIENCE = 2
 """Points in a row that are worse than the best before the path ends."""
@@ -62,6 +62,7 @@ class PenaltyChoice:
         path: Each C that was tried, in ascending order.
         rows: How many rows were held out.
         fits: How many models were fitted.
+        at_the_edge: Whether C is the lowest or highest that the path may reach, so that one beyond may be better.
         held_out: The logits at the chosen C of the rows held out.
     """
 
@@ -69,13 +70,8 @@ class PenaltyChoice:
     path: tuple[PathPoint, ...]
     rows: int
     fits: int
+    at_the_edge: bool
     held_out: HeldOutLogits
-
-    @property
-    def at_the_edge(self) -> bool:
-        """Whether the path ended at its limit, so that an even lower or higher C may be better."""
-        limits = _inverse_penalty(LOWEST), _inverse_penalty(HIGHEST)
-        return self.C in limits and self.path[0 if limits[0] == self.C else -1].C == self.C
 
     @property
     def in_words(self) -> str:
@@ -103,6 +99,8 @@ def choose_penalty(
     logits_at: Callable[[float], HeldOutLogits | None],
     targets: Int[Tensor, " N"],
     weights: Float[Tensor, " N"] | None = None,
+    *,
+    powers: tuple[int, int, int] = USUAL_POWERS,
 ) -> PenaltyChoice | None:
     """Try rising values of C, and lower ones where the lowest is the best; choose by log loss.
 
@@ -115,6 +113,7 @@ def choose_penalty(
         logits_at: Logits of held-out rows at a C, of the same rows each time.
         targets: The class of each row that `HeldOutLogits.rows` numbers.
         weights: Their weights; None: all weigh the same.
+        powers: Of the square root of 10: where the path starts, the lowest and the highest.
 
     Returns:
         The choice; None where no row can be held out.
@@ -139,16 +138,17 @@ def choose_penalty(
             losses = cross_entropy(held_out.logits.double(), targets[held_out.rows], reduction="none")
             found[power], means[power] = (held_out, losses), float(share @ losses)
 
-    first = logits_at(_inverse_penalty(FIRST))
+    start, lowest, highest = powers
+    first = logits_at(_inverse_penalty(start))
     if first is None:
         return None
     share = _shares(first, weights)
-    tried(FIRST, first)
-    for powers in (range(FIRST + 1, HIGHEST + 1), range(FIRST - 1, LOWEST - 1, -1)):
+    tried(start, first)
+    for direction in (range(start + 1, highest + 1), range(start - 1, lowest - 1, -1)):
         worse = 0
-        if powers.step < 0 and min(means, key=lambda power: means[power]) > FIRST + 1:
+        if direction.step < 0 and min(means, key=lambda power: means[power]) > start + 1:
             break
-        for power in powers:
+        for power in direction:
             best = min(means.values())
             tried(power, logits_at(_inverse_penalty(power)))
             worse = 0 if means[power] < best * (1 - _LEAST_GAIN) else worse + 1
@@ -170,6 +170,7 @@ def choose_penalty(
         path=tuple(path),
         rows=len(held_out.rows),
         fits=len(path) * held_out.fits,
+        at_the_edge=len(path) > 1 and chosen in {lowest, highest},
         held_out=held_out,
     )
 

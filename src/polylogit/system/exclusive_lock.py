@@ -46,7 +46,9 @@ def exclusive_lock(written: Path) -> Iterator[None]:
             f"{written}: another run is writing this file now. Wait until it ends, or name another file with --out."
         ) from None
     except OSError as fault:
-        raise PolylogitError(f"{lock}: cannot be written ({fault.strerror}). Name another place with --out.") from fault
+        raise PolylogitError(
+            f"{lock.parent}: cannot be written ({fault.strerror}). Name another place with --out."
+        ) from fault
     try:
         yield
     finally:
