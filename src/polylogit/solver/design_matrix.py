@@ -84,7 +84,7 @@ class DenseDesign:
 
     @staticmethod
     def gathers(features: Num[Tensor, "N D"], rows: Int[Tensor, " M"]) -> bool:
-        """Whether rows are worth gathering again for each product, a fifth slower, to save a copy of them."""
+        """Whether rows are worth gathering again for each product, which is slower, to save a copy of them."""
         fits = features.ndim == 2 and features.dtype == torch.float32 and features.layout == torch.strided
         return fits and len(rows) > features.shape[1] and len(rows) * features.shape[1] >= _NUMBERS_TO_GATHER
 
