@@ -17,6 +17,7 @@ __all__ = [
     "given_split",
     "group_numbers",
     "grouped_split",
+    "sampled_rows",
     "stratified_split",
     "time_split",
 ]
@@ -38,6 +39,34 @@ class Split:
     def of(self, rows: Int[Tensor, " C"]) -> "Split":
         """This split of the rows with these numbers, instead of rows 0, 1, 2 and so on."""
         return Split(train=rows[self.train], test=rows[self.test])
+
+
+def sampled_rows(targets: Int[Tensor, " N"], most: int, seed: int, least: int = 10) -> Int[Tensor, " M"]:
+    """Row numbers of a random sample in which every class has about its share of the rows.
+
+    Args:
+        targets: Class indices from 0.
+        most: About how many rows; all where there are no more.
+        seed: Of the draw.
+        least: So many rows of each class are kept, or all where it has no more.
+
+    Returns:
+        Row numbers in rising order.
+
+    Example:
+        >>> targets = torch.tensor([0] * 890 + [1] * 100 + [2] * 10)
+        >>> torch.bincount(targets[sampled_rows(targets, 100, seed=0)]).tolist()
+        [89, 10, 10]
+    """
+    if len(targets) <= most:
+        return torch.arange(len(targets))
+    draw = torch.Generator().manual_seed(seed)
+    kept = []
+    for k in torch.unique(targets).tolist():
+        rows = torch.nonzero(targets == k).flatten()
+        count = max(round(most * len(rows) / len(targets)), min(least, len(rows)))
+        kept.append(rows[torch.randperm(len(rows), generator=draw)[:count]])
+    return torch.cat(kept).sort().values
 
 
 def drawn_split(

@@ -16,6 +16,7 @@ from polylogit.calibration import CalibrationFit, fit_calibration
 from polylogit.classes import balanced_class_weight
 from polylogit.data.pictures.encoder import PictureEncoder
 from polylogit.data.pictures.stored import StoredPictures
+from polylogit.data.split import sampled_rows
 from polylogit.data.tables.feature_matrix import sparse_where_mostly_zero
 from polylogit.errors import RecipeError
 from polylogit.fitting.callbacks import TrainingCallback
@@ -238,9 +239,7 @@ def _penalty_choice(
     on_fit: Callable[[int, int], None] | None = None,
 ) -> PenaltyChoice | None:
     """C by the log loss of training rows, each from models that were fitted without it; of a sample where many."""
-    if len(train) > ROWS_OF_PENALTY_CHOICE:
-        draw = torch.Generator().manual_seed(recipe.seed)
-        train = train[torch.randperm(len(train), generator=draw)[:ROWS_OF_PENALTY_CHOICE].sort().values]
+    train = train[sampled_rows(rows.targets[train], ROWS_OF_PENALTY_CHOICE, recipe.seed)]
     targets = rows.targets[train]
     groups = None if rows.groups is None else rows.groups[train]
     starts: dict[int, tuple[Tensor, Tensor]] = {}

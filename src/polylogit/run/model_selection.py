@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from polylogit.data.split import Split
+from polylogit.data.split import Split, sampled_rows
 from polylogit.fitting.callbacks import TrainingCallback
 from polylogit.recipes import AutoRecipe, Recipe, recipe_from_entries
 from polylogit.run.fold_scores import fold_scores, with_encoder_of
@@ -172,9 +172,7 @@ def _candidate(entries: dict[str, Any], kind: str) -> Recipe:
 def _sample(task: Task, recipe: AutoRecipe) -> Task:
     """The training rows, or some of them, as a task of their own."""
     train = task.split.train
-    if len(train) > ROWS_COMPARED:
-        draw = torch.Generator().manual_seed(recipe.seed)
-        train = train[torch.randperm(len(train), generator=draw)[:ROWS_COMPARED].sort().values]
+    train = train[sampled_rows(task.rows.targets[train], ROWS_COMPARED, recipe.seed)]
     return replace(
         task,
         rows=task.rows.take(train),
