@@ -139,6 +139,14 @@ def test_a_table_is_read_from_its_file_and_its_labels_are_in_the_fingerprint(fol
     assert open_pictures(str(table), reading=reading).fingerprint != source.fingerprint
 
 
+def test_a_truncated_picture_is_named_beside_one_without_a_header(folder):
+    first, second = (folder / "dark" / f"{number}.png" for number in (0, 2))
+    first.write_bytes(first.read_bytes()[:-30])  # the header can be read
+    second.write_bytes(b"")
+    with pytest.raises(DataError, match=r"(?s)2 pictures cannot be read.*0\.png.*2\.png: the file is empty"):
+        open_pictures(str(folder))
+
+
 def test_broken_pictures_are_all_named_or_skipped(folder):
     for number in (0, 2):
         (folder / "dark" / f"{number}.png").write_bytes(b"")

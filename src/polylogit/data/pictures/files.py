@@ -36,7 +36,7 @@ def common_form(files: Sequence[Path], side: int | None = None) -> tuple[int, in
     pixels; else 64 x 64; `side` overrides both.
 
     Args:
-        files: Picture files; only their headers are read.
+        files: Picture files; only their headers are read, unless one of them is at fault.
         side: Height and width wanted, in pixels.
 
     Returns:
@@ -46,15 +46,14 @@ def common_form(files: Sequence[Path], side: int | None = None) -> tuple[int, in
         DataError: Files are no pictures; all of them are counted, the first ten are named.
     """
     sizes, modes = set(), set()
-    faults = []
-    for file in files:
-        try:
+    try:
+        for file in files:
             with _open(file) as image:
                 sizes.add((image.height, image.width))
                 modes.add(image.mode)
-        except DataError as fault:
-            faults.append(str(fault))
-    _raise_all(faults)
+    except DataError:  # pictures whose headers alone are whole are named in the same message
+        _raise_all([fault for file in files if (fault := _fault_of(file)) is not None])
+        raise
     channels = 1 if modes <= set(_GREY) else 3
     if side is not None:
         return channels, side, side
@@ -137,15 +136,16 @@ def decode_picture(
 
 def readable_files(files: Sequence[Path]) -> list[bool]:
     """For each file whether it can be read to its last pixel."""
-    found = []
-    for file in files:
-        try:
-            _read(file, 3, (1, 1), background=None)
-        except DataError:
-            found.append(False)
-        else:
-            found.append(True)
-    return found
+    return [_fault_of(file) is None for file in files]
+
+
+def _fault_of(file: Path) -> str | None:
+    """Why a file cannot be read to its last pixel."""
+    try:
+        _read(file, 3, (1, 1), background=None)
+    except DataError as fault:
+        return str(fault)
+    return None
 
 
 def _read(
