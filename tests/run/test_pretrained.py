@@ -109,6 +109,43 @@ def test_weights_may_stay_outside_the_model_file(run, shapes, tmp_path, monkeypa
         Classifier.load(path)
 
 
+def test_only_weights_that_a_prediction_finds_may_stay_outside(run, shapes, tmp_path):
+    """Else the training would end in a model file that cannot be loaded."""
+    weights = dict(run.classifier.preprocessing.backbone.weights.tensors)
+    save_file(weights, tmp_path / "same.safetensors")
+    weights["conv_stem.weight"] = weights["conv_stem.weight"] * 2
+    save_file(weights, tmp_path / "other.safetensors")
+    model = {"embed_weights": False, "weights": str(tmp_path / "other.safetensors")}
+    with pytest.raises(RecipeError, match=r"model\.embed_weights: .* \(the file other\.safetensors\).* Set it to true"):
+        train(str(shapes), recipe(model=model), out=tmp_path / "m.safetensors")
+    train(
+        str(shapes),
+        recipe(model=model | {"weights": str(tmp_path / "same.safetensors")}),
+        out=tmp_path / "m.safetensors",
+    )
+    assert Classifier.load(tmp_path / "m.safetensors").model_kind == "pretrained"
+
+
+def test_a_file_without_the_weights_of_another_network_says_so(run, tmp_path):
+    def outside(header, tensors):
+        header["preprocessing"]["backbone"] |= {"name": "resnet18", "embedded": False}
+        for name in [name for name in tensors if name.startswith("preprocessing.backbone.")]:
+            del tensors[name]
+
+    path = tmp_path / "changed.safetensors"
+    shutil.copy(run.model_path, path)
+    changed(path, outside)
+    with pytest.raises(ModelFileError, match="has no weights of resnet18, only their digest, and no installed package"):
+        Classifier.load(path)
+
+
+@pytest.mark.penalty_chosen
+def test_the_penalty_is_chosen_and_kept_in_the_recipe(shapes, tmp_path):
+    run = train(str(shapes), recipe(32), out=tmp_path / "m.safetensors")
+    assert run.penalty.C == run.recipe.training.C
+    assert len(run.penalty.path) > 3
+
+
 def test_a_model_with_the_mirror_image_does_not_see_sides(shapes, tmp_path):
     run = train(str(shapes), recipe(32, model={"mirror": True}), out=tmp_path / "m.safetensors")
     pixels = torch.randint(256, (4, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))

@@ -11,7 +11,7 @@ from polylogit.data.pictures.pretrained.backbone import Backbone
 from polylogit.data.pictures.pretrained.encoder import BackboneEncoder
 from polylogit.data.pictures.pretrained.feature_cache import FeatureCache, default_cache_file
 from polylogit.data.pictures.pretrained.features import features_of_pictures
-from polylogit.data.pictures.pretrained.weights import find_weights
+from polylogit.data.pictures.pretrained.weights import check_installed, find_weights
 from polylogit.data.pictures.sources import open_pictures
 from polylogit.errors import RecipeError
 from polylogit.fitting.callbacks import TrainingCallback
@@ -56,6 +56,8 @@ def pretrained_task(
     weights = find_weights(
         model.backbone, None if model.weights is None else Path(model.weights), allow_download=allow_download
     )
+    if not model.embed_weights:
+        check_installed(model.backbone, weights)
     encoder = BackboneEncoder(
         Backbone.with_weights(model.backbone, weights, mirror=model.mirror),
         wanted.picture_size,

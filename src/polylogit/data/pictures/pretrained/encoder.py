@@ -14,7 +14,7 @@ from polylogit.data.pictures.encoder import Background, PictureEncoder
 from polylogit.data.pictures.pretrained.architecture import empty_network
 from polylogit.data.pictures.pretrained.backbone import Backbone
 from polylogit.data.pictures.pretrained.catalogue import LARGEST_SIDE, SMALLEST_SIDE
-from polylogit.data.pictures.pretrained.weights import BackboneWeights, packaged_weights, weights_digest
+from polylogit.data.pictures.pretrained.weights import PACKAGED, BackboneWeights, packaged_weights, weights_digest
 from polylogit.errors import DataError, MissingExtraError, ModelFileError, RecipeError
 
 __all__ = ["BackboneEncoder"]
@@ -143,6 +143,11 @@ def _tensors_of(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _installed_weights(entry: Mapping[str, Any]) -> BackboneWeights:
+    if entry["name"] != PACKAGED:
+        raise ModelFileError(
+            f"preprocessing.backbone: the model file has no weights of {entry['name']}, only their digest, and no "
+            "installed package has them. Train the model again with model.embed_weights = true."
+        )
     try:
         return packaged_weights()
     except (MissingExtraError, DataError) as fault:

@@ -24,7 +24,7 @@ from polylogit.errors import DataError, MissingExtraError, RecipeError
 from polylogit.system.optional import import_extra
 from polylogit.system.regular_file import check_regular
 
-__all__ = ["BackboneWeights", "find_weights", "packaged_weights", "weights_digest"]
+__all__ = ["BackboneWeights", "check_installed", "find_weights", "packaged_weights", "weights_digest"]
 
 PACKAGED = "efficientnet_lite0"
 """The network whose weights an installed package has."""
@@ -140,6 +140,27 @@ def packaged_weights() -> BackboneWeights:
     )
 
 
+def check_installed(name: str, weights: BackboneWeights) -> None:
+    """Refuse weights that a model file cannot leave out: a prediction finds those of the installed package alone.
+
+    Args:
+        name: A name in `BACKBONES`.
+        weights: Those that the features are computed with.
+
+    Raises:
+        RecipeError: They are not the installed ones.
+    """
+    try:
+        installed = packaged_weights().digest if name == PACKAGED else None
+    except (MissingExtraError, DataError):
+        installed = None
+    if weights.digest != installed:
+        raise RecipeError(
+            f"model.embed_weights: without the weights of {name} ({weights.source}) in it, the model file could not be "
+            f"used, since a prediction finds only those of {PACKAGED} from the package {_PACKAGE}. Set it to true."
+        )
+
+
 def _from_file(file: Path) -> dict[str, Any]:
     try:
         check_regular(file)
@@ -151,9 +172,10 @@ def _from_file(file: Path) -> dict[str, Any]:
     except OSError as fault:
         raise DataError(f"model.weights: {file} cannot be read ({fault.strerror or fault}).") from fault
     except (SafetensorError, UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as fault:
+        # torch's own message advises to run the code in the file.
         raise DataError(
-            f"model.weights: {file} is damaged, or holds more than tensors: {str(fault).splitlines()[0]:.200} "
-            "Expected a .safetensors file, or a state dict that torch.save wrote."
+            f"model.weights: {file} is damaged, or holds more than tensors. Expected a .safetensors file, or a state "
+            "dict that torch.save wrote."
         ) from fault
     for wrapping in ("state_dict", "model"):
         if isinstance(found, Mapping) and isinstance(found.get(wrapping), Mapping):
