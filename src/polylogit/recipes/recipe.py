@@ -27,7 +27,6 @@ from polylogit.recipes.sections import (
     PictureTraining,
     PredictionSetsRecipe,
     PretrainedModel,
-    PretrainedTraining,
     ResidualModel,
     Section,
     TrainingRecipe,
@@ -87,7 +86,6 @@ class PretrainedRecipe(SolverRecipeBase):
     """The recipe of a linear model on the features of a pretrained network."""
 
     model: PretrainedModel = PretrainedModel()
-    training: PretrainedTraining = PretrainedTraining()
     cross_validation: CrossValidationRecipe = CrossValidationRecipe()
 
 

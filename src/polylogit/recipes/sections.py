@@ -37,7 +37,6 @@ __all__ = [
     "PictureTraining",
     "PredictionSetsRecipe",
     "PretrainedModel",
-    "PretrainedTraining",
     "ResidualModel",
     "Section",
     "TrainingRecipe",
@@ -123,17 +122,6 @@ class TrainingRecipe(Section):
         description="The solver stops when the objective is certified to be this close to its optimum.",
     )
     epochs: int = Field(default=1000, ge=1, description="Largest number of outer iterations of the solver.")
-
-
-class PretrainedTraining(TrainingRecipe):
-    """How a linear model on the features of a pretrained network is fitted."""
-
-    C: float = Field(
-        default=0.1,
-        gt=0,
-        description="Inverse strength of the penalty, as scikit-learn's; the features of a picture have a root mean "
-        "square of 1.",
-    )
 
 
 class CalibrationRecipe(Section):
