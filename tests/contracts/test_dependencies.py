@@ -20,8 +20,8 @@ def normalised(requirement: str) -> str:
 def declared() -> set[str]:
     """Names of the distributions that an installation with every extra for users has for certain."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"]
-    direct = [*project["dependencies"], *(line for name in extras.keys() - USED_IN_DEVELOPMENT for line in extras[name])]
+    extras = [extra for name, extra in project["optional-dependencies"].items() if name not in USED_IN_DEVELOPMENT]
+    direct = [line for group in (project["dependencies"], *extras) for line in group]
     behind = [line for line in direct for line in requires(normalised(line)) or () if "extra ==" not in line]
     return {normalised(line) for line in (*direct, *behind)}
 
