@@ -3,6 +3,7 @@
 See also: `history_file.py`, `tensorboard.py` and `polylogit.report.live`, which are callbacks.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,7 @@ import torch
 from polylogit.fitting.history import EpochRecord, FitResult, IterationRecord
 from polylogit.misuse.findings import Diagnosis
 
-__all__ = ["FitObserver", "FitPlan", "TrainingCallback"]
+__all__ = ["FitObserver", "FitPlan", "TrainingCallback", "refit_reporter"]
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,11 @@ class TrainingCallback:
         """After each iteration of the exact solver; iteration 0 is its start."""
 
     def refit_done(self, purpose: str, done: int, total: int) -> None:
-        """After each fit to a part of the rows: its held-out rows serve calibration, cross-validation or a label check.
+        """After each fit to a part of the rows, whose other rows are held out for a purpose.
 
         Args:
-            purpose: "calibration", "cross-validation" or "label check".
+            purpose: "calibration", "cross-validation", "label check", "choice of C", or "choice of the model, " with
+                the kind of a candidate.
             done: Fits done so far.
             total: Fits planned.
         """
@@ -83,3 +85,21 @@ class TrainingCallback:
 
 FitObserver = TrainingCallback
 """Deprecated: the former name of `TrainingCallback`."""
+
+
+def refit_reporter(purpose: str, callbacks: Sequence[TrainingCallback]) -> Callable[[int, int], None]:
+    """Call `refit_done` of all callbacks.
+
+    Args:
+        purpose: See `TrainingCallback.refit_done`.
+        callbacks: Those that are called.
+
+    Returns:
+        A function of the fits that are done and of those planned.
+    """
+
+    def report(done: int, total: int) -> None:
+        for callback in callbacks:
+            callback.refit_done(purpose, done, total)
+
+    return report

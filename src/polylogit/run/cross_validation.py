@@ -18,7 +18,7 @@ from polylogit.evaluation import Summary
 from polylogit.evaluation.metrics import accuracy_interval
 from polylogit.evaluation.rows import ScoredRows
 from polylogit.evaluation.summary import summarise
-from polylogit.fitting.callbacks import TrainingCallback
+from polylogit.fitting.callbacks import TrainingCallback, refit_reporter
 from polylogit.recipes import MlpRecipe, PretrainedRecipe, Recipe, SolverRecipe
 from polylogit.run.fold_scores import fold_scores
 from polylogit.run.labelled_rows import LabelledRows
@@ -182,13 +182,13 @@ def cross_validate(task: Task, recipe: Recipe, callbacks: Sequence[TrainingCallb
     summaries: list[Summary] = []
     scores: list[FoldScore] = []
     digest = sha256(f"{task.fingerprint} {task.target}".encode())
+    report = refit_reporter("cross-validation", callbacks)
     for repeat in range(repeats):
 
-        def report(done: int, total: int, before: int = repeat) -> None:
-            for callback in callbacks:
-                callback.refit_done("cross-validation", before * total + done, repeats * total)
+        def report_fold(done: int, total: int, before: int = repeat) -> None:
+            report(before * total + done, repeats * total)
 
-        found = fold_scores(task, recipe, folds=folds, seed=recipe.seed + repeat, on_fit=report)
+        found = fold_scores(task, recipe, folds=folds, seed=recipe.seed + repeat, on_fit=report_fold)
         if found is None:
             return None
         held_out = task.rows.take(found.rows)

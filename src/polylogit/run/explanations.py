@@ -27,7 +27,7 @@ def check_can_explain(classifier: Classifier) -> None:
     if not can_explain(classifier):
         raise RecipeError(
             f"--explain: applies to linear and additive models of tables, and this is a model of kind "
-            f"{classifier.network_spec.kind}, whose logits are no sums over columns. Leave the option out, or train "
+            f"{classifier.model_kind}, whose logits are no sums over columns. Leave the option out, or train "
             "with --model linear."
         )
 

@@ -24,7 +24,7 @@ from polylogit.run.fitted_model import TrainingPlace
 from polylogit.run.labelled_rows import LabelledRows
 from polylogit.run.linear_fit import linear_logits_held_out, rows_of_linear_model, with_chosen_penalty
 from polylogit.run.picture_task import fitted_picture_encoder
-from polylogit.run.table_task import most_bins
+from polylogit.run.table_task import fitted_table_encoder
 from polylogit.run.task import Task
 from polylogit.system.sparse_rows import SparseRows
 
@@ -48,8 +48,8 @@ def fold_scores(
 
     The rows are split into folds class by class, or whole groups at a time. For each fold encoder and model are fitted
     on the other folds; C, where the recipe leaves it to the data, is chosen once on all of the rows. A linear model is
-    calibrated on the logits of the other folds, a network on validation rows
-    among the rows that it is given. Rows of weight 0, and of classes that the recipe leaves out, are in no fold.
+    calibrated on the logits of the other folds, a network on validation rows among the rows that it is given. Rows of
+    weight 0, and of classes that the recipe leaves out, are in no fold.
 
     Args:
         task: The rows.
@@ -103,14 +103,7 @@ def _encoded(
         if isinstance(pixels, SparseRows):
             raise TypeError("expected pictures, got the sparse rows of a table")
         return fitted_picture_encoder(pixels[fitted], recipe), pixels
-    return TableEncoder.fit_encode_read(
-        task.cells,
-        task.encoder.readings,
-        fitted,
-        standardise=recipe.data.number_values == "standardised",
-        most_levels=recipe.data.most_levels,
-        most_bins=most_bins(recipe),
-    )
+    return fitted_table_encoder(task.cells, task.encoder.readings, fitted, recipe)
 
 
 def with_encoder_of(recipe: Recipe, task: Task, fitted: Int[Tensor, " A"]) -> Task:

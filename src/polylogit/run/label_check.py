@@ -12,7 +12,7 @@ from torch import Tensor
 
 from polylogit.data.pictures.encoder import PictureEncoder
 from polylogit.errors import DataError
-from polylogit.fitting.callbacks import TrainingCallback
+from polylogit.fitting.callbacks import TrainingCallback, refit_reporter
 from polylogit.fitting.devices import DeviceName
 from polylogit.fitting.out_of_fold import FOLDS
 from polylogit.label_errors import find_label_errors
@@ -64,11 +64,6 @@ def check_labels(
         (101, False)
     """
     recipe, task = read_task(data, recipe, data_root, callbacks=callbacks)
-
-    def report(done: int, total: int) -> None:
-        for callback in callbacks:
-            callback.refit_done("label check", done, total)
-
     found = fold_scores(
         task,
         recipe,
@@ -76,7 +71,7 @@ def check_labels(
         seed=recipe.seed,
         calibrated=False,
         place=TrainingPlace(device=device, callbacks=tuple(callbacks)),
-        on_fit=report,
+        on_fit=refit_reporter("label check", callbacks),
     )
     if found is None:
         raise DataError(

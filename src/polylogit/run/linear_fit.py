@@ -19,7 +19,7 @@ from polylogit.data.pictures.stored import StoredPictures
 from polylogit.data.split import sampled_rows
 from polylogit.data.tables.feature_matrix import sparse_where_mostly_zero
 from polylogit.errors import RecipeError
-from polylogit.fitting.callbacks import TrainingCallback
+from polylogit.fitting.callbacks import TrainingCallback, refit_reporter
 from polylogit.fitting.forward import network_logits
 from polylogit.fitting.history import IterationRecord
 from polylogit.fitting.out_of_fold import HeldOutLogits, out_of_fold_logits
@@ -223,7 +223,7 @@ def with_chosen_penalty(
     """
     if recipe.training.C != "auto":
         return recipe, None
-    choice = _penalty_choice(rows, train, classes, recipe, _reporter("choice of C", callbacks))
+    choice = _penalty_choice(rows, train, classes, recipe, refit_reporter("choice of C", callbacks))
     return _with_penalty(recipe, _C_OF_NO_FOLDS if choice is None else choice.C), choice
 
 
@@ -315,16 +315,10 @@ def _fresh_held_out(
 
     groups = None if rows.groups is None else rows.groups[train]
     found = out_of_fold_logits(
-        rows.targets[train], fit_and_score, seed=recipe.seed, groups=groups, on_fit=_reporter("calibration", callbacks)
+        rows.targets[train],
+        fit_and_score,
+        seed=recipe.seed,
+        groups=groups,
+        on_fit=refit_reporter("calibration", callbacks),
     )
     return None if found is None else replace(found, rows=train[found.rows])
-
-
-def _reporter(of: str, callbacks: Sequence[TrainingCallback]) -> Callable[[int, int], None]:
-    """What tells the callbacks of the fits that are done."""
-
-    def report(done: int, total: int) -> None:
-        for callback in callbacks:
-            callback.refit_done(of, done, total)
-
-    return report

@@ -4,17 +4,16 @@ See also: `polylogit.run.penalty_choice`, the choice of C within linear and addi
 """
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from polylogit.data.split import Split, sampled_rows
-from polylogit.fitting.callbacks import TrainingCallback
+from polylogit.evaluation.metrics import log_loss, row_losses
+from polylogit.evaluation.rows import ScoredRows
+from polylogit.fitting.callbacks import TrainingCallback, refit_reporter
 from polylogit.recipes import AutoRecipe, Recipe, recipe_from_entries
 from polylogit.run.fold_scores import fold_scores, with_encoder_of
 from polylogit.run.task import Task
@@ -46,17 +45,6 @@ class Contestant:
     behind: float
     standard_error: float
     seconds: float
-
-    def as_json(self) -> dict[str, float | str]:
-        """The same as plain data."""
-        return {
-            "kind": self.kind,
-            "log_loss": self.log_loss,
-            "accuracy": self.accuracy,
-            "behind": self.behind,
-            "standard_error": self.standard_error,
-            "seconds": round(self.seconds, 3),
-        }
 
 
 @dataclass(frozen=True)
@@ -90,7 +78,7 @@ class ModelChoice:
             "kind": self.kind,
             "rows": self.rows,
             "folds": self.folds,
-            "candidates": [each.as_json() for each in self.contestants],
+            "candidates": [asdict(each) | {"seconds": round(each.seconds, 3)} for each in self.contestants],
         }
 
 
@@ -117,8 +105,7 @@ def choose_model(
     compared = _sample(task, recipe)
     entries = recipe.as_entries()
     recipes = [_candidate(entries, kind) for kind in recipe.model.candidates]
-    scored: list[tuple[Float[Tensor, " M"], Float[Tensor, "M K"], float]] = []
-    rows: Int[Tensor, " M"] | None = None
+    scored: list[tuple[ScoredRows, float]] = []
     for candidate in recipes:
         started = time.perf_counter()
         encoded = with_encoder_of(candidate, compared, compared.split.train)
@@ -127,40 +114,29 @@ def choose_model(
             candidate,
             folds=FOLDS,
             seed=recipe.seed,
-            on_fit=_reporter(f"choice of the model, {candidate.model.kind}", callbacks),
+            on_fit=refit_reporter(f"choice of the model, {candidate.model.kind}", callbacks),
         )
         if found is None:
             return recipes[0], with_encoder_of(recipes[0], task, task.split.train), None
         order = found.rows.argsort()
-        rows, logits = found.rows[order], found.logits[order]
-        losses = cross_entropy(logits.double(), compared.rows.targets[rows], reduction="none")
-        scored.append((losses, logits, time.perf_counter() - started))
-    assert rows is not None  # noqa: S101 - a recipe names at least one candidate
-    choice = _choice(recipes, scored, compared, rows)
+        rows = found.rows[order]
+        in_order = ScoredRows.check(found.logits[order], compared.rows.targets[rows], compared.weights_of(rows))
+        scored.append((in_order, time.perf_counter() - started))
+    choice = _choice(recipes, scored)
     chosen = next(candidate for candidate in recipes if candidate.model.kind == choice.kind)
     return chosen, with_encoder_of(chosen, task, task.split.train), choice
 
 
-def _choice(
-    recipes: Sequence[Recipe],
-    scored: Sequence[tuple[Tensor, Tensor, float]],
-    compared: Task,
-    rows: Int[Tensor, " M"],
-) -> ModelChoice:
-    weights, targets = compared.weights_of(rows), compared.rows.targets[rows]
-    share = (torch.ones(len(rows)) if weights is None else weights).double()
-    share = share / share.sum()
-    means = [float(share @ losses) for losses, _, _ in scored]
-    best = min(range(len(means)), key=means.__getitem__)
+def _choice(recipes: Sequence[Recipe], scored: Sequence[tuple[ScoredRows, float]]) -> ModelChoice:
+    best = min((rows for rows, _ in scored), key=log_loss)
     contestants = []
-    for candidate, (losses, logits, seconds), mean in zip(recipes, scored, means, strict=True):
-        difference = losses - scored[best][0]
-        behind = float(share @ difference)
-        error = float((share.square() @ (difference - behind).square()).sqrt())
-        accuracy = float(share @ (logits.argmax(1) == targets).double())
-        contestants.append(Contestant(candidate.model.kind, mean, accuracy, behind, error, seconds))
+    for candidate, (rows, seconds) in zip(recipes, scored, strict=True):
+        behind, error = rows.mean_and_error(row_losses(rows) - row_losses(best))
+        contestants.append(
+            Contestant(candidate.model.kind, log_loss(rows), rows.mean(rows.hits), behind, error, seconds)
+        )
     kind = next(each.kind for each in contestants if each.behind <= each.standard_error)
-    return ModelChoice(kind, tuple(contestants), rows=len(rows), folds=FOLDS)
+    return ModelChoice(kind, tuple(contestants), rows=len(best.targets), folds=FOLDS)
 
 
 def _candidate(entries: dict[str, Any], kind: str) -> Recipe:
@@ -181,11 +157,3 @@ def _sample(task: Task, recipe: AutoRecipe) -> Task:
         validation=None,
         conformal_rows=None,
     )
-
-
-def _reporter(of: str, callbacks: Sequence[TrainingCallback]) -> Callable[[int, int], None]:
-    def report(done: int, total: int) -> None:
-        for callback in callbacks:
-            callback.refit_done(of, done, total)
-
-    return report

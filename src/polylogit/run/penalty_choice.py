@@ -5,14 +5,14 @@ users of scikit-learn.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
+from polylogit.evaluation.metrics import row_losses
+from polylogit.evaluation.rows import ScoredRows
 from polylogit.fitting.out_of_fold import HeldOutLogits
 
 __all__ = ["PathPoint", "PenaltyChoice", "choose_penalty"]
@@ -42,15 +42,6 @@ class PathPoint:
     log_loss: float
     behind: float
     standard_error: float
-
-    def as_json(self) -> dict[str, float]:
-        """The same as plain data."""
-        return {
-            "C": self.C,
-            "log_loss": self.log_loss,
-            "behind": self.behind,
-            "standard_error": self.standard_error,
-        }
 
 
 @dataclass(frozen=True)
@@ -91,7 +82,7 @@ class PenaltyChoice:
             "rows": self.rows,
             "fits": self.fits,
             "at_the_edge": self.at_the_edge,
-            "path": [point.as_json() for point in self.path],
+            "path": [asdict(point) for point in self.path],
         }
 
 
@@ -112,7 +103,7 @@ def choose_penalty(
     Args:
         logits_at: Logits of held-out rows at a C, of the same rows each time.
         targets: The class of each row that `HeldOutLogits.rows` numbers.
-        weights: Their weights; None: all weigh the same.
+        weights: Their weights, above zero; None: all weigh the same.
         powers: Of the square root of 10: where the path starts, the lowest and the highest.
 
     Returns:
@@ -135,14 +126,14 @@ def choose_penalty(
 
     def tried(power: int, held_out: HeldOutLogits | None) -> None:
         if held_out is not None:
-            losses = cross_entropy(held_out.logits.double(), targets[held_out.rows], reduction="none")
-            found[power], means[power] = (held_out, losses), float(share @ losses)
+            losses = row_losses(scored.with_logits(held_out.logits.double()))
+            found[power], means[power] = (held_out, losses), scored.mean(losses)
 
     start, lowest, highest = powers
     first = logits_at(_inverse_penalty(start))
     if first is None:
         return None
-    share = _shares(first, weights)
+    scored = ScoredRows.check(first.logits, targets[first.rows], None if weights is None else weights[first.rows])
     tried(start, first)
     for direction in (range(start + 1, highest + 1), range(start - 1, lowest - 1, -1)):
         worse = 0
@@ -157,9 +148,7 @@ def choose_penalty(
     best_power = min(means, key=lambda power: (means[power], power))
     path, near = [], []
     for power in sorted(means):
-        difference = found[power][1] - found[best_power][1]
-        behind = float(share @ difference)
-        error = float((share.square() @ (difference - behind).square()).sqrt())
+        behind, error = scored.mean_and_error(found[power][1] - found[best_power][1])
         path.append(PathPoint(_inverse_penalty(power), means[power], behind, error))
         if behind <= error:
             near.append(power)
@@ -177,9 +166,3 @@ def choose_penalty(
 
 def _inverse_penalty(power: int) -> float:
     return float(10.0 ** (power / 2))
-
-
-def _shares(held_out: HeldOutLogits, weights: Tensor | None) -> Float[Tensor, " M"]:
-    """The share of each held-out row in the mean."""
-    own = torch.ones(len(held_out.rows)) if weights is None else weights[held_out.rows]
-    return own.double() / own.double().sum()

@@ -5,6 +5,7 @@ Training, evaluation and the audit share these functions, so that they use the s
 See also: `polylogit.run.picture_task`, the same for pictures.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import polars as pl
@@ -31,10 +32,12 @@ from polylogit.run.conformal_rows import without_conformal_rows
 from polylogit.run.labelled_rows import LabelledRows
 from polylogit.run.table_split import notes_on_copies, rows_kept_together, split_of_table
 from polylogit.run.task import Task
+from polylogit.system.sparse_rows import SparseRows
 
 __all__ = [
     "audited_table",
     "dialect_of",
+    "fitted_table_encoder",
     "known_targets",
     "most_bins",
     "number_marks",
@@ -60,6 +63,30 @@ def number_marks(recipe: Recipe) -> NumberMarks:
 def most_bins(recipe: Recipe) -> int | None:
     """The most bins of a number that the recipe asks for; None: the encoder makes none."""
     return recipe.model.bins if isinstance(recipe, AdditiveRecipe) else None
+
+
+def fitted_table_encoder(
+    cells: pl.DataFrame, readings: Mapping[str, Reading], fitted: Int[Tensor, " A"], recipe: Recipe
+) -> tuple[TableEncoder, Float[Tensor, "N D"] | SparseRows]:
+    """An encoder fitted to some rows as a recipe says, and all rows as it encodes them.
+
+    Args:
+        cells: The feature columns as read.
+        readings: How they were read.
+        fitted: The numbers of the rows that the encoder learns from.
+        recipe: Says whether numbers are standardised, and limits levels and bins.
+
+    Returns:
+        The encoder and the features.
+    """
+    return TableEncoder.fit_encode_read(
+        cells,
+        readings,
+        fitted,
+        standardise=recipe.data.number_values == "standardised",
+        most_levels=recipe.data.most_levels,
+        most_bins=most_bins(recipe),
+    )
 
 
 def table_task(data: str, recipe: Recipe) -> tuple[Recipe, Task]:
@@ -90,14 +117,7 @@ def table_task(data: str, recipe: Recipe) -> tuple[Recipe, Task]:
     if recipe.data.split is not None or recipe.data.time is not None or recipe.data.test is not None:
         audit = audit.and_also(audit_leakage(audited.features, split.train.numpy(), split.test.numpy(), source.locate))
     split, conformal_rows = without_conformal_rows(split, targets, recipe, groups=together)
-    encoder, inputs = TableEncoder.fit_encode_read(  # the audit has read the cells
-        audited.features,
-        audited.readings,
-        split.train,
-        standardise=recipe.data.number_values == "standardised",
-        most_levels=recipe.data.most_levels,
-        most_bins=most_bins(recipe),
-    )
+    encoder, inputs = fitted_table_encoder(audited.features, audited.readings, split.train, recipe)
     audit = audit.and_also(audit_levels(encoder.columns, len(split.train)))
     audit = audit.and_also(audit_bins(encoder.columns, len(split.train), most_bins(recipe)))
     audit = audit.and_also(AuditFinding("read-differently", "note", note, "") for note in source.notes)
