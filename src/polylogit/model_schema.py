@@ -20,6 +20,14 @@ __all__ = ["ColumnSchema", "ModelSchema", "PictureSchema", "TableSchema"]
 LEVELS_IN_ROW_SCHEMA = 20
 """The most levels of a category that the JSON Schema of a row gives as examples."""
 
+_KINDS = {
+    "number": "A number",
+    "boolean": "True or false",
+    "category": "A category",
+    "date": "A date",
+    "text": "A text",
+}
+
 _CELL_TYPES = {
     "number": ["number", "string", "null"],
     "boolean": ["boolean", "string", "integer", "null"],
@@ -109,9 +117,7 @@ class ColumnSchema(_Frozen):
         return schema | {"examples": list(examples[:LEVELS_IN_ROW_SCHEMA])}
 
     def _description(self) -> str:
-        kind = {"number": "A number", "boolean": "True or false", "category": "A category", "date": "A date"}.get(
-            self.type, "A text"
-        )
+        kind = _KINDS[self.type]
         written = (
             f", written as {self.format} where it is text" if self.format is not None and self.type != "text" else ""
         )
@@ -213,15 +219,6 @@ class ModelSchema(_Frozen):
             rows_train=header.trained_on.rows_train,
             input=_input(header.preprocessing, header.recipe),
         )
-
-
-_KINDS = {
-    "number": "A number",
-    "boolean": "True or false",
-    "category": "A category",
-    "date": "A date",
-    "text": "A text",
-}
 
 
 def _input(

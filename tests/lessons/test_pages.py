@@ -83,9 +83,9 @@ def test_the_notebook_runs_from_top_to_bottom(page, request):
 def test_every_page_names_the_lessons_that_check_it():
     for page in PAGES + KOREAN:
         number, text = int(page.name[0]), page.read_text(encoding="utf-8")
-        told = set(re.findall(r"[a-z0-9]+(?:-[a-z0-9]+)+", CHECK.split(text)[-1]))
+        named = set(re.findall(r"[a-z0-9]+(?:-[a-z0-9]+)+", CHECK.split(text)[-1]))
         ids = {lesson.id for lesson in all_lessons() if number in lesson.pages}
-        assert ids <= told, page.name
+        assert ids <= named, page.name
 
 
 def test_every_picture_is_there_and_shown():

@@ -4,9 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from polylogit.data.tables.encoded_column import Column
+from polylogit.errors import ExportError
 from polylogit.export.parity import Runner
 
-__all__ = ["Artifact"]
+__all__ = ["Artifact", "refused_column"]
 
 
 @dataclass(frozen=True)
@@ -20,3 +22,11 @@ class Artifact:
 
     content: Callable[[Mapping[str, Any]], bytes]
     runners: Mapping[str, Runner]
+
+
+def refused_column(column: Column, target: str) -> ExportError:
+    """The error for a column whose type a target has no operations for."""
+    return ExportError(
+        f'column "{column.name}": a column of type {column.type} cannot be exported to {target}. Train without it '
+        "(--drop), or use the model file with polylogit predict or polylogit serve."
+    )

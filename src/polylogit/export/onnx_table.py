@@ -14,7 +14,7 @@ import numpy.typing as npt
 from polylogit.data.tables.column_types import FIRST_DAY, LARGEST_FEATURE, LARGEST_NUMBER, LAST_DAY
 from polylogit.data.tables.encoded_column import Column
 from polylogit.data.tables.encoder import TableEncoder
-from polylogit.errors import ExportError
+from polylogit.export.artifact import refused_column
 from polylogit.export.onnx_graph import OnnxGraph
 
 __all__ = ["INPUTS", "MISSING_DATE", "OnnxTable"]
@@ -70,10 +70,7 @@ class OnnxTable:
         at = 0
         for column in encoder.columns:
             if column.type not in INPUTS:
-                raise ExportError(
-                    f'column "{column.name}": a column of type {column.type} cannot be exported to ONNX. Train without '
-                    f"it (--drop), or use the model file with polylogit predict or polylogit serve."
-                )
+                raise refused_column(column, "ONNX")
             source = graph.input(column.name, INPUTS[column.type][0], ("N", 1))
             self._add(column, source, at)
             at += column.width

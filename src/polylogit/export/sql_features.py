@@ -15,7 +15,7 @@ from polylogit.data.tables.column_types import LARGEST_FEATURE, LARGEST_NUMBER, 
 from polylogit.data.tables.columns import FALSE_TEXTS, TRUE_TEXTS
 from polylogit.data.tables.encoded_column import Column
 from polylogit.data.tables.encoder import TableEncoder
-from polylogit.errors import ExportError
+from polylogit.export.artifact import refused_column
 from polylogit.export.sql_dialects import SqlDialect
 from polylogit.export.sql_expressions import as_number, as_text, case, choice, column, literal, number
 
@@ -52,10 +52,7 @@ class SqlFeatures:
                 case "date":
                     self._add_date(each, place, at, scaled)
                 case _:
-                    raise ExportError(
-                        f'column "{each.name}": a column of type {each.type} cannot be exported to SQL. Train without '
-                        "it (--drop), or use the model file with polylogit predict or polylogit serve."
-                    )
+                    raise refused_column(each, "SQL")
             if each.missing and each.type != "category":
                 self._add_flag(f"c{place}", at + each.width - 1)
             at, scaled = at + each.width, scaled + len(each.scaled_names)

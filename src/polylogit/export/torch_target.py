@@ -17,8 +17,7 @@ from polylogit.classifier import Classifier
 from polylogit.data.pictures.encoder import PictureEncoder
 from polylogit.data.pictures.pretrained.encoder import BackboneEncoder
 from polylogit.data.tables.encoder import TableEncoder
-from polylogit.errors import ExportError
-from polylogit.export.artifact import Artifact
+from polylogit.export.artifact import Artifact, refused_column
 from polylogit.export.parity import Answers, Rows
 from polylogit.system.sparse_rows import SparseRows
 
@@ -65,12 +64,9 @@ def torch_artifact(classifier: Classifier) -> Artifact:
     """
     encoder = classifier.preprocessing
     columns = encoder.columns if isinstance(encoder, TableEncoder) else ()
-    texts = [column.name for column in columns if column.type == "text"]
-    if texts:
-        raise ExportError(
-            f'column "{texts[0]}": a column of type text cannot be exported to torch, for its vocabulary is no part of '
-            "the program. Train without it (--drop), or use the model file with polylogit predict or polylogit serve."
-        )
+    for column in columns:
+        if column.type == "text":  # its vocabulary is no part of a program of tensors
+            raise refused_column(column, "torch")
     dtype = torch.uint8 if isinstance(encoder, PictureEncoder) else torch.float32
     example = torch.zeros(2, *encoder.input_shape, dtype=dtype)  # torch fixes the number of rows where there is one
     program = torch.export.export(

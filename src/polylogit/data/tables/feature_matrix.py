@@ -1,10 +1,10 @@
 """The matrix of the encoded features: float32, with aligned rows, and its sparse form for categories of many levels."""
 
-import warnings
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from polylogit.system.csr_tensor import without_csr_warnings
 
 __all__ = ["ALIGNMENT", "aligned_zeros", "sparse_where_mostly_zero"]
 
@@ -52,6 +52,5 @@ def sparse_where_mostly_zero(features: Float[Tensor, "N D"], rows: Int[Tensor, "
     sample = features[rows[:: max(1, len(rows) // _ROWS_SAMPLED)]]
     if int(sample.count_nonzero()) > _MOST_FILLED * sample.numel():
         return None
-    with warnings.catch_warnings():  # torch notes once a process that the layout is in beta state
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
+    with without_csr_warnings():
         return features.index_select(0, rows).to_sparse_csr()
