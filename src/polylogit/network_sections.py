@@ -5,6 +5,7 @@ These sections of a recipe stand below the networks, which read their defaults f
 See also: `polylogit.recipes.sections`, the other sections.
 """
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -28,6 +29,7 @@ __all__ = [
     "Section",
     "Share",
     "ZeroOrMore",
+    "epochs_and_batch_size",
     "usual_batch_size",
 ]
 
@@ -66,6 +68,35 @@ def usual_batch_size(rows: int) -> int:
         (10, 256)
     """
     return min(USUAL_BATCH, max(1, rows // 8))
+
+
+def epochs_and_batch_size(
+    rows: int, epochs: int, batch_size: int | Literal["all"], least_steps: int
+) -> tuple[int, int | Literal["all"]]:
+    """Epochs and rows in a step that give at least so many steps of the optimizer.
+
+    Args:
+        rows: The number of training rows.
+        epochs: As set.
+        batch_size: As set.
+        least_steps: Fewest steps in all; 0: what is set stays.
+
+    Returns:
+        What is set, where it gives enough steps; else batches of at most an eighth of the rows, and as many epochs
+        as they need.
+
+    Example:
+        >>> epochs_and_batch_size(54_000, epochs=3, batch_size=512, least_steps=300)
+        (3, 512)
+        >>> epochs_and_batch_size(800, epochs=3, batch_size=512, least_steps=300)
+        (38, 100)
+    """
+    size = rows if batch_size == "all" else batch_size
+    if epochs * math.ceil(rows / size) >= least_steps:
+        return epochs, batch_size
+    if batch_size != "all":
+        size = batch_size = max(1, min(size, rows // 8))
+    return max(epochs, math.ceil(least_steps / math.ceil(rows / size))), batch_size
 
 
 class Section(BaseModel):
@@ -170,6 +201,11 @@ class NetworkTraining(Section):
     epochs: Count = Field(default=30, description="Number of passes over the training rows.")
     batch_size: Count | Literal["all"] | None = Field(
         default=None, description='Rows in a step, or "all". Default: 256, or an eighth of the rows if that is fewer.'
+    )
+    least_steps: NoneOrMore = Field(
+        default=0,
+        description="Fewest steps of the optimizer. Where there are too few rows for them, batches get smaller, down "
+        "to an eighth of the rows, and then epochs are added; 0: epochs and batches are as set.",
     )
     optimizer: Literal["sgd", "adam", "adamw", "muon"] = Field(default="adamw", description="Optimizer.")
     learning_rate: Positive = Field(default=0.005, description="Peak learning rate.")

@@ -135,6 +135,7 @@ LOOP = {
     **of("training", start="zeros", batch_size="all", optimizer="sgd", learning_rate=0.02, momentum=0.5),
     **of("training", weight_decay=0.5, schedule="cosine", warmup_fraction=0.6, label_smoothing=0.3),
     **of("training", gradient_clip=0.01, accumulation=3, averaging=0.9, validation_fraction=0.3),
+    **of("training", least_steps=40),
     "training.patience": Change({"training": {"epochs": 30, "patience": 1}}, {"training": {"epochs": 30}}),
     "training.precision": Change({"training": {"precision": "bfloat16"}}, {"training": {"precision": "float32"}}),
     "calibration.method": Change(

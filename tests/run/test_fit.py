@@ -42,6 +42,16 @@ def test_calibration_needs_rows(task):
         fit(task, recipe(training={"validation_fraction": 0}))
 
 
+def test_few_rows_get_the_steps_that_the_recipe_asks_for(task):
+    steps = {"epochs": 2, "batch_size": 512, "validation_fraction": 0.25, "least_steps": 20}
+    fitted = fit(task, recipe(training=steps, calibration={"method": "none"}))
+    assert len(fitted.history) == 3  # 24 rows in batches of 3: 8 steps an epoch
+    assert fitted.message.endswith("training.least_steps=20 made 3 epochs of 2, in batches of 3.")
+    enough = fit(task, recipe(training=steps | {"batch_size": 2}, calibration={"method": "none"}))
+    assert len(enough.history) == 2
+    assert "least_steps" not in enough.message
+
+
 @pytest.fixture
 def rows_of(monkeypatch):
     """The rows that a fit was given, to fit and to validate on, by their first pixel."""

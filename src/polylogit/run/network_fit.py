@@ -25,7 +25,7 @@ from polylogit.fitting.memory import check_network_fits_memory
 from polylogit.fitting.options import TrainingOptions
 from polylogit.fitting.out_of_fold import HeldOutLogits
 from polylogit.model_header import NetworkSpec
-from polylogit.network_sections import usual_batch_size
+from polylogit.network_sections import epochs_and_batch_size, usual_batch_size
 from polylogit.networks import KINDS
 from polylogit.networks.test_time_augmentation import without_test_time_augmentation
 from polylogit.recipes import MlpRecipe, NetworkRecipe
@@ -101,7 +101,7 @@ def fit_network_model(task: Task, recipe: NetworkRecipe, place: TrainingPlace) -
         calibration=calibration,
         held_out=scored,
         epochs=fit.epochs,
-        message=fit.message,
+        message=fit.message + _of_least_steps(recipe, options),
         whole=fit.ended in ("finished", "early"),
         history=tuple(asdict(record) for record in fit.history),
     )
@@ -162,9 +162,12 @@ def loop_options(recipe: NetworkRecipe, rows: int) -> TrainingOptions:
         The options.
     """
     training = recipe.training
+    epochs, batch_size = epochs_and_batch_size(
+        rows, training.epochs, training.batch_size or usual_batch_size(rows), training.least_steps
+    )
     return TrainingOptions(
-        epochs=training.epochs,
-        batch_size=training.batch_size or usual_batch_size(rows),
+        epochs=epochs,
+        batch_size=batch_size,
         optimizer=training.optimizer,
         learning_rate=training.learning_rate,
         momentum=training.momentum,
@@ -178,6 +181,17 @@ def loop_options(recipe: NetworkRecipe, rows: int) -> TrainingOptions:
         patience=training.patience or None,
         precision=training.precision,
         seed=recipe.seed,
+    )
+
+
+def _of_least_steps(recipe: NetworkRecipe, options: TrainingOptions) -> str:
+    """What `training.least_steps` changed, as a sentence behind another; empty where it changed nothing."""
+    training = recipe.training
+    if options.epochs == training.epochs and training.batch_size in (None, options.batch_size):
+        return ""
+    return (
+        f" training.least_steps={training.least_steps} made {options.epochs} epochs of {training.epochs}, in batches "
+        f"of {options.batch_size}."
     )
 
 
