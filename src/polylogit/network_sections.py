@@ -94,9 +94,10 @@ def epochs_and_batch_size(
     size = rows if batch_size == "all" else batch_size
     if epochs * math.ceil(rows / size) >= least_steps:
         return epochs, batch_size
-    if batch_size != "all":
-        size = batch_size = max(1, min(size, rows // 8))
-    return max(epochs, math.ceil(least_steps / math.ceil(rows / size))), batch_size
+    if batch_size == "all":
+        return least_steps, batch_size
+    size = max(1, min(size, rows // 8))
+    return max(epochs, math.ceil(least_steps / math.ceil(rows / size))), size
 
 
 class Section(BaseModel):
