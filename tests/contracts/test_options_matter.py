@@ -147,7 +147,8 @@ LOOP = {
 ADDITIVE = {
     "model.bins": Change({"data": {"target": "kind"}, "model": {"bins": 2}}, {"data": {"target": "kind"}}, "noisy")
 }
-MLP = of("model", hidden=[8], activation="tanh", dropout=0.5, bias=False, reference_class=True)
+MLP = of("model", hidden=[8], activation="tanh", dropout=0.5, bias=False, reference_class=True, members=4)
+BINS = {"model.bins": Change({"data": {"target": "kind"}, "model": {"bins": 4}}, {"data": {"target": "kind"}}, "noisy")}
 CNN = {
     **of("model", widths=[4], kernel_sizes=5, strides=2, pools=1, blocks=1, padding="valid", batch_norm=False),
     **of("model", hidden=[8], orientations=4, dropout=0.5, views="cross"),
@@ -184,7 +185,7 @@ CHANGES = {
     ("additive", "table"): ALL | TABLE | SOLVER | OVERCONFIDENT_TABLE | ADDITIVE,
     ("pretrained", "picture folder"): ALL | PICTURES | SOLVER | OF_FEATURES,
     ("pretrained", "picture table"): ALL | PICTURE_TABLE | SOLVER | OF_FEATURES,
-    ("mlp", "table"): ALL | TABLE | LOOP | MLP,
+    ("mlp", "table"): ALL | TABLE | LOOP | MLP | BINS,
     ("mlp", "picture folder"): ALL | PICTURES | AUGMENTATION | LOOP | MLP,
     ("cnn", "picture folder"): ALL | PICTURES | AUGMENTATION | LOOP | CNN,
     ("residual", "picture folder"): ALL | PICTURES | AUGMENTATION | LOOP | RESIDUAL,

@@ -38,7 +38,7 @@ def test_no_rows_are_kept_where_the_recipe_says_so(task):
 
 
 def test_calibration_needs_rows(task):
-    with pytest.raises(RecipeError, match="keeps no rows to calibrate on"):
+    with pytest.raises(RecipeError, match="keeps no pictures to calibrate on"):
         fit(task, recipe(training={"validation_fraction": 0}))
 
 

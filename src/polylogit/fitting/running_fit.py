@@ -198,17 +198,23 @@ class RunningFit:
             part = slice(first, first + size)
             with self.arithmetic:
                 logits = self.forward(inputs[part])
+            some, own = targets[part], None if weights is None else weights[part]
+            members = 1
+            if logits.ndim == 3:  # of members, which have a loss each: see `polylogit.networks.members`
+                members = logits.shape[1]
+                logits, some = logits.flatten(0, 1), some.repeat_interleave(members, 0)
+                own = None if own is None else own.repeat_interleave(members)
             loss = cross_entropy_with_logits(
                 logits.float(),
-                targets[part],
+                some,
                 class_weight=rows.class_weight,
-                sample_weight=None if weights is None else weights[part],
+                sample_weight=own,
                 label_smoothing=options.label_smoothing,
                 reduction="sum",
                 validate=False,  # the targets were checked once, before the first epoch
             )
             torch.autograd.backward(loss / weight if isinstance(weight, float) else weighted_mean(loss, weight))
-            total = total + loss.detach()
+            total = total + loss.detach() / members
         if options.gradient_clip is not None:
             nn.utils.clip_grad_norm_(self.parameters, options.gradient_clip)
         self.optimizer.step()

@@ -22,7 +22,7 @@ from polylogit.recipes.sections import (
     CrossValidationRecipe,
     DecisionRecipe,
     LinearModel,
-    MlpModel,
+    MlpOfRecipe,
     MlpTraining,
     PictureTraining,
     PredictionSetsRecipe,
@@ -100,7 +100,7 @@ class AutoRecipe(RecipeBase):
 class MlpRecipe(RecipeBase):
     """The recipe of an MLP."""
 
-    model: MlpModel = MlpModel()
+    model: MlpOfRecipe = MlpOfRecipe()
     training: MlpTraining = MlpTraining()
     cross_validation: Annotated[CrossValidationRecipe, OF_TABLES] = CrossValidationRecipe()
     augmentation: Annotated[AugmentationRecipe, OF_PICTURES] = AugmentationRecipe()

@@ -20,6 +20,7 @@ from polylogit.network_sections import (
     Section,
     Share,
 )
+from polylogit.recipes.data_kinds import OF_TABLES
 
 __all__ = [
     "AdditiveModel",
@@ -32,6 +33,7 @@ __all__ = [
     "DecisionRecipe",
     "LinearModel",
     "MlpModel",
+    "MlpOfRecipe",
     "MlpTraining",
     "NetworkTraining",
     "PictureTraining",
@@ -59,6 +61,27 @@ class AdditiveModel(Section):
         le=256,
         description="Most bins of a column of numbers or dates. The effect of the column is linear in each bin and "
         "constant beyond the training range; small tables and columns of few values have fewer bins.",
+    )
+
+
+def _bins(bins: int) -> int:
+    if bins == 1:
+        raise ValueError("expected 0 (no bins) or at least 2")
+    return bins
+
+
+class MlpOfRecipe(MlpModel):
+    """A multilayer perceptron, and how it is fitted as several: see docs/networks.md."""
+
+    members: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=1,
+        description="Networks that the hidden units are fitted as, side by side; the model has the mean of their "
+        "logits, and is one network. Divides the width of the hidden layer, of which there is one. 1: no parts.",
+    )
+    bins: Annotated[int, Field(ge=0, le=256), AfterValidator(_bins), OF_TABLES] = Field(
+        default=0,
+        description="Most bins of a column of numbers or dates, whose piecewise-linear features stand beside it, as "
+        "for an additive model; values beyond the training range count as its ends. 0: no bins.",
     )
 
 

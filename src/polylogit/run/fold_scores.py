@@ -48,8 +48,8 @@ def fold_scores(
 
     The rows are split into folds class by class, or whole groups at a time. For each fold encoder and model are fitted
     on the other folds; C, where the recipe leaves it to the data, is chosen once on all of the rows. A linear model is
-    calibrated on the logits of the other folds, a network on validation rows among the rows that it is given. Rows of
-    weight 0, and of classes that the recipe leaves out, are in no fold.
+    calibrated on the logits of the other folds, and so is a network that keeps no validation rows; others on theirs,
+    among the rows that it is given. Rows of weight 0, and of classes that the recipe leaves out, are in no fold.
 
     Args:
         task: The rows.
@@ -87,7 +87,7 @@ def fold_scores(
     if found is None:
         return None
     logits, method = found.logits, recipe.calibration.method
-    if calibrated and isinstance(recipe, SolverRecipe) and method != "none":
+    if calibrated and _is_cross_fitted(recipe) and method != "none":
         logits = _calibrated(logits, rows.take(found.rows), found.sizes, method)
     return replace(found, rows=known[found.rows], logits=logits)
 
@@ -133,10 +133,19 @@ def _linear_fold(task: Task, recipe: SolverRecipe) -> FitAndScore:
     return fit_and_score
 
 
+def _is_cross_fitted(recipe: Recipe) -> bool:
+    """Whether the calibration is fitted to rows of folds, not to rows that the fit keeps for it."""
+    return isinstance(recipe, SolverRecipe) or (
+        isinstance(recipe, NetworkRecipe) and recipe.training.validation_fraction == 0
+    )
+
+
 def _network_fold(
     task: Task, recipe: NetworkRecipe | AutoRecipe, place: TrainingPlace, *, calibrated: bool
 ) -> FitAndScore:
-    """As `_linear_fold`; the calibration is the fit's own, from its validation rows."""
+    """As `_linear_fold`; the calibration is the fit's own, from its validation rows, where it keeps some."""
+    if _is_cross_fitted(recipe):
+        recipe = recipe.model_copy(update={"calibration": recipe.calibration.model_copy(update={"method": "none"})})
 
     def fit_and_score(fitted: Int[Tensor, " A"], held_out: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
         encoder, inputs = _encoded(task, recipe, fitted)

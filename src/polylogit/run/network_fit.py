@@ -4,18 +4,20 @@ See also: `validation_split.py`, the training rows that a network is not fitted 
 """
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 import torch
-from torch import nn
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 
 from polylogit.calibration import fit_calibration
 from polylogit.classes import balanced_class_weight
 from polylogit.data.pictures.augmentation import Augmentation
 from polylogit.data.pictures.encoder import PictureEncoder
+from polylogit.data.split import Split
 from polylogit.errors import RecipeError
 from polylogit.fitting.checkpoint import Checkpoint
 from polylogit.fitting.devices import choose_device
@@ -23,10 +25,11 @@ from polylogit.fitting.forward import network_logits
 from polylogit.fitting.loop import fit_network
 from polylogit.fitting.memory import check_network_fits_memory
 from polylogit.fitting.options import TrainingOptions
-from polylogit.fitting.out_of_fold import HeldOutLogits
+from polylogit.fitting.out_of_fold import HeldOutLogits, out_of_fold_logits
 from polylogit.model_header import NetworkSpec
 from polylogit.network_sections import epochs_and_batch_size, usual_batch_size
-from polylogit.networks import KINDS
+from polylogit.networks import KINDS, MlpNetwork
+from polylogit.networks.members import MlpMembers
 from polylogit.networks.test_time_augmentation import without_test_time_augmentation
 from polylogit.recipes import MlpRecipe, NetworkRecipe
 from polylogit.run.fitted_model import FittedModel, TrainingPlace
@@ -34,6 +37,9 @@ from polylogit.run.task import Task
 from polylogit.run.validation_split import fitted_and_validation_rows
 
 __all__ = ["fit_network_model", "loop_options", "new_network"]
+
+FOLDS = 5
+"""Of the rows that a network of a table is calibrated on, where it keeps none for that."""
 
 
 def fit_network_model(task: Task, recipe: NetworkRecipe, place: TrainingPlace) -> FittedModel:
@@ -55,9 +61,9 @@ def fit_network_model(task: Task, recipe: NetworkRecipe, place: TrainingPlace) -
     method = recipe.calibration.method
     fitted_numbers, validation_numbers = fitted_and_validation_rows(task, recipe)
     fitted, held_out = task.rows.take(fitted_numbers), task.rows.take(validation_numbers)
-    if method != "none" and not len(held_out):
+    if method != "none" and not len(held_out) and isinstance(task.encoder, PictureEncoder):
         raise RecipeError(
-            "training.validation_fraction: 0 keeps no rows to calibrate on. Keep some, or set calibration.method "
+            "training.validation_fraction: 0 keeps no pictures to calibrate on. Keep some, or set calibration.method "
             'to "none".'
         )
     of_class = None
@@ -67,10 +73,11 @@ def fit_network_model(task: Task, recipe: NetworkRecipe, place: TrainingPlace) -
     spec = NetworkSpec(kind=recipe.model.kind, options=_network_options(task, recipe))
     check_network_fits_memory(partial(KINDS[spec.kind], **spec.options), options, device, f"model {spec.kind}")
     network, spec = new_network(task, recipe)
+    members = _members(network, recipe)
     prepare = task.encoder.prepare if isinstance(task.encoder, PictureEncoder) else None
     with without_test_time_augmentation(network):
         fit = fit_network(
-            network,
+            members or network,
             fitted.inputs,
             fitted.targets,
             options=options,
@@ -87,13 +94,24 @@ def fit_network_model(task: Task, recipe: NetworkRecipe, place: TrainingPlace) -
             if place.checkpoint is None
             else Checkpoint(place.checkpoint, _identity(task, recipe), resume=place.resume),
         )
+    if members is not None:
+        network = members.to("cpu").merged()
     calibration = scored = None
-    if method != "none":
+    if method != "none" and len(held_out):
+        network.to(device)
         logits = network_logits(network, held_out.inputs, prepare=prepare)
-        calibration = fit_calibration(
-            logits, held_out.targets, method=method, sample_weight=held_out.weights, groups=held_out.groups
-        )
         scored = HeldOutLogits(validation_numbers, logits, sizes=(len(validation_numbers),))
+    elif method != "none" and fit.ended == "finished":
+        scored = _out_of_fold(task, recipe, place)
+    if scored is not None and method != "none":
+        of_scored = task.rows.take(scored.rows)
+        calibration = fit_calibration(
+            scored.logits,
+            of_scored.targets,
+            method=method,
+            sample_weight=of_scored.weights,
+            groups=of_scored.groups,
+        )
     network.to("cpu")
     return FittedModel(
         network=network,
@@ -105,6 +123,35 @@ def fit_network_model(task: Task, recipe: NetworkRecipe, place: TrainingPlace) -
         whole=fit.ended in ("finished", "early"),
         history=tuple(asdict(record) for record in fit.history),
     )
+
+
+def _out_of_fold(task: Task, recipe: NetworkRecipe, place: TrainingPlace) -> HeldOutLogits | None:
+    """Logits of training rows from networks that were fitted without them, as `fit_network_model` fits its own."""
+    train = task.split.train
+    alone = recipe.model_copy(update={"calibration": recipe.calibration.model_copy(update={"method": "none"})})
+
+    def fit_and_score(fitted: Int[Tensor, " A"], scored: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
+        fold = replace(task, split=Split(train=train[fitted], test=train[scored]), validation=None)
+        fit = fit_network_model(fold, alone, TrainingPlace(device=place.device))
+        return network_logits(fit.network, task.rows.inputs[train[scored]])
+
+    def report(done: int, total: int) -> None:
+        for callback in place.callbacks:
+            callback.refit_done("calibration", done, total)
+
+    groups = None if task.rows.groups is None else task.rows.groups[train]
+    found = out_of_fold_logits(
+        task.rows.targets[train], fit_and_score, seed=recipe.seed, groups=groups, folds=FOLDS, on_fit=report
+    )
+    return None if found is None else replace(found, rows=train[found.rows])
+
+
+def _members(network: nn.Module, recipe: NetworkRecipe) -> MlpMembers | None:
+    """The network as the members that it is fitted as; None where the recipe asks for none."""
+    if not isinstance(recipe, MlpRecipe) or recipe.model.members == 1:
+        return None
+    assert isinstance(network, MlpNetwork)  # noqa: S101 - as the recipe says
+    return MlpMembers(network, recipe.model.members)
 
 
 def new_network(task: Task, recipe: NetworkRecipe) -> tuple[nn.Module, NetworkSpec]:
@@ -132,7 +179,7 @@ def new_network(task: Task, recipe: NetworkRecipe) -> tuple[nn.Module, NetworkSp
 
 
 def _network_options(task: Task, recipe: NetworkRecipe) -> dict[str, Any]:
-    options = recipe.model.model_dump(mode="json", exclude={"kind"})
+    options = recipe.model.model_dump(mode="json", exclude={"kind", "members", "bins"})
     classes = len(task.class_names)
     if isinstance(recipe, MlpRecipe):
         return {"features": task.encoder.features, "classes": classes, **options}

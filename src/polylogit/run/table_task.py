@@ -26,7 +26,7 @@ from polylogit.data.tables.named_column import select_named
 from polylogit.data.tables.sources import TableSource, open_source
 from polylogit.data.tables.type_inference import check_columns_exist, find_readings
 from polylogit.errors import DataError, RecipeError, did_you_mean
-from polylogit.recipes import AdditiveRecipe, Recipe
+from polylogit.recipes import AdditiveRecipe, MlpRecipe, Recipe
 from polylogit.recipes.data_kinds import check_options_apply
 from polylogit.run.conformal_rows import without_conformal_rows
 from polylogit.run.labelled_rows import LabelledRows
@@ -62,7 +62,7 @@ def number_marks(recipe: Recipe) -> NumberMarks:
 
 def most_bins(recipe: Recipe) -> int | None:
     """The most bins of a number that the recipe asks for; None: the encoder makes none."""
-    return recipe.model.bins if isinstance(recipe, AdditiveRecipe) else None
+    return (recipe.model.bins or None) if isinstance(recipe, AdditiveRecipe | MlpRecipe) else None
 
 
 def fitted_table_encoder(
