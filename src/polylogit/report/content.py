@@ -58,6 +58,7 @@ class ReportData:
         pictures: The evaluated rows as pictures, in the order of `logits`.
         table: The evaluated rows as a table, in the same order.
         files: The file of each evaluated picture, where they came from files.
+        occlusions: Occlusion maps of some of the pictures, by index.
         row_numbers: The number of each evaluated row in its file, counted from 1.
         coefficients: Of a linear model.
         importances: Of the columns of a table.
@@ -91,6 +92,7 @@ class ReportData:
     pictures: UInt8[Tensor, "N C H W"] | StoredPictures | None = None
     table: pl.DataFrame | None = None
     files: Sequence[str] | None = None
+    occlusions: Mapping[int, Float[Tensor, "h w"]] = field(default_factory=dict)
     row_numbers: Int[Tensor, " N"] | None = None
     coefficients: Coefficients | None = None
     importances: Sequence[ColumnImportance] = ()

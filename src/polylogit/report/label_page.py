@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from polylogit.report.label_check import LabelCheck, SuspectLabel, label_check_sentence
-from polylogit.report.pictures import picture_png
+from polylogit.report.pictures import picture_uri
 
 __all__ = ["suspects_on_page"]
 
@@ -33,7 +33,7 @@ def suspects_on_page(check: LabelCheck | None, *, most_columns: int) -> dict[str
         {
             **asdict(suspect),
             "place": _place(suspect, picture=table is None),
-            "picture": None if isinstance(check.raw, pl.DataFrame) else picture_png(check.raw[index]),
+            "picture": None if isinstance(check.raw, pl.DataFrame) else picture_uri(check.raw[index]),
             "cells": [] if table is None else [table[index, column] for column in columns],
         }
         for index, suspect in enumerate(check.suspects[:most])

@@ -20,7 +20,8 @@ from polylogit.report.environment import rendered_page
 from polylogit.report.evaluation_charts import coverage_chart, probabilities_chart, reliability_chart
 from polylogit.report.label_page import suspects_on_page
 from polylogit.report.mistakes import confident_mistakes
-from polylogit.report.pictures import coefficient_png, confusion_png, picture_png
+from polylogit.report.picture_sheets import confused_pairs, typical_pictures
+from polylogit.report.pictures import coefficient_png, confusion_png, occlusion_uri, picture_uri
 from polylogit.report.svg import chart_svg, picture_svg
 from polylogit.report.training_charts import drawable_curves, importance_chart, learning_chart
 from polylogit.system.atomic_file import atomic_write
@@ -100,6 +101,8 @@ def _contents(report: ReportData) -> dict[str, Any]:
         "classes": _classes(evaluation),
         "classes_shown": MOST_CLASSES_IN_A_TABLE,
         "mistakes": _mistakes(report),
+        "confused_pairs": confused_pairs(report),
+        "typical": typical_pictures(report),
         "suspects": suspects_on_page(report.labels, most_columns=MOST_COLUMNS),
         "coefficients": _coefficients(report.coefficients, evaluation.class_names),
         "decided_classes": []
@@ -220,7 +223,10 @@ def _mistakes(report: ReportData) -> dict[str, Any]:
             "predicted": names[mistake.predicted],
             "probability": mistake.probability,
             "true_probability": mistake.true_probability,
-            "picture": None if report.pictures is None else picture_png(report.pictures[mistake.row]),
+            "picture": None if report.pictures is None else picture_uri(report.pictures[mistake.row]),
+            "occlusion": None
+            if report.pictures is None or mistake.row not in report.occlusions
+            else occlusion_uri(report.pictures[mistake.row], report.occlusions[mistake.row]),
             "cells": [] if report.table is None else [report.table[mistake.row, column] for column in columns],
         }
         for mistake in mistakes

@@ -1,4 +1,4 @@
-"""Tensors as PNG pictures inside a page."""
+"""Tensors as pictures inside a page, each of a bounded size."""
 
 import base64
 import io
@@ -12,18 +12,55 @@ from torch import Tensor
 from polylogit.evaluation import Evaluation
 from polylogit.report.palette import rgb
 
-__all__ = ["coefficient_png", "confusion_pixels", "confusion_png", "picture_bytes", "picture_png"]
+__all__ = ["coefficient_png", "confusion_pixels", "confusion_png", "occlusion_uri", "picture_bytes", "picture_uri"]
+
+MOST_SIDE = 112
+"""Larger pictures are scaled down, so that one takes a few kilobytes: they are shown about as large."""
+
+MOST_SIDE_OF_PNG = 64
+OVERLAY = 0.75
 
 
-def picture_png(picture: UInt8[Tensor, "C H W"]) -> str:
-    """A picture as a data URI.
+def picture_uri(picture: UInt8[Tensor, "C H W"]) -> str:
+    """A picture as a data URI: as it is up to 64 pixels, else as JPEG of at most 112 pixels a side.
 
     Example:
         >>> import torch
-        >>> picture_png(torch.zeros(1, 2, 2, dtype=torch.uint8))[:22]
+        >>> picture_uri(torch.zeros(1, 2, 2, dtype=torch.uint8))[:22]
         'data:image/png;base64,'
+        >>> picture_uri(torch.zeros(3, 300, 200, dtype=torch.uint8))[:23]
+        'data:image/jpeg;base64,'
     """
-    return _png(picture_bytes(picture))
+    return _uri(Image.fromarray(picture_bytes(picture)))
+
+
+def occlusion_uri(picture: UInt8[Tensor, "C H W"], fall: Float[Tensor, "h w"]) -> str:
+    """A picture in grey under its occlusion map, as a data URI.
+
+    Args:
+        picture: The picture.
+        fall: How much the predicted class loses when the place is covered: orange; blue where it wins. The largest
+            value has full colour.
+
+    Returns:
+        A data URI.
+    """
+    grey = Image.fromarray(picture_bytes(picture)).convert("L").convert("RGB")
+    values = fall.double().numpy()
+    values = values / max(float(np.abs(values).max()), 1e-9)
+    smooth = np.asarray(Image.fromarray(values.astype(np.float32)).resize(grey.size, Image.Resampling.BILINEAR))
+    tint = np.where(smooth[..., None] > 0, rgb("warm"), rgb("accent"))
+    share = OVERLAY * np.abs(smooth)[..., None]
+    return _uri(Image.fromarray((np.asarray(grey) * (1 - share) + tint * share).round().astype(np.uint8)))
+
+
+def _uri(image: Image.Image) -> str:
+    if max(image.size) <= MOST_SIDE_OF_PNG:
+        return _png(np.asarray(image))
+    image.thumbnail((MOST_SIDE, MOST_SIDE))
+    buffer = io.BytesIO()
+    image.save(buffer, format="JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def coefficient_png(weights: Float[Tensor, "C H W"], largest: float) -> str:

@@ -28,9 +28,11 @@ from polylogit.networks import LinearNetwork
 from polylogit.report import Coefficients, ReportData
 from polylogit.report.effects import ColumnEffect
 from polylogit.report.label_check import LabelCheck
+from polylogit.report.mistakes import confident_mistakes
 from polylogit.run.contributions import can_explain
 from polylogit.run.effects import column_effects
 from polylogit.run.evaluated_rows import EvaluatedRows
+from polylogit.run.occlusion import occlusion_maps
 from polylogit.system.sparse_rows import SparseRows
 
 __all__ = ["MOST_COLUMNS", "MOST_ROWS", "column_importances", "report_data"]
@@ -38,6 +40,9 @@ __all__ = ["MOST_COLUMNS", "MOST_ROWS", "column_importances", "report_data"]
 MOST_ROWS = 1000
 MOST_COLUMNS = 60
 """Column importances are computed on at most `MOST_ROWS` rows, and not at all for more than `MOST_COLUMNS` columns."""
+
+MOST_MAPS, MOST_MAPS_OF_FEATURES = 12, 6
+"""So many mistakes have an occlusion map, which takes about fifty predictions; a pretrained network takes longer."""
 
 
 def report_data(
@@ -107,6 +112,7 @@ def report_data(
         pictures=None if isinstance(evaluated.raw, pl.DataFrame) else evaluated.raw,
         table=table,
         files=evaluated.files,
+        occlusions=_occlusions(classifier, evaluated),
         row_numbers=evaluated.numbers,
         coefficients=None if classifier.model_kind == "additive" else _coefficients(classifier),
         effects=_effects(classifier, training_rows, table),
@@ -134,6 +140,19 @@ def report_data(
             ]
         ),
     )
+
+
+def _occlusions(classifier: Classifier, evaluated: EvaluatedRows) -> dict[int, Float[Tensor, "h w"]]:
+    """The occlusion maps of the most confident mistakes, by row; none for tables."""
+    if isinstance(evaluated.raw, pl.DataFrame):
+        return {}
+    most = MOST_MAPS_OF_FEATURES if isinstance(classifier.preprocessing, BackboneEncoder) else MOST_MAPS
+    mistakes = confident_mistakes(evaluated.logits, evaluated.targets, most, sample_weight=evaluated.weights)
+    if not mistakes:
+        return {}
+    pictures = torch.stack([evaluated.raw[mistake.row] for mistake in mistakes])
+    maps = occlusion_maps(classifier, pictures)
+    return {mistake.row: found for mistake, found in zip(mistakes, maps, strict=True)}
 
 
 def column_importances(
