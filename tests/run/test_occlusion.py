@@ -24,7 +24,7 @@ def run(tmp_path_factory):
     return train(str(folder), recipe_from_entries({}), out=folder / "model.safetensors")
 
 
-def test_the_class_loses_most_where_the_light_is_that_tells_it(run):
+def test_the_class_loses_most_where_the_light_of_its_corner_is(run):
     picture = torch.zeros(1, 1, 8, 12, dtype=torch.uint8)
     picture[..., 1, 10] = 100
     (fall,) = occlusion_maps(run.classifier, picture, places=4)
