@@ -3,7 +3,7 @@
 See also: `tokens.py`, which cuts cells into words, and `weighting.py`, which makes features of them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -104,18 +104,18 @@ class Vocabulary:
         size = int(cells.str.len_bytes().sum() or 0)
         cells = cells.gather_every(max(1, -(-size // MOST_LEARNED_FROM)))
         words, tokens = _distinct_words(cells, analyzer)
-        if analyzer.unit == "words":
-            counted = _rows_with_runs(tokens, words, analyzer)
-        else:
-            counted = _rows_with_grams(tokens, words, analyzer)
+        counted, terms_of = (_rows_with_runs if analyzer.unit == "words" else _rows_with_grams)(tokens, words, analyzer)
         if not counted.height:
             raise DataError(
                 f"no {analyzer.unit} that could be terms were found in {len(cells)} cells. Read the column in another "
                 "way, or leave it out."
             )
         least = _FEWEST_ROWS if bool((counted["rows"] >= _FEWEST_ROWS).any()) else 1
-        kept = counted.filter(pl.col("rows") >= least).sort(["rows", "term"], descending=[True, False])
-        kept = kept.head(most_terms).sort("term")
+        kept = counted.filter(pl.col("rows") >= least)
+        kept = kept.select(terms_of(kept["key"]).alias("term"), "rows")
+        if kept.height > most_terms:
+            kept = kept.sort(["rows", "term"], descending=[True, False]).head(most_terms)
+        kept = kept.sort("term")
         idf = np.log((1 + len(cells)) / (1 + kept["rows"].to_numpy())) + 1
         return cls(analyzer, kept["term"], idf.astype(np.float32))
 
@@ -243,8 +243,10 @@ def _keys_of_runs(
             yield rows[: len(keys)][known], keys[known]
 
 
-def _rows_with_runs(tokens: list[Tokens], words: pl.Series, analyzer: Analyzer) -> pl.DataFrame:
-    """The columns `term` and `rows`: how many rows have each run of words."""
+def _rows_with_runs(
+    tokens: list[Tokens], words: pl.Series, analyzer: Analyzer
+) -> tuple[pl.DataFrame, Callable[[pl.Series], pl.Series]]:
+    """The columns `key` and `rows`: how many rows have each run of words; and the text of keys."""
     if (len(words) + 1) ** analyzer.longest > _LARGEST:
         raise DataError(
             f"{len(words):,} distinct words are too many for terms of {analyzer.longest} words. Ask for shorter ones: "
@@ -253,22 +255,32 @@ def _rows_with_runs(tokens: list[Tokens], words: pl.Series, analyzer: Analyzer) 
     parts = []
     for found in tokens:
         codes = codes_of(found.texts, words)
-        for rows, keys in _keys_of_runs(found.rows, codes, len(words), analyzer):
-            parts.append(_rows_with(rows, keys))
-    counted = _summed(parts)
-    keys, texts = counted["key"].to_numpy(), pl.Series("term", [""] * counted.height, dtype=pl.String)
-    for _ in range(analyzer.longest):
-        place = pl.Series(np.where(keys > 0, keys % (len(words) + 1) - 1, -1))
-        word = words.gather(place.replace(-1, None).cast(pl.UInt32)) if len(words) else texts
-        texts = pl.select(
-            pl.when(word.is_null()).then(texts).when(texts == "").then(word).otherwise(word + " " + texts).alias("term")
-        ).to_series()
-        keys = keys // (len(words) + 1)
-    return counted.select(texts, "rows")
+        runs = _keys_of_runs(found.rows, codes, len(words), analyzer)
+        parts.append(pl.concat([_rows_with(rows, keys) for rows, keys in runs]))  # longer runs have larger keys
+
+    def terms_of(keys: pl.Series) -> pl.Series:
+        rest, texts = keys.to_numpy(), pl.Series("term", [""] * len(keys), dtype=pl.String)
+        for _ in range(analyzer.longest):
+            place = pl.Series(np.where(rest > 0, rest % (len(words) + 1) - 1, -1))
+            word = words.gather(place.replace(-1, None).cast(pl.UInt32))
+            texts = pl.select(
+                pl.when(word.is_null())
+                .then(texts)
+                .when(texts == "")
+                .then(word)
+                .otherwise(word + " " + texts)
+                .alias("term")
+            ).to_series()
+            rest = rest // (len(words) + 1)
+        return texts
+
+    return _summed(parts), terms_of
 
 
-def _rows_with_grams(tokens: list[Tokens], words: pl.Series, analyzer: Analyzer) -> pl.DataFrame:
-    """The columns `term` and `rows`: how many rows have each run of characters."""
+def _rows_with_grams(
+    tokens: list[Tokens], words: pl.Series, analyzer: Analyzer
+) -> tuple[pl.DataFrame, Callable[[pl.Series], pl.Series]]:
+    """The columns `key` and `rows`: how many rows have each run of characters; and the text of keys."""
     starts, grams = grams_of_words(words, analyzer)
     distinct = grams.unique().sort()
     numbers = codes_of(grams, distinct)
@@ -277,18 +289,17 @@ def _rows_with_grams(tokens: list[Tokens], words: pl.Series, analyzer: Analyzer)
         codes = codes_of(found.texts, words)
         counts = np.diff(starts)[codes]
         parts.append(_rows_with(np.repeat(found.rows, counts), numbers[ragged_places(starts[:-1][codes], counts)]))
-    counted = _summed(parts)
-    return counted.select(distinct.gather(counted["key"]).alias("term"), "rows")
+    return _summed(parts), distinct.gather
 
 
 def _rows_with(rows: npt.NDArray[np.int64], keys: npt.NDArray[np.int64]) -> pl.DataFrame:
-    """How many rows have each key."""
+    """How many rows have each key, which rises."""
     if not len(keys):
         return pl.DataFrame(schema={"key": pl.Int64, "rows": pl.Int64})
     many = int(rows[-1]) + 1
     if int(keys.max()) >= _LARGEST // many:
         distinct = pl.DataFrame({"row": rows, "key": keys}).unique()
-        return distinct.group_by("key").agg(pl.len().cast(pl.Int64).alias("rows"))
+        return distinct.group_by("key").agg(pl.len().cast(pl.Int64).alias("rows")).sort("key")
     pairs = keys * many + rows  # one sort of these takes half the time of polars' hash tables
     pairs.sort()
     keys = pairs[np.diff(pairs, prepend=-1) > 0] // many
@@ -296,7 +307,8 @@ def _rows_with(rows: npt.NDArray[np.int64], keys: npt.NDArray[np.int64]) -> pl.D
     return pl.DataFrame({"key": keys[firsts], "rows": np.diff(firsts, append=len(keys))})
 
 
-def _summed(parts: list[pl.DataFrame]) -> pl.DataFrame:
-    if not parts:
+def _summed(blocks: list[pl.DataFrame]) -> pl.DataFrame:
+    """The counts of all blocks together; each key occurs once in a block, and rises there."""
+    if not blocks:
         return pl.DataFrame(schema={"key": pl.Int64, "rows": pl.Int64})
-    return pl.concat(parts).group_by("key").agg(pl.col("rows").sum()).sort("key")
+    return blocks[0] if len(blocks) == 1 else pl.concat(blocks).group_by("key").agg(pl.col("rows").sum()).sort("key")
