@@ -1,6 +1,6 @@
 """The audit of a table before training: every error, warning and note, found in one pass and reported together.
 
-See also: `labels`, `features` and `rows` in this package, which contain the rules.
+See also: `labels`, `features`, `rows` and `texts` in this package, which contain the rules.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +15,7 @@ from polylogit.data.tables.audit.features import audit_features, audit_unusable
 from polylogit.data.tables.audit.findings import Audit, AuditFinding, Severity
 from polylogit.data.tables.audit.labels import audit_labels
 from polylogit.data.tables.audit.rows import audit_leakage, audit_rows
+from polylogit.data.tables.audit.texts import audit_texts
 from polylogit.data.tables.column_types import NumberMarks, Reading
 from polylogit.data.tables.columns import read_cells
 from polylogit.data.tables.copies import Copies, find_copies
@@ -122,6 +123,8 @@ def audit_table(
             if finding.code not in _DOUBTS or finding.column not in (asked or {})
         ]
         found += [] if all_differ else audit_rows(hashes, targets, copies)
+        for name, reading in usable.items():
+            found += audit_texts(read[name], targets) if reading.type == "text" else []
     elif not features.width or drop_unusable:
         found.append(
             AuditFinding(
