@@ -25,7 +25,10 @@ from torch.nn.functional import cross_entropy
 
 from calibration import tables
 from polylogit.calibration import fit_calibration
+from polylogit.calibration.temperature import smoothed_temperature
 from polylogit.data.tables.encoder import TableEncoder
+from polylogit.evaluation.metrics import row_losses
+from polylogit.evaluation.rows import ScoredRows
 from polylogit.fitting.forward import network_logits
 from polylogit.fitting.out_of_fold import HeldOutLogits, out_of_fold_logits
 from polylogit.networks import LinearNetwork
@@ -37,6 +40,7 @@ from polylogit.run.penalty_choice import choose_penalty
 LARGE = 5000
 Losses = dict[float, Tensor]
 Rule = Callable[[Losses], float]
+"""Picks a C by the log loss of each held-out row at each C."""
 
 
 def within(standard_errors: float, key: Callable[[float], float]) -> Rule:
@@ -63,7 +67,15 @@ RULES: dict[str, Rule] = {
     "nearest, 0.5": within(0.5, key=lambda C: abs(math.log(C))),
     "nearest, 1": within(1.0, key=lambda C: abs(math.log(C))),
     "nearest, 1.5": within(1.5, key=lambda C: abs(math.log(C))),
+    "T, lowest": within(0.0, key=lambda C: C),
+    "T, strongest, 1": within(1.0, key=lambda C: C),
+    "T, nearest, 0.5": within(0.5, key=lambda C: abs(math.log(C))),
+    "T, nearest, 1": within(1.0, key=lambda C: abs(math.log(C))),
 }
+"""By name; those whose name starts with T are given log losses after temperature scaling."""
+
+OWN = "train"
+COMPARED = [*RULES, OWN]
 
 
 def at(C: float) -> LinearRecipe:
@@ -87,16 +99,19 @@ def tested(rows: LabelledRows, train: Tensor, test: Tensor, classes: int) -> dic
             path[C] = found
         return found
 
-    choose_penalty(logits_at, targets)
+    choice = choose_penalty(logits_at, targets, calibrated=True)
+    assert choice is not None
     if 1.0 not in path:
         logits_at(1.0)
-    losses = {
-        C: cross_entropy(found.logits.double(), targets[found.rows], reduction="none")
-        for C, found in sorted(path.items())
-    }
+    raw, tempered = {}, {}
+    for C, found in sorted(path.items()):
+        scored = ScoredRows.check(found.logits, targets[found.rows])
+        raw[C] = row_losses(scored)
+        temperature = smoothed_temperature(scored) or 1.0
+        tempered[C] = row_losses(scored.with_logits(scored.logits / temperature))
     outcomes, figures = {}, {}
-    for name, rule in RULES.items():
-        C = rule(losses)
+    picked = {name: rule(tempered if name.startswith("T, ") else raw) for name, rule in RULES.items()}
+    for name, C in {**picked, OWN: choice.C}.items():
         if C not in figures:
             fit = fit_linear(rows, train, classes, at(C))
             calibration = fit_calibration(path[C].logits, targets[path[C].rows], method="auto").calibration
@@ -117,7 +132,7 @@ def main() -> None:
     for name, (frame, targets) in tables().items():
         if len(targets) > LARGE or (chosen.table and name not in chosen.table):
             continue
-        known, classes = torch.from_numpy(np.asarray(targets)), int(targets.max()) + 1
+        known, classes = torch.tensor(np.asarray(targets)), int(targets.max()) + 1
         outcomes = []
         for seed in range(chosen.splits):
             train, test = train_test_split(np.arange(len(targets)), test_size=0.3, stratify=targets, random_state=seed)
@@ -129,7 +144,7 @@ def main() -> None:
                 "log_loss": float(np.mean([outcome[rule][1] for outcome in outcomes])),
                 "median_C": float(np.median([outcome[rule][0] for outcome in outcomes])),
             }
-            for rule in RULES
+            for rule in COMPARED
         }
         print(name, {rule: round(figures["log_loss"], 4) for rule, figures in found[name].items()}, flush=True)
     lines = [
@@ -137,17 +152,18 @@ def main() -> None:
         "",
         "; ".join(f"{name} {fact}" for name, fact in machine().items()),
         f"\n{chosen.splits} splits of each table; `python benchmarks/penalty_rules.py --splits {chosen.splits}`\n",
-        "| table | " + " | ".join(RULES) + " |",
-        "| --- |" + " --- |" * len(RULES),
+        "| table | " + " | ".join(COMPARED) + " |",
+        "| --- |" + " --- |" * len(COMPARED),
     ]
     for name, figures in found.items():
-        lines.append(f"| {name} | " + " | ".join(f"{figures[rule]['log_loss']:.4f}" for rule in RULES) + " |")
-    mean = {rule: np.mean([figures[rule]["log_loss"] for figures in found.values()]) for rule in RULES}
+        lines.append(f"| {name} | " + " | ".join(f"{figures[rule]['log_loss']:.4f}" for rule in COMPARED) + " |")
+    mean = {rule: np.mean([figures[rule]["log_loss"] for figures in found.values()]) for rule in COMPARED}
     worst = {
-        rule: max(figures[rule]["log_loss"] - figures["1"]["log_loss"] for figures in found.values()) for rule in RULES
+        rule: max(figures[rule]["log_loss"] - figures["1"]["log_loss"] for figures in found.values())
+        for rule in COMPARED
     }
-    lines.append("| mean | " + " | ".join(f"{mean[rule]:.4f}" for rule in RULES) + " |")
-    lines.append("| most above C = 1 | " + " | ".join(f"{worst[rule]:+.4f}" for rule in RULES) + " |")
+    lines.append("| mean | " + " | ".join(f"{mean[rule]:.4f}" for rule in COMPARED) + " |")
+    lines.append("| most above C = 1 | " + " | ".join(f"{worst[rule]:+.4f}" for rule in COMPARED) + " |")
     if not chosen.table:
         (RESULTS / "penalty_rules.md").write_text("\n".join(lines) + "\n")
         (RESULTS / "penalty_rules.json").write_text(json.dumps(found, indent=1) + "\n")

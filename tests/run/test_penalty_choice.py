@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from polylogit.calibration import fit_calibration
+from polylogit.evaluation.metrics import log_loss
+from polylogit.evaluation.rows import ScoredRows
 from polylogit.fitting.out_of_fold import HeldOutLogits
 from polylogit.recipes import recipe_from_entries
 from polylogit.run import train
@@ -111,9 +113,9 @@ def test_the_calibration_is_fitted_to_the_logits_of_the_chosen_penalty(noise, mo
     )
     assert torch.equal(seen[0], run.penalty.held_out.logits)
     targets = torch.tensor((pl.read_csv(noise)["kind"] == "low").cast(pl.Int64).to_list())
-    losses = torch.nn.functional.cross_entropy(seen[0].double(), targets[run.penalty.held_out.rows])
+    scored = ScoredRows.check(seen[0], targets[run.penalty.held_out.rows])
     chosen = next(point for point in run.penalty.path if point.C == run.penalty.C)
-    assert float(losses) == pytest.approx(chosen.log_loss)
+    assert log_loss(scored) == pytest.approx(chosen.log_loss)  # fewer than 1,000 rows: no temperature
 
 
 def test_a_class_of_one_row_each_leaves_nothing_to_choose_from(tmp_path):
@@ -122,3 +124,40 @@ def test_a_class_of_one_row_each_leaves_nothing_to_choose_from(tmp_path):
     run = train(str(tmp_path / "t.csv"), recipe, out=tmp_path / "m.safetensors")
     assert run.penalty is None
     assert run.recipe.training.C == 1.0
+
+
+def test_a_model_that_will_be_calibrated_is_compared_after_temperature_scaling():
+    """At C = 0.1 the logits are the best but timid, above they are noisier and of the right size."""
+    draw = torch.Generator().manual_seed(0)
+    rows = 1000
+    truth = 2 * torch.randn(rows, generator=draw)
+    targets = (torch.rand(rows, generator=draw) < truth.sigmoid()).long()
+    noise = torch.randn(rows, generator=draw)
+
+    def logits_at(C):
+        score = truth / 8 if C < 0.2 else truth + noise * (0.5 + 0.3 * abs(np.log10(C / 10)))
+        return HeldOutLogits(torch.arange(rows), torch.stack([-score / 2, score / 2], 1), (rows,))
+
+    powers = (-2, -4, 4)
+    assert pytest.approx(10) == choose_penalty(logits_at, targets, powers=powers).C
+    timid = choose_penalty(logits_at, targets, powers=powers, calibrated=True)
+    assert pytest.approx(0.1) == timid.C
+    assert timid.path[0].log_loss < 0.5
+    assert choose_penalty(logits_at, targets, torch.ones(rows), powers=powers, calibrated=True).C == timid.C
+
+
+@pytest.mark.parametrize("method", ["auto", "none"])
+def test_training_compares_as_it_calibrates(method, tmp_path, monkeypatch):
+    asked = []
+
+    def asking(*arguments, calibrated, **options):
+        asked.append(calibrated)
+        return choose_penalty(*arguments, calibrated=calibrated, **options)
+
+    monkeypatch.setattr("polylogit.run.linear_fit.choose_penalty", asking)
+    train(
+        "zoo",
+        recipe_from_entries({"calibration": {"method": method}, "cross_validation": {"folds": 0}}),
+        out=tmp_path / "m.safetensors",
+    )
+    assert asked == [method != "none"]

@@ -268,7 +268,13 @@ def _penalty_choice(
 
         return out_of_fold_logits(targets, fit_and_score, seed=recipe.seed, groups=groups, on_fit=report)
 
-    choice = choose_penalty(logits_at, targets, None if rows.weights is None else rows.weights[train], powers=POWERS)
+    choice = choose_penalty(
+        logits_at,
+        targets,
+        None if rows.weights is None else rows.weights[train],
+        powers=POWERS,
+        calibrated=recipe.calibration.method != "none",
+    )
     if choice is None:
         return None
     return replace(choice, held_out=replace(choice.held_out, rows=train[choice.held_out.rows]))

@@ -11,6 +11,7 @@ from typing import Any
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from polylogit.calibration.temperature import smoothed_temperature
 from polylogit.evaluation.metrics import row_losses
 from polylogit.evaluation.rows import ScoredRows
 from polylogit.fitting.out_of_fold import HeldOutLogits
@@ -27,13 +28,17 @@ _LEAST_GAIN = 1e-3
 """A smaller relative gain of log loss is none: the path of separable classes would go on without end."""
 
 
+_ROWS_FOR_TEMPERATURE = 1000
+"""With fewer held-out rows a temperature for each C adds more noise to the comparison than it takes away."""
+
+
 @dataclass(frozen=True)
 class PathPoint:
     """One C of the path.
 
     Attributes:
         C: The inverse penalty.
-        log_loss: Mean log loss of the rows held out, in nats.
+        log_loss: Mean log loss of the rows held out, in nats; after temperature scaling where `choose_penalty` says so.
         behind: By how much that is above the lowest of the path.
         standard_error: Of `behind`, from the differences row by row; 0 for the best.
     """
@@ -55,6 +60,7 @@ class PenaltyChoice:
         fits: How many models were fitted.
         at_the_edge: Whether C is the lowest or highest that the path may reach, so that one beyond may be better.
         held_out: The logits at the chosen C of the rows held out.
+        after_temperature: Whether the log losses of the path are those after temperature scaling.
     """
 
     C: float
@@ -63,16 +69,18 @@ class PenaltyChoice:
     fits: int
     at_the_edge: bool
     held_out: HeldOutLogits
+    after_temperature: bool = False
 
     @property
     def in_words(self) -> str:
         """The choice as a sentence."""
         chosen = next(point for point in self.path if point.C == self.C)
         edge = " It is the limit of what is tried." if self.at_the_edge else ""
+        scaled = " after temperature scaling" if self.after_temperature else ""
         return (
             f"C = {self.C:.3g}, of {len(self.path)} values from {self.path[0].C:.3g} to {self.path[-1].C:.3g} the one "
-            f"nearest to 1 within a standard error of the lowest log loss of {self.rows:,} held-out training rows "
-            f"({chosen.log_loss:.4f}).{edge}"
+            f"nearest to 1 within a standard error of the lowest log loss{scaled} of {self.rows:,} held-out training "
+            f"rows ({chosen.log_loss:.4f}).{edge}"
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -82,6 +90,7 @@ class PenaltyChoice:
             "rows": self.rows,
             "fits": self.fits,
             "at_the_edge": self.at_the_edge,
+            "after_temperature": self.after_temperature,
             "path": [asdict(point) for point in self.path],
         }
 
@@ -92,8 +101,13 @@ def choose_penalty(
     weights: Float[Tensor, " N"] | None = None,
     *,
     powers: tuple[int, int, int] = USUAL_POWERS,
+    calibrated: bool = False,
 ) -> PenaltyChoice | None:
     """Try rising values of C, and lower ones where the lowest is the best; choose by log loss.
+
+    A strong penalty makes probabilities timid and a weak one makes them bold, which a calibration will correct. So the
+    log loss of a model that will be calibrated is that after the best temperature for its held-out rows, where these
+    are 1,000 or more.
 
     The path rises by factors of the square root of 10 and ends where two values in a row do not improve on the best.
     Of the values whose log loss is within one standard error of the lowest, the one nearest to 1 is chosen: few rows
@@ -105,6 +119,7 @@ def choose_penalty(
         targets: The class of each row that `HeldOutLogits.rows` numbers.
         weights: Their weights, above zero; None: all weigh the same.
         powers: Of the square root of 10: where the path starts, the lowest and the highest.
+        calibrated: Whether the model will be calibrated.
 
     Returns:
         The choice; None where no row can be held out.
@@ -119,14 +134,15 @@ def choose_penalty(
         10.0
 
     Source: the rule of one standard error is that of Breiman, Friedman, Olshen and Stone (1984), "Classification and
-        regression trees", section 3.4.3, towards C = 1 instead of the strongest penalty.
+        regression trees", section 3.4.3, towards C = 1 instead of the strongest penalty; the log loss after temperature
+        scaling: Berta, Holzmüller, Jordan and Bach (2025), "Rethinking early stopping: refine, then calibrate".
     """
     found: dict[int, tuple[HeldOutLogits, Tensor]] = {}
     means: dict[int, float] = {}
 
     def tried(power: int, held_out: HeldOutLogits | None) -> None:
         if held_out is not None:
-            losses = row_losses(scored.with_logits(held_out.logits.double()))
+            losses = _losses(scored.with_logits(held_out.logits.double()), after_temperature=after_temperature)
             found[power], means[power] = (held_out, losses), scored.mean(losses)
 
     start, lowest, highest = powers
@@ -134,6 +150,7 @@ def choose_penalty(
     if first is None:
         return None
     scored = ScoredRows.check(first.logits, targets[first.rows], None if weights is None else weights[first.rows])
+    after_temperature = calibrated and scored.effective_rows >= _ROWS_FOR_TEMPERATURE
     tried(start, first)
     for direction in (range(start + 1, highest + 1), range(start - 1, lowest - 1, -1)):
         worse = 0
@@ -161,7 +178,14 @@ def choose_penalty(
         fits=len(path) * held_out.fits,
         at_the_edge=len(path) > 1 and chosen in {lowest, highest},
         held_out=held_out,
+        after_temperature=after_temperature,
     )
+
+
+def _losses(rows: ScoredRows, *, after_temperature: bool) -> Float[Tensor, " M"]:
+    """The log loss of each row, after the best temperature where it is wanted and the logits have one."""
+    temperature = smoothed_temperature(rows) if after_temperature else None
+    return row_losses(rows if temperature is None else rows.with_logits(rows.logits / temperature))
 
 
 def _inverse_penalty(power: int) -> float:
