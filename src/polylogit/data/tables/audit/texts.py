@@ -45,10 +45,8 @@ def audit_texts(cells: pl.Series, targets: npt.NDArray[np.int64] | None) -> Iter
     if not len(places):
         return
     rows_of = (rows[places], rows[first])
-    words = (
-        f"{len(places):,} rows nearly repeat the text of an earlier row, as row {rows_of[0][0] + 1} does that of row "
-    )
-    words += f"{rows_of[1][0] + 1}"
+    row, earlier = (int(found[0]) + 1 for found in rows_of)
+    words = f"{len(places):,} rows nearly repeat the text of an earlier row, as row {row} does that of row {earlier}"
     if len(rows) < len(cells):
         words += f" ({len(rows):,} rows were compared)"
     if targets is not None:
