@@ -75,6 +75,13 @@ def predict(
             "(linear and additive models).",
         ),
     ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.html",
+            help="Page to write for pictures: a sheet of each predicted class, the least sure predictions first.",
+        ),
+    ] = None,
     allow_unseen: AllowUnseen = False,
     settings: ReadingSettings = None,
     escape_formulas: Annotated[
@@ -115,6 +122,7 @@ def predict(
                     data_root=data_root,
                     escape_formulas=escape_formulas,
                     force=force,
+                    report=report,
                     on_progress=on_progress,
                 )
             print_warnings(result.warnings)
@@ -124,3 +132,5 @@ def predict(
                     shutil.copyfileobj(rows, sys.stdout.buffer, 2**20)
             else:
                 typer.echo(f"{out}: {result.rows} rows", err=True)
+            if report is not None:
+                typer.echo(f"report   {report}", err=True)

@@ -7,6 +7,7 @@ document.py              the report as JSON and as Markdown
 conclusions.py           what follows from the metrics, with codes
 words.py, numbers.py     the metrics in sentences
 mistakes.py              the most confident errors
+picture_sheets.py        pictures that belong together; prediction_page.py those of each predicted class
 comparison.py, comparison_page.py   the comparison of models
 label_check.py           labels that are probably wrong
 chart.py                 what a chart is, as plain data

@@ -9,10 +9,12 @@ import polars as pl
 from polylogit.calibration import coverage_statement
 from polylogit.classifier import Classifier
 from polylogit.errors import RecipeError
+from polylogit.report.prediction_page import write_prediction_page
 from polylogit.run.explanations import ExplanationForm
 from polylogit.run.model_recipe import recipe_to_read
 from polylogit.run.prediction_file import PREDICTION_ENDINGS, check_columns_fit, write_frames
 from polylogit.run.prediction_frames import prediction_frames
+from polylogit.run.prediction_sheets import LeastSure
 from polylogit.run.replacing import check_outputs
 from polylogit.run.spreadsheet_text import check_names_fit_in_a_cell, with_sets_as_text, without_formulas
 from polylogit.run.table_task import dialect_of
@@ -74,6 +76,7 @@ def predict(
     data_root: Path | None = None,
     escape_formulas: bool = False,
     force: bool = False,
+    report: Path | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Predictions:
     """Predict the class of each row, with a probability per class.
@@ -95,7 +98,8 @@ def predict(
         settings: Texts `data.option=value` about how the table is written, where this is not as in training.
         data_root: Directory for downloaded data sets.
         escape_formulas: Whether text that a spreadsheet would take for a formula gets an apostrophe; for CSV only.
-        force: Whether `out` may be a file that polylogit did not write.
+        force: Whether `out` and `report` may be files that polylogit did not write.
+        report: The page to write for pictures (.html): a sheet of each predicted class, the least sure first.
         on_progress: Called with the rows predicted so far.
 
     Returns:
@@ -106,7 +110,7 @@ def predict(
         DataError: The data are at fault. Nothing is written then.
         RecipeError: The ending of `out` is not known, `abstain_below` is no probability, a column cannot be carried,
             a setting is at fault, the model cannot give sets of this coverage or explain its predictions, costs or
-            shares do not fit its classes, or `out` is the model or one of the data.
+            shares do not fit its classes, `out` is the model or one of the data, or `report` is asked for a table.
         PolylogitError: The predictions cannot be written, or `out` is a file that polylogit did not write.
     """
     if abstain_below is not None and not 0 <= abstain_below <= 1:
@@ -115,7 +119,9 @@ def predict(
         raise RecipeError(f"--out {out}: the ending is not known. Expected one of {', '.join(PREDICTION_ENDINGS)}.")
     if escape_formulas and out is not None and out.suffix.lower() != ".csv":
         raise RecipeError(f"--escape-formulas: applies to CSV, but {out} is not. Leave the option out.")
-    check_outputs([] if out is None else [out], [model_path, data], force=force)
+    if report is not None and report.suffix.lower() != ".html":
+        raise RecipeError(f"--report {report}: expected a file name that ends in .html.")
+    check_outputs([path for path in (out, report) if path is not None], [model_path, data], force=force)
     classifier = Classifier.load(model_path)
     if costs is not None or prior is not None:
         classifier = classifier.with_decision(costs=costs, prior=prior)
@@ -136,12 +142,18 @@ def predict(
         data_root=data_root,
         on_progress=on_progress,
     )
-    written = map(without_formulas, frames) if escape_formulas else frames
+    if report is not None and frames.pictures is None:
+        raise RecipeError(f"--report: shows pictures, and {data} is a table. Leave the option out.")
+    sheets = LeastSure(classifier.class_names)
+    predicted = frames if report is None else sheets.watching(frames)
+    written = map(without_formulas, predicted) if escape_formulas else predicted
     if out is None:
         frame = pl.concat(written, how="vertical_relaxed")
     else:
         frame = None
         write_frames(written, out)
+    if report is not None and frames.pictures is not None:
+        write_prediction_page(sheets.page(data, model_path, frames.pictures), report)
     statement, on_sets = _on_sets(classifier, coverage, by_class=by_class)
     return Predictions(
         frame=frame,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from polylogit.calibration import DecisionRule, PredictionSetRule
@@ -158,6 +158,7 @@ class PredictionFrames(ABC):
     Attributes:
         rows: Rows predicted so far.
         answered: Those that were given a class.
+        pictures: The pictures that are predicted; None for a table.
     """
 
     def __init__(
@@ -171,6 +172,7 @@ class PredictionFrames(ABC):
     ) -> None:
         self.rows = 0
         self.answered = 0
+        self.pictures: UInt8[Tensor, "N C H W"] | StoredPictures | None = None
         self._classifier = classifier
         self._data = data
         self._abstain_below = abstain_below
@@ -240,11 +242,11 @@ class _PictureFrames(PredictionFrames):
         on_progress: Callable[[int], None] | None,
     ) -> None:
         super().__init__(classifier, data, abstain_below=abstain_below, set_rule=set_rule, on_progress=on_progress)
-        self._pictures = pictures
+        self._files = pictures.files
+        self._pixels = self.pictures = pictures.pixels if isinstance(pictures, Pictures) else pictures
 
     def _batches(self) -> Iterator[tuple[Float[Tensor, "N K"], pl.DataFrame | None, pl.DataFrame | None]]:
-        files = self._pictures.files
-        pixels = self._pictures.pixels if isinstance(self._pictures, Pictures) else self._pictures
+        files, pixels = self._files, self._pixels
         for start in range(0, len(pixels), PICTURES_AT_ONCE):
             batch = slice(start, start + PICTURES_AT_ONCE)
             logits = self._classifier.predict_logits(pixels[batch], self._data)
