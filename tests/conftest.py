@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from polylogit.cli.app import app
 from polylogit.data.pictures.encoder import PictureEncoder
 from polylogit.data.split import Split
+from polylogit.recipes import reading
 from polylogit.recipes.recipe import LinearRecipe
 from polylogit.run import TrainingRun, linear_fit, train
 from polylogit.run.labelled_rows import LabelledRows
@@ -146,6 +147,13 @@ def one_penalty() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(linear_fit, "POWERS", (0, 0, 0))
         yield
+
+
+@pytest.fixture(autouse=True)
+def linear_by_default(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train linear models on tables where no kind is named, except where a test is about the default or shows it."""
+    if "usual_kind" not in request.keywords:
+        monkeypatch.setattr(reading, "KIND_OF_TABLES", "linear")
 
 
 @pytest.fixture(autouse=True)

@@ -28,6 +28,7 @@ def commands(block):
 
 
 @pytest.mark.penalty_chosen
+@pytest.mark.usual_kind
 @pytest.mark.parametrize(
     "page",
     [

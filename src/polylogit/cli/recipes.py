@@ -80,7 +80,7 @@ def init(
             read_recipe(None, settings or ()), {"data": {"target": target}, "model": {"kind": model}}
         )
         kind = data_kind(data, entries.get("data", {}).get("path"))
-        recipe = recipe_from_entries(starting_entries(data, entries, pictures=kind != "table"))
+        recipe = recipe_from_entries(starting_entries(data, entries, pictures=kind != "table", to_train=True))
         check_options_apply(recipe, kind, data)
         if out.exists():
             raise PolylogitError(f"{out}: there is such a file already. Name another with --out.")

@@ -1,7 +1,8 @@
 """The command `polylogit train`."""
 
 import textwrap
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -26,6 +27,7 @@ from polylogit.data.pictures.usual_model import usual_picture_model
 from polylogit.data.tables.data_names import data_of_files
 from polylogit.errors import RecipeError
 from polylogit.recipes import (
+    AutoRecipe,
     ModelKind,
     Recipe,
     SolverRecipe,
@@ -63,7 +65,7 @@ def train(
             help="Kind of model. auto: linear, additive and mlp compared on folds of a table. linear: softmax "
             "regression. additive: softmax regression on piecewise-linear functions of the numbers of a table. mlp: "
             "multilayer perceptron. cnn, residual: convolutional networks for pictures. pretrained: softmax regression "
-            "on the features of a pretrained network, for picture files. [default: linear; for pictures pretrained or "
+            "on the features of a pretrained network, for picture files. [default: auto; for pictures pretrained or "
             "cnn]"
         ),
     ] = None,
@@ -159,29 +161,58 @@ def train(
 
 
 def _starting_entries(data: str, entries: dict[str, Any], *, pictures: bool, of_networks: bool) -> dict[str, Any]:
-    """What a run starts from where no recipe is named, with a note on the kind of model chosen for pictures."""
+    """What a run starts from where no recipe is named, with a note where that decides the kind of model."""
     section = entries.get("model", {})
-    if not pictures or not isinstance(section, dict) or "kind" in section:
-        return starting_entries(data, entries, pictures=pictures)
+    if not isinstance(section, dict) or "kind" in section:
+        return starting_entries(data, entries, pictures=pictures, to_train=True)
     if of_networks:
-        with_options(entries, {"model": {"kind": "cnn"}})
+        with_options(entries, {"model": {"kind": "cnn" if pictures else "mlp"}})
         return starting_entries(data, entries, pictures=pictures)
+    if not pictures:
+        return _entries_of_table(data, entries)
     usual, entries = usual_picture_model(data), starting_entries(data, entries, pictures=pictures)
     if usual.reason and entries["model"]["kind"] == usual.kind:
         print_notes([usual.reason])
     return entries
 
 
+def _entries_of_table(data: str, entries: dict[str, Any]) -> dict[str, Any]:
+    """As `_starting_entries` for a table: the kind is left to the data, unless an option belongs to one kind."""
+    started = starting_entries(data, entries, pictures=False, to_train=True)
+    kind = started["model"]["kind"]
+    if kind != starting_entries(data, {}, pictures=False, to_train=True)["model"]["kind"]:
+        with suppress(RecipeError):  # a fault is reported when the recipe is checked
+            recipe_from_entries(started)
+            options = " and ".join(sorted(f"{name}.{option}" for name, option in _of_one_kind(entries)))
+            print_notes([f"{options} is not an option of every kind of model, so the model is {kind}."])
+    return started
+
+
+def _of_one_kind(entries: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The options that are set of the sections whose options depend on the kind of model."""
+    for name in ("model", "training"):
+        section = entries.get(name)
+        if isinstance(section, dict):
+            yield from ((name, option) for option in section)
+
+
 def _check_options_of_networks(recipe: Recipe, *, device: str, resume: bool, tensorboard: Path | None) -> None:
-    """Refuse options that a linear model has no use for, before anything is read."""
-    if not isinstance(recipe, SolverRecipe):
+    """Refuse options that a linear model, or a choice among kinds, has no use for, before anything is read."""
+    if isinstance(recipe, AutoRecipe):
+        reasons = ["the kind of model is not known yet"] * 3
+    elif isinstance(recipe, SolverRecipe):
+        reasons = [
+            "a linear model is fitted on the CPU",
+            "a linear model keeps no checkpoint",
+            "a linear model has no epochs; its history file has its iterations",
+        ]
+    else:
         return
-    for given, option, reason in (
-        (device not in {"auto", "cpu"}, f"--device {device}", "a linear model is fitted on the CPU"),
-        (resume, "--resume", "a linear model keeps no checkpoint"),
-        (tensorboard is not None, "--tensorboard", "a linear model has no epochs; its history file has its iterations"),
+    given = (device not in {"auto", "cpu"}, resume, tensorboard is not None)
+    for is_given, option, reason in zip(
+        given, (f"--device {device}", "--resume", "--tensorboard"), reasons, strict=True
     ):
-        if given:
+        if is_given:
             raise RecipeError(f"{option}: {reason}. Leave the option out, or choose a network with --model.")
 
 

@@ -40,30 +40,48 @@ def shipped_recipes_by_use() -> dict[str, tuple[str, ...]]:
     usual = {
         "used for the data set of that name": ("mnist", "fashion-mnist"),
         "Fashion-MNIST, faster or more accurate": ("fashion-fast", "fashion-best"),
+        "used for an MLP of a table": ("table-mlp",),
     }
     return {**usual, "lessons": tuple(name for name in shipped_recipes() if name not in chain(*usual.values()))}
 
 
-def starting_entries(data: str, entries: Mapping[str, Any], *, pictures: bool) -> dict[str, Any]:
+MLP_OF_TABLES = "table-mlp"
+"""The shipped recipe that an MLP of a table starts from."""
+
+KIND_OF_TABLES = "auto"
+"""What the command line trains on a table where no kind of model is named."""
+
+
+def starting_entries(
+    data: str, entries: Mapping[str, Any], *, pictures: bool, to_train: bool = False
+) -> dict[str, Any]:
     """What the entries start from where a person has named no recipe: what is known to suit the data.
 
     Args:
         data: What stands for DATA on the command line.
         entries: What the person has set; a kind of model named there is respected.
         pictures: Whether the data are pictures.
+        to_train: Whether a model is to be trained, so that its kind may be left to the data.
 
     Returns:
         The entries of the shipped recipe of that name, if its kind is the one wanted, else for pictures the kind
-        that `usual_picture_model` finds, or "cnn" where an entry applies to networks only; with the person's own
-        entries over them.
+        that `usual_picture_model` finds, or "cnn" where an entry applies to networks only; for a table to train on
+        "auto", or where an entry applies to some kinds only the first of linear, additive and mlp that has it, and
+        under an mlp the recipe "table-mlp"; with the person's own entries over them.
 
     Example:
         >>> starting_entries("mnist-like", {}, pictures=True)
         {'model': {'kind': 'cnn'}}
         >>> starting_entries("zoo", {"seed": 1}, pictures=False)
         {'seed': 1}
+        >>> starting_entries("zoo", {"training": {"C": 1}}, pictures=False, to_train=True)
+        {'model': {'kind': 'linear'}, 'training': {'C': 1}}
     """
-    start: dict[str, Any] = {"model": {"kind": _picture_kind(data, entries)}} if pictures else {}
+    start: dict[str, Any] = {}
+    if pictures:
+        start = {"model": {"kind": _picture_kind(data, entries)}}
+    elif to_train:
+        return _merged(_start_of_table(entries), entries)
     if data in shipped_recipes():
         start = read_recipe(Path(data))
     section = entries.get("model")
@@ -80,6 +98,30 @@ def _picture_kind(data: str, entries: Mapping[str, Any]) -> str:
     except RecipeError:  # what is set belongs to a network, or is at fault: then the message speaks of the network
         return "cnn"
     return kind
+
+
+def _table_kind(entries: Mapping[str, Any]) -> str:
+    """The usual kind, or the first that has all options that are set; "linear" where none has."""
+    for kind in (KIND_OF_TABLES, "linear", "additive", "mlp"):
+        try:
+            recipe_from_entries(_merged({"model": {"kind": kind}}, entries))
+        except RecipeError:
+            continue
+        return kind
+    return "linear"
+
+
+def _start_of_table(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """The kind of model of a table, with what suits tables where it is an mlp."""
+    section = entries.get("model")
+    named = section if isinstance(section, Mapping) else {}
+    kind = named.get("kind", _table_kind(entries))
+    if kind != "mlp":
+        return {"model": {"kind": kind}}
+    start = read_recipe(Path(MLP_OF_TABLES))
+    if "hidden" in named:  # members divide one hidden layer; another shape is one network
+        del start["model"]["members"]
+    return start
 
 
 def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,19 +9,28 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from polylogit.data.split import Split, sampled_rows
 from polylogit.evaluation.metrics import log_loss, row_losses
 from polylogit.evaluation.rows import ScoredRows
 from polylogit.fitting.callbacks import TrainingCallback, refit_reporter
-from polylogit.recipes import AutoRecipe, Recipe, recipe_from_entries
+from polylogit.recipes import AutoRecipe, Recipe, recipe_from_entries, starting_entries
 from polylogit.run.fold_scores import fold_scores, with_encoder_of
+from polylogit.run.selection_bias import log_loss_without_choice, simplest_within_error
+from polylogit.run.table_task import most_bins
 from polylogit.run.task import Task
+from polylogit.system.sparse_rows import SparseRows
 
 __all__ = ["Contestant", "ModelChoice", "choose_model"]
 
 ROWS_COMPARED = 10_000
 """With more training rows the candidates are compared on a sample of so many, which bounds the time."""
+
+LEAST_ROWS, MOST_PRODUCTS = 2000, 100_000_000
+"""Where rows x features x classes of the dearest candidate is more, fewer rows are compared, but at least so many; a
+candidate that is too dear for them, too, is left out. A count, not a clock, so that the same seed chooses the same."""
 
 FOLDS = 5
 
@@ -56,20 +65,29 @@ class ModelChoice:
         contestants: Each candidate, from the simplest to the most complex.
         rows: Rows that were scored.
         folds: Number of folds.
+        log_loss_without_choice: An estimate for the chosen kind on rows that it was not chosen by.
+        left_out: Candidates that the data have too many features for.
     """
 
     kind: str
     contestants: tuple[Contestant, ...]
     rows: int
     folds: int
+    log_loss_without_choice: float
+    left_out: tuple[str, ...] = ()
 
     @property
     def in_words(self) -> str:
         """The choice as a sentence."""
+        chosen = next(each for each in self.contestants if each.kind == self.kind)
+        left_out = "".join(
+            f" {kind} was left out: the columns have too many features for it to be compared." for kind in self.left_out
+        )
         return (
             f"{self.kind}: the simplest of {len(self.contestants)} kinds of model within a standard error of the "
-            f"lowest log loss, in {self.folds} folds of {self.rows:,} training rows. The winner's log loss there is a "
-            "little optimistic, because it was chosen by it; the test rows had no part in the choice."
+            f"lowest log loss, in {self.folds} folds of {self.rows:,} training rows. Its log loss there is "
+            f"{chosen.log_loss:.4f}, and {self.log_loss_without_choice:.4f} without the advantage of having been "
+            f"chosen by it; the test rows had no part in the choice.{left_out}"
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -78,6 +96,8 @@ class ModelChoice:
             "kind": self.kind,
             "rows": self.rows,
             "folds": self.folds,
+            "log_loss_without_choice": self.log_loss_without_choice,
+            "left_out": list(self.left_out),
             "candidates": [asdict(each) | {"seconds": round(each.seconds, 3)} for each in self.contestants],
         }
 
@@ -102,13 +122,18 @@ def choose_model(
     Source: the rule of one standard error is that of Breiman, Friedman, Olshen and Stone (1984), "Classification and
         regression trees", section 3.4.3.
     """
-    compared = _sample(task, recipe)
     entries = recipe.as_entries()
     recipes = [_candidate(entries, kind) for kind in recipe.model.candidates]
+    cost = {each.model.kind: _features(task, each) * len(task.class_names) for each in recipes}
+    left_out = tuple(kind for kind in list(cost)[1:] if cost[kind] * LEAST_ROWS > MOST_PRODUCTS)
+    recipes = [each for each in recipes if each.model.kind not in left_out]
+    dearest = max(cost[each.model.kind] for each in recipes)
+    compared = _sample(task, max(LEAST_ROWS, min(ROWS_COMPARED, MOST_PRODUCTS // dearest)), recipe)
     scored: list[tuple[ScoredRows, float]] = []
+    rows = compared.split.train
     for candidate in recipes:
         started = time.perf_counter()
-        encoded = with_encoder_of(candidate, compared, compared.split.train)
+        encoded = _encoded_for(candidate, compared)
         found = fold_scores(
             encoded,
             candidate,
@@ -117,17 +142,23 @@ def choose_model(
             on_fit=refit_reporter(f"choice of the model, {candidate.model.kind}", callbacks),
         )
         if found is None:
-            return recipes[0], with_encoder_of(recipes[0], task, task.split.train), None
+            return recipes[0], _encoded_for(recipes[0], task), None
         order = found.rows.argsort()
         rows = found.rows[order]
         in_order = ScoredRows.check(found.logits[order], compared.rows.targets[rows], compared.weights_of(rows))
         scored.append((in_order, time.perf_counter() - started))
-    choice = _choice(recipes, scored)
+    groups = None if compared.rows.groups is None else compared.rows.groups[rows]
+    choice = replace(_choice(recipes, scored, groups, recipe.seed), left_out=left_out)
     chosen = next(candidate for candidate in recipes if candidate.model.kind == choice.kind)
-    return chosen, with_encoder_of(chosen, task, task.split.train), choice
+    return chosen, _encoded_for(chosen, task), choice
 
 
-def _choice(recipes: Sequence[Recipe], scored: Sequence[tuple[ScoredRows, float]]) -> ModelChoice:
+def _choice(
+    recipes: Sequence[Recipe],
+    scored: Sequence[tuple[ScoredRows, float]],
+    groups: Int[Tensor, " M"] | None,
+    seed: int,
+) -> ModelChoice:
     best = min((rows for rows, _ in scored), key=log_loss)
     contestants = []
     for candidate, (rows, seconds) in zip(recipes, scored, strict=True):
@@ -135,21 +166,41 @@ def _choice(recipes: Sequence[Recipe], scored: Sequence[tuple[ScoredRows, float]
         contestants.append(
             Contestant(candidate.model.kind, log_loss(rows), rows.mean(rows.hits), behind, error, seconds)
         )
-    kind = next(each.kind for each in contestants if each.behind <= each.standard_error)
-    return ModelChoice(kind, tuple(contestants), rows=len(best.targets), folds=FOLDS)
+    losses = torch.stack([row_losses(rows) for rows, _ in scored])
+    return ModelChoice(
+        kind=recipes[simplest_within_error(losses, best.weights)].model.kind,
+        contestants=tuple(contestants),
+        rows=len(best.targets),
+        folds=FOLDS,
+        log_loss_without_choice=log_loss_without_choice(losses, best.weights, groups, seed=seed),
+    )
+
+
+def _features(task: Task, recipe: Recipe) -> int:
+    """Values in a row as the candidate's encoder gives it: those that are not 0 where rows are sparse."""
+    rows = task.rows.inputs
+    values = len(rows.values) // max(len(rows), 1) if isinstance(rows, SparseRows) else rows.shape[1]
+    binned = sum(column.type in {"number", "date"} for column in getattr(task.encoder, "columns", ()))
+    return int(values + binned * (most_bins(recipe) or 0))
+
+
+def _encoded_for(recipe: Recipe, task: Task) -> Task:
+    """The task with its rows encoded as a recipe asks, which they are already where it asks for no bins."""
+    return task if most_bins(recipe) is None else with_encoder_of(recipe, task, task.split.train)
 
 
 def _candidate(entries: dict[str, Any], kind: str) -> Recipe:
-    """The recipe of a candidate: the options that all kinds share, and the defaults of its own."""
-    shared = {name: section for name, section in entries.items() if name not in {"model", "training"}}
-    return recipe_from_entries({**shared, "model": {"kind": kind}, "training": entries["training"]})
+    """The recipe of a candidate: the options that all kinds share, and the command line's usual ones of its own."""
+    shared = {name: section for name, section in entries.items() if name != "model"}
+    start = starting_entries("", {"model": {"kind": kind}}, pictures=False, to_train=True)
+    return recipe_from_entries({**start, **shared, "training": {**start.get("training", {}), **entries["training"]}})
 
 
-def _sample(task: Task, recipe: AutoRecipe) -> Task:
-    """The training rows, or some of them, as a task of their own."""
+def _sample(task: Task, most_rows: int, recipe: AutoRecipe) -> Task:
+    """The training rows, or some of them, as a task of their own, encoded as before or anew."""
     train = task.split.train
-    train = train[sampled_rows(task.rows.targets[train], ROWS_COMPARED, recipe.seed)]
-    return replace(
+    train = train[sampled_rows(task.rows.targets[train], most_rows, recipe.seed)]
+    sample = replace(
         task,
         rows=task.rows.take(train),
         cells=None if task.cells is None else task.cells[train.numpy()],
@@ -157,3 +208,6 @@ def _sample(task: Task, recipe: AutoRecipe) -> Task:
         validation=None,
         conformal_rows=None,
     )
+    if len(train) == len(task.split.train):
+        return sample
+    return with_encoder_of(recipe, sample, sample.split.train)

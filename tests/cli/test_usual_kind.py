@@ -1,0 +1,51 @@
+"""The kind of model of a table where the command line names none."""
+
+import json
+
+import pytest
+
+from polylogit.recipes import starting_entries
+
+pytestmark = pytest.mark.usual_kind
+
+
+def train(polylogit, *words):
+    done = polylogit("train", "zoo", "--json", *words)
+    assert done.exit_code == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1]), done.stderr
+
+
+def test_kinds_are_compared(polylogit, tmp_path):
+    told, _ = train(polylogit, "--set", "cross_validation.folds=0")
+    assert [each["kind"] for each in told["selection"]["candidates"]] == ["linear", "additive", "mlp"]
+    assert told["model_path"] == "runs/zoo-auto/model.safetensors"
+    assert told["selection"]["log_loss_without_choice"] > 0
+
+
+def test_an_option_of_one_kind_names_it(polylogit):
+    told, notes = train(polylogit, "--set", "training.C=10")
+    assert told["selection"] is None
+    assert told["model_path"] == "runs/zoo-linear/model.safetensors"
+    assert "training.C is not an option of every kind of model, so the model is linear." in notes
+    assert starting_entries("t", {"model": {"bins": 4}}, pictures=False, to_train=True)["model"]["kind"] == "additive"
+
+
+def test_a_fault_is_named(polylogit):
+    done = polylogit("train", "zoo", "--set", "training.c=10")
+    assert done.exit_code == 2
+    assert 'training.c: there is no such option. Did you mean "training.C"?' in done.stderr
+
+
+def test_an_mlp_of_a_table_starts_from_its_recipe():
+    start = starting_entries("t", {"model": {"kind": "mlp"}, "training": {"epochs": 3}}, pictures=False, to_train=True)
+    assert start["model"] == {"kind": "mlp", "hidden": [512], "members": 8, "bins": 16}
+    assert start["training"] == {"weight_decay": 1.0, "validation_fraction": 0, "epochs": 3}
+    own = starting_entries("t", {"model": {"hidden": [32, 32]}}, pictures=False, to_train=True)
+    assert own["model"] == {"kind": "mlp", "hidden": [32, 32], "bins": 16}
+
+
+@pytest.mark.parametrize("words", [("--model", "auto", "--resume"), ("--model", "auto", "--device", "cuda")])
+def test_options_of_networks_want_a_network(polylogit, words):
+    done = polylogit("train", "zoo", *words)
+    assert done.exit_code == 2
+    assert "the kind of model is not known yet" in done.stderr
