@@ -33,7 +33,7 @@ def test_an_option_of_one_kind_names_it(polylogit):
 def test_a_fault_is_named(polylogit):
     done = polylogit("train", "zoo", "--set", "training.c=10")
     assert done.exit_code == 2
-    assert 'training.c: there is no such option. Did you mean "training.C"?' in done.stderr
+    assert 'training.c: there is no such option. Did you mean "C"?' in done.stderr
 
 
 def test_an_mlp_of_a_table_starts_from_its_recipe():

@@ -197,7 +197,7 @@ def _candidate(entries: dict[str, Any], kind: str) -> Recipe:
 
 
 def _sample(task: Task, most_rows: int, recipe: AutoRecipe) -> Task:
-    """The training rows, or some of them, as a task of their own, encoded as before or anew."""
+    """The training rows, or some of them, as a task of their own; the encoder of some is fitted to them."""
     train = task.split.train
     train = train[sampled_rows(task.rows.targets[train], most_rows, recipe.seed)]
     sample = replace(
