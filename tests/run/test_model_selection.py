@@ -52,6 +52,20 @@ def test_all_candidates_from_the_command_line(tmp_path, polylogit):
     assert "the test rows had no part in the choice" in " ".join(shown.split())
 
 
+def test_the_report_shows_the_choices(tmp_path):
+    path = table(tmp_path / "t.csv", lambda x, z: 3 * x + z)
+    entries = AUTO | {"model": {"kind": "auto", "candidates": ["linear", "additive"]}}
+    train(str(path), recipe_from_entries(entries), out=tmp_path / "m.safetensors", report=tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text()
+    assert 'id="figure-comparison"' in page
+    assert "additive" in page
+    assert 'id="figure-penalty"' not in page  # here C is tried at one value only
+    train(str(path), recipe_from_entries(entries), out=tmp_path / "m.safetensors", report=tmp_path / "r.json")
+    told = json.loads((tmp_path / "r.json").read_text())
+    assert told["selection"]["kind"] == told["model"]
+    assert told["penalty"]["C"] == 1
+
+
 def test_groups_stay_together(tmp_path, monkeypatch):
     path = table(tmp_path / "t.csv", lambda x, z: 3 * x)
     seen = []

@@ -54,6 +54,8 @@ class ReportData:
         decisions: What the decisions cost on the evaluated rows, where there are costs or class shares.
         labels: The check of the labels, where there was one.
         effect: What the calibration did to the evaluated rows, where there is one.
+        selection: How the kind of model was chosen, as plain data; None where it was named.
+        penalty: How C was chosen, as plain data; None where it was named, and for networks.
         history: One record for each epoch, as in the history file.
         pictures: The evaluated rows as pictures, in the order of `logits`.
         table: The evaluated rows as a table, in the same order.
@@ -88,6 +90,8 @@ class ReportData:
     decisions: DecisionEvaluation | None = None
     labels: LabelCheck | None = None
     effect: CalibrationEffect | None = None
+    selection: Mapping[str, Any] | None = None
+    penalty: Mapping[str, Any] | None = None
     history: Sequence[Mapping[str, int | float | None]] = ()
     pictures: UInt8[Tensor, "N C H W"] | StoredPictures | None = None
     table: pl.DataFrame | None = None

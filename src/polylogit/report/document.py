@@ -59,6 +59,8 @@ def report_json(report: ReportData) -> dict[str, Any]:
         "test": report.evaluation.as_json(),
         **{name: None if part is None else part.as_json() for name, part in optional.items()},
         "cross_validation": report.folds,
+        "selection": None if report.selection is None else dict(report.selection),
+        "penalty": None if report.penalty is None else dict(report.penalty),
         "conclusions": [conclusion.as_json() for conclusion in report.conclusions],
         "importances": [
             {"column": each.column, "mean": each.mean, "spread": each.spread} for each in report.importances

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from polylogit.evaluation import ClassSets, Evaluation, ScoredRows
 from polylogit.report import words
+from polylogit.report.choice_charts import comparison_chart, penalty_chart
 from polylogit.report.content import Coefficients, ReportData
 from polylogit.report.document import report_json, report_markdown
 from polylogit.report.effect_charts import effect_caption, effect_chart, effect_title
@@ -148,6 +149,13 @@ def _figures(report: ReportData) -> dict[str, Markup]:
             coverage_chart(rows),
         ),
     }
+    if report.selection is not None:
+        charts["comparison"] = (
+            "Comparison of kinds of model: log loss above the lowest",
+            comparison_chart(report.selection),
+        )
+    if report.penalty is not None and len(report.penalty["path"]) > 1:
+        charts["penalty"] = ("Choice of C: log loss of held-out rows over C", penalty_chart(report.penalty))
     if len(report.history) > 1:
         for measure in drawable_curves(report.history):
             chart = learning_chart(report.history, measure)

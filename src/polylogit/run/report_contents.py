@@ -57,6 +57,8 @@ def report_data(
     audit: Audit | None = None,
     cross_validated: Summary | None = None,
     folds: Mapping[str, Any] | None = None,
+    selection: Mapping[str, Any] | None = None,
+    penalty: Mapping[str, Any] | None = None,
     foremost: str = "",
     notes: Sequence[str] = (),
     facts: Mapping[str, str] | None = None,
@@ -75,6 +77,8 @@ def report_data(
         audit: The audit of the table; None for pictures.
         cross_validated: The main metrics of a cross-validation, where there was one.
         folds: The cross-validation with the scores of its folds, as plain data.
+        selection: How the kind of model was chosen, as plain data.
+        penalty: How C was chosen, as plain data.
         foremost: The headline, where other figures are better estimates than those of these rows.
         notes: What a reader must know to interpret the metrics.
         facts: Further facts of the run, by name.
@@ -124,6 +128,8 @@ def report_data(
         audit=audit,
         cross_validated=cross_validated,
         folds=folds,
+        selection=selection,
+        penalty=penalty,
         foremost=foremost,
         notes=notes,
         recipe=classifier.recipe,

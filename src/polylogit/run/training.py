@@ -200,6 +200,8 @@ def _write_reports(
         audit=run.audit,
         cross_validated=None if validated is None else validated.summary,
         folds=None if validated is None else validated.as_json(),
+        selection=None if run.selection is None else run.selection.as_json(),
+        penalty=None if run.penalty is None else run.penalty.as_json(),
         facts={
             "fit": run.fit_message,
             **({} if run.selection is None else {"model": run.selection.in_words}),
