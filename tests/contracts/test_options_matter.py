@@ -20,6 +20,7 @@ from polylogit.recipes.data_kinds import data_kind, options_of
 from polylogit.recipes.recipe import RECIPES
 from polylogit.run import train
 from polylogit.run.task_reading import read_task
+from polylogit.system.mapped_file import is_mapped
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ TABLE = {
     "data.missing": Change({"data": {"missing": "4"}}),
     "data.sheet": Change({"data": {"target": "c", "sheet": "may"}}, {"data": {"target": "c"}}, "workbook"),
     "data.unlabelled": Change({"data": {"target": "c", "unlabelled": "drop"}}, {"data": {"target": "c"}}, "unlabelled"),
+    "data.in_memory": Change({"data": {"in_memory": "never"}}, {"data": {"in_memory": "always"}}),
     "data.decimal": Change({"data": {"target": "kind", "decimal": ","}}, {"data": {"target": "kind"}}, "commas"),
     "data.thousands": Change({"data": {"target": "kind", "thousands": "none"}}, {"data": {"target": "kind"}}, "commas"),
     "data.most_levels": Change(
@@ -304,6 +306,8 @@ def _come_to(place, entries, out):
         recipe = recipe_from_entries(entries)
         if "pictures_in_memory" in entries.get("data", {}):  # the model is the same, its reading is not
             return type(read_task(place, recipe, None)[1].raw(torch.tensor([0]))).__name__
+        if "in_memory" in entries.get("data", {}):
+            return f"mapped: {is_mapped(read_task(place, recipe, None)[1].rows.inputs)}"
         run = train(place, recipe, out=out)
     except PolylogitError as error:
         return f"{type(error).__name__}: {error}"
@@ -324,7 +328,7 @@ def test_it_matters(kind, data_kind, option, data, outcome):
         after = {"data": {"test": data["table"]["other.csv"]}}
     before, after = outcome(kind, data_kind, place, change.before), outcome(kind, data_kind, place, after)
     assert before != after
-    assert isinstance(after, str) == (change.fails or option == "data.pictures_in_memory"), after
+    assert isinstance(after, str) == (change.fails or option in ("data.pictures_in_memory", "data.in_memory")), after
 
 
 KINDS = [*CHANGES, ("linear", "picture data set"), ("mlp", "picture data set"), ("cnn", "picture data set")]

@@ -117,6 +117,11 @@ class DataRecipe(Section):
     sheet: Annotated[str | None, OF_TABLES] = Field(
         default=None, description="Sheet of a workbook. Default: the only one that has rows."
     )
+    in_memory: Annotated[Literal["auto", "always", "never"], OF_TABLES] = Field(
+        default="auto",
+        description="Whether a table and its features are kept in memory, or in files from which the system reads what "
+        "is needed. auto: in memory if a fit has room for them there. The model is the same.",
+    )
     unlabelled: Annotated[Literal["error", "drop"], OF_TABLES] = Field(
         default="error", description="What to do with rows whose class is missing. drop: leave them out, counted."
     )

@@ -13,6 +13,7 @@
     fold_scores.py         logits of each row from a model fitted without it
     cross_validation.py    repeated cross-validation of a table
     task.py                data and recipe before a fit; table_task.py and picture_task.py make one
+    table_memory.py        whether a table is kept in memory or in files
     table_split.py         training rows and test rows of a table
     labelled_rows.py       inputs, targets, weights and groups of rows
     evaluated_rows.py      scores and metrics of labelled rows

@@ -103,7 +103,7 @@ def _encoded(
         if isinstance(pixels, SparseRows):
             raise TypeError("expected pictures, got the sparse rows of a table")
         return fitted_picture_encoder(pixels[fitted], recipe), pixels
-    return fitted_table_encoder(task.cells, task.encoder.readings, fitted, recipe)
+    return fitted_table_encoder(task.cells, task.encoder.readings, fitted, recipe, stored=task.stored)
 
 
 def with_encoder_of(recipe: Recipe, task: Task, fitted: Int[Tensor, " A"]) -> Task:

@@ -7,6 +7,7 @@ from jaxtyping import Float, Int, Num
 from torch import Tensor
 
 from polylogit.data.pictures.stored import StoredPictures
+from polylogit.data.tables.feature_matrix import taken_rows
 from polylogit.system.sparse_rows import SparseRows
 
 __all__ = ["LabelledRows"]
@@ -56,8 +57,7 @@ class LabelledRows:
 
     def take(self, index: Int[Tensor, " M"]) -> "LabelledRows":
         """The rows with these numbers, counted from 0, in this order; all that goes with a row stays with it."""
-        # Copying whole rows is many times faster than indexing, which looks up every value's place.
-        inputs = self.inputs[index] if isinstance(self.inputs, StoredPictures) else self.inputs.index_select(0, index)
+        inputs = taken_rows(self.inputs, index) if isinstance(self.inputs, Tensor) else self.inputs[index]
         return LabelledRows(
             inputs=inputs,
             targets=self.targets[index],

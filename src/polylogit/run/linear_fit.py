@@ -39,6 +39,9 @@ __all__ = ["fit_linear", "fit_linear_model", "linear_logits_held_out", "rows_of_
 HELD_OUT_TOLERANCE = 1e-3
 """Tolerance of the fits that only serve calibration or cross-validation; the classifier's own has the recipe's."""
 
+ROWS_SCORED_AT_ONCE = 64_000
+"""A copy of so many rows is made at a time."""
+
 ROWS_OF_PENALTY_CHOICE = 20_000
 """With more training rows C is chosen on a sample of so many, which bounds the time."""
 
@@ -199,7 +202,8 @@ def _held_out(
     recipe = recipe.model_copy(update={"training": looser})
     fit = fit_linear(rows, fitted, classes, recipe, initial=initial)
     network = LinearNetwork.with_weights(fit.weight, fit.bias)
-    return network_logits(network, rows.features[scored]), (fit.weight, fit.bias)
+    logits = [network_logits(network, rows.features[some]) for some in torch.split(scored, ROWS_SCORED_AT_ONCE)]
+    return torch.cat(logits), (fit.weight, fit.bias)
 
 
 def with_chosen_penalty(
@@ -302,9 +306,12 @@ def _cross_fitted_calibration(
         held_out = _fresh_held_out(rows, train, classes, recipe, callbacks)
     if held_out is None:
         return None, None
-    scored = rows.take(held_out.rows)
     calibration = fit_calibration(
-        held_out.logits, scored.targets, method=method, sample_weight=scored.weights, groups=scored.groups
+        held_out.logits,
+        rows.targets[held_out.rows],
+        method=method,
+        sample_weight=None if rows.weights is None else rows.weights[held_out.rows],
+        groups=None if rows.groups is None else rows.groups[held_out.rows],
     )
     return calibration, held_out
 

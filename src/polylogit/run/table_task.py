@@ -30,6 +30,7 @@ from polylogit.recipes import AdditiveRecipe, MlpRecipe, Recipe
 from polylogit.recipes.data_kinds import check_options_apply
 from polylogit.run.conformal_rows import without_conformal_rows
 from polylogit.run.labelled_rows import LabelledRows
+from polylogit.run.table_memory import is_kept_in_files, note_on_files
 from polylogit.run.table_split import notes_on_copies, rows_kept_together, split_of_table
 from polylogit.run.task import Task
 from polylogit.system.sparse_rows import SparseRows
@@ -66,7 +67,12 @@ def most_bins(recipe: Recipe) -> int | None:
 
 
 def fitted_table_encoder(
-    cells: pl.DataFrame, readings: Mapping[str, Reading], fitted: Int[Tensor, " A"], recipe: Recipe
+    cells: pl.DataFrame,
+    readings: Mapping[str, Reading],
+    fitted: Int[Tensor, " A"],
+    recipe: Recipe,
+    *,
+    stored: bool = False,
 ) -> tuple[TableEncoder, Float[Tensor, "N D"] | SparseRows]:
     """An encoder fitted to some rows as a recipe says, and all rows as it encodes them.
 
@@ -75,6 +81,7 @@ def fitted_table_encoder(
         readings: How they were read.
         fitted: The numbers of the rows that the encoder learns from.
         recipe: Says whether numbers are standardised, and limits levels and bins.
+        stored: Whether the features are kept in a mapped file and not in memory.
 
     Returns:
         The encoder and the features.
@@ -86,6 +93,7 @@ def fitted_table_encoder(
         standardise=recipe.data.number_values == "standardised",
         most_levels=recipe.data.most_levels,
         most_bins=most_bins(recipe),
+        mapped=stored,
     )
 
 
@@ -117,7 +125,9 @@ def table_task(data: str, recipe: Recipe) -> tuple[Recipe, Task]:
     if recipe.data.split is not None or recipe.data.time is not None or recipe.data.test is not None:
         audit = audit.and_also(audit_leakage(audited.features, split.train.numpy(), split.test.numpy(), source.locate))
     split, conformal_rows = without_conformal_rows(split, targets, recipe, groups=together)
-    encoder, inputs = fitted_table_encoder(audited.features, audited.readings, split.train, recipe)
+    encoder, inputs = fitted_table_encoder(
+        audited.features, audited.readings, split.train, recipe, stored=source.stored
+    )
     audit = audit.and_also(audit_levels(encoder.columns, len(split.train)))
     audit = audit.and_also(audit_bins(encoder.columns, len(split.train), most_bins(recipe)))
     audit = audit.and_also(AuditFinding("read-differently", "note", note, "") for note in source.notes)
@@ -133,10 +143,14 @@ def table_task(data: str, recipe: Recipe) -> tuple[Recipe, Task]:
         split=split,
         cells=audited.features,
         audit=audit,
-        notes=(*source.notes, *notes_on_copies(audited.copies, recipe), *_notes_on_unlabelled(audited)),
+        notes=(
+            *([note_on_files(recipe)] if source.stored else []),
+            *(*source.notes, *notes_on_copies(audited.copies, recipe), *_notes_on_unlabelled(audited)),
+        ),
         conformal_rows=conformal_rows,
         rows_before_test=0 if recipe.data.test is None else source.rows_to_train,
         locate=source.locate,
+        stored=source.stored,
     )
     return recipe, task
 
@@ -157,8 +171,11 @@ def opened_table(data: str, recipe: Recipe) -> TableSource:
     """
     check_options_apply(recipe, "table", data)
     dialect = dialect_of(recipe, recipe.data.target)
-    source = open_source(data, dialect)
-    return source if recipe.data.test is None else source.with_test(open_source(recipe.data.test, dialect))
+    stored = is_kept_in_files(data, recipe)
+    source = open_source(data, dialect, stored=stored)
+    if recipe.data.test is None:
+        return source
+    return source.with_test(open_source(recipe.data.test, dialect, stored=stored))
 
 
 def with_target(recipe: Recipe, source: TableSource) -> Recipe:
@@ -212,6 +229,7 @@ def audited_table(source: TableSource, recipe: Recipe) -> AuditedTable:
         marks=number_marks(recipe),
         drop_unlabelled=wanted.unlabelled == "drop",
         place=source.name,
+        stored=source.stored,
     )
 
 

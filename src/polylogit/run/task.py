@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import polars as pl
+import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
@@ -15,10 +16,13 @@ from polylogit.data.pictures.stored import StoredPictures
 from polylogit.data.split import Split
 from polylogit.data.tables.audit import Audit
 from polylogit.data.tables.encoder import TableEncoder
+from polylogit.data.tables.stored_frame import stored_frame
 from polylogit.run.labelled_rows import LabelledRows
 from polylogit.system.sparse_rows import SparseRows
 
 __all__ = ["Task"]
+
+_ROWS_OF_A_BLOCK = 2**16
 
 
 def _in_one_file(row: int) -> tuple[str | None, int]:
@@ -49,6 +53,7 @@ class Task:
         has_own_split: Whether the data come with test rows, as pictures in train and test folders do.
         locate: From a row's number in the data to its file, where there are several, and its number there; both
             numbers count from 1. A picture has its file and its number in the data.
+        stored: Whether cells and features are kept in mapped files and not in memory.
     """
 
     name: str
@@ -68,6 +73,7 @@ class Task:
     digests: tuple[str, ...] = ()
     has_own_split: bool = False
     locate: Callable[[int], tuple[str | None, int]] = _in_one_file
+    stored: bool = False
 
     def weights_of(self, index: Int[Tensor, " M"]) -> Float[Tensor, " M"] | None:
         """The weights of some rows; None where all weigh the same."""
@@ -76,7 +82,9 @@ class Task:
     def raw(self, index: Int[Tensor, " M"]) -> pl.DataFrame | UInt8[Tensor, "M C H W"] | StoredPictures:
         """Some rows as they came: the cells of a table, or the pixels of pictures."""
         if self.cells is not None:
-            return self.cells[index.numpy()]
+            if not self.stored or len(index) <= _ROWS_OF_A_BLOCK:
+                return self.cells[index.numpy()]
+            return stored_frame(self.cells[some.numpy()] for some in torch.split(index, _ROWS_OF_A_BLOCK))
         if self.pictures is not None:
             return self.pictures[index]
         if isinstance(self.rows.inputs, SparseRows):

@@ -18,12 +18,13 @@ from torch import Tensor
 from polylogit.calibration import Calibration, DecisionRule
 from polylogit.classifier import Classifier, Scores
 from polylogit.data.pictures.stored import StoredPictures
+from polylogit.data.tables.encoder import TableEncoder
 from polylogit.evaluation import Summary, summarise_logits
 from polylogit.fitting.callbacks import TrainingCallback
 from polylogit.fitting.devices import DeviceName
 from polylogit.model_header import PICTURE_DIGEST_LENGTH, TrainedOn
 from polylogit.networks.test_time_augmentation import without_test_time_augmentation
-from polylogit.recipes import AutoRecipe, Recipe
+from polylogit.recipes import AdditiveRecipe, AutoRecipe, Recipe
 from polylogit.report import write_report
 from polylogit.report.label_check import LabelCheck
 from polylogit.run.conformal_rows import conformal_scores
@@ -175,9 +176,17 @@ def _train(
         replaced=tuple(path for path in replaced if test is not None or path not in reports),
     )
     if test is not None and report is not None:
-        training_rows = None if task.cells is None else task.cells[task.split.train.numpy()]
-        _write_reports(reports, run, test, fit, training_rows)
+        _write_reports(reports, run, test, fit, _rows_of_effects(task, recipe))
     return run
+
+
+def _rows_of_effects(task: Task, recipe: Recipe) -> pl.DataFrame | None:
+    """The cells of the training rows, where the report shows effects that are centred on them."""
+    columns = task.encoder.columns if isinstance(task.encoder, TableEncoder) else ()
+    if not columns or not (isinstance(recipe, AdditiveRecipe) or any(column.type == "text" for column in columns)):
+        return None
+    rows = task.raw(task.split.train)
+    return rows if isinstance(rows, pl.DataFrame) else None
 
 
 def _write_reports(

@@ -23,10 +23,13 @@ _LOCK = "lock"
 
 
 @contextmanager
-def temporary_folder() -> Iterator[Path]:
+def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
     """A new folder for temporary files, which is removed with all that is in it.
 
     Folders that a killed process of this user left behind are removed, too.
+
+    Args:
+        parent: Where it is made; None: in the system's folder for temporary files.
 
     Yields:
         The folder. The name `lock` in it is taken.
@@ -37,9 +40,10 @@ def temporary_folder() -> Iterator[Path]:
         >>> folder.exists()
         False
     """
-    _remove_abandoned(Path(tempfile.gettempdir()))
+    parent = Path(tempfile.gettempdir()) if parent is None else parent
+    _remove_abandoned(parent)
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
         descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         if is_locked_and_there(descriptor, folder / _LOCK):
             break

@@ -12,8 +12,9 @@ import polars as pl
 
 from polylogit.data.tables.column_types import LARGEST_NUMBER, MISSING_MARKERS, READ_AS_TEXT, Reading, UsableType
 from polylogit.data.tables.dates import DATE_FORMATS, date_of_text
-from polylogit.data.tables.named_column import named
+from polylogit.data.tables.named_column import named, select_named
 from polylogit.data.tables.number_format import read_numbers
+from polylogit.data.tables.stored_frame import CELLS_OF_A_BLOCK, stored_frame
 from polylogit.errors import DataError
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "present_cells",
     "read_cells",
     "read_columns",
+    "stored_cells",
 ]
 
 _READ_AS = {"number": pl.Float64, "boolean": pl.Boolean, "category": pl.String, "date": pl.Date, "text": pl.String}
@@ -97,6 +99,23 @@ def read_cells(frame: pl.DataFrame, readings: Mapping[str, Reading]) -> pl.DataF
     return read.with_columns(
         pl.when(~suspects[name]).then(named(name)) for name, is_there in zip(suspects, found, strict=True) if is_there
     )
+
+
+def stored_cells(frame: pl.DataFrame, readings: Mapping[str, Reading]) -> pl.DataFrame:
+    """`read_cells` of a table in a mapped file, into another: no column is in memory as a whole.
+
+    Columns of numbers that are what they mean as they came stay in the file that they are in.
+    """
+    kept = {name: reading for name, reading in readings.items() if _is_read(frame[name], reading)}
+    if len(kept) == len(readings):
+        return select_named(frame, kept)
+    blocks = frame.iter_slices(max(1, CELLS_OF_A_BLOCK // max(len(readings), 1)))
+    return stored_frame(read_cells(block, readings) for block in blocks)
+
+
+def _is_read(series: pl.Series, reading: Reading) -> bool:
+    is_number = reading.type == "number" and series.dtype in (pl.Float32, pl.Float64)
+    return is_number and not series.is_nan().any()
 
 
 def find_mistakes(raw: pl.Series, read: pl.Series) -> pl.Series:

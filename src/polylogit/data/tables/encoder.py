@@ -188,6 +188,7 @@ class TableEncoder:
         standardise: bool = True,
         most_levels: int | None = None,
         most_bins: int | None = None,
+        mapped: bool = False,
     ) -> tuple["TableEncoder", Float[Tensor, "N D"] | SparseRows]:
         """`fit_encode` of cells that are read already: for those who fit to many parts of the same rows.
 
@@ -198,6 +199,7 @@ class TableEncoder:
             standardise: As for `fit`.
             most_levels: As for `fit`.
             most_bins: As for `fit`.
+            mapped: Whether features that are not sparse are kept in a mapped file and not in memory.
 
         Returns:
             The fitted encoder, and float32 features.
@@ -205,7 +207,7 @@ class TableEncoder:
         encoder = cls._fitted(
             read, readings, rows, standardise=standardise, most_levels=most_levels, most_bins=most_bins
         )
-        return encoder, encoder._encoded(read)[0]
+        return encoder, encoder._encoded(read, mapped=mapped)[0]
 
     @classmethod
     def _fitted(
@@ -351,11 +353,11 @@ class TableEncoder:
         return cls(columns, tensors["mean"], tensors["scale"])
 
     def _encoded(
-        self, read: pl.DataFrame, place: str = "the table", first_row: int = 0
+        self, read: pl.DataFrame, place: str = "the table", first_row: int = 0, *, mapped: bool = False
     ) -> tuple[Float[Tensor, "N D"] | SparseRows, UnseenCounts]:
         if self.is_sparse:
             return self._encoded_sparse(read, place, first_row)
-        inputs = aligned_zeros(read.height, self.features)
+        inputs = aligned_zeros(read.height, self.features, mapped=mapped)
         self._write_numbers(read, inputs.numpy(), self._scaled_places, place, first_row)
         unseen = UnseenCounts(filled=self._filled(read), rows=read.height)
         for start, flags in self._flags(read):

@@ -1,12 +1,13 @@
 """The matrix of the encoded features: float32, with aligned rows, and its sparse form for categories of many levels."""
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 from torch import Tensor
 
 from polylogit.system.csr_tensor import without_csr_warnings
+from polylogit.system.mapped_file import is_mapped, mapped_zeros
 
-__all__ = ["ALIGNMENT", "aligned_zeros", "sparse_where_mostly_zero"]
+__all__ = ["ALIGNMENT", "aligned_zeros", "sparse_where_mostly_zero", "taken_rows"]
 
 ALIGNMENT = 16
 """Numbers of float32 in 64 bytes, a line of the cache and the widest register."""
@@ -14,12 +15,18 @@ ALIGNMENT = 16
 _FEWEST_COLUMNS = 256
 _MOST_FILLED = 0.1
 _ROWS_SAMPLED = 1000
+_ROWS_COPIED_AT_ONCE = 8192
 
 
-def aligned_zeros(rows: int, *shape: int) -> Float[Tensor, "N ..."]:
+def aligned_zeros(rows: int, *shape: int, mapped: bool = False) -> Float[Tensor, "N ..."]:
     """Float32 zeros whose rows, where they are vectors, start a multiple of `ALIGNMENT` numbers apart.
 
     A matrix product adds up a row in an order that depends on where in memory it starts.
+
+    Args:
+        rows: N.
+        shape: Of a row.
+        mapped: Whether vectors are kept in a mapped file and not in memory.
 
     Example:
         >>> aligned_zeros(2, 3).stride()
@@ -27,7 +34,30 @@ def aligned_zeros(rows: int, *shape: int) -> Float[Tensor, "N ..."]:
     """
     if len(shape) != 1:
         return torch.zeros(rows, *shape)
-    return torch.zeros(rows, -(-shape[0] // ALIGNMENT) * ALIGNMENT)[:, : shape[0]]
+    stride = -(-shape[0] // ALIGNMENT) * ALIGNMENT
+    zeros = mapped_zeros(rows * stride).view(rows, stride) if mapped else torch.zeros(rows, stride)
+    return zeros[:, : shape[0]]
+
+
+def taken_rows(features: Num[Tensor, "N ..."], rows: Int[Tensor, " A"]) -> Num[Tensor, "A ..."]:
+    """A copy of some rows; of features in a mapped file, in another.
+
+    Args:
+        features: Rows.
+        rows: The numbers of those wanted.
+
+    Example:
+        >>> taken_rows(torch.eye(3), torch.tensor([2, 0])).tolist()
+        [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
+    """
+    if not is_mapped(features) or features.ndim != 2 or features.dtype != torch.float32:
+        # Copying whole rows is many times faster than indexing, which looks up every value's place.
+        return features.index_select(0, rows)
+    taken = aligned_zeros(len(rows), features.shape[1], mapped=True)
+    for start in range(0, len(rows), _ROWS_COPIED_AT_ONCE):
+        some = rows[start : start + _ROWS_COPIED_AT_ONCE]
+        taken[start : start + len(some)] = features.index_select(0, some)
+    return taken
 
 
 def sparse_where_mostly_zero(features: Float[Tensor, "N D"], rows: Int[Tensor, " A"]) -> Tensor | None:
@@ -47,7 +77,7 @@ def sparse_where_mostly_zero(features: Float[Tensor, "N D"], rows: Int[Tensor, "
         >>> sparse_where_mostly_zero(torch.eye(300), torch.arange(200)).layout
         torch.sparse_csr
     """
-    if features.shape[1] < _FEWEST_COLUMNS:
+    if features.shape[1] < _FEWEST_COLUMNS or is_mapped(features):  # which are read in place, however many they are
         return None
     sample = features[rows[:: max(1, len(rows) // _ROWS_SAMPLED)]]
     if int(sample.count_nonzero()) > _MOST_FILLED * sample.numel():

@@ -43,7 +43,7 @@ def part_paths(folder: Path) -> list[Path]:
 
 
 def read_parts(
-    paths: Sequence[Path], dialect: Dialect | None = None, notes: list[str] | None = None
+    paths: Sequence[Path], dialect: Dialect | None = None, notes: list[str] | None = None, *, stored: bool = False
 ) -> tuple[pl.DataFrame, list[int]]:
     """The rows of all parts, one below the other; the columns stand as in the first part.
 
@@ -51,6 +51,7 @@ def read_parts(
         paths: At least one table file.
         dialect: How text tables are written.
         notes: Gets a sentence for everything that is read differently than it is written.
+        stored: Whether the frame is kept in mapped files and not in memory.
 
     Returns:
         One frame, and how many rows of it are from each part.
@@ -58,9 +59,9 @@ def read_parts(
     Raises:
         DataError: A part cannot be read, or disagrees with the first on a column.
     """
-    frames = [read_table(paths[0], dialect, notes)]
+    frames = [read_table(paths[0], dialect, notes, stored=stored)]
     for path in paths[1:]:
-        frames.append(_like(frames[0], read_table(path, dialect, notes), paths[0], path))
+        frames.append(_like(frames[0], read_table(path, dialect, notes, stored=stored), paths[0], path))
     heights = [frame.height for frame in frames]
     return frames[0] if len(frames) == 1 else pl.concat(frames, how="vertical_relaxed"), heights
 

@@ -5,7 +5,7 @@ The format is chosen by the ending. See also: `delimited` for text, `parts` for 
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from polylogit.data.tables.limits import current_limits
 from polylogit.data.tables.literal_path import literal_path
 from polylogit.data.tables.missing_markers import unused_markers, without_markers
 from polylogit.data.tables.records import read_records
+from polylogit.data.tables.stored_frame import CELLS_OF_A_BLOCK, stored_frame
+from polylogit.data.tables.table_size import bounds_of_row_groups
 from polylogit.data.tables.workbooks import WORKBOOK_ENDINGS, read_workbook
 from polylogit.errors import DataError
 from polylogit.system.out_of_memory import address_space_left, is_out_of_memory
@@ -66,13 +68,16 @@ def is_table(path: Path) -> bool:
     return table_ending(path) in (texts if is_compressed(path) else ENDINGS)
 
 
-def read_table(path: Path, dialect: Dialect | None = None, notes: list[str] | None = None) -> pl.DataFrame:
+def read_table(
+    path: Path, dialect: Dialect | None = None, notes: list[str] | None = None, *, stored: bool = False
+) -> pl.DataFrame:
     r"""Read a table file.
 
     Args:
         path: A file for which `is_table` holds.
         dialect: How it is written.
         notes: Gets a sentence for everything that is read differently than it is written.
+        stored: Whether the frame is kept in a mapped file and not in memory.
 
     Returns:
         A frame. Cells of delimited text are String and null where empty; the other formats keep their types.
@@ -87,14 +92,16 @@ def read_table(path: Path, dialect: Dialect | None = None, notes: list[str] | No
         >>> read_table(path).rows()
         [(4, 'mammal'), (2, None)]
     """
-    _check_memory(path, _MEMORY_PER_BYTE)
+    _check_memory(path, 0 if stored else _MEMORY_PER_BYTE)
     dialect, notes = dialect or Dialect(), [] if notes is None else notes
     match table_ending(path):
-        case ending if ending in DELIMITED_ENDINGS:
-            frame = read_delimited(path, dialect, notes)
         case ending if ending == _ARCHIVE_ENDING:
             with _unpacked(path, notes) as (table, own_notes):
-                return read_table(table, dialect, own_notes)
+                return read_table(table, dialect, own_notes, stored=stored)
+        case _ if stored:
+            frame = stored_frame(_read_batches(path, dialect, notes, CELLS_OF_A_BLOCK))
+        case ending if ending in DELIMITED_ENDINGS:
+            frame = read_delimited(path, dialect, notes)
         case ending if ending in WORKBOOK_ENDINGS:
             frame = read_workbook(path, dialect, notes)
         case ending if ending == _RECORDS_ENDING:
@@ -108,6 +115,9 @@ def read_table(path: Path, dialect: Dialect | None = None, notes: list[str] | No
     notes += [
         f'{path}: no cell is "{marker}", which data.missing names.' for marker in unused_markers(frame, dialect.missing)
     ]
+    if stored and dialect.missing:
+        blocks = frame.iter_slices(max(1, CELLS_OF_A_BLOCK // frame.width))
+        return stored_frame(without_markers(block, dialect.missing) for block in blocks)
     return without_markers(frame, dialect.missing)
 
 
@@ -152,17 +162,18 @@ def scan_table(path: Path, dialect: Dialect | None = None, notes: list[str] | No
         raise DataError(f"{path}: the table has no row.")
 
 
-def _read_batches(path: Path, dialect: Dialect, notes: list[str]) -> Iterator[pl.DataFrame]:
+def _read_batches(path: Path, dialect: Dialect, notes: list[str], cells: int = CELLS_AT_ONCE) -> Iterator[pl.DataFrame]:
     ending = table_ending(path)
     if ending in DELIMITED_ENDINGS:
         yield from scan_delimited(path, dialect, notes)
     elif ending in (*WORKBOOK_ENDINGS, _RECORDS_ENDING):
         frame = read_workbook(path, dialect, notes) if ending in WORKBOOK_ENDINGS else read_records(path)
-        yield from frame.iter_slices(max(1, CELLS_AT_ONCE // max(1, frame.width)))
+        yield from frame.iter_slices(max(1, cells // max(1, frame.width)))
     else:
         with _scanned(path) as scan:
-            rows = max(1, CELLS_AT_ONCE // max(1, len(scan.collect_schema())))
-            yield from _slices(scan, rows) if ending in _BINARY_ENDINGS else _batches(scan, rows)
+            rows = max(1, cells // max(1, len(scan.collect_schema())))
+            groups = bounds_of_row_groups(path) if ending in _PARQUET_ENDINGS else []
+            yield from _slices(scan, rows, groups) if ending in _BINARY_ENDINGS else _batches(scan, rows)
 
 
 @contextmanager
@@ -179,13 +190,16 @@ def _unpacked(path: Path, notes: list[str]) -> Iterator[tuple[Path, list[str]]]:
             notes += [note.replace(str(table), name) for note in own_notes]
 
 
-def _slices(scan: pl.LazyFrame, rows: int) -> Iterator[pl.DataFrame]:
-    """Slice by slice, each read from the file again: polars' own batches read ahead, three times as much memory."""
-    height = _height(scan)
-    for start in range(0, height, rows):
-        with quiet_panics():
-            batch = scan.slice(start, rows).collect()
-        yield batch
+def _slices(scan: pl.LazyFrame, rows: int, groups: Sequence[tuple[int, int]] = ()) -> Iterator[pl.DataFrame]:
+    """Slice by slice, each read from the file again: polars' own batches read ahead, three times as much memory.
+
+    No slice reaches from one row group into the next, so that each is decoded as few times as possible.
+    """
+    for first, height in groups or [(0, _height(scan))]:
+        for start in range(first, first + max(height, 1), rows):
+            with quiet_panics():
+                batch = scan.slice(start, min(rows, first + height - start)).collect()
+            yield batch
 
 
 def _height(scan: pl.LazyFrame) -> int:

@@ -36,6 +36,7 @@ class TableSource:
         files: The files whose rows stand one below the other, each with their number.
         rows_to_train: Number of rows before those of a second table, which is the test set.
         notes: What was read differently than it is written, in sentences.
+        stored: Whether the frame, and what is made of it, are kept in mapped files and not in memory.
     """
 
     name: str
@@ -45,6 +46,7 @@ class TableSource:
     files: tuple[tuple[str, int], ...]
     rows_to_train: int = 0
     notes: tuple[str, ...] = ()
+    stored: bool = False
 
     @property
     def locate(self) -> Callable[[int], tuple[str | None, int]]:
@@ -88,12 +90,13 @@ class TableSource:
         )
 
 
-def open_source(data: str, dialect: Dialect | None = None) -> TableSource:
+def open_source(data: str, dialect: Dialect | None = None, *, stored: bool = False) -> TableSource:
     """Read the rows that DATA names.
 
     Args:
         data: As for `source_paths`.
         dialect: How a text table is written.
+        stored: Whether its rows are kept in mapped files and not in memory.
 
     Returns:
         The table.
@@ -110,14 +113,14 @@ def open_source(data: str, dialect: Dialect | None = None) -> TableSource:
     target = BUNDLED[data][1] if data in BUNDLED else None
     notes: list[str] = []
     try:
-        frame, heights = read_parts(paths, dialect, notes)
+        frame, heights = read_parts(paths, dialect, notes, stored=stored)
     except DataError as fault:
         raise DataError(without_its_path(str(fault))) if data == STANDARD_INPUT else fault from fault
     files = tuple((str(path), height) for path, height in zip(paths, heights, strict=True))
     name = data
     if data == STANDARD_INPUT:
         name, notes = STANDARD_INPUT_NAME, [without_its_path(note) for note in notes]
-    return TableSource(name, frame, target, fingerprint(paths), files, notes=tuple(notes))
+    return TableSource(name, frame, target, fingerprint(paths), files, notes=tuple(notes), stored=stored)
 
 
 def _located(files: Sequence[tuple[str, int]], row: int) -> tuple[str | None, int]:

@@ -4,7 +4,6 @@ The keys are digests of a picture file and of all that its features depend on. W
 any time: a file that is damaged or cannot be written is a warning, and never ends a run.
 """
 
-import os
 import sqlite3
 import time
 import warnings
@@ -18,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polylogit.errors import PolylogitWarning
+from polylogit.system.cache_folder import cache_folder
 
 __all__ = ["FeatureCache", "default_cache_file"]
 
@@ -31,12 +31,9 @@ _TABLE = """CREATE TABLE IF NOT EXISTS features (key BLOB PRIMARY KEY, value BLO
 
 
 def default_cache_file() -> Path | None:
-    """The file of the cache: in the folder POLYLOGIT_CACHE, or in the user's cache; None where that is empty."""
-    named = os.environ.get("POLYLOGIT_CACHE")
-    if named is not None:
-        return Path(named) / "features.sqlite" if named else None
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "polylogit" / "features.sqlite"
+    """The file of the cache, in the folder `cache_folder`; None where there is none."""
+    folder = cache_folder()
+    return None if folder is None else folder / "features.sqlite"
 
 
 class FeatureCache:

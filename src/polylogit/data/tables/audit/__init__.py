@@ -17,7 +17,7 @@ from polylogit.data.tables.audit.labels import audit_labels
 from polylogit.data.tables.audit.rows import audit_leakage, audit_rows
 from polylogit.data.tables.audit.texts import audit_texts
 from polylogit.data.tables.column_types import NumberMarks, Reading
-from polylogit.data.tables.columns import read_cells
+from polylogit.data.tables.columns import read_cells, stored_cells
 from polylogit.data.tables.copies import Copies, find_copies
 from polylogit.data.tables.named_column import is_pattern, select_named
 from polylogit.data.tables.type_inference import check_columns_exist, find_readings
@@ -61,6 +61,7 @@ def audit_table(
     marks: NumberMarks | None = None,
     drop_unlabelled: bool = False,
     place: str = "the table",
+    stored: bool = False,
 ) -> AuditedTable:
     """Read a table and find everything that is wrong with it.
 
@@ -74,6 +75,7 @@ def audit_table(
         marks: The separators in its numbers, where they are known.
         drop_unlabelled: Whether rows without a class are left out instead of being an error.
         place: What messages call the table.
+        stored: Whether the cells as read are kept in a mapped file and not in memory.
 
     Returns:
         The audit, and what was read.
@@ -107,8 +109,9 @@ def audit_table(
             found.append(audit_unusable(features[name], reading, drop_unusable))
         else:
             usable[name] = reading
-    read = read_cells(features, usable)
-    labels = None if target is None else read_cells(frame, {target: Reading("category")})[target]
+    read_all = stored_cells if stored else read_cells
+    read = read_all(features, usable)
+    labels = None if target is None else read_all(frame, {target: Reading("category")})[target]
     class_names, targets, counts = _classes(labels, classes, place)
     if labels is not None:
         found += audit_labels(labels, counts, drop_unlabelled=drop_unlabelled)

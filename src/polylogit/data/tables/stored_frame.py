@@ -1,0 +1,53 @@
+"""Tables in mapped files: a frame like any other, of whose columns only those in use are in memory.
+
+See also: `polylogit.system.mapped_file`; `polylogit.data.tables.table_size`, how much memory a table would need.
+"""
+
+from collections.abc import Iterable
+
+import polars as pl
+
+from polylogit.system.mapped_file import new_mapped_file
+
+__all__ = ["CELLS_OF_A_BLOCK", "stored_frame"]
+
+CELLS_OF_A_BLOCK = 2**23
+"""About how many cells of a table are in memory together while it is written to its file."""
+
+_LINE = 64
+"""Bytes that the place of each block is a multiple of, as Arrow recommends."""
+
+
+def stored_frame(blocks: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """The rows of all blocks, one below the other, in a mapped file.
+
+    Args:
+        blocks: At least one frame; each with the same columns and types. One at a time is in memory.
+
+    Returns:
+        The frame.
+
+    Raises:
+        DataError: The disk is full.
+
+    Example:
+        >>> stored_frame(pl.DataFrame({"legs": [legs], "skin": ["fur"]}) for legs in (4, 2)).rows()
+        [(4, 'fur'), (2, 'fur')]
+    """
+    import pyarrow as pa  # noqa: PLC0415 - takes a moment, and most tables are small
+
+    with new_mapped_file() as path:
+        bounds = []
+        with path.open("wb") as file:
+            for block in blocks:
+                start = file.tell()
+                table = block.to_arrow(compat_level=pl.CompatLevel.newest())
+                with pa.ipc.new_stream(file, table.schema) as stream:
+                    stream.write_table(table)
+                bounds.append((start, file.tell() - start))
+                file.write(bytes(-file.tell() % _LINE))
+        # Each block is a stream of its own, because the levels of categoricals may differ from block to block.
+        with pa.memory_map(str(path)) as mapped:
+            content = mapped.read_buffer()
+        frames = [pl.from_arrow(pa.ipc.open_stream(content.slice(*place)).read_all()) for place in bounds]
+    return pl.concat([frame for frame in frames if isinstance(frame, pl.DataFrame)])

@@ -1,0 +1,54 @@
+"""Whether a table is kept in memory while a model is fitted, or in files from which the system reads what is needed."""
+
+import torch
+
+from polylogit.data.tables.sources import source_paths
+from polylogit.data.tables.table_size import memory_of_tables
+from polylogit.recipes import Recipe
+from polylogit.system.available_memory import available_memory, in_words
+from polylogit.system.mapped_file import check_room, store_folder
+
+__all__ = ["is_kept_in_files", "note_on_files"]
+
+COPIES = 3
+"""A fit in memory takes about so many times what the table itself does: for its cells, its features and temporaries."""
+
+_SMALL = 100
+"""A file of so many times less than the free memory is not looked into."""
+
+
+def is_kept_in_files(data: str, recipe: Recipe) -> bool:
+    """Whether the table that DATA names, with its test table, is kept in mapped files.
+
+    Args:
+        data: DATA as given on the command line.
+        recipe: Its `data.in_memory` decides; where that is "auto", the estimate of the memory that a fit needs.
+
+    Returns:
+        Whether it is.
+
+    Raises:
+        DataError: A table is not there, or the disk has no room for the files.
+    """
+    wanted = recipe.data.in_memory
+    if wanted == "always":
+        return False
+    tables = [data] if recipe.data.test is None else [data, recipe.data.test]
+    paths = [path for table in tables for path in source_paths(table)]
+    if wanted == "auto":
+        free = available_memory(torch.device("cpu"))
+        size = sum(path.stat().st_size for path in paths if path.is_file())
+        if free is None or size * _SMALL < free or COPIES * memory_of_tables(paths) <= free:
+            return False
+    check_room(memory_of_tables(paths))
+    return True
+
+
+def note_on_files(recipe: Recipe) -> str:
+    """What a reader must know of a table that is kept in files, in a sentence."""
+    free = available_memory(torch.device("cpu"))
+    reason = f"{in_words(free)} of memory are free" if recipe.data.in_memory == "auto" and free else "data.in_memory"
+    return (
+        f"the table is read from files in {store_folder()} as it is needed ({reason}); they are removed at the end. "
+        "The model is the same as in memory."
+    )
