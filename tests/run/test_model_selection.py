@@ -66,6 +66,40 @@ def test_the_report_shows_the_choices(tmp_path):
     assert told["penalty"]["C"] == 1
 
 
+def test_a_candidate_that_is_too_dear_is_left_out_and_named(tmp_path, monkeypatch):
+    path = table(tmp_path / "t.csv", lambda x, z: 3 * x, rows=200)
+    monkeypatch.setattr("polylogit.run.model_selection.MOST_PRODUCTS", 2 * 50 * 2000)
+    run = train(str(path), recipe_from_entries(AUTO), out=tmp_path / "m.safetensors")
+    assert [each.kind for each in run.selection.contestants] == ["linear", "additive"]  # these need no 2,000 rows
+    assert run.selection.left_out == ("mlp",)
+    assert "mlp was left out: the columns have too many features" in run.selection.in_words
+    assert run.as_json()["selection"]["left_out"] == ["mlp"]
+    monkeypatch.setattr("polylogit.run.model_selection.MOST_PRODUCTS", 1)
+    alone = train(str(path), recipe_from_entries(AUTO), out=tmp_path / "m.safetensors").selection
+    assert alone.kind == "linear"
+    assert alone.in_words.startswith("linear: the only kind of model that was compared")
+
+
+def test_fewer_rows_are_compared_where_they_are_dear(tmp_path, monkeypatch):
+    path = table(tmp_path / "t.csv", lambda x, z: 3 * x, rows=400)
+    monkeypatch.setattr("polylogit.run.model_selection.LEAST_ROWS", 50)
+    monkeypatch.setattr("polylogit.run.model_selection.MOST_PRODUCTS", 3 * 2 * 100)
+    entries = AUTO | {"model": {"kind": "auto", "candidates": ["linear"]}}
+    run = train(str(path), recipe_from_entries(entries), out=tmp_path / "m.safetensors")
+    assert run.selection.rows == 100
+    assert run.classifier.trained_on.rows_train == 320
+
+
+def test_the_advantage_of_the_choice_is_stated(tmp_path):
+    path = table(tmp_path / "t.csv", lambda x, z: 0 * x, rows=150)
+    entries = AUTO | {"model": {"kind": "auto", "candidates": ["linear", "additive"]}}
+    first = train(str(path), recipe_from_entries(entries), out=tmp_path / "m.safetensors").selection
+    again = train(str(path), recipe_from_entries(entries), out=tmp_path / "m.safetensors").selection
+    assert first.log_loss_without_choice == again.log_loss_without_choice
+    assert abs(first.log_loss_without_choice - min(each.log_loss for each in first.contestants)) < 0.1
+    assert f"{first.log_loss_without_choice:.4f} without the advantage" in first.in_words
+
+
 def test_groups_stay_together(tmp_path, monkeypatch):
     path = table(tmp_path / "t.csv", lambda x, z: 3 * x)
     seen = []

@@ -83,6 +83,11 @@ class ModelChoice:
         left_out = "".join(
             f" {kind} was left out: the columns have too many features for it to be compared." for kind in self.left_out
         )
+        if len(self.contestants) == 1:
+            return (
+                f"{self.kind}: the only kind of model that was compared, with a log loss of {chosen.log_loss:.4f} in "
+                f"{self.folds} folds of {self.rows:,} training rows.{left_out}"
+            )
         return (
             f"{self.kind}: the simplest of {len(self.contestants)} kinds of model within a standard error of the "
             f"lowest log loss, in {self.folds} folds of {self.rows:,} training rows. Its log loss there is "
@@ -125,7 +130,7 @@ def choose_model(
     entries = recipe.as_entries()
     recipes = [_candidate(entries, kind) for kind in recipe.model.candidates]
     cost = {each.model.kind: _features(task, each) * len(task.class_names) for each in recipes}
-    left_out = tuple(kind for kind in list(cost)[1:] if cost[kind] * LEAST_ROWS > MOST_PRODUCTS)
+    left_out = tuple(kind for kind in list(cost)[1:] if cost[kind] * _least_rows(kind, task) > MOST_PRODUCTS)
     recipes = [each for each in recipes if each.model.kind not in left_out]
     dearest = max(cost[each.model.kind] for each in recipes)
     compared = _sample(task, max(LEAST_ROWS, min(ROWS_COMPARED, MOST_PRODUCTS // dearest)), recipe)
@@ -182,6 +187,11 @@ def _features(task: Task, recipe: Recipe) -> int:
     values = len(rows.values) // max(len(rows), 1) if isinstance(rows, SparseRows) else rows.shape[1]
     binned = sum(column.type in {"number", "date"} for column in getattr(task.encoder, "columns", ()))
     return int(values + binned * (most_bins(recipe) or 0))
+
+
+def _least_rows(kind: str, task: Task) -> int:
+    """How many rows a candidate must be affordable for: a network takes as many steps where there are fewer."""
+    return LEAST_ROWS if kind == "mlp" else min(LEAST_ROWS, len(task.split.train))
 
 
 def _encoded_for(recipe: Recipe, task: Task) -> Task:
