@@ -18,7 +18,7 @@ from polylogit.errors import DataError, ModelFileError, PolylogitError, RecipeEr
 from polylogit.export import export_model
 from polylogit.fitting.callbacks import TrainingCallback
 from polylogit.recipes import recipe_from_entries
-from polylogit.run import check_labels, evaluate, predict, train
+from polylogit.run import check_labels, compare, evaluate, predict, train
 from polylogit.run.task_reading import read_task
 
 
@@ -291,3 +291,31 @@ def test_the_encoder_gives_features_of_one_size(run):
     found = encoder.prepare(torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8))
     torch.testing.assert_close(found.square().mean(dim=1), torch.ones(2))
     assert encoder.prepare(found) is found
+
+
+def test_the_service_answers_as_predict_does(run, shapes):
+    pytest.importorskip("starlette")
+    from starlette.testclient import TestClient
+
+    from polylogit.serve.app import create_app
+    from polylogit.serve.settings import ServeSettings
+
+    place = shapes / "discs" / "3.png"
+    expected = predict(run.model_path, str(place)).frame
+    with TestClient(
+        create_app(ServeSettings((run.model_path,), log_requests=False)), base_url="http://127.0.0.1"
+    ) as client:
+        answer = client.post("/predict", content=place.read_bytes(), headers={"content-type": "image/png"}).json()
+    assert answer["class"] == expected["class"][0]
+    assert answer["probabilities"]["discs"] == pytest.approx(expected["probability_discs"][0], abs=1e-6)
+
+
+def test_it_is_compared_with_a_linear_model_of_pixels_and_files_are_named(run, shapes, tmp_path):
+    pixels = recipe_from_entries({"model": {"kind": "linear"}, "data": {"picture_size": 8}})
+    plain = train(str(shapes), pixels, out=tmp_path / "pixels.safetensors")
+    found = compare([run.model_path, plain.model_path], str(shapes))
+    assert found.units == 12
+    assert [model.kind for model in found.models] == ["pretrained", "linear"]
+    assert found.models[0].metrics["accuracy"] > found.models[1].metrics["accuracy"]
+    assert found.disagreements
+    assert all((shapes / row.file).parent.name == row.true for row in found.disagreements)

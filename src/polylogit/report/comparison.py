@@ -92,12 +92,14 @@ class Disagreement:
         true: Its class.
         predicted: The class that each model gives it.
         true_probabilities: The probability that each model gives its class.
+        file: The file of a picture, relative to the data; None for rows and for data sets with a name.
     """
 
     row: int
     true: str
     predicted: tuple[str, ...]
     true_probabilities: tuple[float, ...]
+    file: str | None = None
 
 
 @dataclass(frozen=True)
@@ -211,13 +213,16 @@ def comparison_report(comparison: Comparison) -> RenderableType:
     parts += [Text(), Text(comparison.method, style="dim")]
     if comparison.disagreements:
         rows = Table(box=None, pad_edge=False, header_style="dim")
-        rows.add_column(comparison.unit, justify="right")
+        named = any(row.file is not None for row in comparison.disagreements)
+        rows.add_column(comparison.unit, justify="left" if named else "right", overflow="fold")
         rows.add_column("true class")
         for model in comparison.models:
             rows.add_column(f"{model.name} predicts")
         for row in comparison.disagreements[:MOST_ON_A_TERMINAL]:
             rows.add_row(
-                f"{row.row:,}", Text(short_name(row.true)), *(Text(short_name(name)) for name in row.predicted)
+                Text(row.file or f"{row.row:,}"),
+                Text(short_name(row.true)),
+                *(Text(short_name(name)) for name in row.predicted),
             )
         count = counted(comparison.disagreeing or 0, comparison.unit)
         parts += [Text(), Text(f"The models disagree on {count}; those of the largest difference:"), rows]

@@ -92,7 +92,9 @@ def compare(model_paths: Sequence[Path], data: str, *, data_root: Path | None = 
         )
         for first, second in combinations(range(len(scored)), 2)
     ]
-    disagreements, disagreeing = _disagreements(scored, numbers, classifiers[0].class_names)
+    disagreements, disagreeing = _disagreements(
+        scored, numbers, classifiers[0].class_names, _common_files(evaluated[0], numbers)
+    )
     drawn = "rows" if groups is None else f"{len(torch.unique(groups)):,} groups of rows"
     return Comparison(
         data=found.data,
@@ -196,8 +198,18 @@ def _groups(
     return None
 
 
+def _common_files(evaluated: EvaluatedRows, numbers: Int[Tensor, " M"]) -> list[str] | None:
+    """The files of the common rows; None where they are not pictures in files."""
+    if evaluated.files is None:
+        return None
+    return [evaluated.files[place] for place in torch.searchsorted(evaluated.numbers, numbers).tolist()]
+
+
 def _disagreements(
-    scored: Sequence[ScoredRows], numbers: Int[Tensor, " M"], class_names: Sequence[str]
+    scored: Sequence[ScoredRows],
+    numbers: Int[Tensor, " M"],
+    class_names: Sequence[str],
+    files: Sequence[str] | None,
 ) -> tuple[tuple[Disagreement, ...], int]:
     predictions = torch.stack([rows.predictions for rows in scored])
     targets = scored[0].targets
@@ -211,6 +223,7 @@ def _disagreements(
             true=class_names[int(targets[row])],
             predicted=tuple(class_names[index] for index in predictions[:, row].tolist()),
             true_probabilities=tuple(own[:, row].tolist()),
+            file=None if files is None else files[row],
         )
         for row in shown.tolist()
     ), len(differing)
