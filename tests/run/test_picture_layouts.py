@@ -244,3 +244,19 @@ def test_the_report_names_the_files_of_the_most_confident_errors(patients, tmp_p
     assert re.search(
         r'<span class="muted">(ill|well)/p\d\d/p\d\d-\d\.png</span>', (tmp_path / "again.html").read_text()
     )
+
+
+def test_one_class_is_enough_to_evaluate(shapes, tmp_path):
+    entries = {"model": {"kind": "linear"}, "data": {"picture_size": 8}}
+    run = train(str(shapes), recipe_from_entries(entries), out=tmp_path / "model.safetensors")
+    for number in range(4):
+        place = tmp_path / "new" / "discs" / f"{number}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (100, 80), (50 * number, 9, 9)).save(place)
+    found = evaluate(run.model_path, str(tmp_path / "new")).test
+    assert (found.rows, sum(found.confusion[0])) == (4, 4)
+    with pytest.raises(DataError, match="expected at least two folders, one per class"):
+        train(str(tmp_path / "new"), recipe_from_entries(entries), out=tmp_path / "other.safetensors")
+    (tmp_path / "new" / "discs").rename(tmp_path / "new" / "cubes")
+    with pytest.raises(DataError, match='class "cubes" is none of the 3'):
+        evaluate(run.model_path, str(tmp_path / "new"))

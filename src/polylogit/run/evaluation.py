@@ -266,7 +266,7 @@ def _evaluated_table(
 def _evaluated_pictures(
     classifier: Classifier, recipe: Recipe, encoder: PictureEncoder, data: str, data_root: Path | None
 ) -> RowsToEvaluate:
-    reading = replace(picture_reading(recipe), form=encoder.input_shape, background=encoder.background)
+    reading = replace(picture_reading(recipe), form=encoder.input_shape, background=encoder.background, least_classes=1)
     source = open_pictures(data, root=data_root, reading=reading)
     targets = targets_by_name(source, classifier.class_names, leave_out_others=recipe.data.classes is not None)
     notes = _notes_on_others(targets if source.own_split is None else targets[source.own_split.test], recipe)

@@ -136,7 +136,7 @@ class PictureListing:
         return "/".join(folders)
 
 
-def list_picture_folder(folder: Path) -> PictureListing:
+def list_picture_folder(folder: Path, least_classes: int = 2) -> PictureListing:
     """The pictures of a folder with one folder per class, or with `train`, `val` and `test` folders of such folders.
 
     Folders inside a class folder belong to the class. Hidden files and the files that operating systems leave behind
@@ -144,23 +144,24 @@ def list_picture_folder(folder: Path) -> PictureListing:
 
     Args:
         folder: The folder.
+        least_classes: How many folders of classes there must be.
 
     Returns:
         The listing, class by class in alphabetical order, part by part where there are parts.
 
     Raises:
-        DataError: There are fewer than two classes, a class without pictures, pictures beside the class folders, or
+        DataError: There are fewer classes, a class without pictures, pictures beside the class folders, or
             pictures in a format that cannot be read.
     """
     parts = layout_parts(folder)
     ignored: list[Path] = []
     if parts is None:
-        files, labels = _labelled(folder, ignored)
+        files, labels = _labelled(folder, ignored, least_classes)
         listing = PictureListing(str(folder), folder, tuple(files), tuple(labels))
     else:
         files, labels, part_of = [], [], []
         for inner, part in parts:
-            of_part, labels_of_part = _labelled(inner, ignored)
+            of_part, labels_of_part = _labelled(inner, ignored, least_classes)
             files += of_part
             labels += labels_of_part
             part_of += [part] * len(of_part)
@@ -173,15 +174,14 @@ def list_picture_folder(folder: Path) -> PictureListing:
     return replace(listing, notes=(f"{count} ignored: {named}{more}.",))
 
 
-def _labelled(folder: Path, ignored: list[Path]) -> tuple[list[Path], list[str]]:
+def _labelled(folder: Path, ignored: list[Path], least_classes: int) -> tuple[list[Path], list[str]]:
     """The pictures of a folder of class folders and their labels; adds to `ignored` what is no picture."""
     folders = [entry for entry in _entries(folder) if entry.is_dir()]
     endings = ", ".join(PICTURE_ENDINGS)
-    if len(folders) < 2:
+    if len(folders) < least_classes:
         found = f"only {folders[0].name}" if folders else "no folder"
-        raise DataError(
-            f"{folder}: expected at least two folders, one per class with its pictures in it; found {found}."
-        )
+        expected = "two folders, one" if least_classes > 1 else "one folder,"
+        raise DataError(f"{folder}: expected at least {expected} per class with its pictures in it; found {found}.")
     beside = [entry for entry in _entries(folder) if not entry.is_dir() and _is_picture(entry)]
     if beside:
         are = "1 picture is" if len(beside) == 1 else f"{len(beside)} pictures are"

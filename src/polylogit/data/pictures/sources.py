@@ -54,6 +54,7 @@ class PictureFiles:
         path_column: Where DATA is a table, its column of file names.
         label_column: Where DATA is a table, its column of classes.
         dialect: Where DATA is a text table, how it is written.
+        least_classes: How many folders of classes there must be: to train 2, to evaluate 1.
     """
 
     side: int | None = None
@@ -64,6 +65,7 @@ class PictureFiles:
     path_column: str | None = None
     label_column: str | None = None
     dialect: Dialect | None = None
+    least_classes: int = 2
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ def open_pictures(data: str, *, root: Path | None = None, reading: PictureFiles 
     reading = reading or PictureFiles()
     path = Path(data)
     if path.is_dir():
-        return _source_of(list_picture_folder(path), reading)
+        return _source_of(list_picture_folder(path, reading.least_classes), reading)
     if reading.path_column is not None and is_table(path):
         if reading.label_column is None:
             raise RecipeError(f"{data}: which column holds the classes? Name it with --target.")
