@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,9 @@ def test_the_summary_prefers_itself_to_few_test_rows_only(flowers):
     found = cross_validate(*task_of(flowers, cross_validation={"folds": 2, "repeats": 1}))
     assert "Prefer these estimates to those of the 24 test rows" in cross_validation_summary(found, 24)
     assert "Prefer" not in cross_validation_summary(found, 0)
+    few = cross_validation_summary(replace(found, rows=3), 1)
+    assert "Prefer" not in few
+    assert "So few rows say little" in few
 
 
 def test_networks_are_cross_validated_where_the_recipe_asks(flowers):

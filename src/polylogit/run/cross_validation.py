@@ -29,6 +29,9 @@ __all__ = ["FEW_ROWS", "USUAL_FOLDS", "CrossValidation", "cross_validate", "cros
 FEW_ROWS = 1000
 """A table with fewer rows is cross-validated if the recipe does not say otherwise."""
 
+FEWEST_ROWS = 20
+"""Of fewer the 95% interval of a share is wider than 0.4 at its widest."""
+
 USUAL_FOLDS = 5
 
 
@@ -104,11 +107,12 @@ def cross_validation_summary(found: CrossValidation, rows_test: int) -> str:
     """
     summary = found.summary
     low, high = summary.accuracy_interval
-    besides = (
-        f"Prefer these estimates to those of the {rows_test} test rows, which are few."
-        if rows_test
-        else "Each row was scored by models that were fitted without it."
-    )
+    if found.rows < FEWEST_ROWS:
+        besides = f"So few rows say little, whatever the method: estimates worth having need {FEWEST_ROWS} and more."
+    elif rows_test:
+        besides = f"Prefer these estimates to those of the {rows_test} test rows, which are few."
+    else:
+        besides = "Each row was scored by models that were fitted without it."
     return (
         f"{found.name} on {found.rows} rows: accuracy {summary.accuracy:.1%} (95% interval {low:.1%} to {high:.1%}; "
         f"{found.lowest_accuracy:.1%} to {found.highest_accuracy:.1%} from one repeat to another), "
