@@ -65,8 +65,8 @@ def test_every_shipped_recipe_is_one(name):
 def test_a_name_starts_from_its_recipe_and_the_own_entries_come_last():
     start = starting_entries("fashion-mnist", {"training": {"epochs": 3}}, pictures=True)
     assert start["model"]["kind"] == "cnn"
-    assert start["augmentation"] == {"flip": True, "shift": 2}
-    assert start["training"]["epochs"] == 3
+    assert start["model"]["orientations"] == 8
+    assert start["training"] | {"epochs": 3} == start["training"]
     assert starting_entries("fashion-mnist", {"model": {"kind": "mlp"}}, pictures=True) == {"model": {"kind": "mlp"}}
 
 

@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from polylogit.data.pictures.usual_model import usual_picture_model
+from polylogit.data.pictures.usual_model import usual_gradient_cell, usual_picture_model
 from polylogit.errors import ModelFileError, RecipeError, did_you_mean
 from polylogit.model_header import read_header
 from polylogit.recipes.decision_files import read_costs, read_shares
@@ -20,6 +20,7 @@ from polylogit.system.regular_file import check_regular
 __all__ = ["read_recipe", "shipped_recipes", "shipped_recipes_by_use", "starting_entries"]
 
 _SHIPPED = Path(__file__).parent / "shipped"
+_OF_GREY_PICTURES = "grey-pictures"
 
 
 def shipped_recipes() -> tuple[str, ...]:
@@ -39,6 +40,7 @@ def shipped_recipes_by_use() -> dict[str, tuple[str, ...]]:
     """
     usual = {
         "used for the data set of that name": ("mnist", "fashion-mnist"),
+        "used for other grey pictures": (_OF_GREY_PICTURES,),
         "Fashion-MNIST, faster or more accurate": ("fashion-fast", "fashion-best"),
         "used for an MLP of a table": ("table-mlp",),
     }
@@ -65,9 +67,10 @@ def starting_entries(
 
     Returns:
         The entries of the shipped recipe of that name, if its kind is the one wanted, else for pictures the kind
-        that `usual_picture_model` finds, or "cnn" where an entry applies to networks only; for a table to train on
-        "auto", or where an entry applies to some kinds only the first of linear, additive and mlp that has it, and
-        under an mlp the recipe "table-mlp"; with the person's own entries over them.
+        that `usual_picture_model` finds, or "cnn" where an entry applies to networks only; under a cnn of grey pictures
+        the recipe "grey-pictures", unless an option of the network is set; for a table to train on "auto", or where an
+        entry applies to some kinds only the first of linear, additive and mlp that has it, and under an mlp the recipe
+        "table-mlp"; with the person's own entries over them.
 
     Example:
         >>> starting_entries("mnist-like", {}, pictures=True)
@@ -77,18 +80,28 @@ def starting_entries(
         >>> starting_entries("zoo", {"training": {"C": 1}}, pictures=False, to_train=True)
         {'model': {'kind': 'linear'}, 'training': {'C': 1}}
     """
-    start: dict[str, Any] = {}
-    if pictures:
-        start = {"model": {"kind": _picture_kind(data, entries)}}
-    elif to_train:
+    if to_train and not pictures:
         return _merged(_start_of_table(entries), entries)
-    if data in shipped_recipes():
-        start = read_recipe(Path(data))
+    start: dict[str, Any] = {}
     section = entries.get("model")
     wanted = section.get("kind") if isinstance(section, Mapping) else None
+    if data in shipped_recipes():
+        start = read_recipe(Path(data))
+    elif pictures:
+        start = {"model": {"kind": wanted or _picture_kind(data, entries)}}
+        plain = section is None or (isinstance(section, Mapping) and set(section) <= {"kind"})
+        if plain and start["model"]["kind"] == "cnn":
+            start = _of_grey_pictures(data, entries) or start
     if wanted is not None and wanted != start.get("model", {}).get("kind"):
         start = {}
     return _merged(start, entries)
+
+
+def _of_grey_pictures(data: str, entries: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The recipe for grey pictures, with cells of the right size; None for other pictures."""
+    section = entries.get("data")
+    cell = usual_gradient_cell(data, section.get("picture_size") if isinstance(section, Mapping) else None)
+    return None if cell is None else _merged(read_recipe(Path(_OF_GREY_PICTURES)), {"model": {"cell": cell}})
 
 
 def _picture_kind(data: str, entries: Mapping[str, Any]) -> str:

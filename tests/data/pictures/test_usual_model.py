@@ -5,15 +5,15 @@ import pytest
 from PIL import Image
 
 from polylogit.data.pictures import usual_model
-from polylogit.data.pictures.usual_model import usual_picture_model
+from polylogit.data.pictures.usual_model import usual_gradient_cell, usual_picture_model
 from polylogit.recipes import starting_entries
 
 
-def folder(path, side, count):
+def folder(path, side, count, mode="L"):
     for name in ("a", "b"):
         (path / name).mkdir(parents=True)
         for number in range(count):
-            Image.fromarray(np.zeros((side, side), dtype=np.uint8)).save(path / name / f"{number}.png")
+            Image.fromarray(np.zeros((side, side), dtype=np.uint8)).convert(mode).save(path / name / f"{number}.png")
     return str(path)
 
 
@@ -59,3 +59,37 @@ def test_the_command_says_what_it_chose(polylogit, shapes):
     assert "pretrained: " in result.stdout
     asked = polylogit("train", shapes, "--model", "linear", "--set", "data.picture_size=8")
     assert "pretrained network" not in asked.stderr
+
+
+@pytest.mark.parametrize(
+    ("side", "mode", "cell"), [(28, "L", 4), (96, "L", 14), (97, "L", 9), (28, "RGB", None), (23, "L", None)]
+)
+def test_grey_pictures_start_from_gradients_in_cells_of_a_seventh_of_their_side(tmp_path, side, mode, cell):
+    place = folder(tmp_path, side, 1, mode)
+    assert usual_gradient_cell(place) == cell
+    start = starting_entries(place, {"model": {"kind": "cnn"}}, pictures=True)
+    assert start["model"].get("cell") == cell
+    assert start["model"].get("orientations") == (None if cell is None else 8)
+
+
+def test_the_size_that_is_asked_for_decides_on_the_cells(tmp_path):
+    place = folder(tmp_path, 28, 1)
+    entries = {"model": {"kind": "cnn"}, "data": {"picture_size": 56}}
+    assert starting_entries(place, entries, pictures=True)["model"]["cell"] == 8
+    assert usual_gradient_cell(place, 16) is None
+
+
+def test_pictures_of_several_sizes_are_read_as_64_pixels(tmp_path):
+    place = folder(tmp_path, 28, 1)
+    Image.new("L", (30, 28)).save(tmp_path / "a" / "wider.png")
+    assert usual_gradient_cell(place) == 9
+
+
+def test_who_sets_an_option_of_the_network_starts_from_its_defaults(tmp_path):
+    entries = {"model": {"kind": "cnn", "kernel_sizes": [5, 3, 3]}}
+    assert starting_entries(folder(tmp_path, 28, 1), entries, pictures=True) == entries
+
+
+def test_grey_data_sets_start_from_gradients_too():
+    assert starting_entries("kmnist", {}, pictures=True)["model"]["orientations"] == 8
+    assert starting_entries("cifar10", {}, pictures=True) == {"model": {"kind": "cnn"}}

