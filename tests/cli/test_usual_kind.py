@@ -40,6 +40,9 @@ def test_an_mlp_of_a_table_starts_from_its_recipe():
     start = starting_entries("t", {"model": {"kind": "mlp"}, "training": {"epochs": 3}}, pictures=False, to_train=True)
     assert start["model"] == {"kind": "mlp", "hidden": [512], "members": 8, "bins": 16}
     assert start["training"] == {"weight_decay": 1.0, "validation_fraction": 0, "epochs": 3}
+    stopped = {"model": {"kind": "mlp"}, "training": {"patience": 3}}
+    start = starting_entries("t", stopped, pictures=False, to_train=True)
+    assert start["training"] == {"weight_decay": 1.0, "patience": 3}
     own = starting_entries("t", {"model": {"hidden": [32, 32]}}, pictures=False, to_train=True)
     assert own["model"] == {"kind": "mlp", "hidden": [32, 32], "bins": 16}
 

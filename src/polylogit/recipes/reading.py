@@ -134,6 +134,9 @@ def _start_of_table(entries: Mapping[str, Any]) -> dict[str, Any]:
     start = read_recipe(Path(MLP_OF_TABLES))
     if "hidden" in named:  # members divide one hidden layer; another shape is one network
         del start["model"]["members"]
+    fit = entries.get("training")
+    if isinstance(fit, Mapping) and fit.get("patience"):  # early stopping needs validation rows
+        del start["training"]["validation_fraction"]
     return start
 
 

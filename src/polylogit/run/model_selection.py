@@ -4,8 +4,8 @@ See also: `polylogit.run.penalty_choice`, the choice of C within linear and addi
 """
 
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -66,7 +66,7 @@ class ModelChoice:
         rows: Rows that were scored.
         folds: Number of folds.
         log_loss_without_choice: An estimate for the chosen kind on rows that it was not chosen by.
-        left_out: Candidates that the data have too many features for.
+        left_out: Candidates that were not compared, and why.
     """
 
     kind: str
@@ -74,15 +74,13 @@ class ModelChoice:
     rows: int
     folds: int
     log_loss_without_choice: float
-    left_out: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def in_words(self) -> str:
         """The choice as a sentence."""
         chosen = next(each for each in self.contestants if each.kind == self.kind)
-        left_out = "".join(
-            f" {kind} was left out: the columns have too many features for it to be compared." for kind in self.left_out
-        )
+        left_out = "".join(f" {kind} was left out: {reason}." for kind, reason in self.left_out.items())
         if len(self.contestants) == 1:
             return (
                 f"{self.kind}: the only kind of model that was compared, with a log loss of {chosen.log_loss:.4f} in "
@@ -102,7 +100,7 @@ class ModelChoice:
             "rows": self.rows,
             "folds": self.folds,
             "log_loss_without_choice": self.log_loss_without_choice,
-            "left_out": list(self.left_out),
+            "left_out": dict(self.left_out),
             "candidates": [asdict(each) | {"seconds": round(each.seconds, 3)} for each in self.contestants],
         }
 
@@ -130,7 +128,13 @@ def choose_model(
     entries = recipe.as_entries()
     recipes = [_candidate(entries, kind) for kind in recipe.model.candidates]
     cost = {each.model.kind: _features(task, each) * len(task.class_names) for each in recipes}
-    left_out = tuple(kind for kind in list(cost)[1:] if cost[kind] * _least_rows(kind, task) > MOST_PRODUCTS)
+    left_out: dict[str, str] = {
+        kind: "the columns have too many features for it to be compared"
+        for kind in list(cost)[1:]
+        if cost[kind] * _least_rows(kind, task) > MOST_PRODUCTS
+    }
+    if "linear" in cost and "additive" in cost and not _binned_columns(task):
+        left_out["additive"] = "without a column of numbers or dates it is the linear model"
     recipes = [each for each in recipes if each.model.kind not in left_out]
     dearest = max(cost[each.model.kind] for each in recipes)
     compared = _sample(task, max(LEAST_ROWS, min(ROWS_COMPARED, MOST_PRODUCTS // dearest)), recipe)
@@ -182,11 +186,17 @@ def _choice(
 
 
 def _features(task: Task, recipe: Recipe) -> int:
-    """Values in a row as the candidate's encoder gives it: those that are not 0 where rows are sparse."""
+    """Values in a row as the candidate's encoder gives it: those that are not 0 where the solver takes sparse rows."""
     rows = task.rows.inputs
-    values = len(rows.values) // max(len(rows), 1) if isinstance(rows, SparseRows) else rows.shape[1]
-    binned = sum(column.type in {"number", "date"} for column in getattr(task.encoder, "columns", ()))
-    return int(values + binned * (most_bins(recipe) or 0))
+    values = rows.shape[1]
+    if isinstance(rows, SparseRows) and recipe.model.kind != "mlp":  # whose optimizer changes every weight in a step
+        values = len(rows.values) // max(len(rows), 1)
+    return int(values + _binned_columns(task) * (most_bins(recipe) or 0))
+
+
+def _binned_columns(task: Task) -> int:
+    """Columns of numbers or dates."""
+    return sum(column.type in {"number", "date"} for column in getattr(task.encoder, "columns", ()))
 
 
 def _least_rows(kind: str, task: Task) -> int:
