@@ -7,6 +7,9 @@ solver works in float32 (half the data's size). `SparseDesign` keeps a CSR matri
 With an intercept, dense columns are centred without touching them: (x - mu) W' = x W' - mu W', which is exact algebra
 for a free intercept and keeps Hessians well conditioned. Weights here have the intercept as their last column.
 
+Where several processes hold rows, the sums over rows, and the centre, are those of all of them; logits and rows are of
+this process's.
+
 See also: `objective.py`, which adds classes, losses and the penalty.
 """
 
@@ -20,6 +23,7 @@ from torch import Tensor
 from polylogit.errors import DataError
 from polylogit.system.csr_tensor import csr_tensor, without_csr_warnings
 from polylogit.system.matrix_product import matrix_product_nt
+from polylogit.system.processes import ONE_PROCESS, Processes
 
 __all__ = ["DenseDesign", "Design", "SparseDesign", "check_finite", "check_magnitude"]
 
@@ -38,6 +42,7 @@ class DenseDesign:
         intercept: Whether a column of ones stands after the last one.
         working: The precision in which most products will be asked for.
         rows: The numbers of the rows that count, where these are not all: gathered block by block, not copied.
+        processes: Those that share the rows.
 
     Raises:
         DataError: A value is NaN or infinite.
@@ -50,8 +55,11 @@ class DenseDesign:
         intercept: bool,
         working: torch.dtype,
         rows: Int[Tensor, " N"] | None = None,
+        processes: Processes = ONE_PROCESS,
     ) -> None:
+        self.processes = processes
         self.rows, self.intercept, self.device = len(features if rows is None else rows), intercept, features.device
+        self.total_rows = int(processes.total_number(float(self.rows)))
         self._index = rows
         self.columns = features.shape[1] + intercept
         self._features = features
@@ -61,10 +69,14 @@ class DenseDesign:
         self._centre = torch.zeros(features.shape[1], dtype=torch.float64, device=self.device)
         mean = self._centre.clone()
         for _, some in self._blocks(working):
-            ones = some.new_full((1, len(some)), 1 / self.rows)
+            ones = some.new_full((1, len(some)), 1 / self.total_rows)
             mean += matrix_product_nt(ones, some.T)[0]
-        if not bool(torch.isfinite(mean).all()):
-            check_finite(features if rows is None else features.index_select(0, rows))
+        finite = bool(torch.isfinite(mean).all())
+        if not processes.all_true(finite):
+            processes.together(
+                lambda: None if finite else check_finite(features if rows is None else features.index_select(0, rows))
+            )
+        mean = processes.total(mean)
         if intercept:
             self._centre = mean
 
@@ -80,7 +92,7 @@ class DenseDesign:
     def with_rows(self, index: Int[Tensor, " A"], working: torch.dtype) -> "DenseDesign":
         """A copy of some of the rows, centred by their own mean."""
         rows = self._features[index if self._index is None else self._index[index]]
-        return DenseDesign(rows, intercept=self.intercept, working=working)
+        return DenseDesign(rows, intercept=self.intercept, working=working, processes=self.processes)
 
     @staticmethod
     def gathers(features: Num[Tensor, "N D"], rows: Int[Tensor, " M"]) -> bool:
@@ -93,7 +105,10 @@ class DenseDesign:
         """Whether no column's offset or scale would drown its spread in float32's rounding, checked on some rows."""
         if features.dtype in {torch.uint8, torch.bool, torch.int8, torch.float16, torch.bfloat16}:
             return True
-        step = max(1, len(features if rows is None else rows) // _ROWS_LOOKED_AT)
+        count = len(features if rows is None else rows)
+        if not count:
+            return True
+        step = max(1, count // _ROWS_LOOKED_AT)
         sample = (features[::step] if rows is None else features[rows[::step]]).double()
         spread = sample.std(0, correction=0)
         largest = sample.abs().amax(0)
@@ -147,6 +162,8 @@ class DenseDesign:
             slopes += matrix_product_nt(rows, features.T)
             if self.intercept:
                 products[:, -1] += rows.sum(1)
+        products = self.processes.total(products)
+        slopes = products[:, : self.columns - self.intercept]
         if self.intercept:
             slopes -= products[:, -1:] * self._centre
         return products
@@ -174,7 +191,7 @@ class DenseDesign:
         for start in range(0, self.rows, _ROWS_A_BLOCK):
             index = torch.arange(start, min(start + _ROWS_A_BLOCK, self.rows), device=self.device)
             total += rows[:, index] @ self.dense_rows(index, rows.dtype).square()
-        return total
+        return self.processes.total(total)
 
     def dense_rows(self, index: Int[Tensor, " M"], precision: torch.dtype) -> Float[Tensor, "M D1"]:
         """Some rows, centred, with the intercept's ones."""
@@ -214,22 +231,30 @@ class SparseDesign:
         features: A two-dimensional sparse CSR tensor.
         intercept: Whether a column of ones stands after the last one.
         working: The precision of the stored values and so of every product.
+        processes: Those that share the rows.
 
     Raises:
         DataError: A value is NaN or infinite.
     """
 
-    def __init__(self, features: Tensor, *, intercept: bool, working: torch.dtype) -> None:
+    def __init__(
+        self, features: Tensor, *, intercept: bool, working: torch.dtype, processes: Processes = ONE_PROCESS
+    ) -> None:
+        self.processes = processes
+        self.total_rows = int(processes.total_number(float(features.shape[0])))
         self.rows, self.intercept, self.device = features.shape[0], intercept, features.device
         self.columns = features.shape[1] + intercept
         self._features = features.to(working)
-        if not bool(torch.isfinite(self._features.values()).all()):
-            raise DataError("features: expected finite numbers, got NaN or infinity among the stored values.")
+        processes.together(self._check_finite)
         with without_csr_warnings():
             by_column = self._features.to_sparse_csc()
         self._transposed = csr_tensor(
             by_column.ccol_indices(), by_column.row_indices(), by_column.values(), (features.shape[1], self.rows)
         )
+
+    def _check_finite(self) -> None:
+        if not bool(torch.isfinite(self._features.values()).all()):
+            raise DataError("features: expected finite numbers, got NaN or infinity among the stored values.")
 
     def with_columns(self, index: Int[Tensor, " A"]) -> "SparseDesign":
         """The rows with some of their columns."""
@@ -288,9 +313,11 @@ class SparseDesign:
 
     def _adjoint_product(self, transposed: Tensor, rows: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
         products = (transposed @ rows.T.to(transposed.dtype).contiguous()).T.to(rows.dtype)
-        if not self.intercept:
-            return products.contiguous()
-        return torch.cat([products, rows.sum(1, keepdim=True)], 1)
+        if self.intercept:
+            products = torch.cat([products, rows.sum(1, keepdim=True)], 1)
+        if self.processes.size > 1:
+            return self.processes.total(products.double()).to(rows.dtype)
+        return products.contiguous()
 
     def dense_rows(self, index: Int[Tensor, " M"], precision: torch.dtype) -> Float[Tensor, "M D1"]:
         """Some rows as a dense matrix, with the intercept's ones."""

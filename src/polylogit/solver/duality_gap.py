@@ -158,6 +158,7 @@ def gap_by_step(
         return ratio.sub_(1).sub_(tilt).mul_(some).mul_(problem.omega[block].to(some.dtype))
 
     linear += problem.design.adjoint_product_by_blocks(added, problem.classes, probabilities.dtype)
+    divergence = problem.processes.total(divergence)
     return float(divergence) + gap_by_mixture(problem, weight, objective, linear, sums_by_class)
 
 
@@ -179,13 +180,14 @@ def _balancing_intercepts(
     excess: Float[Tensor, " K"],
 ) -> Float[Tensor, " K"]:
     """The c that, added to every v_n = V x_n, makes g_q vanish but for cut-off parts that it changes."""
-    excess = excess.clone()
+    added = torch.zeros_like(excess)
     for block in problem.blocks():
         some = probabilities[:, block].contiguous()
         weighted = some * problem.omega[block].to(some.dtype)
         centred = _centred(some, logit_change[:, block])
         cut = _tilted(some, centred).sub_(1).sub_(centred)
-        excess += cut.mul_(weighted).sum(1)
+        added += cut.mul_(weighted).sum(1)
+    excess = excess + problem.processes.total(added)
     return InterceptHessian(problem, lambda block: probabilities[:, block].contiguous()).solve(-excess)
 
 
@@ -209,9 +211,10 @@ def gap_by_newton(
         The bound, in the units of F.
     """
     tilt = _centred(probabilities, direction.logit_change)
-    if float(tilt.min()) < -1:
+    least = float(tilt.min()) if tilt.numel() else 0.0
+    if problem.processes.smallest(least) < -1:
         return math.inf
     shifted = (probabilities * (1 + tilt)).double()
-    entropy = float(problem.omega @ torch.special.entr(shifted).sum(0))
+    entropy = problem.processes.total_number(float(problem.omega @ torch.special.entr(shifted).sum(0)))
     radius = _RADIUS * (1 + float(weight.norm()))
     return objective - entropy + float(direction.residual.norm()) * radius

@@ -54,7 +54,7 @@ class FullHessianNewton:
         self._columns = self._rows.T.contiguous()
         chosen = self._rows.new_zeros(problem.classes, problem.design.rows)
         chosen[problem.targets, everyone] = problem.omega
-        self._sums_by_class = chosen @ self._rows
+        self._sums_by_class = problem.processes.total(chosen @ self._rows)
         self._lower = -math.inf
         self._stuck = self._idle = False
         self._lower_before = -math.inf
@@ -63,7 +63,7 @@ class FullHessianNewton:
     def is_applicable(problem: Objective) -> bool:
         """Whether the Hessian is a small matrix and soon summed up."""
         parameters = problem.classes * problem.design.columns
-        few = parameters <= _MOST_PARAMETERS and parameters**2 * problem.design.rows <= _MOST_MULTIPLICATIONS
+        few = parameters <= _MOST_PARAMETERS and parameters**2 * problem.design.total_rows <= _MOST_MULTIPLICATIONS
         return few and problem.ridge > 0
 
     @property
@@ -76,9 +76,11 @@ class FullHessianNewton:
 
         The mean loss is sum_n omega_n logsumexp(z_n) - <W, sum_n omega_n y_n x_n'>.
         """
+        weight = self.problem.processes.agreed(weight)
         logits = weight @ self._columns
         if self.problem.design.intercept and not self.has_point:
             shift = optimal_intercepts(self.problem, self._sums_by_class[:, -1], logits, tolerance=1e-2)
+            shift = self.problem.processes.agreed(shift)
             weight = torch.cat([weight[:, :-1], weight[:, -1:] + shift[:, None]], 1)
             logits += shift[:, None]
         self.weight = weight
@@ -86,7 +88,9 @@ class FullHessianNewton:
         normalizers = torch.logsumexp(logits, 0)
         self._log_probabilities = logits.sub_(normalizers)
         linear = (weight * (0.5 * self._penalised - self._sums_by_class)).sum()
-        self.objective = float(self.problem.omega @ normalizers + linear)
+        processes = self.problem.processes
+        losses = processes.total(self.problem.omega @ normalizers)
+        self.objective = processes.agreed_number(float(losses + linear))
         self.has_point = True
 
     def evaluate(self) -> None:
@@ -94,9 +98,9 @@ class FullHessianNewton:
         problem = self.problem
         shares = self._log_probabilities.exp()
         weighted = shares * problem.omega
-        gradient = weighted @ self._rows - self._sums_by_class + self._penalised
+        gradient = problem.processes.total(weighted @ self._rows) - self._sums_by_class + self._penalised
         self._step = self._solved(shares, weighted, gradient)
-        self._slope = float((gradient * self._step).sum())
+        self._slope = problem.processes.agreed_number(float((gradient * self._step).sum()))
         if -self._slope <= max(_FAR * self.objective, torch.finfo(torch.float64).eps):
             self._bound_below(shares)
         self.absolute_gap = self.objective - self._lower
@@ -106,12 +110,14 @@ class FullHessianNewton:
         problem = self.problem
         tilt = self._step @ self._columns
         tilt -= (shares * tilt).sum(0)
-        if float(tilt.min()) >= -1:
+        least = float(tilt.min()) if tilt.numel() else 0.0
+        if problem.processes.smallest(least) >= -1:
             shares *= tilt.add_(1)
-            adjoint = (shares * problem.omega) @ self._rows - self._sums_by_class
-            entropy = torch.special.entr(shares).sum(0) @ problem.omega
+            adjoint = problem.processes.total((shares * problem.omega) @ self._rows) - self._sums_by_class
+            entropy = problem.processes.total(torch.special.entr(shares).sum(0) @ problem.omega)
             slopes = adjoint[:, : problem.design.columns - problem.design.intercept]
-            self._lower = max(self._lower, float(entropy - slopes.square().sum() / (2 * problem.ridge)))
+            bound = float(entropy - slopes.square().sum() / (2 * problem.ridge))
+            self._lower = max(self._lower, problem.processes.agreed_number(bound))
 
     def _solved(
         self, shares: Float[Tensor, "K N"], weighted: Float[Tensor, "K N"], gradient: Float[Tensor, "K D1"]
@@ -119,11 +125,14 @@ class FullHessianNewton:
         """The V with H V = -gradient, damped where rounding makes H indefinite; zero where H is not finite."""
         classes, columns = gradient.shape
         parameters = classes * columns
-        tilted = (shares[:, None] * self._columns).view(parameters, -1)
-        carried = (weighted[:, None] * self._columns).view(parameters, -1)
+        rows = len(self._rows)
+        tilted = (shares[:, None] * self._columns).view(parameters, rows)
+        carried = (weighted[:, None] * self._columns).view(parameters, rows)
         hessian = torch.mm(carried, tilted.T).neg_()
         blocks = hessian.view(classes, columns, classes, columns)
-        blocks.diagonal(dim1=0, dim2=2).add_((carried.view(classes, columns, -1) @ self._rows).permute(1, 2, 0))
+        blocks.diagonal(dim1=0, dim2=2).add_((carried.view(classes, columns, rows) @ self._rows).permute(1, 2, 0))
+        hessian = self.problem.processes.total(hessian)
+        blocks = hessian.view(classes, columns, classes, columns)
         hessian.diagonal().view(classes, columns).add_(self.problem.penalty)
         if self.problem.design.intercept:
             blocks[:, -1, :, -1] += 1 / classes

@@ -54,27 +54,29 @@ class InterceptHessian:
     def __init__(self, problem: Objective, probabilities_of: Callable[[slice], Float[Tensor, "K B"]]) -> None:
         self._mean = torch.zeros(problem.classes, dtype=torch.float64, device=problem.omega.device)
         self._blocks: list[tuple[Tensor, Tensor]] = []
+        self._factored = problem.classes <= _MOST_FACTORED
         self._factor: Tensor | None = None
-        factored = problem.classes <= _MOST_FACTORED
-        products = self._mean.new_zeros(problem.classes, problem.classes if factored else 0)
+        products = self._mean.new_zeros(problem.classes, problem.classes if self._factored else 0)
         for block in problem.blocks():
             probabilities = probabilities_of(block)
             omega = problem.omega[block].to(probabilities.dtype)
             weighted = probabilities * omega
             self._mean += weighted.sum(1)
-            if factored:
+            if self._factored:
                 products += matrix_product_nt(weighted, probabilities)
             else:
                 self._blocks.append((probabilities, omega))
+        self._processes = problem.processes
+        self._mean, products = self._processes.total(self._mean), self._processes.total(products)
         self._scale = self._mean.clamp_min(1e-300).rsqrt()
-        if factored:
+        if self._factored:
             hessian = products.neg_().addr_(self._mean, self._mean)
             hessian.diagonal().add_(self._mean)
             self._factor = cholesky_with_damping(hessian.mul_(self._scale[:, None]).mul_(self._scale))
 
     def solve(self, excess: Float[Tensor, " K"]) -> Float[Tensor, " K"]:
         """The change of the intercepts d with H d = excess and mean 0; zeros where H has no factor."""
-        if self._blocks:
+        if not self._factored:
             scaled = conjugate_gradients(
                 self._scaled_product, excess * self._scale, most_products=_MOST_PRODUCTS, reduction=_RESIDUAL
             )
@@ -89,9 +91,11 @@ class InterceptHessian:
         """S (H + m m') S v."""
         moved = direction * self._scale
         product = self._mean * moved + self._mean * (self._mean @ moved)
+        overlap = torch.zeros_like(product)
         for probabilities, omega in self._blocks:
-            product -= (probabilities @ ((moved.to(omega.dtype) @ probabilities) * omega)).double()
-        return product * self._scale
+            overlap += (probabilities @ ((moved.to(omega.dtype) @ probabilities) * omega)).double()
+        product -= self._processes.total(overlap)
+        return self._processes.agreed(product * self._scale)
 
 
 def optimal_intercepts(
@@ -140,8 +144,8 @@ def optimal_intercepts(
             mean += _weighted_sum(probabilities, problem.omega[block])
             if very_many:
                 kept[block.start] = probabilities
-        mean.clamp_min_(1e-300)
-        excess = float((mean / shares - 1).abs().max())
+        mean = problem.processes.total(mean).clamp_min_(1e-300)
+        excess = problem.processes.agreed_number(float((mean / shares - 1).abs().max()))
         stagnant = excess < _NEAR and excess > 0.5 * previous
         if stagnant or not excess > tolerance:
             break

@@ -50,7 +50,7 @@ class NewtonCG:
     ) -> None:
         self.problem, self.coarse, self.exact, self.tolerance = problem, coarse, exact, tolerance
         self.iteration, self.objective, self._lower = 0, math.inf, -math.inf
-        self._generator = torch.Generator().manual_seed(seed)
+        self._generator = torch.Generator().manual_seed(seed + problem.processes.rank)
         self._precondition: CurvaturePreconditioner | None = None
         self._near = False
         self._products = 0
@@ -74,7 +74,7 @@ class NewtonCG:
         Where the point as it comes is near enough to the optimum, it stays.
         """
         far = not self.gap <= _FAR * self.tolerance
-        self.weight = weight
+        weight = self.weight = self.problem.processes.agreed(weight)
         self._logits = self.problem.design.logits(weight, self.exact) if logits is None else logits
         self.has_point = True
         if math.isfinite(self._lower) or not self.problem.design.intercept:
@@ -83,10 +83,12 @@ class NewtonCG:
                 return
         # What an excess e adds to the gap is about e times the logits' size.
         wanted = 1e-3 * self.tolerance * min(1.0, self.objective) / (1 + float(weight.norm()))
+        wanted = self.problem.processes.agreed_number(wanted)
         tolerance = min(1e-6, max(0.1 * torch.finfo(self.exact).eps, wanted))
         if far:
             tolerance = max(tolerance, _FAR_TOLERANCE)
         shift = optimal_intercepts(self.problem, self._sums_by_class[:, -1], self._logits, tolerance=tolerance)
+        shift = self.problem.processes.agreed(shift)
         self.weight = torch.cat([weight[:, :-1], weight[:, -1:] + shift[:, None]], 1)
         self._logits += shift.to(self.exact)[:, None]
         self.objective = self.problem.objective(self.weight, self._logits)
@@ -101,7 +103,7 @@ class NewtonCG:
         self._gradient = adjoint + problem.penalty * self.weight
         if problem.ridge > 0:
             gap = gap_by_mixture(problem, self.weight, self.objective, adjoint, self._sums_by_class)
-            self._lower = max(self._lower, self.objective - gap)
+            self._lower = max(self._lower, self.objective - problem.processes.agreed_number(gap))
 
     def stop_reason(self) -> Literal["tolerance", "separable", "rounding"] | None:
         """Why to stop here; None where there is no reason."""
@@ -128,7 +130,7 @@ class NewtonCG:
             gap = gap_by_step(
                 problem, self.weight, self.objective, self._probabilities, direction, sums_by_class=self._sums_by_class
             )
-            self._lower = max(self._lower, self.objective - gap)
+            self._lower = max(self._lower, self.objective - problem.processes.agreed_number(gap))
         logits = None
         if self.coarse == self.exact and self.iteration % _STEPS_BETWEEN_FRESH_LOGITS:
             logits = self._logits.add_(direction.logit_change, alpha=length)
@@ -152,6 +154,7 @@ class NewtonCG:
             self._precondition = CurvaturePreconditioner(problem, probabilities, self._generator)
         descent = -self._gradient
         decrement = math.sqrt(max(0.0, float((descent * self._precondition(descent)).sum())))
+        decrement = problem.processes.agreed_number(decrement)
         direction = newton_direction(
             problem,
             probabilities,
@@ -165,7 +168,7 @@ class NewtonCG:
         self._products = direction.products
         if problem.ridge == 0:
             gap = gap_by_newton(problem, self.weight, self.objective, probabilities, direction)
-            self._lower = max(self._lower, self.objective - gap)
+            self._lower = max(self._lower, self.objective - problem.processes.agreed_number(gap))
         return direction, decrement
 
     def _closing(self) -> float:
@@ -192,5 +195,6 @@ class NewtonCG:
     def _small_enough(self) -> float:
         """The norm of a residual that the certificate would accept, with room for the Hessian's change."""
         if self.problem.ridge == 0:
-            return max(1e-14, self.tolerance * self.objective / (40 * (1 + float(self.weight.norm()))))
+            norm = self.problem.processes.agreed_number(float(self.weight.norm()))
+            return max(1e-14, self.tolerance * self.objective / (40 * (1 + norm)))
         return 0.7 * math.sqrt(2 * self.problem.ridge * self.tolerance * self.objective)

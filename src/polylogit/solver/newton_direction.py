@@ -75,18 +75,19 @@ def newton_direction(
     logit_change = torch.zeros_like(probabilities)
     residual = (gradient - gradient.mean(0)).neg_()
     search = precondition(residual)
-    squared = float((residual * search).sum())
-    first, size, products, decrease = squared, squared, 0, 0.0
+    processes = problem.processes
+    squared = processes.agreed_number(float((residual * search).sum()))
+    first, size, products, decrease, remaining = squared, squared, 0, 0.0, math.inf
     # Intercepts without a penalty can be set right in the end: see `duality_gap`.
     certified = problem.design.columns - (problem.design.intercept and problem.ridge > 0)
     while products < most_products and squared > 0:
         if squared <= forcing**2 * first and decrease > closing:
             break
-        if products and float(residual[:, :certified].norm()) <= small_enough:
+        if products and remaining <= small_enough:
             break
         product, search_change = problem.hessian_product(probabilities, search)
         products += 1
-        curvature = float((search * product).sum())
+        curvature = processes.agreed_number(float((search * product).sum()))
         if not curvature > _LEAST_CURVATURE * size:
             break
         length = squared / curvature
@@ -95,7 +96,8 @@ def newton_direction(
         logit_change.add_(search_change, alpha=length)
         residual.sub_(product, alpha=length)
         preconditioned = precondition(residual)
-        previous, squared = squared, float((residual * preconditioned).sum())
+        decisive = torch.stack([(residual * preconditioned).sum(), residual[:, :certified].norm()])
+        previous, (squared, remaining) = squared, processes.agreed(decisive).tolist()
         search.mul_(squared / previous).add_(preconditioned)
         size = squared + (squared / previous) ** 2 * size
     return Direction(step, logit_change, residual, products, decrease)
@@ -131,8 +133,9 @@ def step_length(
     observed = logit_change.gather(0, problem.targets[None])[0]
 
     def slope_and_curvature(length: float) -> tuple[float, float]:
-        slope = logits.new_tensor(linear + length * quadratic, dtype=torch.float64)
-        curvature = logits.new_tensor(quadratic, dtype=torch.float64)
+        counted = float(problem.processes.rank == 0)  # the penalty, once among all processes
+        slope = logits.new_tensor(counted * (linear + length * quadratic), dtype=torch.float64)
+        curvature = logits.new_tensor(counted * quadratic, dtype=torch.float64)
         for block in problem.blocks():
             some, omega = logit_change[:, block], problem.omega[block]
             probabilities = torch.softmax(torch.add(logits[:, block], some, alpha=length), 0)
@@ -140,12 +143,16 @@ def step_length(
             variance = (probabilities * (some - mean).square()).sum(0)
             slope += omega @ (mean - observed[block]).double()
             curvature += omega @ variance.double()
-        return float(slope), float(curvature)
+        summed = problem.processes.total(torch.stack([slope, curvature])).tolist()
+        return summed[0], summed[1]
 
-    at_start = float((gradient * direction.step).sum())
+    at_start = problem.processes.agreed_number(float((gradient * direction.step).sum()))
     if not at_start < 0:
         return 0.0
-    moves = float(problem.omega @ (logit_change.amax(0) - logit_change.amin(0)).double())
+    moves = problem.processes.total_number(
+        float(problem.omega @ (logit_change.amax(0) - logit_change.amin(0)).double())
+    )
+    linear = problem.processes.agreed_number(linear)
     if -at_start <= 10 * torch.finfo(logits.dtype).eps * (moves + abs(linear)):
         return 1.0
     low, high, length = 0.0, math.inf, 1.0

@@ -6,6 +6,8 @@ With omega_n = w_n / sum w and lambda = 1 / (C sum w),
     gradient     = sum_n omega_n (p_n - y_n) x_n' + lambda W,                              p_n = softmax(z_n)
     Hessian o V  = sum_n omega_n (diag(p_n) - p_n p_n') (V x_n) x_n' + lambda V
 
+Where several processes hold rows, sums over rows are those of all of them, and arrays of rows are this process's.
+
 Arrays are class-major, (K, N): both products then read the rows once, in order. Sums over rows that decide (losses,
 slopes) are taken in float64.
 
@@ -23,6 +25,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from polylogit.solver.design_matrix import Design
+from polylogit.system.processes import Processes
 
 __all__ = ["Objective"]
 
@@ -36,7 +39,7 @@ class Objective:
     Args:
         design: The rows.
         targets: Class index of each row.
-        omega: Share of each row in the mean, summing to 1.
+        omega: Share of each row in the mean, summing to 1 over the rows of all processes.
         penalty: lambda for each column, 0 for the intercept's.
         classes: K.
     """
@@ -52,6 +55,11 @@ class Objective:
         """lambda; 0 without a penalty."""
         return float(self.penalty[0])
 
+    @property
+    def processes(self) -> Processes:
+        """Those that share the rows."""
+        return self.design.processes
+
     def blocks(self) -> Iterator[slice]:
         """The rows in blocks whose logits stay in a cache: sums over rows need no second array of K x N."""
         rows = max(1024, _NUMBERS_A_BLOCK // self.classes)
@@ -60,25 +68,27 @@ class Objective:
 
     def objective(self, weight: Float[Tensor, "K D1"], logits: Float[Tensor, "K N"]) -> float:
         """F at weights whose logits are known."""
-        total = 0.5 * (self.penalty * weight.square()).sum()
+        penalty = 0.5 * (self.penalty * weight.square()).sum()
+        total = penalty if self.processes.rank == 0 else torch.zeros_like(penalty)  # counted once among all processes
         for block in self.blocks():
             some = logits[:, block]
             losses = torch.logsumexp(some, 0) - some.gather(0, self.targets[None, block])[0]
             total += self.omega[block] @ losses.double()
-        return float(total)
+        return float(self.processes.total(total))
 
     def sums_of_targets(self, precision: torch.dtype) -> tuple[Float[Tensor, "K D1"], Float[Tensor, " K"]]:
         """sum_n omega_n y_n x_n' with products in a precision, and the class shares sum_n omega_n y_n, in float64."""
         chosen = torch.zeros(self.classes, self.design.rows, dtype=precision, device=self.design.device)
         chosen.scatter_(0, self.targets[None], self.omega[None].to(precision))
-        return self.design.adjoint_product(chosen).double(), chosen.sum(1, dtype=torch.float64)
+        shares = self.processes.total(chosen.sum(1, dtype=torch.float64))
+        return self.design.adjoint_product(chosen).double(), shares
 
     def is_separated(self, logits: Float[Tensor, "K N"]) -> bool:
         """Whether every row with a weight has its largest logit at its class; log-probabilities will do as logits."""
         targets = self.targets[None]
         own = logits.gather(0, targets)[0]
         others = logits.scatter(0, targets, -math.inf).amax(0)
-        return bool((own > others)[self.omega > 0].all())
+        return self.processes.all_true(bool((own > others)[self.omega > 0].all()))
 
     def residual_sums(self, probabilities: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
         """sum_n omega_n (p_n - y_n) x_n': the gradient without its penalty."""

@@ -24,6 +24,7 @@ from polylogit.solver.backtracking_newton import cholesky_with_damping
 from polylogit.solver.design_matrix import SparseDesign
 from polylogit.solver.objective import Objective
 from polylogit.system.matrix_product import matrix_product_nt
+from polylogit.system.processes import Processes
 
 __all__ = ["CurvaturePreconditioner"]
 
@@ -51,19 +52,20 @@ class CurvaturePreconditioner:
 
     def __init__(self, problem: Objective, probabilities: Float[Tensor, "K N"], generator: torch.Generator) -> None:
         columns = problem.design.columns
-        budget = max(_LEAST_BUDGET, problem.design.rows * columns)
+        total_rows = problem.design.total_rows
+        budget = max(_LEAST_BUDGET, total_rows * columns)
         # Sparse columns of thousands of categories hardly overlap, so the diagonal is close to the whole block, and a
         # dense factor of their block would cost far more than all products of the fit.
         mostly_apart = isinstance(problem.design, SparseDesign) and columns > _MOST_SPARSE_COLUMNS_FACTORED
-        sparse_columns = mostly_apart or (columns > problem.design.rows + 1 and columns > _LEAST_ROWS)
+        sparse_columns = mostly_apart or (columns > total_rows + 1 and columns > _LEAST_ROWS)
         self._factors: list[Tensor] | Tensor = []
         self._scales: Tensor
         if sparse_columns or columns**2 > budget:
             self._scales = _diagonals(problem, probabilities).rsqrt()
             return
         curvature = probabilities * (1 - probabilities)
-        alike = bool((curvature.amax(0) <= 2 * curvature.amin(0)).all())
-        factor_in_products = columns**2 / (12 * problem.design.rows)
+        alike = problem.processes.all_true(bool((curvature.amax(0) <= 2 * curvature.amin(0)).all()))
+        factor_in_products = columns**2 / (12 * total_rows)
         if alike or problem.classes * columns**2 > budget or factor_in_products > _MOST_PRODUCTS_A_FACTOR:
             curvature = curvature.mean(0, keepdim=True)
         if len(curvature) > _MANY_BLOCKS:
@@ -98,16 +100,19 @@ class CurvaturePreconditioner:
         return stepped - stepped.mean(0)
 
 
-def _sampled(curvature: Float[Tensor, " N"], wanted: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Rows drawn with probability min(1, h / tau), about `wanted` of them, and h divided by that probability."""
-    counted = torch.nonzero(curvature)[:, 0] if wanted < len(curvature) else torch.arange(len(curvature))
+def _sampled(
+    curvature: Float[Tensor, " N"], wanted: int, generator: torch.Generator, processes: Processes
+) -> tuple[Tensor, Tensor]:
+    """Rows drawn with probability min(1, h / tau), about `wanted` of all, and h divided by that probability."""
+    many = wanted < processes.total_number(float(len(curvature)))
+    counted = torch.nonzero(curvature)[:, 0] if many else torch.arange(len(curvature))
     counted = counted.to(curvature.device)
-    if len(counted) <= wanted:
+    if processes.total_number(float(len(counted))) <= wanted:
         return counted, curvature[counted]
     heights = curvature[counted]
-    threshold = heights.sum() / wanted
+    threshold = processes.total(heights.sum()) / wanted
     for _ in range(4):
-        threshold = threshold * (heights / threshold).clamp(max=1).sum() / wanted
+        threshold = threshold * processes.total((heights / threshold).clamp(max=1).sum()) / wanted
     chance = (heights / threshold).clamp(max=1)
     kept = torch.rand(len(chance), generator=generator, dtype=torch.float64).to(chance.device) < chance
     return counted[kept], (heights / chance)[kept]
@@ -118,10 +123,11 @@ def _factored_block(
 ) -> tuple[Tensor, Tensor]:
     """Cholesky factor of S B S and the diagonal S that makes S B S's diagonal 1."""
     columns = problem.design.columns
-    index, heights = _sampled(curvature, max(_LEAST_ROWS, int(_ROWS_A_COLUMN * columns)), generator)
+    wanted = max(_LEAST_ROWS, int(_ROWS_A_COLUMN * columns))
+    index, heights = _sampled(curvature, wanted, generator, problem.processes)
     rows = problem.design.dense_rows(index, precision)
     rows *= heights.sqrt().to(precision)[:, None]
-    block = matrix_product_nt(rows.T, rows.T)
+    block = problem.processes.total(matrix_product_nt(rows.T, rows.T))
     diagonal = block.diagonal().double() + problem.penalty
     diagonal = diagonal.clamp_min(max(1e-12 * float(diagonal.max()), 1e-300))
     scale = diagonal.rsqrt()
@@ -140,10 +146,10 @@ def _blocks_of_many_classes(
     columns = problem.design.columns
     wanted = _MORE_ROWS_FOR_MANY * max(_LEAST_ROWS, int(_ROWS_A_COLUMN * columns))
     largest = curvature.amax(0).double()
-    index, heights = _sampled(largest, wanted, generator)
+    index, heights = _sampled(largest, wanted, generator, problem.processes)
     rows = problem.design.dense_rows(index, curvature.dtype)
     by_class = curvature[:, index] * (heights / largest[index].clamp_min(1e-300)).to(curvature.dtype)
-    blocks = _weighted_gram_matrices(rows, by_class)
+    blocks = problem.processes.total(_weighted_gram_matrices(rows, by_class))
     diagonal = blocks.diagonal(dim1=1, dim2=2).double() + problem.penalty
     diagonal = diagonal.clamp_min((1e-12 * diagonal.amax(1, keepdim=True)).clamp_min(1e-300))
     scale = diagonal.rsqrt()

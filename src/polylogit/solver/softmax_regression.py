@@ -15,6 +15,9 @@ float32 where that suffices for the tolerance and the columns; sums that decide 
 no more progress before the tolerance is certified, the fit continues in float64. With very many rows, the fit starts
 from the optimum of a sample of them. The same input gives the same bits.
 
+Several processes can hold the rows: each passes its own, every sum over rows is all-reduced, and all return the same
+result. See `polylogit.system.processes` for what that guarantees.
+
 See also, in this package:
 
 * `design_matrix`: products with the rows, dense or sparse;
@@ -39,16 +42,18 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int, Num
 from torch import Tensor
+from torch.distributed import ProcessGroup
 
-from polylogit.errors import DataError
 from polylogit.fitting.history import IterationRecord
-from polylogit.solver.design_matrix import DenseDesign, Design, SparseDesign, check_magnitude
+from polylogit.solver.design_matrix import DenseDesign, Design, SparseDesign
 from polylogit.solver.elastic_net import ElasticNetNewton
 from polylogit.solver.full_hessian import FullHessianNewton
+from polylogit.solver.input_checks import check_input
 from polylogit.solver.linear_fit import LinearFit, StopReason, explain_stop
 from polylogit.solver.newton import NewtonCG
 from polylogit.solver.objective import Objective
 from polylogit.solver.row_span import RowSpan
+from polylogit.system.processes import ONE_PROCESS, Processes
 
 __all__ = ["IterationRecord", "LinearFit", "StopReason", "fit_softmax_regression"]
 
@@ -75,6 +80,7 @@ def fit_softmax_regression(
     on_iteration: Callable[[IterationRecord], None] | None = None,
     seed: int = 0,
     rows: Int[Tensor, " index"] | None = None,
+    process_group: ProcessGroup | None = None,
 ) -> LinearFit:
     """Weights and intercepts that minimise the penalised softmax cross-entropy, with a certificate.
 
@@ -97,13 +103,16 @@ def fit_softmax_regression(
         seed: Of the rows that the preconditioner is drawn from: it changes the path, not the optimum.
         rows: The numbers of the rows of `features` to fit to, in any order; all when left out. A large dense float32
             matrix is not copied for it: each product gathers its rows block by block.
+        process_group: The processes of `torch.distributed` that fit together: each calls this function with rows of its
+            own, which may be none, and with the same options. None: this process has all rows.
 
     Returns:
         The best point found and how far from the optimum it can be. KeyboardInterrupt ends the fit early and returns
-        the best point so far.
+        the best point so far; with several processes it ends the fit of all with an error.
 
     Raises:
-        DataError: Shapes, values, class indices, weights or options are out of range.
+        DataError: Shapes, values, class indices, weights or options are out of range, or differ between processes where
+            they must not; on all processes.
 
     Example:
         >>> import torch
@@ -115,13 +124,27 @@ def fit_softmax_regression(
     Source: Nocedal and Wright (2006), algorithm 7.1; Boyd and Vandenberghe (2004), section 5.1.3.
     """
     started = time.perf_counter()
+    processes = ONE_PROCESS if process_group is None else Processes(process_group)
     if rows is not None and (l1 or not DenseDesign.gathers(features, rows)):
         features, rows = features.index_select(0, rows), None
-    _check(features, rows, targets, classes=classes, C=C, l1=l1, sample_weight=sample_weight)
-    _check_initial(initial, classes, features.shape[1])
+    check_input(
+        processes,
+        features,
+        targets,
+        rows=rows,
+        sample_weight=sample_weight,
+        initial=initial,
+        options={
+            "number of classes": classes,
+            "C": C,
+            "l1": l1,
+            "tolerance": tolerance,
+            "max_iterations": max_iterations,
+            "fit_intercept": bool(fit_intercept),
+        },
+    )
     targets = targets.long()
-    present = torch.zeros(classes, dtype=torch.bool, device=targets.device)
-    present[targets if sample_weight is None else targets[sample_weight > 0]] = True
+    present = _present(processes, targets, sample_weight, classes)
     if fit_intercept and not bool(present.all()):
         return _fit_among_present(
             features,
@@ -136,14 +159,20 @@ def fit_softmax_regression(
             on_iteration=on_iteration,
             seed=seed,
             rows=rows,
+            process_group=process_group,
         )
     span = None
-    if not l1 and features.layout == torch.strided and 2 * features.shape[0] <= features.shape[1]:
+    if (
+        processes.size == 1
+        and not l1
+        and features.layout == torch.strided
+        and 2 * features.shape[0] <= features.shape[1]
+    ):
         narrow = tolerance >= _FLOAT32_TOLERANCE and features.dtype != torch.float64
         span = RowSpan(features, precision=torch.float32 if narrow else torch.float64)
         features = span.square
     coarse, exact = _precisions(
-        features, rows, classes=classes, tolerance=tolerance, penalised=l1 > 0 or math.isfinite(C)
+        features, rows, processes, classes=classes, tolerance=tolerance, penalised=l1 > 0 or math.isfinite(C)
     )
     problem = _problem(
         features,
@@ -154,6 +183,7 @@ def fit_softmax_regression(
         fit_intercept=fit_intercept,
         weights=sample_weight,
         working=exact if l1 else coarse,
+        processes=processes,
     )
     stopped_by: StopReason | None = None
 
@@ -162,6 +192,8 @@ def fit_softmax_regression(
             seconds = time.perf_counter() - started
             on_iteration(IterationRecord(solver.iteration, solver.objective, solver.gap, seconds))
 
+    # Of several processes none may go on alone: the others wait for its next sum.
+    kept_back = (KeyboardInterrupt,) if processes.size == 1 else ()
     with _suitable_threads(features, classes):
         solver: NewtonCG | FullHessianNewton | ElasticNetNewton
         if l1:
@@ -183,7 +215,7 @@ def fit_softmax_regression(
                     stopped_by = "iterations"
                 if stopped_by is None:
                     solver.step()
-        except KeyboardInterrupt:
+        except kept_back:
             stopped_by = "interrupted"
             if not solver.has_point:
                 solver.set_point(start)
@@ -243,67 +275,27 @@ def _total(targets: Tensor, weights: Tensor | None) -> float:
     return float(len(targets)) if weights is None else float(weights.double().sum())
 
 
-def _check(
-    features: Tensor,
-    rows: Tensor | None,
-    targets: Tensor,
-    *,
-    classes: int,
-    C: float,
-    l1: float,
-    sample_weight: Tensor | None,
-) -> None:
-    """Check what is to be fitted; one message per fault."""
-    if features.ndim != 2 or 0 in features.shape:
-        raise DataError(f"features: expected a matrix (rows, columns) of numbers, got shape {tuple(features.shape)}.")
-    if features.layout not in {torch.strided, torch.sparse_csr}:
-        raise DataError(f"features: expected a dense or CSR matrix, got layout {features.layout}.")
-    check_magnitude(features)
-    count = features.shape[0] if rows is None else len(rows)
-    if targets.shape != (count,):
-        raise DataError(
-            f"targets: expected one class index for each of {count} rows, got shape {tuple(targets.shape)}."
-        )
-    if int(targets.min()) < 0 or int(targets.max()) >= classes:
-        raise DataError(
-            f"targets: expected class indices 0 to {classes - 1}, got {int(targets.min())} to {int(targets.max())}."
-        )
-    if not C > 0:
-        raise DataError(f"C: expected a positive number (inf is no penalty), got {C}.")
-    if not 0 <= l1 < math.inf:
-        raise DataError(f"l1: expected a finite number of at least 0, got {l1}.")
-    if sample_weight is not None and (
-        sample_weight.shape != targets.shape
-        or not bool((sample_weight >= 0).all())
-        or not bool(torch.isfinite(sample_weight).all())
-        or not bool((sample_weight > 0).any())
-    ):
-        raise DataError("sample_weight: expected one finite weight >= 0 for each row, and not all of them 0.")
-
-
-def _check_initial(initial: tuple[Tensor, Tensor] | None, classes: int, columns: int) -> None:
-    """Check the start: shapes and finite values."""
-    if initial is None:
-        return
-    for name, values, shape in zip(("weights", "intercepts"), initial, ((classes, columns), (classes,)), strict=True):
-        if tuple(values.shape) != shape:
-            raise DataError(f"initial {name}: expected shape {shape}, got {tuple(values.shape)}.")
-        if not bool(torch.isfinite(values).all()):
-            place = tuple(int(index) for index in torch.nonzero(~torch.isfinite(values))[0])
-            raise DataError(
-                f"initial {name}, entry {list(place)}: expected a finite number, got {values[place].item()}. "
-                "Leave out the start, or take that of a fit that converged."
-            )
+def _present(processes: Processes, targets: Tensor, weights: Tensor | None, classes: int) -> Tensor:
+    """Whether each class has a row with a weight, on any process."""
+    counts = torch.zeros(classes, dtype=torch.float64, device=targets.device)
+    counts[targets if weights is None else targets[weights > 0]] = 1
+    return processes.total(counts) > 0
 
 
 def _precisions(
-    features: Tensor, rows: Tensor | None, *, classes: int, tolerance: float, penalised: bool
+    features: Tensor,
+    rows: Tensor | None,
+    processes: Processes,
+    *,
+    classes: int,
+    tolerance: float,
+    penalised: bool,
 ) -> tuple[torch.dtype, torch.dtype]:
     """Precision of Hessian products, and of logits and gradients."""
     sparse = features.layout == torch.sparse_csr
-    if _products_of(features, classes) <= _SMALL or not penalised:
+    if processes.total_number(float(_products_of(features, classes))) <= _SMALL or not penalised:
         return torch.float64, torch.float64
-    if not sparse and not DenseDesign.float32_suffices(features, rows):
+    if not processes.all_true(sparse or DenseDesign.float32_suffices(features, rows)):
         return torch.float64, torch.float64
     exact = torch.float32 if tolerance >= _FLOAT32_TOLERANCE else torch.float64
     return (exact if sparse else torch.float32), exact
@@ -319,17 +311,18 @@ def _problem(
     fit_intercept: bool,
     weights: Tensor | None,
     working: torch.dtype,
+    processes: Processes,
 ) -> Objective:
     """F as the solvers use it."""
     design: Design
     if features.layout == torch.sparse_csr:
-        design = SparseDesign(features, intercept=fit_intercept, working=working)
+        design = SparseDesign(features, intercept=fit_intercept, working=working, processes=processes)
     else:
-        design = DenseDesign(features, intercept=fit_intercept, working=working, rows=rows)
+        design = DenseDesign(features, intercept=fit_intercept, working=working, rows=rows, processes=processes)
     raw = torch.ones(design.rows, dtype=torch.float64, device=features.device) if weights is None else weights.double()
-    largest = float(raw.max())
+    largest = processes.largest(float(raw.max()) if len(raw) else 0.0)
     omega = raw / largest
-    total = float(omega.sum())
+    total = processes.total_number(float(omega.sum()))
     penalty = omega.new_full((design.columns,), 1 / C / total / largest)
     if fit_intercept:
         penalty[-1] = 0
@@ -356,17 +349,21 @@ def _from_some_rows(problem: Objective, solver: NewtonCG, start: Tensor, seed: i
     """
     design = problem.design
     wanted = _SAMPLED_ROWS * problem.classes * design.columns
-    few = design.rows < _ROWS_TO_A_SAMPLED * wanted
+    processes = problem.processes
+    few = design.total_rows < _ROWS_TO_A_SAMPLED * wanted
     if few or problem.ridge == 0 or not isinstance(design, DenseDesign):
         return start
-    index = torch.randint(design.rows, (wanted,), generator=torch.Generator().manual_seed(seed)).sort().values
+    generator = torch.Generator().manual_seed(seed + processes.rank)
+    own = round(wanted * design.rows / design.total_rows)
+    index = torch.randint(max(1, design.rows), (own,), generator=generator).sort().values
     index = index.to(design.device)
     omega = problem.omega[index]
-    if not bool((torch.zeros_like(solver.shares).index_add_(0, problem.targets[index], omega) > 0).all()):
+    sampled_shares = torch.zeros_like(solver.shares).index_add_(0, problem.targets[index], omega)
+    if not bool((processes.total(sampled_shares) > 0).all()):
         return start
     rows = design.with_rows(index, solver.coarse)
     some = NewtonCG(
-        replace(problem, design=rows, targets=problem.targets[index], omega=omega / omega.sum()),
+        replace(problem, design=rows, targets=problem.targets[index], omega=omega / processes.total(omega.sum())),
         coarse=solver.coarse,
         exact=solver.exact,
         tolerance=max(solver.tolerance, _SAMPLE_TOLERANCE),
