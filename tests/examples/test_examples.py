@@ -2,6 +2,8 @@
 
 import re
 import runpy
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,26 @@ def run(tmp_path, monkeypatch, capsys):
 def test_the_readme_lists_every_script():
     listed = re.findall(r"\]\((\w+\.py)\)", (FOLDER / "README.md").read_text(encoding="utf-8"))
     assert listed == [script.name for script in SCRIPTS]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*are not in the vocabulary:polylogit.errors.PolylogitWarning")
+def test_package_descriptions(run):
+    if shutil.which("apt-cache") is None:
+        pytest.skip("no apt-cache on this machine")
+    if len(subprocess.run(["apt-cache", "dumpavail"], capture_output=True, check=True).stdout) < 1_000_000:
+        pytest.skip("no index of packages: apt-get update")
+    shown = run("package_descriptions.py")
+    assert float(re.search(r"480 test rows: accuracy ([\d.]+)", shown)[1]) > 0.7
+    assert "python: Python module" in shown
+
+
+@pytest.mark.slow
+def test_photos(run):
+    pytest.importorskip("timm")
+    shown = run("photos.py")
+    assert float(re.search(r"18 test pictures: accuracy ([\d.]+)", shown)[1]) > 0.8
+    assert "new.png: triangles" in shown
 
 
 def test_penguins(run):
