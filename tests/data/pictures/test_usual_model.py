@@ -26,6 +26,12 @@ def test_photos_and_few_pictures_get_pretrained_features(tmp_path, side, count, 
     assert bool(usual.reason) == (kind == "pretrained")
 
 
+def test_small_colour_pictures_get_pretrained_features_up_to_more_a_class_than_grey_ones(tmp_path):
+    assert usual_picture_model(folder(tmp_path / "colour", 28, 20, "RGB")).kind == "pretrained"
+    assert usual_picture_model(folder(tmp_path / "grey", 28, 20)).kind == "cnn"
+    assert usual_picture_model(folder(tmp_path / "few", 28, 19)).kind == "pretrained"
+
+
 def test_the_reason_says_what_was_chosen_or_what_to_install(tmp_path, monkeypatch):
     photos = folder(tmp_path, 80, 2)
     assert usual_picture_model(photos).reason.startswith(
