@@ -95,7 +95,8 @@ def draw_picture_301(path: Path) -> None:
 
 def _line(axes: Axes, height: float, words: str) -> None:
     axes.axhline(height, color=QUIET, linewidth=0.8, linestyle="dashed")
-    axes.annotate(words, (4950, height), color=QUIET, fontsize=8, ha="right", va="top")
+    place = axes.get_yaxis_transform()
+    axes.annotate(words, (0.99, height), (0, -3), place, "offset points", color=QUIET, fontsize=8, ha="right", va="top")
 
 
 def _save(path: Path) -> None:
