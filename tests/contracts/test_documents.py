@@ -28,8 +28,8 @@ def shape(text):
 
 
 def commands(block):
-    """Each `$ command` of a console block with the output shown below it."""
-    for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+    """Each `$ command` of a console block, its continued lines joined, with the output shown below it."""
+    for part in re.split(r"^\$ ", block.replace("\\\n", " "), flags=re.MULTILINE)[1:]:
         command, _, output = part.partition("\n")
         yield command, output
 
