@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from polylogit.recipes import recipe_from_entries
-from polylogit.run import train
+from polylogit.run import predict, train
 
 SECTIONS = 6
 ROWS_PER_SECTION = 400
@@ -36,14 +36,17 @@ def descriptions() -> pl.DataFrame:
 
 
 def main() -> None:
-    """Write packages.csv, train on it, and file two new descriptions."""
+    """Write packages.csv, train on it, and explain the sections of two new descriptions."""
     descriptions().write_csv("packages.csv")
     recipe = recipe_from_entries({"model": {"kind": "linear"}, "data": {"target": "section"}})
     run = train("packages.csv", recipe, out=Path("packages.safetensors"))
     print(f"{run.test.rows} test rows: accuracy {run.test.accuracy:.3f}, log loss {run.test.log_loss:.3f}")
     new = ["Python module to read and write spreadsheets", "development files for a library of sparse matrices"]
-    for text, section in zip(new, run.classifier.predict(pl.DataFrame({"description": new})), strict=True):
-        print(f"{section}: {text}")
+    pl.DataFrame({"description": new}).write_csv("new.csv")
+    found = predict(Path("packages.safetensors"), "new.csv", explain=True).frame
+    for text, row in zip(new, found.iter_rows(named=True), strict=True):
+        print(f"{row['winner']}: {text}")
+        print(f"  rather than {row['runner_up']}: {row['terms_description']}")
 
 
 if __name__ == "__main__":

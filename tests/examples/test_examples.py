@@ -29,7 +29,6 @@ def test_the_readme_lists_every_script():
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:.*are not in the vocabulary:polylogit.errors.PolylogitWarning")
 def test_package_descriptions(run):
     if shutil.which("apt-cache") is None:
         pytest.skip("no apt-cache on this machine")
@@ -38,6 +37,7 @@ def test_package_descriptions(run):
     shown = run("package_descriptions.py")
     assert float(re.search(r"480 test rows: accuracy ([\d.]+)", shown)[1]) > 0.7
     assert "python: Python module" in shown
+    assert re.search(r"rather than \S+: python \+\d", shown)
 
 
 @pytest.mark.slow
