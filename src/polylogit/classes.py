@@ -10,9 +10,11 @@ from polylogit.errors import DataError, PolylogitError, did_you_mean
 
 __all__ = [
     "balanced_class_weight",
+    "balanced_weights",
     "check_class_indices",
     "chosen_classes",
     "class_indices",
+    "class_totals",
     "one_hot",
     "ordered_class_names",
 ]
@@ -172,5 +174,16 @@ def balanced_class_weight(
 
     Source: King and Zeng (2001), Logistic Regression in Rare Events Data, section 3.
     """
-    counts = torch.bincount(targets.long(), weights=sample_weight, minlength=classes).double()
-    return torch.where(counts > 0, counts.sum() / (classes * counts), torch.zeros_like(counts))
+    return balanced_weights(class_totals(targets, classes, sample_weight))
+
+
+def class_totals(
+    targets: Int[Tensor, " N"], classes: int, sample_weight: Float[Tensor, " N"] | None = None
+) -> Float[Tensor, " K"]:
+    """The sum of the weights of the rows of each class, or their number, in float64."""
+    return torch.bincount(targets.long(), weights=sample_weight, minlength=classes).double()
+
+
+def balanced_weights(totals: Float[Tensor, " K"]) -> Float[Tensor, " K"]:
+    """The weight of each class that gives every class the same total; 0 for a class without rows."""
+    return torch.where(totals > 0, totals.sum() / (len(totals) * totals), torch.zeros_like(totals))

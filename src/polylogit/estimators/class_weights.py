@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from polylogit.classes import balanced_class_weight
+from polylogit.classes import balanced_weights, class_totals
 from polylogit.errors import DataError
+from polylogit.system.processes import ONE_PROCESS, Processes
 
 __all__ = ["row_weights"]
 
@@ -19,6 +20,7 @@ def row_weights(
     classes: NDArray[Any],
     targets: NDArray[np.intp],
     sample_weight: NDArray[np.float64] | None,
+    processes: Processes = ONE_PROCESS,
 ) -> NDArray[np.float64] | None:
     """The weight of each row in the objective.
 
@@ -28,6 +30,7 @@ def row_weights(
         classes: Class labels, shape (K,).
         targets: Index of each row's class, shape (N,).
         sample_weight: Weight of each row, shape (N,); 1 when left out.
+        processes: Those that hold the rows together.
 
     Returns:
         Shape (N,), or None where every row has weight 1.
@@ -45,7 +48,8 @@ def row_weights(
         return sample_weight
     if isinstance(class_weight, str):
         weights = None if sample_weight is None else torch.from_numpy(np.array(sample_weight))
-        of_class = balanced_class_weight(torch.from_numpy(np.array(targets)), len(classes), weights).numpy()
+        counts = class_totals(torch.from_numpy(np.array(targets)), len(classes), weights)
+        of_class = balanced_weights(processes.total(counts)).numpy()
     else:
         of_class = _by_label(class_weight, classes)
     weighted: NDArray[np.float64] = of_class[targets]

@@ -28,7 +28,7 @@ def column_moments(rows: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]
         >>> column_moments(np.array([[1.0, 5.0], [3.0, 5.0]]))
         (array([2., 5.]), array([1., 1.]))
     """
-    if sparse.issparse(rows):
+    if sparse.issparse(rows) or not len(rows):
         return np.zeros(rows.shape[1]), np.ones(rows.shape[1])
     sample = _sampled(rows)
     mean, deviation = sample.mean(axis=0), sample.std(axis=0)

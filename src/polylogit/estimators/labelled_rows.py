@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 from torch import Tensor
+from torch.distributed import ProcessGroup
 
 from polylogit.errors import DataError
 from polylogit.estimators.array_conversion import as_features, as_numpy, native_byte_order
@@ -19,8 +20,9 @@ from polylogit.estimators.devices import find_device
 from polylogit.estimators.sklearn_compat import check_sample_weight
 from polylogit.solver.penalties import elastic_net_penalties
 from polylogit.solver.softmax_regression import IterationRecord, LinearFit, fit_softmax_regression
+from polylogit.system.processes import Processes
 
-__all__ = ["LabelledRows", "at_least_two", "classes_and_targets"]
+__all__ = ["LabelledRows", "at_least_two", "classes_and_targets", "group_of"]
 
 _LARGEST_COUNTED_RANGE = 1 << 16
 
@@ -33,9 +35,10 @@ class LabelledRows:
         X: Rows as they came.
         y: Labels as they came.
         sample_weight: Weights as they came.
+        group: The processes that hold the rows together; None: this one alone.
 
     Raises:
-        DataError: There are fewer than two classes, or a weight is out of range.
+        DataError: There are fewer than two classes, or a weight is out of range; in any of the processes.
     """
 
     def __init__(
@@ -44,16 +47,35 @@ class LabelledRows:
         X: Any,  # noqa: ANN401
         y: Any,  # noqa: ANN401
         sample_weight: Any,  # noqa: ANN401
+        group: ProcessGroup | None = None,
     ) -> None:
-        X, labels = validate_data(estimator, as_numpy(X), as_numpy(y), accept_sparse=["csr", "csc"], dtype="numeric")
-        self.rows = native_byte_order(X)
-        self.columns = X.shape[1]
-        self.dtype = np.dtype(np.float32 if X.dtype.name in {"float32", "float16"} else np.float64)
-        self.labels = labels
-        self.classes, self.targets = classes_and_targets(labels)
+        self._group = group
+        processes = Processes(group)
+
+        def checked() -> tuple[Any, NDArray[Any], NDArray[Any], NDArray[np.intp], NDArray[np.float64] | None]:
+            rows, labels = validate_data(
+                estimator,
+                as_numpy(X),
+                as_numpy(y),
+                accept_sparse=["csr", "csc"],
+                dtype="numeric",
+                ensure_min_samples=1 if processes.size == 1 else 0,
+            )
+            if sample_weight is None or not len(labels):
+                return rows, labels, *classes_and_targets(labels), None
+            weights = check_sample_weight(as_numpy(sample_weight), rows)
+            return rows, labels, *classes_and_targets(labels), weights
+
+        rows, self.labels, classes, targets, weights = processes.together(checked)
+        self.rows = native_byte_order(rows)
+        self.columns = rows.shape[1]
+        self.dtype = np.dtype(np.float32 if rows.dtype.name in {"float32", "float16"} else np.float64)
+        names = getattr(estimator, "feature_names_in_", None)
+        processes.check_same({"columns of X": self.columns if names is None else names.tolist()})
+        self.classes, self.targets = _among_all(processes, classes, targets)
         at_least_two(self.classes)
-        weights = None if sample_weight is None else check_sample_weight(as_numpy(sample_weight), X)
-        self.weights = row_weights(estimator.class_weight, self.classes, self.targets, weights)
+        self.count = int(processes.total_number(float(len(self.labels))))
+        self.weights = row_weights(estimator.class_weight, self.classes, self.targets, weights, processes)
 
     def fit(
         self,
@@ -98,7 +120,39 @@ class LabelledRows:
             initial=initial,
             on_iteration=_reporting(on_iteration) if estimator.verbose else on_iteration,
             seed=seed,
+            process_group=self._group,
         )
+
+
+def group_of(process_group: ProcessGroup | str | None) -> ProcessGroup | None:
+    """The group that a parameter names.
+
+    Args:
+        process_group: A group, "world" for the default one, or None.
+
+    Raises:
+        DataError: There is no default group.
+    """
+    if process_group != "world":
+        return None if process_group is None or isinstance(process_group, str) else process_group
+    if not torch.distributed.is_initialized():
+        raise DataError(
+            'process_group="world": torch.distributed has no default group. Call torch.distributed.init_process_group '
+            "first, in a program started by torchrun."
+        )
+    return torch.distributed.group.WORLD
+
+
+def _among_all(
+    processes: Processes, classes: NDArray[Any], targets: NDArray[np.intp]
+) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """The classes of all processes, sorted, and the index of each of these rows' class among them."""
+    if processes.size == 1:
+        return classes, targets
+    found = [theirs for theirs in processes.gathered(classes) if len(theirs)]
+    every = np.unique(np.concatenate(found)) if found else classes
+    places: NDArray[np.intp] = np.searchsorted(every, classes)
+    return every, places[targets]
 
 
 def at_least_two(classes: NDArray[Any]) -> None:
@@ -135,6 +189,8 @@ def classes_and_targets(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.
         >>> classes_and_targets(np.array([7, 3, 7]))
         (array([3, 7]), array([1, 0, 1]))
     """
+    if not len(labels):  # of one of several processes
+        return labels, np.zeros(0, dtype=np.intp)
     if labels.dtype.kind in "biufc":
         labels = native_byte_order(labels)
     countable = labels.dtype.kind in "biu" and labels.dtype != np.uint64

@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
+from torch.distributed import ProcessGroup
 
 from polylogit.errors import DataError
 from polylogit.estimators.array_conversion import as_numpy, in_namespace_of
 from polylogit.estimators.caller_warnings import warn_caller
 from polylogit.estimators.devices import find_device
 from polylogit.estimators.fit_callbacks import FitCallbacks
-from polylogit.estimators.labelled_rows import LabelledRows
+from polylogit.estimators.labelled_rows import LabelledRows, group_of
 from polylogit.estimators.linear_model import LinearSoftmaxModel, as_coefficients
 from polylogit.estimators.parameter_hints import LINEAR_HINTS, with_hints
 from polylogit.estimators.sklearn_compat import CallbackSupportMixin, Interval, StrOptions, fit_context
@@ -64,6 +65,10 @@ class SoftmaxRegression(CallbackSupportMixin, LinearSoftmaxModel):
         "auto", or a device of torch that has float64, such as "cpu" or "cuda:0".
     verbose : int, default=0
         Whether to write the objective and the gap after each step to standard error.
+    process_group : torch.distributed.ProcessGroup, "world" or None, default=None
+        The processes that hold the rows together: each calls `fit` with its own rows, possibly none, and all get the
+        same coefficients, exactly as from one process but for rounding. "world" is the default group of
+        `torch.distributed`, and unlike a group object it survives a clone. None: this process holds all rows.
 
     Attributes:
     ----------
@@ -111,6 +116,7 @@ class SoftmaxRegression(CallbackSupportMixin, LinearSoftmaxModel):
     warm_start: bool
     n_jobs: int | None
     device: Any
+    process_group: ProcessGroup | str | None
 
     _hints: ClassVar[Mapping[str, str]] = LINEAR_HINTS
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -125,6 +131,7 @@ class SoftmaxRegression(CallbackSupportMixin, LinearSoftmaxModel):
         "n_jobs": [None, Interval(Integral, 1, None, closed="left"), Interval(Integral, None, -1, closed="right")],
         "device": [str, torch.device],
         "verbose": ["verbose"],
+        "process_group": [ProcessGroup, StrOptions({"world"}), None],
     }
 
     @no_type_check  # scikit-learn validates parameters in `fit`, by `_parameter_constraints`, never here
@@ -143,6 +150,7 @@ class SoftmaxRegression(CallbackSupportMixin, LinearSoftmaxModel):
         n_jobs: int | None = None,
         device: str | torch.device = "auto",
         verbose: int = 0,
+        process_group: ProcessGroup | str | None = None,
     ) -> None:
         self.C = C
         self.l1_ratio = l1_ratio
@@ -155,6 +163,7 @@ class SoftmaxRegression(CallbackSupportMixin, LinearSoftmaxModel):
         self.n_jobs = n_jobs
         self.device = device
         self.verbose = verbose
+        self.process_group = process_group
 
     @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]  # scikit-learn has no types
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "SoftmaxRegression":  # noqa: ANN401
@@ -179,7 +188,7 @@ class SoftmaxRegression(CallbackSupportMixin, LinearSoftmaxModel):
             There are fewer than two classes, or a weight is out of range. Ctrl-C ends the fit with the best
             coefficients so far, and warns.
         """
-        rows = LabelledRows(self, X, y, sample_weight)
+        rows = LabelledRows(self, X, y, sample_weight, group_of(self.process_group))
         callbacks = FitCallbacks(self, X, y, sample_weight, step="newton-step", steps=None)
         with torch_threads(self.n_jobs):
             fit = rows.fit(

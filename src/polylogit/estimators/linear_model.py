@@ -64,7 +64,7 @@ class LinearSoftmaxModel(ConvertibleMixin, ParameterHintsMixin, ClassifierMixin,
         self.classes_ = in_namespace_of(y, rows.classes)
         self.coef_ = in_namespace_of(X, coef)
         self.intercept_ = in_namespace_of(X, intercept)
-        self._fitted_rows = len(rows.targets)
+        self._fitted_rows = rows.count
         self._column_moments = column_moments(rows.rows)
 
     def decision_function(self, X: Any) -> Any:  # noqa: ANN401

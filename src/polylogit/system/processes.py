@@ -112,7 +112,8 @@ class Processes:
         except PolylogitError as error:
             fault = (type(error), str(error))
         except Exception as error:
-            fault = (PolylogitError, f"{type(error).__name__}: {error}")
+            kind = DataError if isinstance(error, ValueError) else PolylogitError
+            fault = (kind, f"{type(error).__name__}: {error}")
         for rank, (failed, message) in enumerate(part or (None, "") for part in self.gathered(fault)):
             if failed is not None:
                 raise failed(f"process {rank} of {self.size}: {message}")
