@@ -94,14 +94,16 @@ def _like(first: pl.DataFrame, part: pl.DataFrame, first_path: Path, path: Path)
     if part.schema == first.schema:
         return part
     for there, here, at, other in ((first, part, path, first_path), (part, first, first_path, path)):
-        missing = [name for name in there.columns if name not in here.columns]
+        known = set(here.columns)
+        missing = [name for name in there.columns if name not in known]
         if missing:
             raise DataError(
                 f'{at}: the column "{missing[0]}" is not there, but {other} has it. '
                 "The parts of a table must have the same columns."
             )
+    types = part.schema
     for name, expected in first.schema.items():
-        found = part.schema[name]
+        found = types[name]
         alike = expected == found or pl.Null in (expected, found) or (expected.is_numeric() and found.is_numeric())
         if not alike:
             raise DataError(

@@ -139,7 +139,8 @@ def below(first: TableSource, second: TableSource) -> pl.DataFrame:
     Raises:
         DataError: As `TableSource.with_test`.
     """
-    missing = [name for name in first.frame.columns if name not in second.frame.columns]
+    types = second.frame.schema
+    missing = [name for name in first.frame.columns if name not in types]
     if missing:
         raise DataError(
             f'{second.name}: the column "{missing[0]}" is not there, but {first.name} has it.'
@@ -147,7 +148,7 @@ def below(first: TableSource, second: TableSource) -> pl.DataFrame:
         )
     frames = [first.frame, select_named(second.frame, first.frame.columns)]
     for name, expected in first.frame.schema.items():
-        found = second.frame.schema[name]
+        found = types[name]
         if expected == found or (expected.is_numeric() and found.is_numeric()) or pl.Null in (expected, found):
             continue
         if pl.String not in (expected, found) or expected.is_nested() or found.is_nested():
