@@ -18,6 +18,7 @@ from polylogit.cli.lessons import lessons
 from polylogit.cli.predict import predict
 from polylogit.cli.recipes import init, recipes
 from polylogit.cli.serve import serve
+from polylogit.cli.several_processes import run_as_one_of_several, started_by_torchrun
 from polylogit.cli.train import EPILOG as TRAIN_EPILOG
 from polylogit.cli.train import train
 from polylogit.system.termination import Terminated, raise_on_termination, stop_raising
@@ -50,7 +51,10 @@ def main() -> None:
     """Run the command line."""
     raise_on_termination()
     try:
-        app()
+        if started_by_torchrun():
+            run_as_one_of_several(app)
+        else:
+            app()
     except Terminated as ended:  # outside a command, as while it is imported
         stop_raising()
         sys.exit(128 + ended.number)

@@ -30,6 +30,7 @@ from polylogit.run.fitted_model import FittedModel, TrainingPlace
 from polylogit.run.labelled_rows import LabelledRows
 from polylogit.run.penalty_choice import USUAL_POWERS, PenaltyChoice, choose_penalty
 from polylogit.run.task import Task
+from polylogit.run.worker_processes import first_process
 from polylogit.solver.penalties import elastic_net_penalties
 from polylogit.solver.softmax_regression import LinearFit, fit_softmax_regression
 from polylogit.system.sparse_rows import SparseRows
@@ -153,7 +154,9 @@ def fit_linear(
         sample_weight = of_class if sample_weight is None else of_class * sample_weight
     squares, l1 = elastic_net_penalties(training.C, training.l1_ratio, classes)
     features, chosen = _chosen_features(rows, fitted)
-    return fit_softmax_regression(
+    first = first_process()
+    fit = fit_softmax_regression if first is None else first.fit
+    return fit(
         features,
         targets,
         rows=chosen,

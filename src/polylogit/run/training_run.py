@@ -50,6 +50,7 @@ class TrainingRun:
         model_path: The model file.
         history_path: The file with one JSON object per epoch or iteration.
         report_path: The page; None where none was asked for, or no rows were held out.
+        rows_per_process: How many of all rows each of several processes held; None where one process held all.
         replaced: Files of earlier runs that this run has replaced.
     """
 
@@ -76,6 +77,7 @@ class TrainingRun:
     model_path: Path
     history_path: Path
     report_path: Path | None
+    rows_per_process: tuple[int, ...] | None = None
     replaced: tuple[Path, ...] = ()
 
     @property
@@ -112,6 +114,8 @@ class TrainingRun:
             "selection": None if self.selection is None else self.selection.as_json(),
             "label_errors": None if self.labels is None else self.labels.as_json(),
             "seconds": round(self.seconds, 3),
+            "processes": 1 if self.rows_per_process is None else len(self.rows_per_process),
+            "rows_per_process": None if self.rows_per_process is None else list(self.rows_per_process),
             "epochs": self.epochs,
             "whole": self.whole,
             "fit_message": self.fit_message,

@@ -1,0 +1,52 @@
+"""The command line as one of several processes that torchrun has started: the first speaks, the others fit with it."""
+
+import os
+import sys
+from collections.abc import Callable
+
+from polylogit.errors import PolylogitError
+from polylogit.system.termination import Terminated, stop_raising
+
+__all__ = ["run_as_one_of_several", "started_by_torchrun"]
+
+
+def started_by_torchrun() -> bool:
+    """Whether torchrun has started this process together with others."""
+    return "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def run_as_one_of_several(app: Callable[[], None]) -> None:
+    """Run the command in the first process, and fit with it in the others; only `train` has work for several.
+
+    Args:
+        app: Runs the command of `sys.argv`, prints and exits.
+    """
+    command, first = next(iter(sys.argv[1:]), ""), os.environ.get("RANK") == "0"
+    if command != "train":
+        if first:
+            sys.stderr.write(
+                f"error: polylogit {command} runs in one process, and torchrun has started "
+                f"{os.environ['WORLD_SIZE']}. Leave torchrun out; only polylogit train uses several.\n"
+            )
+        sys.exit(2)
+    from polylogit.run.worker_processes import joined_processes, work_for_first_process
+
+    if first:
+        with joined_processes():
+            app()
+    else:
+        _work(work_for_first_process)
+
+
+def _work(for_first_process: Callable[[], None]) -> None:
+    """Work until the first process ends; of signals, which reach every process, only the first speaks."""
+    try:
+        for_first_process()
+    except PolylogitError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Terminated as ended:
+        stop_raising()
+        sys.exit(128 + ended.number)
