@@ -81,7 +81,7 @@ class FirstProcess:
                 raise
             raise PolylogitError(
                 f"one of the {self.size} processes has ended, so that the others cannot go on. Its own message says "
-                "why; a process that was killed leaves none. No model file was written: start the command again."
+                "why; a process that was killed leaves none. Start the command again."
             ) from error
         self.is_fitting = False
         return fit
