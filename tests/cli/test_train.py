@@ -13,6 +13,16 @@ def test_train_prints_its_figures_and_the_next_command(polylogit):
         assert words in done.stdout
 
 
+def test_the_next_command_is_one_to_copy_whatever_the_names(polylogit, tmp_path):
+    for name in ("first june.csv", "may.csv"):
+        (tmp_path / name).write_text("x,y\n" + "1,a\n2,b\n" * 20)
+    done = polylogit("train", "first june.csv", "may.csv", "--target", "y", "--out", "a model.safetensors")
+    assert "Next: polylogit predict 'a model.safetensors' 'first june.csv' may.csv\n" in done.stdout
+    made = polylogit("init", "first june.csv", "--target", "y", "--out", "my recipe.toml")
+    assert "then run: polylogit train 'first june.csv' --recipe 'my recipe.toml'\n" in made.stderr
+    assert "polylogit predict 'a model.safetensors' DATA\n" in polylogit("card", "a model.safetensors").stdout
+
+
 def test_train_as_json_prints_one_object_and_nothing_else(polylogit):
     done = polylogit("train", "zoo", "--json", "--seed", "3")
     printed = json.loads(done.stdout)

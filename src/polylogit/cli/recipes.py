@@ -1,5 +1,6 @@
 """The commands `polylogit recipes list|show|validate|schema` and `polylogit init`."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,7 @@ import typer
 
 from polylogit.cli.console import print_json, reported_errors
 from polylogit.cli.options import Data, Settings, Target, with_options
+from polylogit.data.tables.data_names import named_files
 from polylogit.errors import PolylogitError
 from polylogit.recipes import ModelKind, read_recipe, recipe_from_entries, shipped_recipes_by_use, starting_entries
 from polylogit.recipes.data_kinds import check_options_apply, data_kind
@@ -86,4 +88,5 @@ def init(
             raise PolylogitError(f"{out}: there is such a file already. Name another with --out.")
         with atomic_write(out) as temporary:
             temporary.write_text(commented_recipe(recipe, kind), encoding="utf-8")
-        typer.echo(f"{out}: edit it, then run: polylogit train {data} --recipe {out}", err=True)
+        command = shlex.join(["polylogit", "train", *named_files(data), "--recipe", str(out)])
+        typer.echo(f"{out}: edit it, then run: {command}", err=True)

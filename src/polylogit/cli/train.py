@@ -1,5 +1,6 @@
 """The command `polylogit train`."""
 
+import shlex
 import textwrap
 from collections.abc import Iterator
 from contextlib import nullcontext, suppress
@@ -24,7 +25,7 @@ from polylogit.cli.options import (
     with_options,
 )
 from polylogit.data.pictures.usual_model import usual_picture_model
-from polylogit.data.tables.data_names import data_of_files
+from polylogit.data.tables.data_names import data_of_files, named_files
 from polylogit.errors import RecipeError
 from polylogit.recipes import (
     AutoRecipe,
@@ -270,6 +271,6 @@ def _print_result(data: str, result: "TrainingRun", *, as_json: bool) -> None:
     console.print(
         f"\nmodel    {result.model_path}\nhistory  {result.history_path}\n"
         f"report   {result.report_path or 'none, because no rows are held out'}"
-        f"\n\nNext: polylogit predict {result.model_path} {data}",
+        f"\n\nNext: {shlex.join(['polylogit', 'predict', str(result.model_path), *named_files(data)])}",
         soft_wrap=True,
     )

@@ -4,6 +4,7 @@ Source: https://huggingface.co/docs/hub/model-cards, the metadata at the top of 
 """
 
 import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def model_card(header: ModelHeader, path: Path, report: Mapping[str, Any] | None
         f"A {header.model_kind} classifier with {len(header.class_names)} classes, written by polylogit "
         f"{escaped(header.polylogit_version)}. The file is data in the safetensors format and holds no code.",
         "## Use",
-        f"```console\npip install polylogit\npolylogit predict {path.name} DATA\n```",
+        f"```console\npip install polylogit\npolylogit predict {shlex.quote(path.name)} DATA\n```",
         f"```python\nfrom polylogit import Classifier\n\nclassifier = Classifier.load({json.dumps(path.name)})\n```",
         "## Classes",
         names + more,
