@@ -88,6 +88,13 @@ def test_the_audit_is_shown_with_types_classes_and_findings(reports):
     assert re.search(r">mammal</th><td class=\"n\">250</td>", data)
 
 
+def test_the_audit_of_pictures_has_no_table_of_columns(reports):
+    audit = dataclasses.replace(reports["table"].audit, columns={})
+    page = report_html(dataclasses.replace(reports["table"], audit=audit))
+    assert "<h3>Classes</h3>" in page
+    assert "<h3>Columns</h3>" not in page
+
+
 def test_conclusions_have_their_codes(reports):
     report = reports["bare"]
     page = report_html(report)

@@ -44,6 +44,10 @@ def test_nothing_is_drawn_outside_the_picture(name):
         assert all(-1 <= number <= max(width, height) for number in numbers)
 
 
+def test_a_solver_has_iterations_and_a_network_epochs():
+    assert (CHARTS["gap"].x.label, CHARTS["loss"].x.label) == ("iteration", "epoch")
+
+
 @pytest.mark.parametrize("name", CHARTS)
 def test_both_axes_are_lettered(name):
     chart = CHARTS[name]

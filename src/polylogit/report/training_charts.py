@@ -13,6 +13,7 @@ from polylogit.report.palette import Colour
 __all__ = ["drawable_curves", "importance_chart", "learning_chart"]
 
 _COLOURS: tuple[Colour, ...] = ("accent", "warm", "muted", "ink")
+_OF_A_SOLVER = ("objective", "optimality gap")
 MOST_DOTS = 20
 
 
@@ -30,7 +31,7 @@ def drawable_curves(history: Sequence[Mapping[str, int | float | None]]) -> dict
 
 
 def learning_chart(history: Sequence[Mapping[str, int | float | None]], measure: str) -> Chart:
-    """One measure over the epochs; every key of the records that holds it is one line."""
+    """One measure over the epochs, or the solver's iterations; every key of the records that holds it is one line."""
     keys = drawable_curves(history)[measure]
     logarithmic = measure == "optimality gap"
     lines = []
@@ -47,7 +48,7 @@ def learning_chart(history: Sequence[Mapping[str, int | float | None]], measure:
     values = [y for line in lines for y in line.y] or [0.1, 1]
     low, high = (min(values) / 2, 2 * max(values)) if logarithmic else around(values)
     return Chart(
-        x=Axis("epoch", *epochs, "whole"),
+        x=Axis("iteration" if measure in _OF_A_SOLVER else "epoch", *epochs, "whole"),
         y=Axis(_label(keys[0]) if len(keys) == 1 else measure, low, high, "power" if logarithmic else "plain"),
         marks=tuple(lines),
     )
