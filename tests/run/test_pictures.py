@@ -21,6 +21,7 @@ from polylogit import Classifier
 from polylogit.data.pictures.encoder import Pictures
 from polylogit.data.pictures.sources import PictureSource
 from polylogit.data.split import Split
+from polylogit.data.tables.data_names import data_of_files
 from polylogit.errors import DataError, ModelFileError, RecipeError
 from polylogit.fitting.callbacks import TrainingCallback
 from polylogit.recipes.recipe import LinearRecipe, recipe_from_entries
@@ -326,5 +327,12 @@ def test_pictures_and_tables_are_not_taken_for_each_other(run, folder, zoo_run, 
             judge(zoo_run.model_path, str(folder))
     table = tmp_path / "t.csv"
     table.write_text("a,b\n1,2\n")
-    with pytest.raises(DataError, match="a table came where pictures are expected"):
-        predict(run.model_path, str(table))
+    for given in (str(table), "zoo"):
+        with pytest.raises(DataError, match="a table came where pictures are expected"):
+            predict(run.model_path, given)
+
+
+def test_several_picture_files_are_refused_by_their_number(run, folder):
+    files = [str(file) for file in sorted(folder.glob("*/*.png"))[:3]]
+    with pytest.raises(DataError, match=r"3 files came, and pictures are read from .* Put them in a folder"):
+        predict(run.model_path, data_of_files(files))

@@ -30,6 +30,9 @@ def test_small_colour_pictures_get_pretrained_features_up_to_more_a_class_than_g
     assert usual_picture_model(folder(tmp_path / "colour", 28, 20, "RGB")).kind == "pretrained"
     assert usual_picture_model(folder(tmp_path / "grey", 28, 20)).kind == "cnn"
     assert usual_picture_model(folder(tmp_path / "few", 28, 19)).kind == "pretrained"
+    assert usual_picture_model(folder(tmp_path / "one", 28, 1)).reason.startswith(
+        "there are fewer than 20 pictures a class, so"
+    )
 
 
 def test_the_reason_says_what_was_chosen_or_what_to_install(tmp_path, monkeypatch):

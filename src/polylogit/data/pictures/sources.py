@@ -29,9 +29,10 @@ from polylogit.data.pictures.named import read_named_pictures
 from polylogit.data.pictures.names import NAMED_PICTURES, PICTURE_ENDINGS
 from polylogit.data.pictures.stored import StoredPictures
 from polylogit.data.split import Split
+from polylogit.data.tables.data_names import named_files
 from polylogit.data.tables.delimited import Dialect
 from polylogit.data.tables.reading import is_table
-from polylogit.data.tables.sources import open_source
+from polylogit.data.tables.sources import BUNDLED, open_source
 from polylogit.errors import DataError, RecipeError
 from polylogit.system.available_memory import available_memory, in_words
 
@@ -207,10 +208,15 @@ def read_unlabelled(
         if not files:
             endings = ", ".join(PICTURE_ENDINGS)
             raise DataError(f"{data}: no picture in this folder or in those inside it. Expected {endings}.")
-    elif is_table(path):
+    elif data in BUNDLED or is_table(path):
         raise DataError(f"{data}: a table came where pictures are expected, which end in {', '.join(PICTURE_ENDINGS)}.")
     elif path.is_file():
         files = [path]
+    elif len(several := named_files(data)) > 1:
+        raise DataError(
+            f"{data}: {len(several)} files came, and pictures are read from one picture file or one folder. Put them "
+            "in a folder and give that."
+        )
     else:
         raise DataError(f"{data}: there is no such file, folder or data name. Data sets: {', '.join(NAMED_PICTURES)}.")
     return _kept_or_stored(files, form, "auto", data, background)

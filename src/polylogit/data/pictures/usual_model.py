@@ -117,7 +117,7 @@ def _suits_pretrained(data: Path) -> str:
         return f"the pictures are larger than {_PHOTO_SIDE} pixels"
     few = _FEW_GREY_PER_CLASS if seen.grey else _FEW_PER_CLASS
     if side >= _SMALLEST_SIDE and seen.per_class < few:
-        return f"there are {seen.per_class:.0f} pictures a class"
+        return f"there are fewer than {few} pictures a class"
     return ""
 
 
