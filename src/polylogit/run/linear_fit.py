@@ -40,8 +40,8 @@ __all__ = ["fit_linear", "fit_linear_model", "linear_logits_held_out", "rows_of_
 HELD_OUT_TOLERANCE = 1e-3
 """Tolerance of the fits that only serve calibration or cross-validation; the classifier's own has the recipe's."""
 
-ROWS_SCORED_AT_ONCE = 64_000
-"""A copy of so many rows is made at a time."""
+CELLS_SCORED_AT_ONCE = 2**22
+"""A copy of rows with about so many features is made at a time."""
 
 ROWS_OF_PENALTY_CHOICE = 20_000
 """With more training rows C is chosen on a sample of so many, which bounds the time."""
@@ -205,7 +205,8 @@ def _held_out(
     recipe = recipe.model_copy(update={"training": looser})
     fit = fit_linear(rows, fitted, classes, recipe, initial=initial)
     network = LinearNetwork.with_weights(fit.weight, fit.bias)
-    logits = [network_logits(network, rows.features[some]) for some in torch.split(scored, ROWS_SCORED_AT_ONCE)]
+    at_once = max(CELLS_SCORED_AT_ONCE // rows.features.shape[1] // 1000, 1) * 1000  # whole blocks of `network_logits`
+    logits = [network_logits(network, rows.features[some]) for some in torch.split(scored, at_once)]
     return torch.cat(logits), (fit.weight, fit.bias)
 
 

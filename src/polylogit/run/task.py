@@ -16,13 +16,11 @@ from polylogit.data.pictures.stored import StoredPictures
 from polylogit.data.split import Split
 from polylogit.data.tables.audit import Audit
 from polylogit.data.tables.encoder import TableEncoder
-from polylogit.data.tables.stored_frame import stored_frame
+from polylogit.data.tables.stored_frame import CELLS_OF_A_BLOCK, stored_frame
 from polylogit.run.labelled_rows import LabelledRows
 from polylogit.system.sparse_rows import SparseRows
 
 __all__ = ["Task"]
-
-_ROWS_OF_A_BLOCK = 2**16
 
 
 def _in_one_file(row: int) -> tuple[str | None, int]:
@@ -82,9 +80,10 @@ class Task:
     def raw(self, index: Int[Tensor, " M"]) -> pl.DataFrame | UInt8[Tensor, "M C H W"] | StoredPictures:
         """Some rows as they came: the cells of a table, or the pixels of pictures."""
         if self.cells is not None:
-            if not self.stored or len(index) <= _ROWS_OF_A_BLOCK:
+            at_once = max(1, CELLS_OF_A_BLOCK // max(self.cells.width, 1))
+            if not self.stored or len(index) <= at_once:
                 return self.cells[index.numpy()]
-            return stored_frame(self.cells[some.numpy()] for some in torch.split(index, _ROWS_OF_A_BLOCK))
+            return stored_frame(self.cells[some.numpy()] for some in torch.split(index, at_once))
         if self.pictures is not None:
             return self.pictures[index]
         if isinstance(self.rows.inputs, SparseRows):
