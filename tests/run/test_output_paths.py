@@ -1,13 +1,14 @@
 """Runs do not overwrite each other unnoticed."""
 
 import json
+from pathlib import Path
 
 import pytest
 
-from polylogit.errors import PolylogitError
+from polylogit.errors import PolylogitError, RecipeError
 from polylogit.fitting.callbacks import TrainingCallback
 from polylogit.recipes import LinearRecipe
-from polylogit.run import train
+from polylogit.run import evaluate, train
 from polylogit.run.output_paths import checkpoint_path, claimed_model_path, default_model_path
 
 
@@ -24,6 +25,15 @@ def test_runs_of_one_name_get_a_number(tmp_path):
     paths = [train("zoo", LinearRecipe(seed=seed)).model_path.as_posix() for seed in (0, 1)]
     assert paths == ["runs/zoo-linear/model.safetensors", "runs/zoo-linear-2/model.safetensors"]
     assert names(tmp_path / "runs" / "zoo-linear-2") == ["history.jsonl", "model.safetensors"]
+
+
+def test_a_report_of_an_unknown_ending_is_refused_before_the_work(tmp_path):
+    with pytest.raises(RecipeError, match=r"--report page.pdf: the ending is not known. Expected .html, .json or .md"):
+        train("zoo", LinearRecipe(), report=Path("page.pdf"))
+    assert names(tmp_path) == []
+    run = train("zoo", LinearRecipe(), out=Path("m.safetensors"))
+    with pytest.raises(RecipeError, match="the ending is not known"):
+        evaluate(run.model_path, "zoo", report=Path("page.pdf"))
 
 
 def test_simultaneous_runs_get_folders_of_their_own():

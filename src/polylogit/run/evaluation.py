@@ -27,6 +27,7 @@ from polylogit.report import write_report
 from polylogit.report.conclusions import Conclusion, conclusions
 from polylogit.run.evaluated_rows import EvaluatedRows, evaluate_rows
 from polylogit.run.model_recipe import recipe_to_read
+from polylogit.run.output_paths import check_report_ending
 from polylogit.run.picture_task import picture_reading, split_of_pictures, targets_by_name
 from polylogit.run.prediction_frames import notes_on_table
 from polylogit.run.replacing import check_outputs
@@ -110,7 +111,7 @@ def evaluate(
     Args:
         model_path: A model file.
         data: DATA as given on the command line; it contains the target column too, or a folder per class.
-        report: The file of the report, an HTML page; none is written when left out.
+        report: The file of the report: .html, .json or .md; none is written when left out.
         allow_unseen: Whether to evaluate a table even where most cells of a column are unseen categories.
         settings: Texts `data.option=value` about how the table is written, where this is not as in training, and
             `data.unlabelled`.
@@ -123,9 +124,11 @@ def evaluate(
     Raises:
         ModelFileError: The model file is at fault.
         DataError: The data are at fault, contain a class that the model does not know, or have no rows to evaluate.
-        RecipeError: A setting is at fault, or the report would replace the model or the data.
+        RecipeError: A setting or the ending of the report is at fault, or the report would replace the model or the
+            data.
         PolylogitError: The report would replace a file that polylogit did not write.
     """
+    check_report_ending(report)
     check_outputs([] if report is None else [report], [model_path, data], force=force)
     classifier = Classifier.load(model_path)
     recipe = recipe_to_read(classifier, model_path, settings, besides=["unlabelled"])

@@ -6,9 +6,10 @@ from itertools import count
 from pathlib import Path
 
 from polylogit.data.tables.data_names import first_stem
-from polylogit.errors import PolylogitError
+from polylogit.errors import PolylogitError, RecipeError
 
 __all__ = [
+    "check_report_ending",
     "checkpoint_path",
     "claimed_model_path",
     "default_model_path",
@@ -19,6 +20,7 @@ __all__ = [
 ]
 
 MODEL_NAME = "model.safetensors"
+_REPORT_ENDINGS = (".html", ".htm", ".json", ".md")
 
 
 def default_model_path(data: str, kind: str) -> Path:
@@ -128,6 +130,19 @@ def report_paths(model_path: Path, report: Path | None) -> tuple[Path, ...]:
         return ()
     more = (".json", ".md") if report == report_path(model_path) else ()
     return (report, *(report.with_suffix(ending) for ending in more))
+
+
+def check_report_ending(report: Path | None) -> None:
+    """Check that the ending of a report says what to write, before there is anything to report.
+
+    Args:
+        report: The file; None: none is written.
+
+    Raises:
+        RecipeError: The ending is not known.
+    """
+    if report is not None and report.suffix.lower() not in _REPORT_ENDINGS:
+        raise RecipeError(f"--report {report}: the ending is not known. Expected .html, .json or .md.")
 
 
 def _beside(model_path: Path, name: str) -> Path:

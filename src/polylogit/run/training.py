@@ -36,7 +36,14 @@ from polylogit.run.fit import fit_model
 from polylogit.run.fitted_model import FittedModel, TrainingPlace
 from polylogit.run.label_check import label_check_of
 from polylogit.run.model_selection import choose_model
-from polylogit.run.output_paths import checkpoint_path, claimed_model_path, existing_outputs, history_path, report_paths
+from polylogit.run.output_paths import (
+    check_report_ending,
+    checkpoint_path,
+    claimed_model_path,
+    existing_outputs,
+    history_path,
+    report_paths,
+)
 from polylogit.run.replacing import check_outputs
 from polylogit.run.report_contents import report_data
 from polylogit.run.task import Task
@@ -90,7 +97,8 @@ def train(
 
     Raises:
         DataError: The data are at fault.
-        RecipeError: The recipe does not fit the data, or a file to write is one of the data.
+        RecipeError: The recipe does not fit the data, a file to write is one of the data, or the report has an ending
+            that is not known.
         ModelFileError: The checkpoint is damaged or of another run.
         DivergenceError: The loss became NaN or infinite before there were weights worth keeping.
         PolylogitError: Another run is writing the model file; or a file cannot be written, or is there already and
@@ -100,6 +108,7 @@ def train(
         warnings.warn("train: observers is now called callbacks.", DeprecationWarning, stacklevel=2)
         callbacks = (*callbacks, *observers)
     _check_processes(recipe)
+    check_report_ending(report)
     claimed = nullcontext(out) if out is not None else claimed_model_path(data, recipe.model.kind, resume=resume)
     with claimed as model_path:
         place = TrainingPlace(
