@@ -1,0 +1,270 @@
+"""Training past the memory and past one process: seconds, peak memory, bytes between processes.
+
+The tables are Parquet files of float32 features, drawn with a fixed seed and removed at the end; a column names the
+training and the test rows. Every run is a command in a process of its own.
+
+part "speed": the same training with the table in memory (`data.in_memory=always`) and in mapped files (`never`), turn
+    by turn.
+part "limit": the training of a table four times as large as what the process may allocate (RLIMIT_DATA, beyond what the
+    training on 400 rows allocates); mapped files do not count, which the system keeps in memory as it has room.
+
+part "processes": softmax regression on the same rows by one process and by two with a thread each, which hold half of
+    them; the bytes that a process hands over to be added up in a fit, and beside them a table that extrapolates to 64
+    machines from the measured seconds and bytes. Those rows are computed, not measured.
+
+"memory" is the largest RssAnon of the process, which no file backs, beyond that of the training on 400 rows.
+
+    python benchmarks/scale.py [--quick] [--part speed limit processes] [--rows N] [--columns N]
+"""
+
+import argparse
+import json
+import math
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from timing import arguments, write_result
+
+ROWS_OF_A_GROUP = 50_000
+PARTS = ["speed", "limit", "processes"]
+CLASSES, BLOCKS, REPEATS = 5, 8, 3
+BYTES_A_SECOND = 10e9 / 8
+"""Of the network between machines that the computed rows assume."""
+
+MIB = 2**20
+
+
+def write_table(path: Path, rows: int, columns: int) -> None:
+    """Three classes with logits linear in the features; every fifth row is a test row."""
+    draw = np.random.default_rng(0)
+    weight = 2 * draw.normal(size=(columns, 3)) / np.sqrt(columns)
+    fields = [*((f"x{place}", pa.float32()) for place in range(columns)), ("part", pa.string()), ("kind", pa.string())]
+    schema = pa.schema(fields)
+    with pq.ParquetWriter(path, schema, compression="none", use_dictionary=["part", "kind"]) as writer:
+        for start in range(0, rows, ROWS_OF_A_GROUP):
+            count = min(ROWS_OF_A_GROUP, rows - start)
+            features = draw.standard_normal(size=(count, columns), dtype=np.float32)
+            kind = (features @ weight + draw.gumbel(size=(count, 3))).argmax(1)
+            part = np.where(np.arange(start, start + count) % 5 == 4, "test", "train")
+            names = [pa.array(part.tolist()), pa.array(np.array(["a", "b", "c"])[kind].tolist())]
+            writer.write_table(pa.Table.from_arrays([*map(pa.array, features.T.copy()), *names], schema=schema))
+
+
+def status(pid: int | str, name: str) -> int:
+    """A number of bytes that the kernel reports of a process; 0 once it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:")), 0)
+
+
+def train(table: Path, where: str, folder: Path, limit: int | None = None) -> dict[str, Any]:
+    """One training: its seconds, its peaks and its figures, or the message of its error."""
+    words = ["train", table.name, "--target", "kind", "--out", f"{where}.safetensors", "--json"]
+    options = [f"data.in_memory={where}", "data.split=part", "training.C=1"]
+    command = [sys.executable, "-m", "polylogit", *words, *(word for option in options for word in ("--set", option))]
+    own_limit = None if limit is None else lambda: resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    environment = {**os.environ, "POLYLOGIT_CACHE": str(folder / "cache")}
+    started, peak, mapped = time.perf_counter(), 0, 0
+    with (folder / "out").open("w+") as out, (folder / "err").open("w+") as err:
+        process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=err, env=environment, preexec_fn=own_limit)  # noqa: PLW1509 - no threads here
+        while process.poll() is None:
+            peak, mapped = max(peak, status(process.pid, "RssAnon")), max(mapped, status(process.pid, "VmData"))
+            time.sleep(0.02)
+        seconds = time.perf_counter() - started
+        for file in (out, err):
+            file.seek(0)
+        printed, said = out.read().strip().splitlines(), err.read().strip().splitlines()
+    found = {"seconds": seconds, "peak": peak, "mapped": mapped, "code": process.returncode}
+    if process.returncode:
+        return found | {"said": said[-1] if said else ""}
+    return found | {"log_loss": json.loads(printed[-1])["test"]["log_loss"]}
+
+
+def small_run(folder: Path, columns: int) -> dict[str, Any]:
+    """A training on 400 rows of so many columns, beyond which memory is counted."""
+    table = folder / "small.parquet"
+    write_table(table, 400, columns)
+    return train(table, "never", folder)
+
+
+def speed(folder: Path, rows: int, columns: int, rounds: int) -> Iterator[dict[str, Any]]:
+    """In memory and in files, turn by turn."""
+    table = folder / "speed.parquet"
+    write_table(table, rows, columns)
+    anonymous = small_run(folder, columns)["peak"]
+    runs: dict[str, list[dict[str, Any]]] = {"always": [], "never": []}
+    for _ in range(rounds):
+        for where, done in runs.items():
+            done.append(train(table, where, folder))
+    size = f"{rows:,} x {columns}"
+    for where, done in runs.items():
+        seconds = sorted(run["seconds"] for run in done)
+        yield {
+            "run": f"polylogit, data.in_memory={where}",
+            "rows": size,
+            "table_mib": round(table.stat().st_size / MIB),
+            "seconds_median": round(statistics.median(seconds), 1),
+            "seconds_range": f"{seconds[0]:.1f} to {seconds[-1]:.1f}",
+            "memory_mib": round((max(run["peak"] for run in done) - anonymous) / MIB),
+            "test_log_loss": f"{done[0]['log_loss']:.5f}",
+        }
+    table.unlink()
+
+
+def limited(folder: Path, rows: int, columns: int) -> Iterator[dict[str, Any]]:
+    """A table of four times what the process may allocate, in files and in memory."""
+    table = folder / "limit.parquet"
+    write_table(table, rows, columns)
+    size = table.stat().st_size
+    small = small_run(folder, columns)
+    anonymous, data = small["peak"], small["mapped"]
+    for where in ("never", "always"):
+        run = train(table, where, folder, limit=data + size // 4)
+        yield {
+            "run": f"polylogit, data.in_memory={where}, at most {size // 4 / MIB:.0f} MiB",
+            "rows": f"{rows:,} x {columns}",
+            "table_mib": round(size / MIB),
+            "seconds_median": round(run["seconds"], 1) if not run["code"] else "",
+            "seconds_range": "one run",
+            "memory_mib": round((run["peak"] - anonymous) / MIB) if not run["code"] else "",
+            "test_log_loss": f"{run['log_loss']:.5f}" if not run["code"] else f"exit {run['code']}: {run['said'][:80]}",
+        }
+    table.unlink()
+
+
+def processes_fit(rank: int, size: int, rows: int, columns: int, port: int) -> None:
+    """The part of one process: it draws its rows, fits with the others and prints seconds, bytes and the gap."""
+    import torch
+    import torch.distributed
+
+    from polylogit.solver.softmax_regression import fit_softmax_regression
+
+    torch.set_num_threads(1)
+    draw = torch.Generator().manual_seed(0)
+    weight = 2 * torch.randn(columns, CLASSES, generator=draw) / columns**0.5
+    features, targets = [], []
+    for number in range(BLOCKS)[rank::size]:  # the same rows, whoever holds them
+        draw.manual_seed(1 + number)
+        some = torch.randn(rows // BLOCKS, columns, generator=draw)
+        noise = -(-torch.rand(len(some), CLASSES, generator=draw).log()).log()
+        features.append(some)
+        targets.append((some @ weight + noise).argmax(1))
+    X, y = torch.cat(features), torch.cat(targets)
+    group, sent = None, 0
+    if size > 1:
+        torch.distributed.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=size)
+        group, plain = torch.distributed.group.WORLD, torch.distributed.all_reduce
+
+        def counted(tensor: torch.Tensor, op: object, group: object) -> None:
+            nonlocal sent
+            sent += tensor.nbytes
+            plain(tensor, op=op, group=group)
+
+        torch.distributed.all_reduce = counted
+    seconds = []
+    for _ in range(REPEATS + 1):
+        if size > 1:
+            torch.distributed.barrier()
+        sent, started = 0, time.perf_counter()
+        fit = fit_softmax_regression(X, y, classes=CLASSES, tolerance=1e-4, process_group=group)
+        seconds.append(time.perf_counter() - started)
+    print(
+        json.dumps(
+            {
+                "seconds": sorted(seconds[1:]),  # the first warms up
+                "bytes": sent,
+                "objective": fit.objective,
+                "gap": fit.optimality_gap,
+                "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            }
+        )
+    )
+
+
+def several(rows: int, columns: int) -> Iterator[dict[str, Any]]:
+    """One process and two, and what follows for more."""
+    measured = {}
+    for size in (1, 2, 1, 2):  # in turn
+        words = [str(rows), str(columns), str(20_000 + os.getpid() % 20_000)]
+        started = [
+            subprocess.Popen(
+                [sys.executable, __file__, "--rank", str(rank), str(size), *words],
+                stdout=subprocess.PIPE,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+            )
+            for rank in range(size)
+        ]
+        ended = [json.loads(process.communicate()[0].splitlines()[-1]) for process in started]
+        before = measured.get(size)
+        measured[size] = ended[0] | {"seconds": sorted(ended[0]["seconds"] + (before["seconds"] if before else []))}
+    of_one = statistics.median(measured[1]["seconds"])
+    for size, found in measured.items():
+        median = statistics.median(found["seconds"])
+        yield {
+            "run": f"fit_softmax_regression, {size} process{'es' * (size > 1)} of 1 thread",
+            "rows": f"{rows:,} x {columns}, {CLASSES} classes",
+            "table_mib": round(rows * columns * 4 / MIB),
+            "seconds_median": round(median, 2),
+            "seconds_range": f"{found['seconds'][0]:.2f} to {found['seconds'][-1]:.2f}, n={len(found['seconds'])}",
+            "memory_mib": round(found["peak"] / MIB),
+            "bytes_added_up": found["bytes"],
+            "efficiency": round(of_one / median / size, 3),
+            "gap": f"{found['gap']:.1e}",
+            "objective": f"{found['objective']:.9f}",
+        }
+    overhead = max(0.0, statistics.median(measured[2]["seconds"]) - of_one / 2)
+    for machines in (4, 16, 64):  # a ring sends each byte twice; the overhead of a sum grows with its rounds
+        seconds = of_one / machines + 2 * measured[2]["bytes"] / BYTES_A_SECOND + overhead * math.log2(machines)
+        yield {
+            "run": f"computed: {machines} machines at {BYTES_A_SECOND * 8 / 1e9:.0f} Gbit/s",
+            "rows": f"{rows:,} x {columns}, {CLASSES} classes",
+            "seconds_median": round(seconds, 3),
+            "efficiency": round(of_one / seconds / machines, 3),
+        }
+
+
+def main() -> None:
+    """Measure, print and write the result."""
+    parser = arguments(__doc__)
+    parser.add_argument("--part", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the part speed, up to 20,000,000")
+    parser.add_argument("--columns", type=int, default=40)
+    parser.add_argument("--rank", nargs=5, type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.rank:
+        processes_fit(*options.rank)
+        return
+    rows = []
+    with tempfile.TemporaryDirectory(dir=os.environ.get("POLYLOGIT_CACHE")) as name:
+        if "speed" in options.part:
+            size = (20_000, 40) if options.quick else (options.rows, options.columns)
+            rows += list(speed(Path(name), *size, rounds=1 if options.quick else 2))
+        if "limit" in options.part:
+            rows += list(limited(Path(name), *((200_000, 1000) if options.quick else (500_000, 1000))))
+    if "processes" in options.part:
+        rows += list(several(*((40_000, 40) if options.quick else (2 * options.rows, options.columns))))
+    write_result(
+        "scale" if len(options.part) == len(PARTS) else f"scale-{options.part[0]}",
+        claim="A table four times as large as the memory that a process may allocate is trained on; out of core takes "
+        "at most 1.5 times as long as in memory where the file cache holds the table; two processes are at least 0.85 "
+        "as efficient as one.",
+        rows=rows,
+        quick=options.quick,
+    )
+
+
+if __name__ == "__main__":
+    main()
