@@ -19,6 +19,7 @@ from polylogit.data.pictures.augmentation import Augmentation
 from polylogit.data.pictures.encoder import PictureEncoder
 from polylogit.data.split import Split
 from polylogit.errors import RecipeError
+from polylogit.fitting.callbacks import refit_reporter
 from polylogit.fitting.checkpoint import Checkpoint
 from polylogit.fitting.devices import choose_device
 from polylogit.fitting.forward import network_logits
@@ -135,10 +136,7 @@ def _out_of_fold(task: Task, recipe: NetworkRecipe, place: TrainingPlace) -> Hel
         fit = fit_network_model(fold, alone, TrainingPlace(device=place.device))
         return network_logits(fit.network, task.rows.inputs[train[scored]])
 
-    def report(done: int, total: int) -> None:
-        for callback in place.callbacks:
-            callback.refit_done("calibration", done, total)
-
+    report = refit_reporter("calibration", place.callbacks)
     groups = None if task.rows.groups is None else task.rows.groups[train]
     found = out_of_fold_logits(
         task.rows.targets[train], fit_and_score, seed=recipe.seed, groups=groups, folds=FOLDS, on_fit=report
