@@ -36,6 +36,23 @@ def test_a_fault_is_named(polylogit):
     assert 'training.c: there is no such option. Did you mean "C"?' in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("model.hidden=[0]", "model.hidden.0: input should be greater than or equal to 1, got 0"),
+        ("model.bins=1", "model.bins: input should be greater than or equal to 2, got 1"),
+        ("training.learning_rate=quick", "training.learning_rate: input should be a valid number"),
+        ('model.candidates=["cnn"]', "model.candidates.0: input should be 'linear', 'additive' or 'mlp', got 'cnn'"),
+        ('model.candidates=["mlp", "linear"]', "from the simplest to the most complex (linear, mlp), got"),
+        ('model.candidates=["linear", "linear"]', "model.candidates: expected each kind once"),
+    ],
+)
+def test_a_wrong_value_is_one_of_the_kind_that_has_the_option(polylogit, setting, said):
+    done = polylogit("train", "zoo", "--set", setting)
+    assert done.exit_code == 2
+    assert said in done.stderr
+
+
 def test_an_mlp_of_a_table_starts_from_its_recipe():
     start = starting_entries("t", {"model": {"kind": "mlp"}, "training": {"epochs": 3}}, pictures=False, to_train=True)
     assert start["model"] == {"kind": "mlp", "hidden": [512], "members": 8, "bins": 16}

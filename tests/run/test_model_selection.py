@@ -5,11 +5,13 @@ import json
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from polylogit import Classifier
 from polylogit.errors import RecipeError
 from polylogit.recipes import recipe_from_entries
 from polylogit.run import evaluate, train
+from polylogit.run.selection_bias import simplest_within_error
 
 AUTO = {"model": {"kind": "auto"}, "data": {"target": "kind"}}
 
@@ -123,6 +125,29 @@ def test_groups_stay_together(tmp_path, monkeypatch):
     run = train(str(path), recipe_from_entries(entries), out=tmp_path / "m.safetensors")
     assert seen[0] is not None
     assert run.selection.rows == run.classifier.trained_on.rows_train
+
+
+@pytest.mark.parametrize(("gain", "chosen"), [(9e-5, 0), (2e-4, 1)])
+def test_a_negligible_gain_is_none_however_sure(gain, chosen):
+    simple = torch.linspace(0.1, 1, 50)
+    assert simplest_within_error(torch.stack([simple, simple - gain]), torch.ones(50)) == chosen
+
+
+def test_the_number_of_folds_is_that_of_the_fits(tmp_path):
+    pl.DataFrame({"x": [1, 1, 2, 2, 3, 3], "kind": ["a", "a", "b", "b", "c", "c"]}).write_csv(tmp_path / "t.csv")
+    entries = AUTO | {"model": {"kind": "auto", "candidates": ["linear"]}}
+    found = train(str(tmp_path / "t.csv"), recipe_from_entries(entries), out=tmp_path / "m.safetensors").selection
+    assert found.rows == found.folds == 4  # the fifth training row is the only one of its class
+    assert "in 4 folds of 4 training rows" in found.in_words
+
+
+def test_a_table_without_folds_is_told(tmp_path):
+    frame = pl.DataFrame({"x": range(8), "part": ["train"] * 4 + ["test"] * 4, "kind": ["a", "b", "c", "d"] * 2})
+    frame.write_csv(tmp_path / "t.csv")
+    recipe = recipe_from_entries({"model": {"kind": "auto"}, "data": {"target": "kind", "split": "part"}})
+    run = train(str(tmp_path / "t.csv"), recipe, out=tmp_path / "m.safetensors")
+    assert run.selection is None
+    assert any("no class has two training rows to fold; the model is linear" in note for note in run.notes)
 
 
 def test_pictures_are_refused(tmp_path):

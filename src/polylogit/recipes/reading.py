@@ -13,8 +13,9 @@ from typing import Any
 from polylogit.data.pictures.usual_model import usual_gradient_cell, usual_picture_model
 from polylogit.errors import ModelFileError, RecipeError, did_you_mean
 from polylogit.model_header import read_header
+from polylogit.recipes.data_kinds import options_of
 from polylogit.recipes.decision_files import read_costs, read_shares
-from polylogit.recipes.recipe import recipe_from_entries
+from polylogit.recipes.recipe import RECIPES, recipe_from_entries
 from polylogit.system.regular_file import check_regular
 
 __all__ = ["read_recipe", "shipped_recipes", "shipped_recipes_by_use", "starting_entries"]
@@ -114,14 +115,20 @@ def _picture_kind(data: str, entries: Mapping[str, Any]) -> str:
 
 
 def _table_kind(entries: Mapping[str, Any]) -> str:
-    """The usual kind, or the first that has all options that are set; "linear" where none has."""
+    """The usual kind, or the first that takes all options that are set; where none does, one that knows most of them.
+
+    So the message on a wrong value speaks of the option, and not of a kind that has no such option.
+    """
     for kind in (KIND_OF_TABLES, "linear", "additive", "mlp"):
         try:
             recipe_from_entries(_merged({"model": {"kind": kind}}, entries))
         except RecipeError:
             continue
         return kind
-    return "linear"
+    named = {f"{section}.{option}" for section, set_ in entries.items() if isinstance(set_, Mapping) for option in set_}
+    return max(
+        ("linear", "additive", "mlp", KIND_OF_TABLES), key=lambda kind: len(named & set(options_of(RECIPES[kind])))
+    )
 
 
 def _start_of_table(entries: Mapping[str, Any]) -> dict[str, Any]:

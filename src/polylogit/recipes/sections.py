@@ -85,11 +85,20 @@ class MlpOfRecipe(MlpModel):
     )
 
 
+def _candidates(kinds: tuple[str, ...]) -> tuple[str, ...]:
+    known = [kind for kind in ("linear", "additive", "mlp") if kind in kinds]
+    if list(kinds) != known:
+        raise ValueError(f"expected each kind once, from the simplest to the most complex ({', '.join(known)})")
+    return kinds
+
+
 class AutoModel(Section):
     """The kind of model is chosen from the data: see docs/choosing.md."""
 
     kind: Literal["auto"] = Field(default="auto", description="Kind of model.")
-    candidates: Annotated[tuple[Literal["linear", "additive", "mlp"], ...], Field(min_length=1)] = Field(
+    candidates: Annotated[
+        tuple[Literal["linear", "additive", "mlp"], ...], Field(min_length=1), AfterValidator(_candidates)
+    ] = Field(
         default=("linear", "additive", "mlp"),
         description="Kinds of model that are compared, from the simplest to the most complex.",
     )

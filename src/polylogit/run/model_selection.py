@@ -64,7 +64,7 @@ class ModelChoice:
         kind: The chosen kind: the simplest within one standard error of the lowest log loss.
         contestants: Each candidate, from the simplest to the most complex.
         rows: Rows that were scored.
-        folds: Number of folds.
+        folds: Number of folds; fewer than 5 where few rows can be scored.
         log_loss_without_choice: An estimate for the chosen kind on rows that it was not chosen by.
         left_out: Candidates that were not compared, and why.
     """
@@ -139,7 +139,7 @@ def choose_model(
     dearest = max(cost[each.model.kind] for each in recipes)
     compared = _sample(task, max(LEAST_ROWS, min(ROWS_COMPARED, MOST_PRODUCTS // dearest)), recipe)
     scored: list[tuple[ScoredRows, float]] = []
-    rows = compared.split.train
+    rows, folds = compared.split.train, FOLDS
     for candidate in recipes:
         started = time.perf_counter()
         encoded = _encoded_for(candidate, compared)
@@ -151,13 +151,14 @@ def choose_model(
             on_fit=refit_reporter(f"choice of the model, {candidate.model.kind}", callbacks),
         )
         if found is None:
-            return recipes[0], _encoded_for(recipes[0], task), None
+            return recipes[0], _encoded_for(recipes[0], _with_note(task, recipes[0].model.kind)), None
+        folds = found.fits
         order = found.rows.argsort()
         rows = found.rows[order]
         in_order = ScoredRows.check(found.logits[order], compared.rows.targets[rows], compared.weights_of(rows))
         scored.append((in_order, time.perf_counter() - started))
     groups = None if compared.rows.groups is None else compared.rows.groups[rows]
-    choice = replace(_choice(recipes, scored, groups, recipe.seed), left_out=left_out)
+    choice = replace(_choice(recipes, scored, groups, recipe.seed), folds=folds, left_out=left_out)
     chosen = next(candidate for candidate in recipes if candidate.model.kind == choice.kind)
     return chosen, _encoded_for(chosen, task), choice
 
@@ -214,6 +215,12 @@ def _candidate(entries: dict[str, Any], kind: str) -> Recipe:
     shared = {name: section for name, section in entries.items() if name != "model"}
     start = starting_entries("", {"model": {"kind": kind}}, pictures=False, to_train=True)
     return recipe_from_entries({**start, **shared, "training": {**start.get("training", {}), **entries["training"]}})
+
+
+def _with_note(task: Task, kind: str) -> Task:
+    """The task with a note on why no kinds of model were compared."""
+    note = f"kinds of model were not compared, because no class has two training rows to fold; the model is {kind}."
+    return replace(task, notes=(*task.notes, note))
 
 
 def _sample(task: Task, most_rows: int, recipe: AutoRecipe) -> Task:

@@ -13,9 +13,12 @@ __all__ = ["log_loss_without_choice", "simplest_within_error"]
 
 RESAMPLES = 200
 
+LEAST_GAIN = 1e-4
+"""Nats; a smaller gain of log loss is none, however sure, and no reason for a model that is more complex."""
+
 
 def simplest_within_error(losses: Float[Tensor, "C M"], weights: Float[Tensor, " M"]) -> int:
-    """The first candidate whose mean loss is within one standard error of the lowest.
+    """The first candidate whose mean loss is within one standard error, or 0.0001 nats, of the lowest.
 
     The standard error is that of the difference to the lowest, row by row.
 
@@ -38,7 +41,7 @@ def simplest_within_error(losses: Float[Tensor, "C M"], weights: Float[Tensor, "
     differences = losses - losses[means.argmin()]
     behind = differences @ share
     errors = ((differences - behind[:, None]).square() @ share.square()).sqrt()
-    return int((behind <= errors).nonzero()[0])
+    return int((behind <= errors.clamp_min(LEAST_GAIN)).nonzero()[0])
 
 
 def log_loss_without_choice(
