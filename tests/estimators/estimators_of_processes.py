@@ -74,6 +74,10 @@ def answers(rank):
     found["text"] = message_of(group, text, labels[here])
     found["names"] = message_of(group, frame, labels[here])
     found["columns"] = message_of(group, features[here][:, : 5 - rank], labels[here])
+    numbers = np.arange(len(here)) % 3 if rank else labels[here]
+    found["numbers and texts"] = message_of(group, features[here], numbers)
+    of_one = SoftmaxRegression(**options, class_weight="balanced" if rank else None)
+    found["class weights of one"] = message_of(of_one, features[here], labels[here])
     found["unknown class"] = message_of(
         SoftmaxRegression(**options, class_weight={"z": 1}), features[here], labels[here]
     )

@@ -45,6 +45,8 @@ def test_both_processes_get_the_model_of_one(answers, case):
         ("text", "process 1 of 2: ValueError: could not convert string to float"),
         ("names", "columns of X: expected the same on all 2 processes, got ['column0'"),
         ("columns", "columns of X: expected the same on all 2 processes, got 5 on process 0 and 4 on process 1"),
+        ("numbers and texts", "y: some processes have texts, others numbers"),
+        ("class weights of one", "class_weight: expected the same on all 2 processes, got None on process 0 and"),
         ("unknown class", "class_weight: the label 'z' is not among the classes"),
     ],
 )

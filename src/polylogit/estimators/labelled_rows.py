@@ -71,7 +71,12 @@ class LabelledRows:
         self.columns = rows.shape[1]
         self.dtype = np.dtype(np.float32 if rows.dtype.name in {"float32", "float16"} else np.float64)
         names = getattr(estimator, "feature_names_in_", None)
-        processes.check_same({"columns of X": self.columns if names is None else names.tolist()})
+        processes.check_same(
+            {
+                "columns of X": self.columns if names is None else names.tolist(),
+                "class_weight": estimator.class_weight if processes.size > 1 else None,
+            }
+        )
         self.classes, self.targets = _among_all(processes, classes, targets)
         at_least_two(self.classes)
         self.count = int(processes.total_number(float(len(self.labels))))
@@ -150,6 +155,12 @@ def _among_all(
     if processes.size == 1:
         return classes, targets
     found = [theirs for theirs in processes.gathered(classes) if len(theirs)]
+    texts = [any(isinstance(label, str) for label in theirs.tolist()) for theirs in found]
+    if any(texts) and not all(texts):
+        raise DataError(
+            f"y: some processes have texts, others numbers, as in {found[texts.index(True)].tolist()[0]!r} and "
+            f"{found[texts.index(False)].tolist()[0]!r}. Give every process labels of one type."
+        )
     every = np.unique(np.concatenate(found)) if found else classes
     places: NDArray[np.intp] = np.searchsorted(every, classes)
     return every, places[targets]
