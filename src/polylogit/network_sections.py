@@ -57,8 +57,12 @@ USUAL_BATCH = 256
 """Rows in a step where there are enough of them."""
 
 
+_FEWEST_IN_BATCH = 2
+"""Batch normalisation has no variance of a single row."""
+
+
 def usual_batch_size(rows: int) -> int:
-    """Rows in a step where none are asked for: small data get small batches.
+    """Rows in a step where none are asked for: small data get small batches, of two rows at least.
 
     Args:
         rows: The number of training rows.
@@ -67,7 +71,7 @@ def usual_batch_size(rows: int) -> int:
         >>> usual_batch_size(80), usual_batch_size(60_000)
         (10, 256)
     """
-    return min(USUAL_BATCH, max(1, rows // 8))
+    return min(USUAL_BATCH, rows, max(_FEWEST_IN_BATCH, rows // 8))
 
 
 def epochs_and_batch_size(
@@ -82,8 +86,8 @@ def epochs_and_batch_size(
         least_steps: Fewest steps in all; 0: what is set stays.
 
     Returns:
-        What is set, where it gives enough steps; else batches of at most an eighth of the rows, and as many epochs
-        as they need.
+        What is set, where it gives enough steps; else batches of at most an eighth of the rows, but two, and as many
+        epochs as they need.
 
     Example:
         >>> epochs_and_batch_size(54_000, epochs=3, batch_size=512, least_steps=300)
@@ -96,7 +100,7 @@ def epochs_and_batch_size(
         return epochs, batch_size
     if batch_size == "all":
         return least_steps, batch_size
-    size = max(1, min(size, rows // 8))
+    size = min(size, rows, max(_FEWEST_IN_BATCH, rows // 8))
     return max(epochs, math.ceil(least_steps / math.ceil(rows / size))), size
 
 

@@ -121,6 +121,14 @@ def test_options_are_validated(change, message):
         options_of(**change)
 
 
+@pytest.mark.parametrize("change", [{"batch_size": 1}, {"batch_size": 3, "accumulation": 2}])
+def test_batch_normalisation_of_single_rows_is_refused(rows, change):
+    net = nn.Sequential(nn.Flatten(), nn.LazyLinear(4), nn.BatchNorm1d(4))
+    net(rows[0][:2].float())
+    with pytest.raises(RecipeError, match=r"training.batch_size: batch normalisation needs two rows at a time, and "):
+        fit_network(net, *rows, options=replace(OPTIONS, **change))
+
+
 def test_every_wrong_option_is_named():
     with pytest.raises(RecipeError) as raised:
         options_of(epochs=0, momentum=2.0, batch_size="some")

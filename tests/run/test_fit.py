@@ -52,6 +52,15 @@ def test_few_rows_get_the_steps_that_the_recipe_asks_for(task):
     assert "least_steps" not in enough.message
 
 
+@pytest.mark.parametrize("training", [{}, {"batch_size": 512, "least_steps": 12}])
+def test_so_few_pictures_that_an_eighth_is_one_are_fitted_with_batch_normalisation(task_of, training):
+    task = task_of(torch.randint(0, 255, (16, 1, 24, 24), dtype=torch.uint8))
+    chosen = {"epochs": 2, "validation_fraction": 0} | training
+    cnn = {"kind": "cnn", "widths": [4], "kernel_sizes": 3, "strides": 1, "pools": 2, "hidden": [4]}
+    fitted = fit(task, recipe_from_entries({"model": cnn, "training": chosen, "calibration": {"method": "none"}}))
+    assert len(fitted.history) == 2
+
+
 @pytest.fixture
 def rows_of(monkeypatch):
     """The rows that a fit was given, to fit and to validate on, by their first pixel."""

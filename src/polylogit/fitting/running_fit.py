@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from polylogit.data.pictures.stored import StoredPictures
-from polylogit.errors import DataError, DivergenceError
+from polylogit.errors import DataError, DivergenceError, RecipeError
 from polylogit.fitting.callbacks import FitPlan, TrainingCallback
 from polylogit.fitting.checkpoint import Checkpoint
 from polylogit.fitting.devices import uses_bfloat16
@@ -183,6 +183,20 @@ class RunningFit:
         self._take_into_history(record)
         return record
 
+    def _logits(self, inputs: Tensor | SparseRows) -> Tensor:
+        """The logits of part of a batch."""
+        try:
+            logits: Tensor = self.forward(inputs)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise RecipeError(
+                f"training.batch_size: batch normalisation needs two rows at a time, and {self.options.batch_size} "
+                f"rows in a batch, in {self.options.accumulation} parts, leave it one. Take a larger "
+                "training.batch_size, a smaller training.accumulation, or a network without batch normalisation."
+            ) from error
+        return logits
+
     def _step(self, chosen: Tensor | slice, inputs: Tensor | SparseRows) -> tuple[Tensor | float, Tensor | float]:
         """One step; gives the sum of weighted losses and the sum of weights, before the step."""
         rows, options = self.rows, self.options
@@ -197,7 +211,7 @@ class RunningFit:
         for first in range(0, count, size):
             part = slice(first, first + size)
             with self.arithmetic:
-                logits = self.forward(inputs[part])
+                logits = self._logits(inputs[part])
             some, own = targets[part], None if weights is None else weights[part]
             members = 1
             if logits.ndim == 3:  # of members, which have a loss each: see `polylogit.networks.members`
