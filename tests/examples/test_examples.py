@@ -4,6 +4,7 @@ import re
 import runpy
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,15 @@ def test_penguins(run):
     shown = run("penguins.py")
     assert float(re.search(r"69 test rows: accuracy ([\d.]+)", shown)[1]) > 0.95
     assert "Gentoo, probability" in shown
+
+
+def test_several_processes_fit_one_model(tmp_path):
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    script = FOLDER / "several_processes.py"
+    done = subprocess.run([*torchrun, script], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "2 processes, 100,000 rows: certified gap" in done.stdout
+    assert float(re.search(r"5,000 other rows: accuracy ([\d.]+)", done.stdout)[1]) > 0.8
 
 
 def test_scikit_learn_pipeline_gives_a_model_that_the_command_line_reads(run, polylogit):

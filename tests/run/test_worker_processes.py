@@ -19,7 +19,7 @@ TABLE = "size,colour,kind\n" + "".join(
     f"{(7 * row) % 31 + 12 * (row % 3)},{('red', 'blue')[row % 5 > 1]},{('cat', 'dog', 'owl')[row % 3]}\n"
     for row in range(120)
 )
-RUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "polylogit"]
+RUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "polylogit"]
 
 
 def by_two(*arguments, cwd):
