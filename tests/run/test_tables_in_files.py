@@ -1,6 +1,7 @@
 """Tables that are kept in mapped files give the model, the audit and the figures of tables in memory, bit by bit."""
 
 import shutil
+import signal
 from collections import namedtuple
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import torch
 from polylogit.data.tables.feature_matrix import aligned_zeros, taken_rows
 from polylogit.data.tables.stored_frame import stored_frame
 from polylogit.errors import DataError
+from polylogit.fitting.callbacks import TrainingCallback
 from polylogit.recipes import recipe_from_entries
 from polylogit.run import table_memory
 from polylogit.run.checking import check
@@ -90,6 +92,19 @@ def test_the_run_is_the_same_as_in_memory(data, kind, options, files):
     assert [note for note in runs[1].notes if note not in runs[0].notes] == [runs[1].notes[0]]
     assert str(files / "cache") in runs[1].notes[0]
     assert not list((files / "cache").iterdir())
+
+
+def test_a_run_that_was_cut_in_memory_is_resumed_in_files(files):
+    class Interrupt(TrainingCallback):
+        def epoch_done(self, record):
+            if record.epoch == 1:
+                signal.raise_signal(signal.SIGINT)
+
+    assert not train("t.csv", recipe_of("mlp", "always"), out=Path("cut.safetensors"), callbacks=[Interrupt()]).whole
+    resumed = train("t.csv", recipe_of("mlp", "never"), out=Path("cut.safetensors"), resume=True)
+    whole = train("t.csv", recipe_of("mlp", "always"), out=Path("whole.safetensors"))
+    expected = whole.classifier.network.state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in resumed.classifier.network.state_dict().items())
 
 
 def test_cells_and_features_lie_in_files(files):

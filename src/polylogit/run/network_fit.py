@@ -241,6 +241,8 @@ def _of_least_steps(recipe: NetworkRecipe, options: TrainingOptions) -> str:
 
 
 def _identity(task: Task, recipe: NetworkRecipe) -> str:
-    """What must be the same for a checkpoint to be of this run."""
-    parts = {"recipe": recipe.as_entries(), "data": task.fingerprint, "polylogit": version("polylogit")}
+    """What must be the same for a checkpoint to be of this run; where the rows are kept changes nothing in it."""
+    entries = recipe.as_entries()
+    entries["data"] = {name: value for name, value in entries["data"].items() if not name.endswith("in_memory")}
+    parts = {"recipe": entries, "data": task.fingerprint, "polylogit": version("polylogit")}
     return json.dumps(parts, sort_keys=True)
