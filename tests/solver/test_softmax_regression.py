@@ -76,6 +76,8 @@ def test_an_interrupt_returns_the_best_point_so_far():
         ({"targets": torch.tensor([0, 1, 5])}, "class indices 0 to 1"),
         ({"targets": torch.tensor([0, 1])}, "for each of 3 rows"),
         ({"C": 0.0}, "positive number"),
+        ({"tolerance": -1.0}, "tolerance: expected a number of at least 0, got -1.0"),
+        ({"max_iterations": -1}, "max_iterations: expected a number of at least 0, got -1"),
         ({"sample_weight": torch.tensor([1.0, -1.0, 1.0])}, "weight >= 0"),
         ({"sample_weight": torch.zeros(3)}, "not all of them 0"),
     ],

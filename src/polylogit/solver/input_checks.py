@@ -32,7 +32,8 @@ def check_input(
         rows: The numbers of those fitted to; None: all.
         sample_weight: Their weights; None: all ones.
         initial: Weights and intercepts to start from.
-        options: The numbers that must be the same on all processes, among them "number of classes", "C" and "l1".
+        options: The numbers that must be the same on all processes, among them "number of classes", "C", "l1",
+            "tolerance" and "max_iterations".
 
     Raises:
         DataError: Something is out of range, or differs between processes where it must not.
@@ -43,6 +44,9 @@ def check_input(
     def check() -> None:
         _check_own(features, rows, targets, classes=classes, C=C, l1=l1, sample_weight=sample_weight, alone=alone)
         _check_initial(initial, classes, features.shape[1])
+        for name in ("tolerance", "max_iterations"):
+            if not options[name] >= 0:
+                raise DataError(f"{name}: expected a number of at least 0, got {options[name]}.")
 
     processes.together(check)
     if alone:
