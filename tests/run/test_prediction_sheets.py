@@ -88,6 +88,12 @@ def test_a_page_is_written_beside_the_predictions(model, tmp_path, monkeypatch):
     predict(model.model_path, new, report=place)  # its own page may be replaced
 
 
+def test_the_page_says_by_what_else_than_the_probability_classes_are_chosen(model, tmp_path):
+    place = tmp_path / "page.html"
+    predict(model.model_path, model.data, prior={"dark": 0.01, "<light>": 0.99}, report=place)
+    assert "Note: Each row gets the most probable class under the class shares" in place.read_text()
+
+
 def test_what_cannot_be_a_page_is_refused(model, zoo_run, tmp_path):
     with pytest.raises(RecipeError, match="--report: shows pictures, and zoo is a table"):
         predict(zoo_run.model_path, "zoo", report=tmp_path / "page.html")

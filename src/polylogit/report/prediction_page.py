@@ -41,6 +41,7 @@ class PredictionPage:
         classes: The predicted classes, the most frequent first.
         empty: The classes of the model that no picture was given.
         hidden: How many of the predicted classes have no sheet, because there are too many.
+        notes: How the classes were chosen, where it is not by the largest probability, and what else is to be said.
     """
 
     data: str
@@ -49,6 +50,7 @@ class PredictionPage:
     classes: tuple[PredictedClass, ...]
     empty: tuple[str, ...]
     hidden: int
+    notes: tuple[str, ...] = ()
 
 
 def write_prediction_page(page: PredictionPage, path: Path) -> None:

@@ -1,7 +1,7 @@
 """Prediction with a saved model: a class and probabilities for each row, to a file or in memory."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -152,13 +152,15 @@ def predict(
     else:
         frame = None
         write_frames(written, out)
-    if report is not None and frames.pictures is not None:
-        write_prediction_page(sheets.page(data, model_path, frames.pictures), report)
     statement, on_sets = _on_sets(classifier, coverage, by_class=by_class)
+    notes = (*frames.notes, *statement)
+    if report is not None and frames.pictures is not None:
+        page = sheets.page(data, model_path, frames.pictures)
+        write_prediction_page(replace(page, notes=notes), report)
     return Predictions(
         frame=frame,
         rows=frames.rows,
-        notes=(*frames.notes, *statement),
+        notes=notes,
         warnings=(*frames.warnings, *on_sets),
     )
 
