@@ -141,7 +141,7 @@ def test_the_number_of_folds_is_that_of_the_fits(tmp_path):
     assert "in 4 folds of 4 training rows" in found.in_words
 
 
-def test_a_table_without_folds_is_told(tmp_path):
+def test_a_table_without_folds_is_named(tmp_path):
     frame = pl.DataFrame({"x": range(8), "part": ["train"] * 4 + ["test"] * 4, "kind": ["a", "b", "c", "d"] * 2})
     frame.write_csv(tmp_path / "t.csv")
     recipe = recipe_from_entries({"model": {"kind": "auto"}, "data": {"target": "kind", "split": "part"}})

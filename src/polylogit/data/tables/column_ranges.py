@@ -33,7 +33,7 @@ def with_ranges(columns: Sequence[Column], seen: pl.DataFrame) -> list[Column]:
         (2.0, 4.0, 'fur')
     """
     ordered = [column for column in columns if column.type in ("number", "date")]
-    types = seen.schema  # which polars makes anew each time that it is asked for
+    types = seen.schema  # which polars makes each time that it is asked for
     lowest, highest, middle = (
         seen.select(of(named(column.name)).cast(types[column.name]) for column in ordered).row(0, named=True)
         if ordered
