@@ -171,6 +171,8 @@ def test_pictures_are_compared_too(tmp_path):
     found = compare([tmp_path / "1.0.safetensors", tmp_path / "1e-09.safetensors"], str(tmp_path / "shades"))
     assert (found.unit, found.units) == ("picture", 8)
     assert found.models[0].metrics["log_loss"] < found.models[1].metrics["log_loss"]
+    assert any("recognised by the bytes of their files" in note for note in found.notes)
+    assert not any("copies of them in another file are not" in note for note in found.notes)
 
 
 def validated(folder, name, **sections):

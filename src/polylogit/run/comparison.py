@@ -34,6 +34,10 @@ _RECOGNISED = (
     "Training rows are recognised where the data are the very file that a model was trained on; copies of them in "
     "another file are not."
 )
+_RECOGNISED_PICTURES = (
+    "Training pictures are recognised by the bytes of their files, wherever these are; pictures that were written anew "
+    "are not."
+)
 
 
 def compare(model_paths: Sequence[Path], data: str, *, data_root: Path | None = None, seed: int = 0) -> Comparison:
@@ -109,8 +113,14 @@ def compare(model_paths: Sequence[Path], data: str, *, data_root: Path | None = 
         pairs=tuple(pairs),
         disagreements=disagreements,
         disagreeing=disagreeing,
-        notes=(*notes, *_notes(classifiers, evaluated, numbers, len(pairs)), _RECOGNISED),
+        notes=(*notes, *_notes(classifiers, evaluated, numbers, len(pairs)), _recognised(classifiers)),
     )
+
+
+def _recognised(classifiers: Sequence[Classifier]) -> str:
+    """By what rows that a model was trained on are told from others."""
+    by_files = all(classifier.trained_on.pictures is not None for classifier in classifiers)
+    return _RECOGNISED_PICTURES if by_files else _RECOGNISED
 
 
 def model_letter(index: int) -> str:
