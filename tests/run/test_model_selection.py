@@ -1,6 +1,8 @@
 """The choice of the kind of model of a table."""
 
 import json
+import signal
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -9,9 +11,12 @@ import torch
 
 from polylogit import Classifier
 from polylogit.errors import RecipeError
+from polylogit.fitting.callbacks import TrainingCallback
+from polylogit.fitting.loop import fit_network
 from polylogit.recipes import recipe_from_entries
 from polylogit.run import evaluate, train
 from polylogit.run.selection_bias import simplest_within_error
+from polylogit.solver.softmax_regression import fit_softmax_regression
 
 AUTO = {"model": {"kind": "auto"}, "data": {"target": "kind"}}
 
@@ -155,3 +160,27 @@ def test_pictures_are_refused(tmp_path):
         train("mnist", recipe_from_entries({"model": {"kind": "auto"}}), out=tmp_path / "m.safetensors")
     with pytest.raises(RecipeError, match=r"model\.candidates"):
         recipe_from_entries({"model": {"kind": "auto", "candidates": []}})
+
+
+class _CtrlC(TrainingCallback):
+    """Presses Ctrl-C as late as can be, when all epochs are done."""
+
+    def ended(self, result):
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp"])
+def test_ctrl_c_in_a_comparison_ends_the_run(tmp_path, monkeypatch, kind):
+    def cut_network(*arguments, callbacks, **options):
+        return fit_network(*arguments, callbacks=(*callbacks, _CtrlC()), **options)
+
+    def cut_fit(*arguments, **options):
+        return replace(fit_softmax_regression(*arguments, **options), interrupted=True)
+
+    monkeypatch.setattr("polylogit.run.network_fit.fit_network", cut_network)
+    monkeypatch.setattr("polylogit.run.linear_fit.fit_softmax_regression", cut_fit)
+    path = table(tmp_path / "t.csv", lambda x, z: 3 * x + z, rows=60)
+    entries = AUTO | {"model": {"kind": "auto", "candidates": [kind]}}
+    with pytest.raises(KeyboardInterrupt):
+        train(str(path), recipe_from_entries(entries), out=tmp_path / "m.safetensors")
+    assert not (tmp_path / "m.safetensors").exists()

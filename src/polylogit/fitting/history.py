@@ -71,6 +71,7 @@ class FitResult:
         message: The same as a sentence.
         misuse: What the checks of `polylogit.misuse.diagnose` found on the first batch, and on how many rows; None
             where they were not made.
+        asked_to_stop: Whether Ctrl-C was pressed, also where the fit was done by then.
     """
 
     epochs: int
@@ -78,3 +79,4 @@ class FitResult:
     ended: Ended
     message: str
     misuse: Diagnosis | None = None
+    asked_to_stop: bool = False

@@ -137,7 +137,8 @@ def fit_network(
         largest = max(last - first for first, last in fit.batches)
         check_batch_fits_memory(network, sum(values), largest, options, device, bfloat16=fit.bfloat16)
         with listening_for_interrupt() as interrupt:
-            return replace(fit.run(interrupt, on_epoch), misuse=misuse)
+            result = fit.run(interrupt, on_epoch)
+            return replace(result, misuse=misuse, asked_to_stop=interrupt.asked)
 
 
 def _diagnose_first_batch(

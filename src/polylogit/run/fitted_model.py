@@ -61,6 +61,7 @@ class FittedModel:
         history: One record per epoch or iteration, as plain data.
         recipe: The recipe with what was left to the data chosen; None where nothing was.
         penalty: How C was chosen; None where the recipe names it, and for networks.
+        interrupted: Whether Ctrl-C was pressed in the fit, also where it was done by then.
     """
 
     network: nn.Module
@@ -73,3 +74,13 @@ class FittedModel:
     history: tuple[dict[str, Any], ...]
     recipe: Recipe | None = None
     penalty: PenaltyChoice | None = None
+    interrupted: bool = False
+
+    def raise_if_interrupted(self) -> None:
+        """Pass Ctrl-C on where a model that was cut short serves nobody, as one of a fold.
+
+        Raises:
+            KeyboardInterrupt: It was pressed in the fit.
+        """
+        if self.interrupted:
+            raise KeyboardInterrupt

@@ -153,6 +153,7 @@ def _network_fold(
         # The data's own validation rows may be among those held out, so that each fold draws its own.
         fold = replace(task, encoder=encoder, rows=rows, split=Split(train=fitted, test=held_out), validation=None)
         fit = fit_model(fold, recipe, place=place)
+        fit.raise_if_interrupted()
         prepare = encoder.prepare if isinstance(encoder, PictureEncoder) else None
         logits = network_logits(fit.network, inputs[held_out], prepare=prepare)
         return logits if fit.calibration is None or not calibrated else fit.calibration.calibration.apply(logits)

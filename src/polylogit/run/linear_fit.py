@@ -93,6 +93,7 @@ def fit_linear_model(task: Task, recipe: SolverRecipe, place: TrainingPlace) -> 
         epochs=fit.iterations,
         message=f"{fit.iterations} iterations: {fit.message}",
         whole=fit.stop_reason != "interrupted",
+        interrupted=fit.interrupted,
         history=tuple(history),
         recipe=recipe,
         penalty=choice,
@@ -204,6 +205,8 @@ def _held_out(
     looser = recipe.training.model_copy(update={"tolerance": max(recipe.training.tolerance, HELD_OUT_TOLERANCE)})
     recipe = recipe.model_copy(update={"training": looser})
     fit = fit_linear(rows, fitted, classes, recipe, initial=initial)
+    if fit.interrupted:  # logits of a model that was cut short would be compared with those of others
+        raise KeyboardInterrupt
     network = LinearNetwork.with_weights(fit.weight, fit.bias)
     at_once = max(CELLS_SCORED_AT_ONCE // rows.features.shape[1] // 1000, 1) * 1000  # whole blocks of `network_logits`
     logits = [network_logits(network, rows.features[some]) for some in torch.split(scored, at_once)]

@@ -122,6 +122,7 @@ def fit_network_model(task: Task, recipe: NetworkRecipe, place: TrainingPlace) -
         epochs=fit.epochs,
         message=fit.message + _of_least_steps(recipe, options),
         whole=fit.ended in ("finished", "early"),
+        interrupted=fit.asked_to_stop,
         history=tuple(asdict(record) for record in fit.history),
     )
 
@@ -134,6 +135,7 @@ def _out_of_fold(task: Task, recipe: NetworkRecipe, place: TrainingPlace) -> Hel
     def fit_and_score(fitted: Int[Tensor, " A"], scored: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
         fold = replace(task, split=Split(train=train[fitted], test=train[scored]), validation=None)
         fit = fit_network_model(fold, alone, TrainingPlace(device=place.device))
+        fit.raise_if_interrupted()
         return network_logits(fit.network, task.rows.inputs[train[scored]])
 
     report = refit_reporter("calibration", place.callbacks)

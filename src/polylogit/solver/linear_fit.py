@@ -46,6 +46,7 @@ class LinearFit:
         iterations: Newton steps taken.
         stop_reason: Why the fit stopped.
         message: The same as a sentence, with the gap reached.
+        interrupted: Whether KeyboardInterrupt ended the fit, also where the tolerance was reached by then.
     """
 
     weight: Float[Tensor, "K D"]
@@ -55,6 +56,7 @@ class LinearFit:
     iterations: int
     stop_reason: StopReason
     message: str
+    interrupted: bool = False
 
     @property
     def converged(self) -> bool:

@@ -399,4 +399,5 @@ def _fit(
         iterations=solver.iteration,
         stop_reason=stop_reason,
         message=message,
+        interrupted=stopped_by == "interrupted",
     )
