@@ -35,7 +35,7 @@ _RECOGNISED = (
     "another file are not."
 )
 _RECOGNISED_PICTURES = (
-    "Training pictures are recognised by the bytes of their files, wherever these are; pictures that were written anew "
+    "Training pictures are recognised by the bytes of their files, wherever these are; pictures that were saved again "
     "are not."
 )
 
@@ -118,7 +118,7 @@ def compare(model_paths: Sequence[Path], data: str, *, data_root: Path | None = 
 
 
 def _recognised(classifiers: Sequence[Classifier]) -> str:
-    """By what rows that a model was trained on are told from others."""
+    """How rows that a model was trained on are recognised among others."""
     by_files = all(classifier.trained_on.pictures is not None for classifier in classifiers)
     return _RECOGNISED_PICTURES if by_files else _RECOGNISED
 
