@@ -81,7 +81,7 @@ def test_a_screenshot_shows_both_inks(browser, reports, tmp_path, width):
 
     page, shot = tmp_path / "report.html", tmp_path / "shot.png"
     write_report(reports["pictures"], page)
-    browser(page, f"--screenshot={shot}", f"--window-size={width},3000")
+    browser(page, f"--screenshot={shot}", f"--window-size={width},9000")
     picture = Image.open(shot).convert("RGB")
     assert picture.size[0] == width
     colours = {colour for _, colour in picture.getcolors(maxcolors=2**24)}

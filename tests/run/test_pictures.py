@@ -165,7 +165,7 @@ def test_predictions_name_the_files(run, folder, tmp_path):
 
 @pytest.mark.parametrize(
     ("data", "message"),
-    [("nowhere.png", "there is no such file"), ("zoo", "there is no such file, folder or data name")],
+    [("nowhere.png", "there is no such file"), ("zoo", "zoo: a table came where pictures are expected")],
 )
 def test_what_is_no_picture_is_refused(run, data, message):
     with pytest.raises(DataError, match=message):
@@ -240,8 +240,9 @@ def recorded_epochs(folder):
 
 def test_a_run_that_was_killed_goes_on_with_resume(tmp_path):
     """Kills the real command as soon as a checkpoint stands, stops it by Ctrl-C later, and lets it end at last."""
-    settings = [word for change in ("model.hidden=[64]", "training.epochs=300") for word in ("--set", change)]
-    words = [sys.executable, "-m", "polylogit", "train", "zoo", "--model", "mlp", *settings, "--out"]
+    recipe = tmp_path / "killed.toml"  # of the recipe alone: --model mlp would start from the one for tables
+    recipe.write_text('[model]\nkind = "mlp"\nhidden = [64]\n[training]\nepochs = 300\n')
+    words = [sys.executable, "-m", "polylogit", "train", "zoo", "--recipe", recipe, "--out"]
     source = Path(__file__).parents[2] / "src"
     environment = {**os.environ, "PYTHONPATH": str(source)}
     whole = train("zoo", recipe_from_entries(KILLED), out=tmp_path / "whole" / "model.safetensors")

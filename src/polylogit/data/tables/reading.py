@@ -162,8 +162,8 @@ def scan_table(path: Path, dialect: Dialect | None = None, notes: list[str] | No
         raise DataError(f"{path}: the table has no row.")
 
 
-def _read_batches(path: Path, dialect: Dialect, notes: list[str], cells: int = CELLS_AT_ONCE) -> Iterator[pl.DataFrame]:
-    ending = table_ending(path)
+def _read_batches(path: Path, dialect: Dialect, notes: list[str], cells: int | None = None) -> Iterator[pl.DataFrame]:
+    cells, ending = cells or CELLS_AT_ONCE, table_ending(path)
     if ending in DELIMITED_ENDINGS:
         yield from scan_delimited(path, dialect, notes)
     elif ending in (*WORKBOOK_ENDINGS, _RECORDS_ENDING):
