@@ -38,6 +38,7 @@ from polylogit.recipes import (
     starting_entries,
 )
 from polylogit.recipes.data_kinds import data_kind
+from polylogit.recipes.reading import KIND_OF_TABLES
 from polylogit.report.numbers import counted
 from polylogit.report.terminal_text import TerminalConsole
 
@@ -171,7 +172,8 @@ def _starting_entries(data: str, entries: dict[str, Any], *, pictures: bool, of_
         return starting_entries(data, entries, pictures=pictures)
     if not pictures:
         return _entries_of_table(data, entries)
-    usual, entries = usual_picture_model(data), starting_entries(data, entries, pictures=pictures)
+    usual = usual_picture_model(data)
+    entries = starting_entries(data, entries, pictures=pictures, usual=usual)
     if usual.reason and entries["model"]["kind"] == usual.kind:
         print_notes([usual.reason])
     return entries
@@ -181,7 +183,7 @@ def _entries_of_table(data: str, entries: dict[str, Any]) -> dict[str, Any]:
     """As `_starting_entries` for a table: the kind is left to the data, unless an option belongs to one kind."""
     started = starting_entries(data, entries, pictures=False, to_train=True)
     kind = started["model"]["kind"]
-    if kind != starting_entries(data, {}, pictures=False, to_train=True)["model"]["kind"]:
+    if kind != KIND_OF_TABLES:
         with suppress(RecipeError):  # a fault is reported when the recipe is checked
             recipe_from_entries(started)
             options = " and ".join(sorted(f"{name}.{option}" for name, option in _of_one_kind(entries)))

