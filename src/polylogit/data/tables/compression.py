@@ -20,7 +20,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-__all__ = ["COMPRESSIONS", "is_compressed", "opened", "table_ending"]
+__all__ = ["ARROW_ENDINGS", "COMPRESSIONS", "PARQUET_ENDINGS", "is_compressed", "opened", "table_ending"]
 
 _OPEN: dict[str, Callable[..., Any]] = {
     ".gz": gzip.open,
@@ -33,6 +33,10 @@ _AT_ONCE = 2**20
 
 COMPRESSIONS = tuple(_OPEN)
 """The endings of compressed files that can be read."""
+
+PARQUET_ENDINGS = (".parquet", ".pq")
+ARROW_ENDINGS = (".arrow", ".feather")
+"""Formats that bring types and a compression of their own."""
 
 
 def is_compressed(path: Path) -> bool:

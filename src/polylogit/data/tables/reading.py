@@ -5,7 +5,7 @@ The format is chosen by the ending. See also: `delimited` for text, `parts` for 
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import polars as pl
 
 from polylogit.data.tables.archives import table_in_archive
 from polylogit.data.tables.column_types import FIRST_DAY, LAST_DAY
-from polylogit.data.tables.compression import is_compressed, opened, table_ending
+from polylogit.data.tables.compression import ARROW_ENDINGS, PARQUET_ENDINGS, is_compressed, opened, table_ending
 from polylogit.data.tables.delimited import CELLS_AT_ONCE, read_delimited, scan_delimited
 from polylogit.data.tables.dialect import Dialect
 from polylogit.data.tables.json_lines import check_json_lines, check_lines
@@ -33,17 +33,15 @@ from polylogit.system.temporary_folder import temporary_folder
 __all__ = ["DELIMITED_ENDINGS", "ENDINGS", "is_table", "read_table", "scan_table"]
 
 DELIMITED_ENDINGS = (".csv", ".tsv", ".tab", ".txt")
-_PARQUET_ENDINGS = (".parquet", ".pq")
-_ARROW_ENDINGS = (".arrow", ".feather")
 _JSON_ENDINGS = (".jsonl", ".ndjson")
 
-_BINARY_ENDINGS = (*_PARQUET_ENDINGS, *_ARROW_ENDINGS)
+_BINARY_ENDINGS = (*PARQUET_ENDINGS, *ARROW_ENDINGS)
 
 _RECORDS_ENDING = ".json"
 _ARCHIVE_ENDING = ".zip"
 
 ENDINGS = (
-    *(*DELIMITED_ENDINGS, *_PARQUET_ENDINGS, *_ARROW_ENDINGS, *_JSON_ENDINGS, _RECORDS_ENDING),
+    *(*DELIMITED_ENDINGS, *PARQUET_ENDINGS, *ARROW_ENDINGS, *_JSON_ENDINGS, _RECORDS_ENDING),
     *(*WORKBOOK_ENDINGS, _ARCHIVE_ENDING),
 )
 """The endings of the table files that can be read; text files may be compressed too, as in `.csv.gz`."""
@@ -172,8 +170,7 @@ def _read_batches(path: Path, dialect: Dialect, notes: list[str], cells: int | N
     else:
         with _scanned(path) as scan:
             rows = max(1, cells // max(1, len(scan.collect_schema())))
-            groups = bounds_of_row_groups(path) if ending in _PARQUET_ENDINGS else []
-            yield from _slices(scan, rows, groups) if ending in _BINARY_ENDINGS else _batches(scan, rows)
+            yield from _slices(path, scan, rows) if ending in _BINARY_ENDINGS else _batches(scan, rows)
 
 
 @contextmanager
@@ -190,12 +187,14 @@ def _unpacked(path: Path, notes: list[str]) -> Iterator[tuple[Path, list[str]]]:
             notes += [note.replace(str(table), name) for note in own_notes]
 
 
-def _slices(scan: pl.LazyFrame, rows: int, groups: Sequence[tuple[int, int]] = ()) -> Iterator[pl.DataFrame]:
+def _slices(path: Path, scan: pl.LazyFrame, rows: int) -> Iterator[pl.DataFrame]:
     """Slice by slice, each read from the file again: polars' own batches read ahead, three times as much memory.
 
-    No slice reaches from one row group into the next, so that each is decoded as few times as possible.
+    Of several slices none reaches from one row group into the next, so that each is decoded as few times as possible.
     """
-    for first, height in groups or [(0, _height(scan))]:
+    whole = _height(scan)
+    groups = bounds_of_row_groups(path) if whole > rows and table_ending(path) in PARQUET_ENDINGS else []
+    for first, height in groups or [(0, whole)]:
         for start in range(first, first + max(height, 1), rows):
             with quiet_panics():
                 batch = scan.slice(start, min(rows, first + height - start)).collect()
@@ -245,9 +244,9 @@ def _lazy(path: Path, files: ExitStack) -> pl.LazyFrame:
     ending = table_ending(path)
     if not path.stat().st_size:
         raise DataError(f"{path}: the file is empty.")
-    if ending in _PARQUET_ENDINGS:
+    if ending in PARQUET_ENDINGS:
         return pl.scan_parquet(literal_path(path), glob=False)
-    if ending in _ARROW_ENDINGS:
+    if ending in ARROW_ENDINGS:
         with path.open("rb") as file:
             is_file = file.read(6) == b"ARROW1"
         from polylogit.data.tables.arrow_check import check_arrow  # noqa: PLC0415 - pyarrow, for Arrow files only
@@ -307,4 +306,4 @@ def check_dates(frame: pl.DataFrame, place: str, first_row: int = 0) -> None:
 
 def _format_name(path: Path) -> str:
     ending = table_ending(path)
-    return "Parquet" if ending in _PARQUET_ENDINGS else "Arrow" if ending in _ARROW_ENDINGS else "JSON lines"
+    return "Parquet" if ending in PARQUET_ENDINGS else "Arrow" if ending in ARROW_ENDINGS else "JSON lines"

@@ -5,7 +5,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from polylogit.data.tables.compression import is_compressed, table_ending
+from polylogit.data.tables.compression import ARROW_ENDINGS, PARQUET_ENDINGS, is_compressed, table_ending
 
 if TYPE_CHECKING:
     from pyarrow.parquet import FileMetaData
@@ -33,9 +33,9 @@ def memory_of_tables(paths: Sequence[Path]) -> int:
 
 def _memory_of(path: Path) -> int:
     size, ending = path.stat().st_size, table_ending(path)
-    if ending in (".parquet", ".pq"):
+    if ending in PARQUET_ENDINGS:
         return _memory_of_parquet(path) or size
-    if ending in (".arrow", ".feather"):
+    if ending in ARROW_ENDINGS:
         return size
     return size * (_MEMORY_PER_PACKED_BYTE if is_compressed(path) else _MEMORY_PER_BYTE)
 
