@@ -81,15 +81,15 @@ def test_groups_are_kept_whole_in_the_folds_of_the_calibration(table, monkeypatc
         str(table), recipe_from_entries(RAISED | {"data": {"target": "kind", "group": "herd"}}), None
     )
     seen = []
-    from polylogit.run import network_fit
+    from polylogit.run import held_out_rows
 
-    own = network_fit.out_of_fold_logits
+    own = held_out_rows.out_of_fold_logits
 
     def spy(targets, fit_and_score, **options):
         seen.append(options["groups"])
         return own(targets, fit_and_score, **options)
 
-    monkeypatch.setattr(network_fit, "out_of_fold_logits", spy)
+    monkeypatch.setattr(held_out_rows, "out_of_fold_logits", spy)
     from polylogit.run.fit import fit_model
     from polylogit.run.fitted_model import TrainingPlace
 

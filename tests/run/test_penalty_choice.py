@@ -105,7 +105,7 @@ def test_the_calibration_is_fitted_to_the_logits_of_the_chosen_penalty(noise, mo
         seen.append(logits)
         return fit_calibration(logits, targets, **options)
 
-    monkeypatch.setattr("polylogit.run.linear_fit.fit_calibration", spy)
+    monkeypatch.setattr("polylogit.run.held_out_rows.fit_calibration", spy)
     run = train(
         str(noise),
         recipe_from_entries({"data": {"target": "kind", "test_fraction": 0.9}}),

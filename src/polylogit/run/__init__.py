@@ -10,6 +10,7 @@
     effects.py             column_effects: what each column of an additive model adds to the logits
     fit.py                 the fit of a model and its calibration
     validation_split.py    the training rows that a network is not fitted on
+    held_out_rows.py       logits of rows held out in turn, and the calibration that follows
     fold_scores.py         logits of each row from a model fitted without it
     cross_validation.py    repeated cross-validation of a table
     task.py                data and recipe before a fit; table_task.py and picture_task.py make one

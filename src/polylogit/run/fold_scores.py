@@ -3,24 +3,25 @@
 See also: `polylogit.run.cross_validation` and `polylogit.run.label_check`, which use them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 from jaxtyping import Float, Int, Num
 from torch import Tensor
 
-from polylogit.calibration import CalibrationMethod, fit_calibration
+from polylogit.calibration import CalibrationMethod
 from polylogit.data.pictures.encoder import PictureEncoder
 from polylogit.data.pictures.pretrained.encoder import BackboneEncoder
 from polylogit.data.pictures.stored import StoredPictures
 from polylogit.data.split import Split
 from polylogit.data.tables.encoder import TableEncoder
 from polylogit.fitting.forward import network_logits
-from polylogit.fitting.out_of_fold import HeldOutLogits, out_of_fold_logits
+from polylogit.fitting.out_of_fold import HeldOutLogits
 from polylogit.recipes import AutoRecipe, NetworkRecipe, Recipe, SolverRecipe
 from polylogit.run.fit import fit_model
 from polylogit.run.fitted_model import TrainingPlace
+from polylogit.run.held_out_rows import calibration_of, held_out_logits
 from polylogit.run.labelled_rows import LabelledRows
 from polylogit.run.linear_fit import linear_logits_held_out, rows_of_linear_model, with_chosen_penalty
 from polylogit.run.picture_task import fitted_picture_encoder
@@ -67,7 +68,6 @@ def fold_scores(
         RecipeError: The recipe does not fit the data.
     """
     known = task.rows.known
-    rows = task.rows.take(known)
     if isinstance(recipe, SolverRecipe):
         if recipe.training.C == "auto":
             vectors = rows_of_linear_model(task, task.rows)
@@ -75,21 +75,13 @@ def fold_scores(
         fit_and_score = _linear_fold(task, recipe)
     else:
         fit_and_score = _network_fold(task, recipe, place or TrainingPlace(), calibrated=calibrated)
-    found = out_of_fold_logits(
-        rows.targets,
-        lambda fitted, held_out: fit_and_score(known[fitted], known[held_out]),
-        seed=seed,
-        groups=rows.groups,
-        folds=folds,
-        rows_wanted=len(rows) + 1,
-        on_fit=on_fit,
+    found = held_out_logits(
+        task.rows, known, fit_and_score, seed=seed, folds=folds, rows_wanted=len(known) + 1, on_fit=on_fit
     )
-    if found is None:
-        return None
-    logits, method = found.logits, recipe.calibration.method
-    if calibrated and _is_cross_fitted(recipe) and method != "none":
-        logits = _calibrated(logits, rows.take(found.rows), found.sizes, method)
-    return replace(found, rows=known[found.rows], logits=logits)
+    method = recipe.calibration.method
+    if found is None or not calibrated or not _is_cross_fitted(recipe) or method == "none":
+        return found
+    return replace(found, logits=_calibrated(found, task.rows, method))
 
 
 def _encoded(
@@ -161,22 +153,13 @@ def _network_fold(
     return fit_and_score
 
 
-def _calibrated(
-    logits: Float[Tensor, "N K"], held_out: LabelledRows, sizes: Sequence[int], method: CalibrationMethod
-) -> Float[Tensor, "N K"]:
+def _calibrated(found: HeldOutLogits, rows: LabelledRows, method: CalibrationMethod) -> Float[Tensor, "N K"]:
     """The logits of each fold, calibrated on those of the other folds."""
-    weights, groups = held_out.weights, held_out.groups
     calibrated, start = [], 0
-    for size in sizes:
-        others = torch.ones(len(held_out), dtype=torch.bool)
+    for size in found.sizes:
+        others = torch.ones(len(found.rows), dtype=torch.bool)
         others[start : start + size] = False
-        fit = fit_calibration(
-            logits[others],
-            held_out.targets[others],
-            method=method,
-            sample_weight=None if weights is None else weights[others],
-            groups=None if groups is None else groups[others],
-        )
-        calibrated.append(fit.calibration.apply(logits[~others]))
+        fit = calibration_of(rows, found.rows[others], found.logits[others], method)
+        calibrated.append(fit.calibration.apply(found.logits[~others]))
         start += size
     return torch.cat(calibrated)

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from polylogit.calibration import CalibrationFit, fit_calibration
+from polylogit.calibration import CalibrationFit
 from polylogit.classes import balanced_class_weight
 from polylogit.data.pictures.encoder import PictureEncoder
 from polylogit.data.pictures.stored import StoredPictures
@@ -22,11 +22,12 @@ from polylogit.errors import RecipeError
 from polylogit.fitting.callbacks import TrainingCallback, refit_reporter
 from polylogit.fitting.forward import network_logits
 from polylogit.fitting.history import IterationRecord
-from polylogit.fitting.out_of_fold import HeldOutLogits, out_of_fold_logits
+from polylogit.fitting.out_of_fold import HeldOutLogits
 from polylogit.model_header import NetworkSpec
 from polylogit.networks import LinearNetwork
 from polylogit.recipes import SolverRecipe
 from polylogit.run.fitted_model import FittedModel, TrainingPlace
+from polylogit.run.held_out_rows import calibration_of, held_out_logits
 from polylogit.run.labelled_rows import LabelledRows
 from polylogit.run.penalty_choice import USUAL_POWERS, PenaltyChoice, choose_penalty
 from polylogit.run.task import Task
@@ -251,8 +252,6 @@ def _penalty_choice(
 ) -> PenaltyChoice | None:
     """C by the log loss of training rows, each from models that were fitted without it; of a sample where many."""
     train = train[sampled_rows(rows.targets[train], ROWS_OF_PENALTY_CHOICE, recipe.seed)]
-    targets = rows.targets[train]
-    groups = None if rows.groups is None else rows.groups[train]
     starts: dict[int, tuple[Tensor, Tensor]] = {}
     fits = 0
 
@@ -262,12 +261,7 @@ def _penalty_choice(
         def fit_and_score(fitted: Int[Tensor, " A"], scored: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
             fold = next(at)
             logits, starts[fold] = _held_out(
-                rows,
-                classes,
-                _with_penalty(recipe, C),
-                fitted=train[fitted],
-                scored=train[scored],
-                initial=starts.get(fold),
+                rows, classes, _with_penalty(recipe, C), fitted=fitted, scored=scored, initial=starts.get(fold)
             )
             return logits
 
@@ -277,18 +271,10 @@ def _penalty_choice(
             if on_fit is not None:
                 on_fit(fits, max(fits, total * USUAL_POINTS))
 
-        return out_of_fold_logits(targets, fit_and_score, seed=recipe.seed, groups=groups, on_fit=report)
+        return held_out_logits(rows, train, fit_and_score, seed=recipe.seed, on_fit=report)
 
-    choice = choose_penalty(
-        logits_at,
-        targets,
-        None if rows.weights is None else rows.weights[train],
-        powers=POWERS,
-        calibrated=recipe.calibration.method != "none",
-    )
-    if choice is None:
-        return None
-    return replace(choice, held_out=replace(choice.held_out, rows=train[choice.held_out.rows]))
+    calibrated = recipe.calibration.method != "none"
+    return choose_penalty(logits_at, rows.targets, rows.weights, powers=POWERS, calibrated=calibrated)
 
 
 def _cross_fitted_calibration(
@@ -310,35 +296,12 @@ def _cross_fitted_calibration(
     if choice is not None and len(train) <= ROWS_OF_PENALTY_CHOICE:
         held_out: HeldOutLogits | None = choice.held_out
     else:
-        held_out = _fresh_held_out(rows, train, classes, recipe, callbacks)
+
+        def fit_and_score(fitted: Int[Tensor, " A"], scored: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
+            return linear_logits_held_out(rows, classes, recipe, fitted=fitted, scored=scored)
+
+        report = refit_reporter("calibration", callbacks)
+        held_out = held_out_logits(rows, train, fit_and_score, seed=recipe.seed, on_fit=report)
     if held_out is None:
         return None, None
-    calibration = fit_calibration(
-        held_out.logits,
-        rows.targets[held_out.rows],
-        method=method,
-        sample_weight=None if rows.weights is None else rows.weights[held_out.rows],
-        groups=None if rows.groups is None else rows.groups[held_out.rows],
-    )
-    return calibration, held_out
-
-
-def _fresh_held_out(
-    rows: LabelledRows,
-    train: Int[Tensor, " A"],
-    classes: int,
-    recipe: SolverRecipe,
-    callbacks: Sequence[TrainingCallback],
-) -> HeldOutLogits | None:
-    def fit_and_score(fitted: Int[Tensor, " A"], scored: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
-        return linear_logits_held_out(rows, classes, recipe, fitted=train[fitted], scored=train[scored])
-
-    groups = None if rows.groups is None else rows.groups[train]
-    found = out_of_fold_logits(
-        rows.targets[train],
-        fit_and_score,
-        seed=recipe.seed,
-        groups=groups,
-        on_fit=refit_reporter("calibration", callbacks),
-    )
-    return None if found is None else replace(found, rows=train[found.rows])
+    return calibration_of(rows, held_out.rows, held_out.logits, method), held_out

@@ -13,7 +13,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from polylogit.calibration import fit_calibration
 from polylogit.classes import balanced_class_weight
 from polylogit.data.pictures.augmentation import Augmentation
 from polylogit.data.pictures.encoder import PictureEncoder
@@ -26,7 +25,7 @@ from polylogit.fitting.forward import network_logits
 from polylogit.fitting.loop import fit_network
 from polylogit.fitting.memory import check_network_fits_memory
 from polylogit.fitting.options import TrainingOptions
-from polylogit.fitting.out_of_fold import HeldOutLogits, out_of_fold_logits
+from polylogit.fitting.out_of_fold import HeldOutLogits
 from polylogit.model_header import NetworkSpec
 from polylogit.network_sections import epochs_and_batch_size, usual_batch_size
 from polylogit.networks import KINDS, MlpNetwork
@@ -34,6 +33,7 @@ from polylogit.networks.members import MlpMembers
 from polylogit.networks.test_time_augmentation import without_test_time_augmentation
 from polylogit.recipes import MlpRecipe, NetworkRecipe
 from polylogit.run.fitted_model import FittedModel, TrainingPlace
+from polylogit.run.held_out_rows import calibration_of, held_out_logits
 from polylogit.run.task import Task
 from polylogit.run.validation_split import fitted_and_validation_rows
 
@@ -105,14 +105,7 @@ def fit_network_model(task: Task, recipe: NetworkRecipe, place: TrainingPlace) -
     elif method != "none" and fit.ended == "finished":
         scored = _out_of_fold(task, recipe, place)
     if scored is not None and method != "none":
-        of_scored = task.rows.take(scored.rows)
-        calibration = fit_calibration(
-            scored.logits,
-            of_scored.targets,
-            method=method,
-            sample_weight=of_scored.weights,
-            groups=of_scored.groups,
-        )
+        calibration = calibration_of(task.rows, scored.rows, scored.logits, method)
     network.to("cpu")
     return FittedModel(
         network=network,
@@ -129,21 +122,16 @@ def fit_network_model(task: Task, recipe: NetworkRecipe, place: TrainingPlace) -
 
 def _out_of_fold(task: Task, recipe: NetworkRecipe, place: TrainingPlace) -> HeldOutLogits | None:
     """Logits of training rows from networks that were fitted without them, as `fit_network_model` fits its own."""
-    train = task.split.train
     alone = recipe.model_copy(update={"calibration": recipe.calibration.model_copy(update={"method": "none"})})
 
     def fit_and_score(fitted: Int[Tensor, " A"], scored: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
-        fold = replace(task, split=Split(train=train[fitted], test=train[scored]), validation=None)
+        fold = replace(task, split=Split(train=fitted, test=scored), validation=None)
         fit = fit_network_model(fold, alone, TrainingPlace(device=place.device))
         fit.raise_if_interrupted()
-        return network_logits(fit.network, task.rows.inputs[train[scored]])
+        return network_logits(fit.network, task.rows.inputs[scored])
 
     report = refit_reporter("calibration", place.callbacks)
-    groups = None if task.rows.groups is None else task.rows.groups[train]
-    found = out_of_fold_logits(
-        task.rows.targets[train], fit_and_score, seed=recipe.seed, groups=groups, folds=FOLDS, on_fit=report
-    )
-    return None if found is None else replace(found, rows=train[found.rows])
+    return held_out_logits(task.rows, task.split.train, fit_and_score, seed=recipe.seed, folds=FOLDS, on_fit=report)
 
 
 def _members(network: nn.Module, recipe: NetworkRecipe) -> MlpMembers | None:
