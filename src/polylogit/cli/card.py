@@ -33,7 +33,7 @@ def card(
         header = read_header(model)
         from polylogit.report.card import model_card
         from polylogit.run.output_paths import report_path
-        from polylogit.system.atomic_file import atomic_write
+        from polylogit.system.atomic_file import atomic_write_text
 
         default = report_path(model).with_suffix(".json")
         place = report or (default if default.exists() else None)
@@ -45,8 +45,7 @@ def card(
             return
         if out.exists():
             raise PolylogitError(f"{out}: there is such a file already. Name another with --out.")
-        with atomic_write(out) as temporary:
-            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+        atomic_write_text(out, text)
 
 
 def _read(path: Path) -> dict[str, Any]:

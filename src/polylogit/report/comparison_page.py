@@ -9,7 +9,7 @@ from pathlib import Path
 from polylogit.evaluation.paired import METRICS
 from polylogit.report.comparison import METRIC_NAMES, Comparison, p_value, pair_sentence, shown_metric
 from polylogit.report.environment import rendered_page
-from polylogit.system.atomic_file import atomic_write
+from polylogit.system.atomic_file import atomic_write_text
 
 __all__ = ["comparison_html", "write_comparison"]
 
@@ -28,8 +28,7 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
         text = json.dumps(comparison.as_json(), ensure_ascii=False, indent=1) + "\n"
     else:
         text = comparison_html(comparison)
-    with atomic_write(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+    atomic_write_text(path, text)
 
 
 def comparison_html(comparison: Comparison) -> str:

@@ -25,7 +25,7 @@ from polylogit.report.picture_sheets import confused_pairs, typical_pictures
 from polylogit.report.pictures import coefficient_png, confusion_png, occlusion_uri, picture_uri
 from polylogit.report.svg import chart_svg, picture_svg
 from polylogit.report.training_charts import drawable_curves, importance_chart, learning_chart
-from polylogit.system.atomic_file import atomic_write
+from polylogit.system.atomic_file import atomic_write_text
 
 __all__ = ["report_html", "write_report"]
 
@@ -53,8 +53,7 @@ def write_report(report: ReportData, path: Path) -> None:
         text = json.dumps(report_json(report), ensure_ascii=False, indent=1) + "\n"
     else:
         text = report_markdown(report) if path.suffix.lower() == ".md" else report_html(report)
-    with atomic_write(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+    atomic_write_text(path, text)
 
 
 def report_html(report: ReportData) -> str:

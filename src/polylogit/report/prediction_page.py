@@ -8,7 +8,7 @@ from pathlib import Path
 
 from polylogit.report.environment import rendered_page
 from polylogit.report.picture_sheets import SheetPicture
-from polylogit.system.atomic_file import atomic_write
+from polylogit.system.atomic_file import atomic_write_text
 
 __all__ = ["PredictedClass", "PredictionPage", "prediction_html", "write_prediction_page"]
 
@@ -63,8 +63,7 @@ def write_prediction_page(page: PredictionPage, path: Path) -> None:
     Raises:
         PolylogitError: The file cannot be written.
     """
-    with atomic_write(path) as temporary:
-        temporary.write_text(prediction_html(page), encoding="utf-8", errors="backslashreplace")
+    atomic_write_text(path, prediction_html(page))
 
 
 def prediction_html(page: PredictionPage) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from polylogit.errors import PolylogitError
 from polylogit.system.temporary_folder import is_abandoned, is_locked_and_there, temporary_folder
 
-__all__ = ["atomic_write"]
+__all__ = ["atomic_write", "atomic_write_text"]
 
 _SUFFIX = ".part"
 _LONGEST_PREFIX = 200
@@ -74,6 +74,20 @@ def atomic_write(path: Path) -> Iterator[Path]:
             os.fsync(folder_descriptor)
         finally:
             os.close(folder_descriptor)
+
+
+def atomic_write_text(path: Path, text: str) -> None:
+    r"""Write a text in UTF-8, atomically.
+
+    Args:
+        path: The file to write.
+        text: Its content; what UTF-8 cannot express, as half of a surrogate pair, is written as `\udc80`.
+
+    Raises:
+        PolylogitError: As for `atomic_write`.
+    """
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _part(path: Path) -> tuple[int, Path]:
