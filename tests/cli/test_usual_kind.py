@@ -16,16 +16,16 @@ def train(polylogit, *words):
 
 
 def test_kinds_are_compared(polylogit, tmp_path):
-    told, _ = train(polylogit, "--set", "cross_validation.folds=0")
-    assert [each["kind"] for each in told["selection"]["candidates"]] == ["linear", "additive", "mlp"]
-    assert told["model_path"] == "runs/zoo-auto/model.safetensors"
-    assert told["selection"]["log_loss_without_choice"] > 0
+    printed, _ = train(polylogit, "--set", "cross_validation.folds=0")
+    assert [each["kind"] for each in printed["selection"]["candidates"]] == ["linear", "additive", "mlp"]
+    assert printed["model_path"] == "runs/zoo-auto/model.safetensors"
+    assert printed["selection"]["log_loss_without_choice"] > 0
 
 
 def test_an_option_of_one_kind_names_it(polylogit):
-    told, notes = train(polylogit, "--set", "training.C=10")
-    assert told["selection"] is None
-    assert told["model_path"] == "runs/zoo-linear/model.safetensors"
+    printed, notes = train(polylogit, "--set", "training.C=10")
+    assert printed["selection"] is None
+    assert printed["model_path"] == "runs/zoo-linear/model.safetensors"
     assert "training.C is not an option of every kind of model, so the model is linear." in notes
     assert starting_entries("t", {"model": {"bins": 4}}, pictures=False, to_train=True)["model"]["kind"] == "additive"
 

@@ -68,9 +68,9 @@ def test_the_report_shows_the_choices(tmp_path):
     assert "additive" in page
     assert 'id="figure-penalty"' not in page  # here C is tried at one value only
     train(str(path), recipe_from_entries(entries), out=tmp_path / "m.safetensors", report=tmp_path / "r.json")
-    told = json.loads((tmp_path / "r.json").read_text())
-    assert told["selection"]["kind"] == told["model"]
-    assert told["penalty"]["C"] == 1
+    written = json.loads((tmp_path / "r.json").read_text())
+    assert written["selection"]["kind"] == written["model"]
+    assert written["penalty"]["C"] == 1
 
 
 def test_a_candidate_that_is_too_dear_is_left_out_and_named(tmp_path, monkeypatch):

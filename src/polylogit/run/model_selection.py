@@ -18,7 +18,7 @@ from polylogit.evaluation.rows import ScoredRows
 from polylogit.fitting.callbacks import TrainingCallback, refit_reporter
 from polylogit.recipes import AutoRecipe, Recipe, recipe_from_entries, starting_entries
 from polylogit.run.fold_scores import fold_scores, with_encoder_of
-from polylogit.run.selection_bias import log_loss_without_choice, simplest_within_error
+from polylogit.run.selection_bias import behind_the_lowest, log_loss_without_choice, simplest_within_error
 from polylogit.run.table_task import most_bins
 from polylogit.run.task import Task
 from polylogit.system.sparse_rows import SparseRows
@@ -169,20 +169,20 @@ def _choice(
     groups: Int[Tensor, " M"] | None,
     seed: int,
 ) -> ModelChoice:
-    best = min((rows for rows, _ in scored), key=log_loss)
-    contestants = []
-    for candidate, (rows, seconds) in zip(recipes, scored, strict=True):
-        behind, error = rows.mean_and_error(row_losses(rows) - row_losses(best))
-        contestants.append(
-            Contestant(candidate.model.kind, log_loss(rows), rows.mean(rows.hits), behind, error, seconds)
+    losses, weights = torch.stack([row_losses(rows) for rows, _ in scored]), scored[0][0].weights
+    behind, errors = behind_the_lowest(losses, weights)
+    contestants = [
+        Contestant(candidate.model.kind, log_loss(rows), rows.mean(rows.hits), above, error, seconds)
+        for candidate, (rows, seconds), above, error in zip(
+            recipes, scored, behind.tolist(), errors.tolist(), strict=True
         )
-    losses = torch.stack([row_losses(rows) for rows, _ in scored])
+    ]
     return ModelChoice(
-        kind=recipes[simplest_within_error(losses, best.weights)].model.kind,
+        kind=recipes[simplest_within_error(losses, weights)].model.kind,
         contestants=tuple(contestants),
-        rows=len(best.targets),
+        rows=len(weights),
         folds=FOLDS,
-        log_loss_without_choice=log_loss_without_choice(losses, best.weights, groups, seed=seed),
+        log_loss_without_choice=log_loss_without_choice(losses, weights, groups, seed=seed),
     )
 
 

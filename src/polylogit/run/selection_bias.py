@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-__all__ = ["log_loss_without_choice", "simplest_within_error"]
+__all__ = ["behind_the_lowest", "log_loss_without_choice", "simplest_within_error"]
 
 RESAMPLES = 200
 
@@ -19,8 +19,6 @@ LEAST_GAIN = 1e-4
 
 def simplest_within_error(losses: Float[Tensor, "C M"], weights: Float[Tensor, " M"]) -> int:
     """The first candidate whose mean loss is within one standard error, or 0.0001 nats, of the lowest.
-
-    The standard error is that of the difference to the lowest, row by row.
 
     Args:
         losses: Of each candidate, from the simplest to the most complex, on the same rows.
@@ -36,12 +34,26 @@ def simplest_within_error(losses: Float[Tensor, "C M"], weights: Float[Tensor, "
 
     Source: Breiman, Friedman, Olshen and Stone (1984), "Classification and regression trees", section 3.4.3.
     """
-    share = weights / weights.sum()
-    means = losses @ share
-    differences = losses - losses[means.argmin()]
-    behind = differences @ share
-    errors = ((differences - behind[:, None]).square() @ share.square()).sqrt()
+    behind, errors = behind_the_lowest(losses, weights)
     return int((behind <= errors.clamp_min(LEAST_GAIN)).nonzero()[0])
+
+
+def behind_the_lowest(
+    losses: Float[Tensor, "C M"], weights: Float[Tensor, " M"]
+) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:
+    """By how much the mean loss of each candidate is above the lowest, and the standard error of that.
+
+    Args:
+        losses: Of each candidate, on the same rows.
+        weights: Of the rows.
+
+    Returns:
+        Both in the unit of the losses; the standard error is that of the difference, row by row.
+    """
+    share = weights / weights.sum()
+    differences = losses - losses[(losses @ share).argmin()]
+    behind = differences @ share
+    return behind, ((differences - behind[:, None]).square() @ share.square()).sqrt()
 
 
 def log_loss_without_choice(
