@@ -61,9 +61,8 @@ class LabelledRows:
                 dtype="numeric",
                 ensure_min_samples=1 if processes.size == 1 else 0,
             )
-            if sample_weight is None or not len(labels):
-                return rows, labels, *classes_and_targets(labels), None
-            weights = check_sample_weight(as_numpy(sample_weight), rows)
+            weighted = sample_weight is not None and len(labels)
+            weights = check_sample_weight(as_numpy(sample_weight), rows) if weighted else None
             return rows, labels, *classes_and_targets(labels), weights
 
         rows, self.labels, classes, targets, weights = processes.together(checked)

@@ -98,14 +98,15 @@ def fit_network_model(task: Task, recipe: NetworkRecipe, place: TrainingPlace) -
     if members is not None:
         network = members.to("cpu").merged()
     calibration = scored = None
-    if method != "none" and len(held_out):
-        network.to(device)
-        logits = network_logits(network, held_out.inputs, prepare=prepare)
-        scored = HeldOutLogits(validation_numbers, logits, sizes=(len(validation_numbers),))
-    elif method != "none" and fit.ended == "finished":
-        scored = _out_of_fold(task, recipe, place)
-    if scored is not None and method != "none":
-        calibration = calibration_of(task.rows, scored.rows, scored.logits, method)
+    if method != "none":
+        if len(held_out):
+            network.to(device)
+            logits = network_logits(network, held_out.inputs, prepare=prepare)
+            scored = HeldOutLogits(validation_numbers, logits, sizes=(len(validation_numbers),))
+        elif fit.ended == "finished":
+            scored = _out_of_fold(task, recipe, place)
+        if scored is not None:
+            calibration = calibration_of(task.rows, scored.rows, scored.logits, method)
     network.to("cpu")
     return FittedModel(
         network=network,

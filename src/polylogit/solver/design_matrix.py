@@ -163,9 +163,8 @@ class DenseDesign:
             if self.intercept:
                 products[:, -1] += rows.sum(1)
         products = self.processes.total(products)
-        slopes = products[:, : self.columns - self.intercept]
         if self.intercept:
-            slopes -= products[:, -1:] * self._centre
+            products[:, :-1] -= products[:, -1:] * self._centre
         return products
 
     def gram_product(
