@@ -183,11 +183,11 @@ def _entries_of_table(data: str, entries: dict[str, Any]) -> dict[str, Any]:
     """As `_starting_entries` for a table: the kind is left to the data, unless an option belongs to one kind."""
     started = starting_entries(data, entries, pictures=False, to_train=True)
     kind = started["model"]["kind"]
-    if kind != KIND_OF_TABLES:
+    options = sorted(f"{name}.{option}" for name, option in _of_one_kind(entries))
+    if options and kind != KIND_OF_TABLES:
         with suppress(RecipeError):  # a fault is reported when the recipe is checked
             recipe_from_entries(started)
-            options = " and ".join(sorted(f"{name}.{option}" for name, option in _of_one_kind(entries)))
-            print_notes([f"{options} is not an option of every kind of model, so the model is {kind}."])
+            print_notes([f"{' and '.join(options)} is not an option of every kind of model, so the model is {kind}."])
     return started
 
 
