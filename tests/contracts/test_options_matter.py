@@ -173,6 +173,7 @@ START = {
 AUTO = {
     "training.class_weight": Change({"training": {"class_weight": "balanced"}}),
     "model.candidates": Change({"model": {"candidates": ["additive"]}}),
+    "auto.reference": Change({"auto": {"reference": True}}),
     "calibration.method": Change(
         {"data": {"target": "kind"}, "calibration": {"method": "temperature"}},
         {"data": {"target": "kind"}, "calibration": {"method": "none"}},
@@ -316,7 +317,8 @@ def _come_to(place, entries, out):
     decisions = run.decisions and run.decisions.as_json()
     size = out.stat().st_size
     outcome = {"weights": weights, "test": run.test.as_json(), "epochs": run.epochs, "folds": folds, "cost": decisions}
-    return outcome | {"size": size // 1_000_000}
+    reference = run.selection and run.selection.reference and run.selection.reference.log_loss
+    return outcome | {"size": size // 1_000_000, "reference": reference}
 
 
 @pytest.mark.parametrize(("kind", "data_kind", "option"), CASES, ids=IDS)

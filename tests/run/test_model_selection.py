@@ -15,6 +15,7 @@ from polylogit.fitting.callbacks import TrainingCallback
 from polylogit.fitting.loop import fit_network
 from polylogit.recipes import recipe_from_entries
 from polylogit.run import evaluate, train
+from polylogit.run.reference_model import Reference
 from polylogit.run.selection_bias import simplest_within_error
 from polylogit.solver.softmax_regression import fit_softmax_regression
 
@@ -113,6 +114,79 @@ def test_the_advantage_of_the_choice_is_stated(tmp_path):
     assert first.log_loss_without_choice == again.log_loss_without_choice
     assert abs(first.log_loss_without_choice - min(each.log_loss for each in first.contestants)) < 0.1
     assert f"{first.log_loss_without_choice:.4f} without the advantage" in first.in_words
+
+
+def chessboard(path):
+    """Classes by the signs of a product, which no sum of functions of one column gives."""
+    return table(path, lambda x, z: 12 * np.sign(x) * np.sign(z), rows=400)
+
+
+def with_reference(*candidates, **sections):
+    return recipe_from_entries(
+        AUTO | {"model": {"kind": "auto", "candidates": [*candidates]}, "auto": {"reference": True}} | sections
+    )
+
+
+def test_boosted_trees_far_ahead_are_reported_and_change_nothing(tmp_path):
+    path = chessboard(tmp_path / "t.csv")
+    report = tmp_path / "r.json"
+    run = train(str(path), with_reference("linear", "additive"), out=tmp_path / "m.safetensors", report=report)
+    found = run.selection.reference
+    assert found.far_ahead
+    assert found.lead > 0.3
+    chosen = next(each for each in run.selection.contestants if each.kind == run.selection.kind)
+    assert found.log_loss + found.lead == pytest.approx(chosen.log_loss)
+    assert f"{found.lead:.4f} below that of the chosen kind" in run.selection.in_words
+    assert "PL050" in [each.code for each in run.conclusions]
+    written = json.loads(report.read_text())
+    assert written["selection"]["reference"]["far_ahead"] is True
+    assert "PL050" in [each["code"] for each in written["conclusions"]]
+    entries = AUTO | {"model": {"kind": "auto", "candidates": ["linear", "additive"]}}
+    without = train(str(path), recipe_from_entries(entries), out=tmp_path / "without.safetensors")
+    assert without.selection.reference is None
+    assert without.test.log_loss == run.test.log_loss
+    assert "PL050" not in [each.code for each in without.conclusions]
+
+
+def test_boosted_trees_that_are_not_far_ahead_are_no_conclusion(tmp_path):
+    path = table(tmp_path / "t.csv", lambda x, z: 3 * x + z)
+    run = train(str(path), with_reference("linear"), out=tmp_path / "m.safetensors")
+    assert run.selection.reference.lead < 0
+    assert "above that of the chosen kind" in run.selection.in_words
+    assert "PL050" not in [each.code for each in run.conclusions]
+
+
+@pytest.mark.parametrize(
+    ("log_loss", "lead", "error", "far"),
+    [(0.5, 0.1, 0.05, True), (0.5, 0.1, 0.11, False), (0.5, 0.05, 0.01, False), (0.5, -0.2, 0.01, False)],
+)
+def test_far_ahead_is_beyond_the_error_and_a_tenth_of_the_log_loss(log_loss, lead, error, far):
+    assert Reference(log_loss, 0.8, lead, error, 1.0).far_ahead is far
+
+
+def test_trees_take_all_columns_but_text(tmp_path):
+    draw = np.random.default_rng(0)
+    rows = 240
+    colour = draw.choice(["red", "green", "blue"], rows)
+    kind = np.where(draw.random(rows) < np.where(colour == "red", 0.95, 0.05), "yes", "no")
+    frame = pl.DataFrame(
+        {"colour": colour, "kind": kind, "note": [f"one of the rows, number {n}" for n in range(rows)]}
+    )
+    frame = frame.with_columns(
+        day=pl.date(2026, 1, 1) + pl.duration(days=pl.int_range(rows)),
+        wet=pl.int_range(rows) % 3 == 0,
+        gap=pl.when(pl.int_range(rows) % 2 == 0).then(pl.lit(None)).otherwise(pl.int_range(rows) / 3),
+    )
+    frame.write_parquet(tmp_path / "t.parquet")
+    run = train(str(tmp_path / "t.parquet"), with_reference("linear"), out=tmp_path / "m.safetensors")
+    assert {column.type for column in run.classifier.preprocessing.columns} == {
+        *("category", "text", "date", "boolean", "number")
+    }
+    assert run.selection.reference.log_loss < 0.4
+    frame.select("note", "kind").write_parquet(tmp_path / "text.parquet")
+    run = train(str(tmp_path / "text.parquet"), with_reference("linear"), out=tmp_path / "m.safetensors")
+    assert run.selection.reference is None
+    assert "HistGradientBoosting was left out: it takes no text" in run.selection.in_words
 
 
 def test_groups_stay_together(tmp_path, monkeypatch):

@@ -16,6 +16,7 @@ from polylogit.recipes.sections import (
     AdditiveModel,
     AugmentationRecipe,
     AutoModel,
+    AutoReference,
     AutoTraining,
     CalibrationRecipe,
     CnnModel,
@@ -93,6 +94,7 @@ class AutoRecipe(RecipeBase):
     """The recipe of a table whose kind of model is chosen from the data."""
 
     model: AutoModel = AutoModel()
+    auto: AutoReference = AutoReference()
     training: AutoTraining = AutoTraining()
     cross_validation: Annotated[CrossValidationRecipe, OF_TABLES] = CrossValidationRecipe()
 

@@ -26,6 +26,7 @@ __all__ = [
     "AdditiveModel",
     "AugmentationRecipe",
     "AutoModel",
+    "AutoReference",
     "AutoTraining",
     "CalibrationRecipe",
     "CnnModel",
@@ -101,6 +102,16 @@ class AutoModel(Section):
     ] = Field(
         default=("linear", "additive", "mlp"),
         description="Kinds of model that are compared, from the simplest to the most complex.",
+    )
+
+
+class AutoReference(Section):
+    """What the candidates are compared with: see docs/choosing.md."""
+
+    reference: bool = Field(
+        default=False,
+        description="Whether boosted trees (scikit-learn's HistGradientBoosting) are scored on the same folds, to say "
+        "where they would be far ahead. They are never chosen.",
     )
 
 

@@ -4,6 +4,7 @@ Each code is documented in docs/checks.md. A code keeps its meaning between vers
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -25,6 +26,7 @@ CODES = {
     "PL031": "temperature not needed",
     "PL032": "calibration made the test log loss worse",
     "PL040": "labels that are probably wrong",
+    "PL050": "boosted trees far ahead",
 }
 """The codes and their short names."""
 
@@ -62,6 +64,7 @@ def conclusions(
     *,
     cross_validated: bool = False,
     labels: LabelCheck | None = None,
+    selection: Mapping[str, Any] | None = None,
 ) -> tuple[Conclusion, ...]:
     """Everything that the metrics say about the use of a classifier, warnings first.
 
@@ -71,6 +74,7 @@ def conclusions(
         fit: The evidence for the calibration, where it is known.
         cross_validated: Whether there are cross-validated metrics too.
         labels: The check of the labels, where there was one.
+        selection: How the kind of model was chosen, as plain data; its reference counts.
 
     Returns:
         The conclusions.
@@ -88,6 +92,7 @@ def conclusions(
         _rows(evaluation, cross_validated=cross_validated),
         _calibration(evaluation, uncalibrated, fit),
         _labels(labels),
+        _reference(selection),
     ]
     return tuple(sorted(filter(None, found), key=lambda conclusion: conclusion.level == "note"))
 
@@ -185,6 +190,20 @@ def _labels(check: LabelCheck | None) -> Conclusion | None:
         f"{label_check_sentence(check)} The first is {place}: given “{first.given}” "
         f"({percent(first.given_probability)}), suggested “{first.suggested}” "
         f"({percent(first.suggested_probability)}). polylogit check --labels --out FILE examines all {check.noun}s.",
+    )
+
+
+def _reference(selection: Mapping[str, Any] | None) -> Conclusion | None:
+    trees = None if selection is None else selection["reference"]
+    if selection is None or trees is None or not trees["far_ahead"]:
+        return None
+    return Conclusion(
+        "PL050",
+        "note",
+        f"Boosted trees would do better on this table: {trees['kind']} has a log loss of {trees['log_loss']:.3f} where "
+        f"the chosen kind, {selection['kind']}, has {trees['log_loss'] + trees['lead']:.3f} (standard error of the "
+        f"difference {trees['standard_error']:.3f}). Use trees where they may be used, or give the model columns that "
+        "combine others.",
     )
 
 

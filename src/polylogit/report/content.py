@@ -129,4 +129,5 @@ class ReportData:
             self.calibration_fit,
             cross_validated=self.cross_validated is not None,
             labels=self.labels,
+            selection=self.selection,
         )

@@ -29,7 +29,7 @@ from polylogit.run.table_task import fitted_table_encoder
 from polylogit.run.task import Task
 from polylogit.system.sparse_rows import SparseRows
 
-__all__ = ["fold_scores", "with_encoder_of"]
+__all__ = ["calibrated_on_other_folds", "fold_scores", "with_encoder_of"]
 
 FitAndScore = Callable[[Int[Tensor, " A"], Int[Tensor, " B"]], Float[Tensor, "B K"]]
 """Logits of some rows from a model fitted to others."""
@@ -81,7 +81,7 @@ def fold_scores(
     method = recipe.calibration.method
     if found is None or not calibrated or not _is_cross_fitted(recipe) or method == "none":
         return found
-    return replace(found, logits=_calibrated(found, task.rows, method))
+    return replace(found, logits=calibrated_on_other_folds(found, task.rows, method))
 
 
 def _encoded(
@@ -153,8 +153,19 @@ def _network_fold(
     return fit_and_score
 
 
-def _calibrated(found: HeldOutLogits, rows: LabelledRows, method: CalibrationMethod) -> Float[Tensor, "N K"]:
-    """The logits of each fold, calibrated on those of the other folds."""
+def calibrated_on_other_folds(
+    found: HeldOutLogits, rows: LabelledRows, method: CalibrationMethod
+) -> Float[Tensor, "N K"]:
+    """The logits of each fold, calibrated on those of the other folds.
+
+    Args:
+        found: Logits of rows that were held out in folds.
+        rows: All rows; weights and groups count.
+        method: The candidate calibrations.
+
+    Returns:
+        Calibrated logits in the same order.
+    """
     calibrated, start = [], 0
     for size in found.sizes:
         others = torch.ones(len(found.rows), dtype=torch.bool)

@@ -16,8 +16,10 @@ from polylogit.data.split import Split, sampled_rows
 from polylogit.evaluation.metrics import log_loss, row_losses
 from polylogit.evaluation.rows import ScoredRows
 from polylogit.fitting.callbacks import TrainingCallback, refit_reporter
+from polylogit.fitting.out_of_fold import HeldOutLogits
 from polylogit.recipes import AutoRecipe, Recipe, recipe_from_entries, starting_entries
 from polylogit.run.fold_scores import fold_scores, with_encoder_of
+from polylogit.run.reference_model import REFERENCE, Reference, reference_scores, why_no_reference
 from polylogit.run.selection_bias import behind_the_lowest, log_loss_without_choice, simplest_within_error
 from polylogit.run.table_task import most_bins
 from polylogit.run.task import Task
@@ -67,6 +69,7 @@ class ModelChoice:
         folds: Number of folds; fewer than 5 where few rows can be scored.
         log_loss_without_choice: An estimate for the chosen kind on rows that it was not chosen by.
         left_out: Candidates that were not compared, and why.
+        reference: How boosted trees did on the same folds, where the recipe asks for it.
     """
 
     kind: str
@@ -75,22 +78,24 @@ class ModelChoice:
     folds: int
     log_loss_without_choice: float
     left_out: Mapping[str, str] = field(default_factory=dict)
+    reference: Reference | None = None
 
     @property
     def in_words(self) -> str:
-        """The choice as a sentence."""
+        """The choice in sentences."""
         chosen = next(each for each in self.contestants if each.kind == self.kind)
         left_out = "".join(f" {kind} was left out: {reason}." for kind, reason in self.left_out.items())
+        reference = "" if self.reference is None else f" {self.reference.in_words}"
         if len(self.contestants) == 1:
             return (
                 f"{self.kind}: the only kind of model that was compared, with a log loss of {chosen.log_loss:.4f} in "
-                f"{self.folds} folds of {self.rows:,} training rows.{left_out}"
+                f"{self.folds} folds of {self.rows:,} training rows.{left_out}{reference}"
             )
         return (
             f"{self.kind}: the simplest of {len(self.contestants)} kinds of model within a standard error of the "
             f"lowest log loss, in {self.folds} folds of {self.rows:,} training rows. Its log loss there is "
             f"{chosen.log_loss:.4f}, and {self.log_loss_without_choice:.4f} without the advantage of having been "
-            f"chosen by it; the test rows had no part in the choice.{left_out}"
+            f"chosen by it; the test rows had no part in the choice.{left_out}{reference}"
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -101,8 +106,15 @@ class ModelChoice:
             "folds": self.folds,
             "log_loss_without_choice": self.log_loss_without_choice,
             "left_out": dict(self.left_out),
-            "candidates": [asdict(each) | {"seconds": round(each.seconds, 3)} for each in self.contestants],
+            "candidates": [_as_json(each) for each in self.contestants],
+            "reference": None
+            if self.reference is None
+            else {"kind": REFERENCE, **_as_json(self.reference), "far_ahead": self.reference.far_ahead},
         }
+
+
+def _as_json(each: Contestant | Reference) -> dict[str, Any]:
+    return asdict(each) | {"seconds": round(each.seconds, 3)}
 
 
 def choose_model(
@@ -152,15 +164,20 @@ def choose_model(
         )
         if found is None:
             return recipes[0], _encoded_for(recipes[0], _with_note(task, recipes[0].model.kind)), None
-        folds = found.fits
-        order = found.rows.argsort()
-        rows = found.rows[order]
-        in_order = ScoredRows.check(found.logits[order], compared.rows.targets[rows], compared.weights_of(rows))
-        scored.append((in_order, time.perf_counter() - started))
+        folds, rows = found.fits, found.rows.sort().values
+        scored.append((_in_order(found, compared), time.perf_counter() - started))
     groups = None if compared.rows.groups is None else compared.rows.groups[rows]
-    choice = replace(_choice(recipes, scored, groups, recipe.seed), folds=folds, left_out=left_out)
-    chosen = next(candidate for candidate in recipes if candidate.model.kind == choice.kind)
-    return chosen, _encoded_for(chosen, task), choice
+    choice = _choice(recipes, scored, groups, recipe.seed)
+    chosen = next(number for number, candidate in enumerate(recipes) if candidate.model.kind == choice.kind)
+    reference = None
+    if recipe.auto.reference:
+        reason = why_no_reference(compared)
+        if reason is None:
+            reference = _reference(compared, recipe, scored[chosen][0], callbacks)
+        else:
+            left_out[REFERENCE] = reason
+    choice = replace(choice, folds=folds, left_out=left_out, reference=reference)
+    return recipes[chosen], _encoded_for(recipes[chosen], task), choice
 
 
 def _choice(
@@ -184,6 +201,28 @@ def _choice(
         folds=FOLDS,
         log_loss_without_choice=log_loss_without_choice(losses, weights, groups, seed=seed),
     )
+
+
+def _in_order(found: HeldOutLogits, task: Task) -> ScoredRows:
+    """The held-out rows in the order of their numbers, so that candidates are compared row by row."""
+    order = found.rows.argsort()
+    rows = found.rows[order]
+    return ScoredRows.check(found.logits[order], task.rows.targets[rows], task.weights_of(rows))
+
+
+def _reference(
+    task: Task, recipe: AutoRecipe, chosen: ScoredRows, callbacks: Sequence[TrainingCallback]
+) -> Reference | None:
+    """Boosted trees on the folds of the candidates, compared with the chosen one."""
+    started = time.perf_counter()
+    report = refit_reporter(f"reference, {REFERENCE}", callbacks)
+    found = reference_scores(task, recipe, folds=FOLDS, on_fit=report)
+    if found is None:
+        return None
+    scored = _in_order(found, task)
+    lead, error = scored.mean_and_error(row_losses(chosen) - row_losses(scored))
+    seconds = time.perf_counter() - started
+    return Reference(log_loss(scored), scored.mean(scored.hits), lead, error, seconds)
 
 
 def _features(task: Task, recipe: Recipe) -> int:
@@ -212,7 +251,7 @@ def _encoded_for(recipe: Recipe, task: Task) -> Task:
 
 def _candidate(entries: dict[str, Any], kind: str) -> Recipe:
     """The recipe of a candidate: the options that all kinds share, and the command line's usual ones of its own."""
-    shared = {name: section for name, section in entries.items() if name != "model"}
+    shared = {name: section for name, section in entries.items() if name not in {"model", "auto"}}
     start = starting_entries("", {"model": {"kind": kind}}, pictures=False, to_train=True)
     return recipe_from_entries({**start, **shared, "training": {**start.get("training", {}), **entries["training"]}})
 

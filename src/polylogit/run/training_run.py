@@ -91,6 +91,7 @@ class TrainingRun:
             self.calibration,
             cross_validated=self.cross_validation is not None,
             labels=self.labels,
+            selection=None if self.selection is None else self.selection.as_json(),
         )
 
     def as_json(self) -> dict[str, Any]:
