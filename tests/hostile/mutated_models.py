@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from present_models import PRESENT_MODELS, data_of, model_of
 from safetensors.torch import load_file, save
 
 from polylogit import Classifier
@@ -23,7 +24,8 @@ from polylogit.model_tensors import content_digest
 from polylogit.run import predict
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "models_0_1"
-MODELS = ("zoo", "mixed_vector", "mixed_mlp", "mixed_curve_floor", "pictures_cnn")
+OLD_MODELS = ("zoo", "mixed_vector", "mixed_mlp", "mixed_curve_floor", "pictures_cnn")
+MODELS = (*OLD_MODELS, *PRESENT_MODELS)
 VALUES = (
     *(0, -1, 1, 2, 10**9, 10**18, -(10**18), 0.0, -1.0, 1e-320, 1e-30, 1e30, 1e300, True, False, None),
     *("", "a", "x" * 10_000, "linear", "cnn", "mlp", "../../etc/passwd", "\ud800", "\x1b[31m", "rot13", "€"),
@@ -33,10 +35,22 @@ SIZES = (0, 1, 7, -1, 2**31, 2**40, 2**63 - 1, 2**64, 1.5, None, "1", [], [1])
 KINDS = ("F32", "F64", "F16", "BF16", "I64", "BOOL", "F8_E4M3", "U8", "C64", "nonsense", 3)
 
 
+def file_of(model: str) -> Path:
+    """The file of a sound model."""
+    return FIXTURES / f"{model}.safetensors" if model in OLD_MODELS else model_of(model)
+
+
+def rows_of(model: str) -> str:
+    """What a model can predict."""
+    if model in PRESENT_MODELS:
+        return str(data_of(model))
+    return str(FIXTURES / "mixed.csv") if model.startswith("mixed") else "zoo"
+
+
 @cache
 def original(model: str) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """The header and the tensors of a sound model."""
-    path = FIXTURES / f"{model}.safetensors"
+    path = file_of(model)
     return read_header(path).model_dump(mode="json", exclude_none=True), load_file(path)
 
 
@@ -129,7 +143,7 @@ def use(path: Path, number: int) -> None:
         classifier = Classifier.load(path)
         if number // len(MODELS) % 3 == 0 and model != "pictures_cnn":
             out = Path(tempfile.gettempdir()) / "o.csv"
-            data = str(FIXTURES / "mixed.csv") if model.startswith("mixed") else "zoo"
+            data = rows_of(model)
             predict(path, data, out, allow_unseen=True, force=True)
             assert classifier.predict_probabilities(data).isfinite().all()
 
@@ -138,4 +152,4 @@ def warm_up(folder: Path) -> None:
     """Use every sound model, so that every library is loaded."""
     del folder
     for number, model in enumerate(MODELS):
-        use(FIXTURES / f"{model}.safetensors", 3 * len(MODELS) + number)
+        use(file_of(model), 3 * len(MODELS) + number)
