@@ -4,6 +4,8 @@ See also: `polylogit.data.tables.encoded_column`, one column; `polylogit.data.ta
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -101,6 +103,12 @@ class TableEncoder:
     def readings(self) -> dict[str, Reading]:
         """How each column is read."""
         return {column.name: column.reading for column in self.columns}
+
+    @cached_property
+    def _scaled_places(self) -> dict[str, tuple[Column, int]]:
+        """Each column by its name, and where the mean and the scale of its first scaled feature are."""
+        starts = accumulate((len(column.scaled_names) for column in self.columns), initial=0)
+        return {column.name: (column, start) for column, start in zip(self.columns, starts, strict=False)}
 
     @property
     def gaps_count_as(self) -> dict[str, str]:
@@ -288,10 +296,9 @@ class TableEncoder:
             name: A column of numbers.
             numbers: Its cells as `read_columns` gives them.
         """
-        column = next(column for column in self.columns if column.name == name)
+        column, scaled = self._scaled_places[name]
         if column.bin_edges:  # what is outside of the training range counts as its end
             return pl.repeat(value=False, n=len(numbers), eager=True)
-        scaled = [column.name for column in self.columns for _ in column.scaled_names].index(name)
         mean, scale = float(self.mean[scaled]), float(self.scale[scaled])
         return ((numbers.cast(pl.Float64) - mean).abs() > LARGEST_FEATURE * scale).fill_null(value=False)
 
