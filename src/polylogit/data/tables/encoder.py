@@ -105,7 +105,7 @@ class TableEncoder:
         return {column.name: column.reading for column in self.columns}
 
     @cached_property
-    def _scaled_places(self) -> dict[str, tuple[Column, int]]:
+    def _starts(self) -> dict[str, tuple[Column, int]]:
         """Each column by its name, and where the mean and the scale of its first scaled feature are."""
         starts = accumulate((len(column.scaled_names) for column in self.columns), initial=0)
         return {column.name: (column, start) for column, start in zip(self.columns, starts, strict=False)}
@@ -296,7 +296,7 @@ class TableEncoder:
             name: A column of numbers.
             numbers: Its cells as `read_columns` gives them.
         """
-        column, scaled = self._scaled_places[name]
+        column, scaled = self._starts[name]
         if column.bin_edges:  # what is outside of the training range counts as its end
             return pl.repeat(value=False, n=len(numbers), eager=True)
         mean, scale = float(self.mean[scaled]), float(self.scale[scaled])
