@@ -125,11 +125,11 @@ def test_a_loop_of_links_is_an_error(polylogit, tmp_path, zoo_run):
 
 @pytest.fixture
 def big(tmp_path, zoo):
-    """Half a million rows, compressed, so that a prediction writes a decompressed copy and takes a while."""
+    """A million rows, compressed, so that a prediction writes a decompressed copy and takes a while."""
     head, _, rows = zoo.read_bytes().partition(b"\n")
     for name in ("temporary", "out"):
         (tmp_path / name).mkdir()
-    (tmp_path / "big.csv.gz").write_bytes(gzip.compress(head + b"\n" + rows * 5000, 1))
+    (tmp_path / "big.csv.gz").write_bytes(gzip.compress(head + b"\n" + rows * 10000, 1))
     return tmp_path / "big.csv.gz"
 
 
