@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import sklearn
 import torch
+from scipy.sparse import csr_array
+from scipy.special import logsumexp
 from sklearn import config_context
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
@@ -36,6 +38,52 @@ def test_scores_are_those_of_separate_fits():
         np.testing.assert_allclose(model.scores_[:, place], apart, atol=1e-5)
     assert CS[int(model.scores_.mean(0).argmax())] == model.C_
     np.testing.assert_allclose(model.coef_, SoftmaxRegression(C=model.C_, tol=1e-10).fit(X, Y).coef_, atol=1e-6)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_default_score_is_that_of_the_scorer(classes, dtype):
+    kept = classes > Y
+    rows, labels, weights = 20 * X[kept].astype(dtype), Y[kept], WEIGHTS[kept]  # some probabilities round to 0
+    ours = SoftmaxRegressionCV(Cs=CS, cv=3).fit(rows, labels, weights).scores_
+    theirs = SoftmaxRegressionCV(Cs=CS, cv=3, scoring=get_scorer("neg_log_loss")).fit(rows, labels, weights).scores_
+    np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=0 if dtype == "float64" else np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize(("classes", "options"), [(2, {}), (3, {}), (3, {"fit_intercept": False}), (2, {"tol": 1e-9})])
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+def test_folds_fitted_at_once_have_the_optima_of_each_alone(classes, options, class_weight):
+    kept = classes > Y
+    rows, labels, weights = X[kept], Y[kept], WEIGHTS[kept]
+    repeated = np.repeat(np.arange(0, len(rows), 2), 2)  # a bootstrap takes rows several times
+    folds = [*StratifiedKFold(3).split(rows, labels), (repeated, np.arange(1, len(rows), 2))]
+    options = {"Cs": np.logspace(-3, 3, 7), "cv": folds, "class_weight": class_weight, **options}
+    at_once = SoftmaxRegressionCV(**options).fit(rows, labels, weights)
+    apart = SoftmaxRegressionCV(**{**options, "tol": 1e-10}).fit(csr_array(rows), labels, weights)
+    assert at_once.optimality_gaps_.max() <= at_once.tol
+    assert at_once.optimality_gaps_.max() > 0
+    # The excess over the optimum, which the gap bounds, by the objective of each fold.
+    shares = (
+        weights if class_weight is None else weights * (weights.sum() / classes / np.bincount(labels, weights))[labels]
+    )
+    for fold, (fitted, _) in enumerate(folds):
+        for place, C in enumerate(at_once.Cs_):
+            reached, least = (
+                objective(model.coefs_paths_[fold, place], rows[fitted], labels[fitted], shares[fitted], C)
+                for model in (at_once, apart)
+            )
+            assert reached - least <= at_once.optimality_gaps_[fold, place] * least + 1e-9
+
+
+def objective(coefficients, rows, labels, weights, C):
+    """scikit-learn's objective as a mean, of coefficients with or without an intercept."""
+    columns = rows.shape[1]
+    coef, intercept = coefficients[:, :columns], coefficients[:, columns:]
+    logits = rows @ coef.T + (intercept.T if intercept.size else 0)
+    if len(coef) == 1:
+        logits = np.concatenate([np.zeros_like(logits), logits], 1)
+    losses = logsumexp(logits, axis=1) - logits[np.arange(len(rows)), labels]
+    return (weights @ losses + np.square(coef).sum() / (2 * C)) / weights.sum()
 
 
 def test_accuracy_agrees_with_scikit_learn():
@@ -207,5 +255,5 @@ def test_an_interrupt_ends_all_folds(monkeypatch):
 
     monkeypatch.setattr(labelled_rows, "fit_softmax_regression", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        SoftmaxRegressionCV(Cs=CS, cv=3).fit(X, Y)
+        SoftmaxRegressionCV(Cs=CS, cv=3).fit(csr_array(X), Y)
     assert calls == CS[:1]

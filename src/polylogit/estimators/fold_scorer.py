@@ -5,10 +5,13 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
+from scipy.special import log_softmax
 from sklearn.metrics import get_scorer
+from sklearn.utils.extmath import safe_sparse_dot
 
-__all__ = ["find_scorer", "scorer_for_classes"]
+__all__ = ["find_scorer", "negative_log_loss", "scorer_for_classes"]
 
 
 def find_scorer(scoring: Any) -> Any:  # noqa: ANN401 - scikit-learn's scorers have no types
@@ -59,3 +62,39 @@ def scorer_for_classes(scoring: Any, classes: NDArray[Any]) -> Callable[..., flo
     scorer = copy.copy(scorer)
     scorer._kwargs = {**added, **given}
     return scorer  # type: ignore[no-any-return]
+
+
+def negative_log_loss(
+    rows: Any,  # noqa: ANN401 - an array or a sparse matrix
+    targets: NDArray[np.intp],
+    *,
+    coef: NDArray[np.floating[Any]],
+    intercept: NDArray[np.floating[Any]],
+    sample_weight: NDArray[np.float64] | None = None,
+) -> float:
+    """The score "neg_log_loss" of scikit-learn, without its checks, which take longer than the fit of few rows.
+
+    Args:
+        rows: Checked rows, shape (N, D).
+        targets: Index of each row's class, shape (N,).
+        coef: Coefficients of each class, shape (K, D), or of the second of two classes, shape (1, D).
+        intercept: Intercepts, shape (K,) or (1,).
+        sample_weight: Weight of each row, shape (N,).
+
+    Returns:
+        The weighted mean of the log-probabilities of the rows' classes, none of which counts as less than the dtype's
+        precision.
+
+    Example:
+        >>> rows = np.array([[1.0], [-1.0]])
+        >>> score = negative_log_loss(rows, np.array([1, 0]), coef=np.array([[2.0]]), intercept=np.array([0.0]))
+        >>> round(score, 4)
+        -0.1269
+    """
+    logits = np.asarray(safe_sparse_dot(rows, coef.T, dense_output=True)) + intercept
+    if len(coef) == 1:
+        logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
+    rounding = np.finfo(coef.dtype).eps
+    observed = log_softmax(logits, axis=1)[np.arange(len(targets)), targets]
+    observed = observed.clip(np.log(rounding), np.log1p(-rounding))
+    return float(np.average(observed, weights=sample_weight))

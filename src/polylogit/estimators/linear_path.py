@@ -1,6 +1,6 @@
 """`SoftmaxRegressionCV`: the inverse penalty C chosen by cross-validation, along a path of warm starts."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any, ClassVar, no_type_check
@@ -20,7 +20,8 @@ from sklearn.utils.parallel import Parallel, delayed
 from polylogit.errors import DataError
 from polylogit.estimators.array_conversion import as_numpy, in_namespace_of
 from polylogit.estimators.caller_warnings import warn_caller
-from polylogit.estimators.fold_scorer import find_scorer, scorer_for_classes
+from polylogit.estimators.fold_fits import small_fits_of_folds
+from polylogit.estimators.fold_scorer import find_scorer, negative_log_loss, scorer_for_classes
 from polylogit.estimators.labelled_rows import LabelledRows
 from polylogit.estimators.linear import SoftmaxRegression, convergence_advice
 from polylogit.estimators.linear_model import LinearSoftmaxModel, as_coefficients
@@ -198,11 +199,21 @@ class SoftmaxRegressionCV(LinearSoftmaxModel):
         folds = list(
             check_cv(self.cv, rows.labels, classifier=True).split(rows.rows, rows.labels, **routed.splitter.split)
         )
+        with torch_threads(1):
+            known = small_fits_of_folds(self, rows, folds, Cs)
         jobs = min(effective_n_jobs(self.n_jobs), len(folds))
         threads = max(1, torch.get_num_threads() // jobs)
         paths: list[_Path] = Parallel(n_jobs=jobs, prefer="threads")(
-            delayed(self._path)(rows, fold, Cs, scorer=scorer, params=routed.scorer.score, threads=threads)
-            for fold in folds
+            delayed(self._path)(
+                rows,
+                fold,
+                Cs,
+                None if known is None else known[place],
+                scorer=scorer,
+                params=routed.scorer.score,
+                threads=threads,
+            )
+            for place, fold in enumerate(folds)
         )
         self._take_paths(paths, Cs, X)
         usable = [path for path in paths if not np.isnan(path.scores).any()]
@@ -236,27 +247,37 @@ class SoftmaxRegressionCV(LinearSoftmaxModel):
         rows: LabelledRows,
         fold: tuple[NDArray[np.intp], NDArray[np.intp]],
         Cs: NDArray[np.float64],
+        known: Sequence[LinearFit] | None,
         *,
         scorer: Callable[..., float],
         params: dict[str, Any],
         threads: int,
     ) -> "_Path":
-        """The fits of one fold, each from the coefficients of the one before, and their scores on the other rows."""
+        """The fits of one fold, those not known from the coefficients of the one before, and their scores."""
         fitted, scored = fold
         model = SoftmaxRegression()
         model.classes_, model.n_features_in_ = rows.classes, rows.columns
         params = check_method_params(X=rows.rows, params=params, indices=scored)
         path, initial = _Path([], [], []), None
         with torch_threads(threads):
-            for C in Cs:
-                fit = rows.fit(self, float(C), initial=initial, chosen=fitted)
+            for place, C in enumerate(Cs):
+                if known is not None and known[place].converged:
+                    fit = known[place]
+                else:
+                    fit = rows.fit(self, float(C), initial=initial, chosen=fitted)
                 if fit.stop_reason == "interrupted":
                     raise KeyboardInterrupt
                 initial = (fit.weight, fit.bias)
                 model.coef_, model.intercept_ = as_coefficients(fit, rows.dtype)
                 path.fits.append(replace(fit, weight=fit.weight.new_empty(0, 0), bias=fit.bias.new_empty(0)))
                 path.coefficients.append(self._with_intercept(model.coef_, model.intercept_))
-                path.scores.append(float(scorer(model, rows.rows[scored], rows.labels[scored], **params)))
+                if self.scoring == "neg_log_loss":
+                    score = negative_log_loss(
+                        rows.rows[scored], rows.targets[scored], coef=model.coef_, intercept=model.intercept_, **params
+                    )
+                else:
+                    score = float(scorer(model, rows.rows[scored], rows.labels[scored], **params))
+                path.scores.append(score)
         return path
 
     def _with_intercept(self, coef: NDArray[Any], intercept: NDArray[Any]) -> NDArray[Any]:

@@ -32,8 +32,8 @@ from polylogit.solver.objective import Objective
 
 __all__ = ["FullHessianNewton"]
 
-_MOST_PARAMETERS = 256
-_MOST_MULTIPLICATIONS = 20_000_000
+MOST_PARAMETERS = 256
+MOST_MULTIPLICATIONS = 20_000_000
 _FAR = 0.2
 
 
@@ -63,7 +63,7 @@ class FullHessianNewton:
     def is_applicable(problem: Objective) -> bool:
         """Whether the Hessian is a small matrix and soon summed up."""
         parameters = problem.classes * problem.design.columns
-        few = parameters <= _MOST_PARAMETERS and parameters**2 * problem.design.total_rows <= _MOST_MULTIPLICATIONS
+        few = parameters <= MOST_PARAMETERS and parameters**2 * problem.design.total_rows <= MOST_MULTIPLICATIONS
         return few and problem.ridge > 0
 
     @property

@@ -1,0 +1,102 @@
+"""The fits of all folds and values of C at once, where the problem is small."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from polylogit.estimators.devices import find_device
+from polylogit.estimators.labelled_rows import LabelledRows
+from polylogit.solver.linear_fit import LinearFit
+from polylogit.solver.newton_of_folds import NewtonOfFolds
+from polylogit.solver.penalties import inverse_penalty
+
+__all__ = ["small_fits_of_folds"]
+
+
+def small_fits_of_folds(
+    estimator: Any,  # noqa: ANN401 - SoftmaxRegressionCV
+    rows: LabelledRows,
+    folds: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]],
+    Cs: NDArray[np.float64],
+) -> list[list[LinearFit]] | None:
+    """The fit of each fold at each C by `NewtonOfFolds`.
+
+    Args:
+        estimator: Its parameters say how to fit.
+        rows: All rows.
+        folds: The rows that each fold fits to, and the rows that it is scored on.
+        Cs: Finite values of C, in the order in which to fit them.
+
+    Returns:
+        For each fold its fits, of which those that have not converged are to be fitted again; None where folds are to
+        be fitted one by one: rows are sparse, many, or on another device, the penalty has an L1 norm, a fold lacks a
+        class, or each step is to be printed.
+    """
+    classes, intercept = len(rows.classes), bool(estimator.fit_intercept)
+    largest = max(len(rows.labels), 1)
+    if (
+        estimator.l1_ratio
+        or estimator.verbose
+        or not isinstance(rows.rows, np.ndarray)
+        or find_device(estimator.device).type != "cpu"
+        or not np.isfinite(Cs).all()
+        or not NewtonOfFolds.is_applicable(largest, rows.columns + intercept, classes)
+    ):
+        return None
+    weights = _weights_of_folds(rows, folds)
+    counted = weights > 0
+    if not all((np.bincount(rows.targets[fold], minlength=classes) > 0).all() for fold in counted):
+        return None
+    newton = NewtonOfFolds(
+        torch.from_numpy(rows.rows.astype(np.float64)),
+        torch.from_numpy(rows.targets),
+        torch.from_numpy(weights),
+        classes=classes,
+        fit_intercept=intercept,
+        tolerance=estimator.tol,
+        max_iterations=estimator.max_iter,
+    )
+    by_C = [newton.fit(inverse_penalty(float(C), classes)) for C in Cs]
+    return [
+        [
+            _linear_fit(
+                fits.weight[fold],
+                fits.bias[fold],
+                objective=float(fits.objective[fold]),
+                gap=float(fits.gap[fold]),
+                iterations=int(fits.iterations[fold]),
+                tolerance=estimator.tol,
+            )
+            for fits in by_C
+        ]
+        for fold in range(len(folds))
+    ]
+
+
+def _weights_of_folds(
+    rows: LabelledRows, folds: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]]
+) -> NDArray[np.float64]:
+    """The weight of each row in each fold, which can fit to a row several times."""
+    weights = np.zeros((len(folds), len(rows.labels)))
+    for of_fold, (fitted, _) in zip(weights, folds, strict=True):
+        np.add.at(of_fold, fitted, 1.0)
+    return weights if rows.weights is None else weights * rows.weights
+
+
+def _linear_fit(
+    weight: Tensor, bias: Tensor, *, objective: float, gap: float, iterations: int, tolerance: float
+) -> LinearFit:
+    within = gap <= tolerance
+    return LinearFit(
+        weight=weight,
+        bias=bias,
+        objective=objective,
+        optimality_gap=gap,
+        iterations=iterations,
+        stop_reason="tolerance" if within else "rounding",
+        message=f"the certified relative gap {gap:.1e} is {'within' if within else 'above'} {tolerance:.1e}",
+    )
