@@ -5,6 +5,7 @@ A hook of mkdocs. It tells the theme's switch where the other language of each p
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 HOME = {"en": "index.md", "ko": "index.ko.md"}
 NAMES = {"en": "English", "ko": "한국어"}
 _ENDING = ".ko.md"
+# The theme's script takes each of these for the root of a site in that language, and asks for a sitemap.xml beside it.
+_ALTERNATE = re.compile(r'\s*<link rel="alternate"[^>]*>')
 
 
 def language_of(source: str) -> str:
@@ -59,7 +62,8 @@ def on_page_context(context: TemplateContext, *, page: Page, config: MkDocsConfi
 
 
 def on_post_page(output: str, *, page: Page, **_: object) -> str:
-    """Mark the language of a Korean page, for screen readers, fonts and search engines."""
+    """Mark the language of a Korean page, for screen readers, fonts and search engines; leave out `_ALTERNATE`."""
+    output = _ALTERNATE.sub("", output)
     if language_of(page.file.src_uri) == "en":
         return output
     return output.replace('<html lang="en"', '<html lang="ko"', 1)
