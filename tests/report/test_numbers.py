@@ -1,6 +1,6 @@
 import pytest
 
-from polylogit.report.numbers import counted, percent
+from polylogit.report.numbers import percent
 
 
 @pytest.mark.parametrize(
@@ -9,11 +9,3 @@ from polylogit.report.numbers import counted, percent
 )
 def test_percent(share, told):
     assert percent(share) == told
-
-
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [(0, "0 classes"), (1, "1 class"), (2, "2 classes"), (12345, "12,345 classes"), (2.5, "2.5 classes")],
-)
-def test_counted(count, text):
-    assert counted(count, "class", "classes") == text

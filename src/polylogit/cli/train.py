@@ -27,6 +27,7 @@ from polylogit.cli.options import (
 from polylogit.data.pictures.usual_model import usual_picture_model
 from polylogit.data.tables.data_names import data_of_files, named_files
 from polylogit.errors import RecipeError
+from polylogit.plural import counted
 from polylogit.recipes import (
     AutoRecipe,
     ModelKind,
@@ -39,7 +40,6 @@ from polylogit.recipes import (
 )
 from polylogit.recipes.data_kinds import data_kind
 from polylogit.recipes.reading import KIND_OF_TABLES
-from polylogit.report.numbers import counted
 from polylogit.report.terminal_text import TerminalConsole
 
 if TYPE_CHECKING:

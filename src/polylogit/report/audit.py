@@ -7,7 +7,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from polylogit.data.tables.audit import Audit, Severity
-from polylogit.report.numbers import counted
+from polylogit.plural import counted
 from polylogit.report.terminal_text import short_name
 
 __all__ = ["audit_report"]

@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from polylogit.evaluation.paired import METRICS, McNemar, Metric, PairedDifference
-from polylogit.report.numbers import counted, percent
+from polylogit.plural import counted
+from polylogit.report.numbers import percent
 from polylogit.report.terminal_text import short_name
 
 __all__ = [

@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 from polylogit.calibration import CalibrationFit
 from polylogit.evaluation import Evaluation, Summary
+from polylogit.plural import counted
 from polylogit.report.label_check import LabelCheck, label_check_sentence
-from polylogit.report.numbers import counted, percent
+from polylogit.report.numbers import percent
 
 __all__ = ["CODES", "Conclusion", "conclusions"]
 

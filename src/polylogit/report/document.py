@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from polylogit.calibration import SetEvaluation
+from polylogit.plural import counted
 from polylogit.report import words
 from polylogit.report.content import ReportData
 from polylogit.report.label_check import LabelCheck, label_check_sentence
-from polylogit.report.numbers import counted, percent
+from polylogit.report.numbers import percent
 
 __all__ = ["escaped", "report_json", "report_markdown", "table"]
 

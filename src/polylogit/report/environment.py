@@ -6,7 +6,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from polylogit.report.numbers import cell_text, counted, percent
+from polylogit.plural import counted
+from polylogit.report.numbers import cell_text, percent
 
 __all__ = ["rendered_page"]
 

@@ -11,7 +11,8 @@ from rich.text import Text
 from torch import Tensor
 
 from polylogit.data.pictures.stored import StoredPictures
-from polylogit.report.numbers import counted, percent
+from polylogit.plural import counted
+from polylogit.report.numbers import percent
 from polylogit.report.terminal_text import short_name
 
 __all__ = ["LabelCheck", "SuspectLabel", "label_check_report", "label_check_sentence"]

@@ -1,6 +1,6 @@
-"""Numbers and cells as people write them: shares in percent, counts with their noun, a dash for what is missing."""
+"""Numbers and cells as people write them: shares in percent, a dash for what is missing."""
 
-__all__ = ["cell_text", "counted", "percent"]
+__all__ = ["cell_text", "percent"]
 
 
 def cell_text(cell: object) -> str:
@@ -29,13 +29,3 @@ def percent(share: float | None, decimals: int = 1) -> str:
     if 1 - least / 2 < share < 1:
         return f">{1 - least:.{decimals}%}"
     return f"{share:.{decimals}%}".replace(f".{'0' * decimals}%", "%")
-
-
-def counted(count: int | float, one: str, many: str = "") -> str:
-    """A count with its noun in the right number.
-
-    Example:
-        >>> counted(1, "row"), counted(1200, "row"), counted(2, "class", "classes")
-        ('1 row', '1,200 rows', '2 classes')
-    """
-    return f"{count:,g} {one if count == 1 else many or one + 's'}"

@@ -5,7 +5,8 @@ See also: `polylogit.report.conclusions`, for what follows from them.
 
 from polylogit.calibration import Calibration, CalibrationFit
 from polylogit.evaluation import Evaluation, Summary
-from polylogit.report.numbers import counted, percent
+from polylogit.plural import counted
+from polylogit.report.numbers import percent
 
 __all__ = [
     "calibration_in_full",
