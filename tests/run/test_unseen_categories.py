@@ -49,6 +49,14 @@ def test_many_unseen_categories_are_a_warning(rows, warned, model, tmp_path):
     assert f'column "shop": {rows} rows hold a value never seen in training' in result.notes[0]
 
 
+def test_one_row_is_one_row(model, tmp_path, polylogit):
+    ROWS[:1].with_columns(shop=pl.lit("Z"), x=pl.lit(None, pl.Float64)).write_csv(tmp_path / "t.csv")
+    done = polylogit("predict", model, "t.csv", "--out", "p.csv", "--allow-unseen")
+    assert 'column "shop": 1 row holds a value' in done.stderr
+    assert 'column "x": 1 row has no value' in done.stderr
+    assert "p.csv: 1 row\n" in done.stderr
+
+
 def test_a_column_of_unseen_categories_is_an_error_unless_allowed(model, tmp_path, polylogit):
     with_unseen(61).write_csv(tmp_path / "t.csv")
     with pytest.raises(DataError, match='column "shop": 61 of 120 rows hold a value that training did not see'):

@@ -13,6 +13,7 @@ from polylogit.calibration.cross_fitting import cross_fitted, fits_by_fold, fold
 from polylogit.calibration.temperature import MINIMUM_ROWS, relative_error
 from polylogit.evaluation.metrics import log_loss, row_losses
 from polylogit.evaluation.rows import ScoredRows
+from polylogit.plural import agreeing, counted
 
 __all__ = ["CalibrationFit", "CalibrationMethod", "CandidateScore", "fit_calibration"]
 
@@ -148,7 +149,8 @@ def fit_calibration(
         )
 
     if rows.effective_rows < MINIMUM_ROWS:
-        return none(f"{rows.effective_rows:.0f} rows were held out, and {MINIMUM_ROWS} are needed")
+        few = round(rows.effective_rows)
+        return none(f"{counted(few, 'row')} {agreeing(few, 'was', 'were')} held out, and {MINIMUM_ROWS} are needed")
     candidates = candidates_for(method, rows.logits.shape[1], rows.effective_rows)
     if sample_weight is not None and groups is not None:
         groups = groups[sample_weight.cpu() > 0]

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from polylogit.evaluation.metrics import log_loss
 from polylogit.evaluation.rows import ScoredRows
+from polylogit.plural import agreeing, counted
 
 __all__ = [
     "MINIMUM_ROWS",
@@ -95,7 +96,8 @@ def fit_temperature(
         return TemperatureFit(1.0, len(rows.targets), before, before, relative_error, reason)
 
     if rows.effective_rows < MINIMUM_ROWS:
-        return stay(f"{rows.effective_rows:.0f} rows were held out; {MINIMUM_ROWS} are needed")
+        few = round(rows.effective_rows)
+        return stay(f"{counted(few, 'row')} {agreeing(few, 'was', 'were')} held out; {MINIMUM_ROWS} are needed")
     if (rows.logits == rows.logits[:, :1]).all():
         return stay("the logits do not distinguish the classes")
     if _slopes(rows, 0.0)[0] >= 0:

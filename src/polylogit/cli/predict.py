@@ -22,6 +22,7 @@ from polylogit.cli.options import (
 )
 from polylogit.data.tables.data_names import data_of_files
 from polylogit.errors import RecipeError
+from polylogit.plural import counted
 from polylogit.recipes.decision_files import read_costs, read_shares
 from polylogit.system.temporary_folder import temporary_folder
 
@@ -131,6 +132,6 @@ def predict(
                 with place.open("rb") as rows:
                     shutil.copyfileobj(rows, sys.stdout.buffer, 2**20)
             else:
-                typer.echo(f"{out}: {result.rows} rows", err=True)
+                typer.echo(f"{out}: {counted(result.rows, 'row')}", err=True)
             if report is not None:
                 typer.echo(f"report   {report}", err=True)

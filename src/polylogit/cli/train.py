@@ -241,7 +241,7 @@ def _print_result(data: str, result: "TrainingRun", *, as_json: bool) -> None:
     console, recipe = TerminalConsole(), result.recipe
     trained_on = result.classifier.trained_on
     weighted = "" if recipe.data.weight is None else f', weighted by "{recipe.data.weight}"'
-    ended = result.fit_message if result.whole else f"stopped after {result.epochs} epochs."
+    ended = result.fit_message if result.whole else f"stopped after {counted(result.epochs, 'epoch')}."
     console.print(
         f"{data}: {counted(trained_on.rows_train, 'training row')}, {counted(trained_on.rows_test, 'test row')}, "
         f"{counted(len(result.classifier.class_names), 'class', 'classes')}{weighted}\n{recipe.model.kind}: {ended}\n"

@@ -31,6 +31,7 @@ from polylogit.losses import cross_entropy_with_logits
 from polylogit.misuse.diagnosis import findings_of_model
 from polylogit.misuse.findings import Diagnosis
 from polylogit.misuse.warning_place import warn_at_users_line
+from polylogit.plural import counted
 from polylogit.system.sparse_rows import SparseRows
 
 __all__ = ["fit_network"]
@@ -149,7 +150,7 @@ def _diagnose_first_batch(
     inputs = prepare_batch(next(rows.batches([first])), rows.prepare)
     loss = partial(cross_entropy_with_logits, label_smoothing=options.label_smoothing)
     findings = findings_of_model(network, loss, inputs, rows.targets_of(first))
-    found = Diagnosis(findings, f"first batch, {first.stop} rows")
+    found = Diagnosis(findings, f"first batch, {counted(first.stop, 'row')}")
     for finding in found:
         warn_at_users_line(f"fit_network, first batch: {finding}")
     for callback in callbacks:

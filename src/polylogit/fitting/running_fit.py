@@ -33,6 +33,7 @@ from polylogit.fitting.optimizers import build_optimizer, learning_rate_factor
 from polylogit.fitting.options import TrainingOptions
 from polylogit.fitting.training_rows import TrainingRows, batch_bounds, explain_nonfinite_inputs
 from polylogit.losses import cross_entropy_with_logits, target_weights, weighted_mean
+from polylogit.plural import agreeing
 from polylogit.system.sparse_rows import SparseRows
 
 __all__ = ["RunningFit"]
@@ -295,7 +296,7 @@ class RunningFit:
         self.network.eval()
         onward = "" if self.checkpoint is None else " --resume continues from the last checkpoint."
         message = {
-            "finished": f"All {epochs} epochs done.",
+            "finished": agreeing(epochs, "The one epoch is done.", f"All {epochs} epochs done."),
             "early": f"Stopped after epoch {state.epoch}: the validation loss no longer falls.",
             "interrupted": f"Interrupted in epoch {state.epoch + 1} of {epochs}; the weights so far are kept.{onward}",
             "diverged": f"Diverged: {at}. The weights after epoch {state.epoch} are kept.",

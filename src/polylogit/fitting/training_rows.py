@@ -18,6 +18,7 @@ from polylogit.fitting.forward import prepare_batch
 from polylogit.fitting.options import TrainingOptions
 from polylogit.losses.target_checks import check_rows
 from polylogit.losses.targets import resolve_targets
+from polylogit.plural import counted
 from polylogit.system.sparse_rows import SparseRows
 
 __all__ = [
@@ -118,7 +119,8 @@ def check_shapes(rows: TrainingRows, options: TrainingOptions, *, validated: boo
     """
     count = len(rows.inputs)
     if not count or len(rows.targets) != count:
-        raise DataError(f"expected rows and as many targets, got {count} rows and {len(rows.targets)} targets.")
+        found = f"{counted(count, 'row')} and {counted(len(rows.targets), 'target')}"
+        raise DataError(f"expected rows and as many targets, got {found}.")
     check_weights("sample_weight", rows.sample_weight, count, "row")
     if options.batch_size != "all" and options.batch_size > count:
         raise RecipeError(

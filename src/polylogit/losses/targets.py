@@ -17,6 +17,7 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from polylogit.errors import ScoreError
+from polylogit.plural import agreeing, counted
 
 __all__ = [
     "INTEGERS",
@@ -115,8 +116,11 @@ def _misfit(shape: tuple[int, ...], dtype: torch.dtype, full: tuple[int, ...], p
     elif len(shape) == len(full) and sorted(shape) == sorted(full):
         fix = "The axes are in another order: classes belong on axis 1."
     elif shape[:1] != full[:1] and len(full) > 1 and len(shape) in (len(full), len(per_example)):
-        rows = shape[0] if shape else "no"
-        fix = f"There are {full[0]} rows of scores and {rows} rows of targets: pair them row by row."
+        rows = shape[0] if shape else 0
+        there = agreeing(full[0], "There is", "There are")
+        fix = (
+            f"{there} {counted(full[0], 'row')} of scores and {counted(rows, 'row')} of targets: pair them row by row."
+        )
     else:
         fix = "Classes belong on axis 1 of the scores, further axes (d1, ...) after it."
     return f"targets: expected shape {per_example} of class indices, or {full} of one-hot or soft rows, {came}. {fix}"

@@ -11,6 +11,7 @@ from typing import Any
 
 from polylogit.model_header import ModelHeader
 from polylogit.model_schema import ModelSchema
+from polylogit.plural import counted
 from polylogit.report.document import escaped, table
 
 __all__ = ["model_card"]
@@ -53,8 +54,9 @@ def model_card(header: ModelHeader, path: Path, report: Mapping[str, Any] | None
         "## Input",
         _input(header),
         "## Training data",
-        f"{escaped(trained_on.data)}, target {escaped(trained_on.target)}: {trained_on.rows_train:,} training rows and "
-        f"{trained_on.rows_test:,} test rows. SHA-256 of the data: `{trained_on.fingerprint}`.",
+        f"{escaped(trained_on.data)}, target {escaped(trained_on.target)}: "
+        f"{counted(trained_on.rows_train, 'training row')} and "
+        f"{counted(trained_on.rows_test, 'test row')}. SHA-256 of the data: `{trained_on.fingerprint}`.",
         "## Evaluation",
         *_evaluation(report),
         "## Limits",
@@ -99,7 +101,7 @@ def _input(header: ModelHeader) -> str:
     ]
     more = len(schema.columns) - len(rows)
     return table(("column", "type", "training values", "missing values"), rows) + (
-        f"\n\nand {more:,} more columns" if more else ""
+        f"\n\nand {counted(more, 'more column')}" if more else ""
     )
 
 
@@ -111,6 +113,6 @@ def _evaluation(report: Mapping[str, Any] | None) -> list[str]:
         (label, *([] if better is None else [f"{better[metric]:.4f}"]), f"{test[metric]:.4f}")
         for metric, label in METRICS.items()
     ]
-    heads = ("metric", *([] if better is None else ["cross-validated"]), f"test set ({test['rows']:,} rows)")
+    heads = ("metric", *([] if better is None else ["cross-validated"]), f"test set ({counted(test['rows'], 'row')})")
     found = "\n".join(f"- {each['level']} {each['code']}: {escaped(each['message'])}" for each in report["conclusions"])
     return [table(heads, rows), *([found] if found else [])]

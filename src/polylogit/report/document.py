@@ -128,7 +128,7 @@ def report_markdown(report: ReportData) -> str:
         lines += ["## Audit", "\n".join(found) or "Nothing was found."]
         read = [(escaped(name), escaped(report.audit.described(name))) for name in report.audit.columns]
         lines += [table(("column", "read as"), read[:MOST_COLUMNS])] if read else []
-        lines += [f"and {len(read) - MOST_COLUMNS:,} more columns"] if len(read) > MOST_COLUMNS else []
+        lines += [f"and {counted(len(read) - MOST_COLUMNS, 'more column')}"] if len(read) > MOST_COLUMNS else []
     facts = [(escaped(name), escaped(value)) for name, value in report.facts.items()]
     lines += ["## Run", table(("fact", "value"), facts)] if facts else []
     lines += [f"```\n{report.command}\n```"] if report.command else []
@@ -169,7 +169,8 @@ def _classes(report: ReportData) -> str:
         )
         for name, figures in named[:MOST_CLASSES]
     ]
-    more = "" if len(named) <= MOST_CLASSES else f"\n\nand {len(named) - MOST_CLASSES:,} more classes"
+    left_out = counted(len(named) - MOST_CLASSES, "more class", "more classes")
+    more = "" if len(named) <= MOST_CLASSES else f"\n\nand {left_out}"
     return table(("class", report.nouns, "precision", "recall", "F1"), rows) + more
 
 

@@ -16,6 +16,7 @@ from rich.text import Text
 from polylogit.fitting.callbacks import FitPlan, TrainingCallback
 from polylogit.fitting.history import EpochRecord, FitResult, IterationRecord
 from polylogit.misuse.findings import Diagnosis
+from polylogit.plural import counted
 
 __all__ = ["FoldProgress", "LiveFit", "duration", "epoch_row", "features_text"]
 
@@ -87,7 +88,7 @@ def features_text(done: int, total: int, seconds: float) -> Text:
         features of 64 of 1,000 pictures, 29 s left
     """
     left = f", {duration(seconds / done * (total - done))} left" if done else ""
-    return Text(f"features of {done:,} of {total:,} pictures{left}")
+    return Text(f"features of {done:,} of {counted(total, 'picture')}{left}")
 
 
 class LiveFit(TrainingCallback):

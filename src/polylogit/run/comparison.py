@@ -21,6 +21,7 @@ from polylogit.errors import DataError, RecipeError
 from polylogit.evaluation import ScoredRows
 from polylogit.evaluation.metrics import brier_score, log_loss
 from polylogit.evaluation.paired import RESAMPLES, Metric, bootstrap_differences, mcnemar
+from polylogit.plural import agreeing, counted
 from polylogit.report.comparison import ComparedModel, Comparison, Disagreement, Pair
 from polylogit.run.evaluated_rows import EvaluatedRows
 from polylogit.run.evaluation import rows_to_evaluate
@@ -183,7 +184,8 @@ def _notes(
     classifiers: Sequence[Classifier], evaluated: Sequence[EvaluatedRows], numbers: Int[Tensor, " M"], pairs: int
 ) -> Iterator[str]:
     if len(numbers) < max(len(rows.numbers) for rows in evaluated):
-        yield f"only the {len(numbers):,} rows that no model was trained on are compared."
+        are = agreeing(len(numbers), "is", "are")
+        yield f"only the {counted(len(numbers), 'row')} that no model was trained on {are} compared."
     if len({classifier.recipe.get("data", {}).get("weight") for classifier in classifiers}) > 1:
         yield "the models weight rows differently; the weights of the first are used."
     if any(classifier.decision is not None for classifier in classifiers):

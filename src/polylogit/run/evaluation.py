@@ -22,6 +22,7 @@ from polylogit.data.tables.unseen import check_mostly_seen, warning_words
 from polylogit.errors import DataError
 from polylogit.evaluation import Evaluation
 from polylogit.model_header import PICTURE_DIGEST_LENGTH
+from polylogit.plural import agreeing
 from polylogit.recipes import Recipe
 from polylogit.report import write_report
 from polylogit.report.conclusions import Conclusion, conclusions
@@ -305,7 +306,8 @@ def _not_trained_on(
         return rows, []
     new = torch.tensor([digests[row][:PICTURE_DIGEST_LENGTH] not in known for row in rows.tolist()], dtype=torch.bool)
     seen = len(rows) - int(new.sum())
-    note = f"{seen:,} of {len(rows):,} pictures are files that the model was trained on, and are left out."
+    are_files, are = agreeing(seen, "is a file", "are files"), agreeing(seen, "is", "are")
+    note = f"{seen:,} of {len(rows):,} pictures {are_files} that the model was trained on, and {are} left out."
     return rows[new], [note] if seen else []
 
 
@@ -313,11 +315,12 @@ def _notes_on_others(targets: Int[Tensor, " N"], recipe: Recipe) -> list[str]:
     others = int((targets < 0).sum())
     if not others:
         return []
-    unlabelled, left_out = "have no class", "are of classes that the recipe leaves out"
+    unlabelled = agreeing(others, "has no class", "have no class")
+    left_out = agreeing(others, "is of a class that the recipe leaves out", "are of classes that the recipe leaves out")
     which = left_out if recipe.data.unlabelled != "drop" else unlabelled
     if recipe.data.unlabelled == "drop" and recipe.data.classes is not None:
         which = f"{unlabelled} or {left_out}"
-    return [f"{others:,} of {len(targets):,} rows {which}, and are left out here too."]
+    return [f"{others:,} of {len(targets):,} rows {which}, and {agreeing(others, 'is', 'are')} left out here too."]
 
 
 def _check_some_rows(rows: Int[Tensor, " A"], place: str) -> None:

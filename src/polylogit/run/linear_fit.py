@@ -25,6 +25,7 @@ from polylogit.fitting.history import IterationRecord
 from polylogit.fitting.out_of_fold import HeldOutLogits
 from polylogit.model_header import NetworkSpec
 from polylogit.networks import LinearNetwork
+from polylogit.plural import counted
 from polylogit.recipes import SolverRecipe
 from polylogit.run.fitted_model import FittedModel, TrainingPlace
 from polylogit.run.held_out_rows import calibration_of, held_out_logits
@@ -92,7 +93,7 @@ def fit_linear_model(task: Task, recipe: SolverRecipe, place: TrainingPlace) -> 
         calibration=calibration,
         held_out=None if held_out is None else replace(held_out, rows=numbers[held_out.rows]),
         epochs=fit.iterations,
-        message=f"{fit.iterations} iterations: {fit.message}",
+        message=f"{counted(fit.iterations, 'iteration')}: {fit.message}",
         whole=fit.stop_reason != "interrupted",
         interrupted=fit.interrupted,
         history=tuple(history),

@@ -23,6 +23,7 @@ from polylogit.data.tables.standard_input import without_its_path
 from polylogit.data.tables.type_inference import check_columns_exist
 from polylogit.data.tables.unseen import UnseenCounts, check_mostly_seen, warning_words
 from polylogit.errors import RecipeError
+from polylogit.plural import agreeing
 from polylogit.run.explanations import ExplanationForm, check_can_explain, explanation_columns, explanation_frame
 
 __all__ = ["PredictionFrames", "notes_on_table", "prediction_frame", "prediction_frames"]
@@ -210,8 +211,8 @@ class PredictionFrames(ABC):
         decision = self._classifier.decision
         if decision is not None:
             notes.append(
-                f"{decision.in_words()} {self._changed} of {self.answered} rows with a class get "
-                "another than the most probable."
+                f"{decision.in_words()} {self._changed} of {self.answered} rows with a class "
+                f"{agreeing(self._changed, 'gets', 'get')} another than the most probable."
             )
         return tuple(notes)
 

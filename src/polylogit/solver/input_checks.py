@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from polylogit.errors import DataError
+from polylogit.plural import counted
 from polylogit.solver.design_matrix import check_magnitude
 from polylogit.system.processes import Processes
 
@@ -84,7 +85,7 @@ def _check_own(
     count = features.shape[0] if rows is None else len(rows)
     if targets.shape != (count,):
         raise DataError(
-            f"targets: expected one class index for each of {count} rows, got shape {tuple(targets.shape)}."
+            f"targets: expected one class index for each of {counted(count, 'row')}, got shape {tuple(targets.shape)}."
         )
     if len(targets) and (int(targets.min()) < 0 or int(targets.max()) >= classes):
         raise DataError(

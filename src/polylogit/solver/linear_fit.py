@@ -10,6 +10,7 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor
 
+from polylogit.plural import counted
 from polylogit.solver.elastic_net import ElasticNetNewton
 from polylogit.solver.full_hessian import FullHessianNewton
 from polylogit.solver.newton import NewtonCG
@@ -80,7 +81,7 @@ def explain_stop(
         return "tolerance", f"the certified relative gap {solver.gap:.1e} is within {solver.tolerance:.1e}"
     after = f"at a certified relative gap of {solver.gap:.1e}"
     symptom = {
-        "iterations": f"the limit of {solver.iteration} iterations",
+        "iterations": f"the limit of {counted(solver.iteration, 'iteration')}",
         "interrupted": "an interrupt",
         "separable": "separable classes",
     }.get(stopped_by, "rounding")

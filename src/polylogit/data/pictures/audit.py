@@ -18,6 +18,7 @@ from polylogit.data.pictures.stored import StoredPictures
 from polylogit.data.split import Split
 from polylogit.data.tables.audit.findings import Audit, AuditFinding
 from polylogit.data.tables.audit.labels import audit_labels
+from polylogit.plural import counted
 
 __all__ = ["audit_pictures"]
 
@@ -134,7 +135,7 @@ def _sizes(names: Sequence[str], files: Sequence[Path]) -> Iterator[AuditFinding
         else f"{widths.min()} to {widths.max()} pixels wide (median {np.median(widths):.0f}), {heights.min()} to "
         f"{heights.max()} high (median {np.median(heights):.0f})"
     )
-    yield AuditFinding("picture-sizes", "note", f"{len(names):,} pictures, {spread}.", "")
+    yield AuditFinding("picture-sizes", "note", f"{counted(len(names), 'picture')}, {spread}.", "")
     if others and of_usual >= (1 - _RARE_SHARE) * len(names):
         yield _odd(
             AuditFinding("odd-size", "note", "of another size", "Are they thumbnails? All are scaled to one size."),

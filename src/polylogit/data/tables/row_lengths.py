@@ -12,6 +12,7 @@ from polylogit.data.tables.dialect import Dialect
 from polylogit.data.tables.layout import Layout
 from polylogit.data.tables.literal_path import literal_path
 from polylogit.errors import DataError
+from polylogit.plural import counted
 
 __all__ = ["check_row_lengths", "check_row_lengths_by_line"]
 
@@ -130,7 +131,7 @@ def _check_stray_quote(path: Path, line: int, text: str, separator: str, mark: s
 
 
 def _wrong_length(path: Path, first: int, last: int, cells: list[str], layout: Layout, *, title: bool) -> DataError:
-    words = f"{path}, line {first}: expected {len(layout.names)} cells as in the header, got {len(cells)}."
+    words = f"{path}, line {first}: expected {counted(len(layout.names), 'cell')} as in the header, got {len(cells)}."
     if last > first:
         return DataError(
             f"{words} A quotation mark that opens on this line closes on line {last} only. Close it, or, if quotation "

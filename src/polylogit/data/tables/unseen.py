@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from polylogit.data.tables.encoded_column import Column
 from polylogit.errors import DataError
+from polylogit.plural import agreeing, counted
 
 __all__ = ["FEWEST_ROWS_TO_REJECT", "WARNED_SHARE", "UnseenCounts", "check_mostly_seen", "warning_words"]
 
@@ -63,22 +64,30 @@ class UnseenCounts:
         """
         pooled = {column.name for column in columns if column.pooled}
         treatment = {
-            True: "hold a value that is rare, or was never seen in training; these count as one",
-            False: "hold a value never seen in training; it counts as none",
+            True: "a value that is rare, or was never seen in training; these count as one",
+            False: "a value never seen in training; it counts as none",
         }
-        notes = [f'column "{name}": {count} rows {treatment[name in pooled]}.' for name, count in self.unseen.items()]
+        notes = [
+            f'column "{name}": {counted(count, "row")} {agreeing(count, "holds", "hold")} {treatment[name in pooled]}.'
+            for name, count in self.unseen.items()
+        ]
         notes += [
-            f'column "{name}": {count} rows have no value, but every training row had one; they count as '
-            f"{gaps_count_as[name]}."
+            f'column "{name}": {counted(count, "row")} {agreeing(count, "has", "have")} no value, but every training '
+            f"row had one; {agreeing(count, 'it counts', 'they count')} as {gaps_count_as[name]}."
             for name, count in self.filled.items()
         ]
         notes += [
-            f'column "{name}": {count:,} of {self.words[name]:,} words ({count / self.words[name]:.0%}) are not in the '
-            "vocabulary; they count as none."
+            f'column "{name}": {self.unknown_words_of(name)}; {agreeing(count, "it counts", "they count")} as none.'
             for name, count in self.unknown_words.items()
             if 0 < count < WARNED_SHARE_OF_WORDS * self.words[name]
         ]
         return tuple(notes)
+
+    def unknown_words_of(self, name: str) -> str:
+        """How many words of a column of text are not in its vocabulary, in words."""
+        count, words = self.unknown_words[name], self.words[name]
+        share = f"{count:,} of {words:,} words ({count / words:.0%})"
+        return f"{share} {agreeing(count, 'is', 'are')} not in the vocabulary"
 
     def shares_beyond_training(self, columns: Iterable[Column]) -> dict[str, float]:
         """By how much the share of unseen cells in a column exceeds that of pooled cells in the training rows.
@@ -124,9 +133,9 @@ def check_mostly_seen(unseen: UnseenCounts, columns: Iterable[Column], place: st
     """
     for name, count in unseen.to_reject(columns).items():
         raise DataError(
-            f'{place}, column "{name}": {count} of {unseen.rows} rows hold a value that training did not see, so the '
-            "column says nothing about them. Write the values as in training, or go on all the same with "
-            "--allow-unseen (allow_unseen=True)."
+            f'{place}, column "{name}": {count} of {unseen.rows} rows {agreeing(count, "holds", "hold")} a value that '
+            "training did not see, so the column says nothing there. Write the values as in training, or go on all the "
+            "same with --allow-unseen (allow_unseen=True)."
         )
 
 
@@ -142,14 +151,15 @@ def warning_words(unseen: UnseenCounts, columns: Iterable[Column]) -> tuple[str,
     """
     shares = unseen.shares_beyond_training(columns)
     words = tuple(
-        f'column "{name}": {count:,} of {unseen.words[name]:,} words ({count / unseen.words[name]:.0%}) are not in the '
-        "vocabulary; check that the column is text like that of training, in the same language."
+        f'column "{name}": {unseen.unknown_words_of(name)}; check that the column is text like '
+        "that of training, in the same language."
         for name, count in unseen.unknown_words.items()
         if count and count >= WARNED_SHARE_OF_WORDS * unseen.words[name]
     )
     return words + tuple(
-        f'column "{name}": {unseen.unseen[name]} of {unseen.rows} rows ({unseen.unseen[name] / unseen.rows:.0%}) hold '
-        "a value that training did not see; check that the column is written as in training."
+        f'column "{name}": {unseen.unseen[name]} of {unseen.rows} rows ({unseen.unseen[name] / unseen.rows:.0%}) '
+        f"{agreeing(unseen.unseen[name], 'holds', 'hold')} a value that training did not see; check that the column is "
+        "written as in training."
         for name, share in shares.items()
         if share >= WARNED_SHARE
     )

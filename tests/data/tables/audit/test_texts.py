@@ -58,7 +58,7 @@ def test_the_audit_names_rows_counts_and_classes():
     findings = audit_table(frame, target="kind").audit.findings
     (found,) = [finding for finding in findings if finding.code == "near-duplicate-texts"]
     assert (found.column, found.row, found.count, found.severity) == ("text", 41, 2, "note")
-    assert "row 41 does that of row 4; 1 of them are of another class, as rows 6 and 42 are" in found.message
+    assert "row 41 does that of row 4; 1 of them is of another class, as rows 6 and 42 are" in found.message
 
 
 def test_a_long_column_is_compared_in_evenly_spaced_rows():

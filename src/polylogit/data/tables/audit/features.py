@@ -17,6 +17,7 @@ from polylogit.data.tables.columns import (
 )
 from polylogit.data.tables.named_column import named
 from polylogit.data.tables.type_inference import quoted_key, refusal_words
+from polylogit.plural import agreeing, counted
 
 __all__ = ["accuracy_of_one_column", "audit_features", "audit_unusable"]
 
@@ -119,7 +120,7 @@ def _emptiness(series: pl.Series) -> Iterator[AuditFinding]:
         yield AuditFinding(
             "mostly-missing",
             "warning",
-            f"{missing} of {len(series)} values are missing.",
+            f"{missing} of {len(series)} values {agreeing(missing, 'is', 'are')} missing.",
             drop,
             column=series.name,
             count=missing,
@@ -197,7 +198,7 @@ def _outliers_of_some(numbers: pl.DataFrame, step: int) -> Iterator[AuditFinding
                 "outlier",
                 "note",
                 f"{numbers[name][row]:g} is {furthest / scale:.0f} robust standard deviations from the median "
-                f"{median:g} ({count} rows lie further than {ROBUST_SCALES:g}).",
+                f"{median:g} ({counted(count, 'row')} further away than {ROBUST_SCALES:g}).",
                 "Correct it if it is a mistake.",
                 column=name,
                 row=row + 1,

@@ -9,6 +9,7 @@ import polars as pl
 
 from polylogit.data.tables.audit.findings import AuditFinding
 from polylogit.data.tables.columns import MISSING_MARKERS
+from polylogit.plural import counted
 
 __all__ = ["audit_labels"]
 
@@ -40,7 +41,7 @@ def audit_labels(
         yield AuditFinding(
             "unlabelled-rows",
             "note",
-            f"the class of {missing:,} of {len(labels):,} rows is missing; they are left out, as data.unlabelled asks.",
+            f"the class of {missing:,} of {len(labels):,} rows is missing; left out, as data.unlabelled asks.",
             "Write class names into them to use them.",
             column=name,
             row=_first(labels.is_null()),
@@ -110,7 +111,7 @@ def _odd_names(name: str, labels: pl.Series, counts: Mapping[str, int]) -> Itera
         alike[_folded(label)].append(label)
     for names in alike.values():
         if len(names) > 1:
-            listed = ", ".join(f'"{label}" ({counts[label]} rows)' for label in names)
+            listed = ", ".join(f'"{label}" ({counted(counts[label], "row")})' for label in names)
             rarest = min(names, key=lambda label: counts[label])
             yield AuditFinding(
                 "near-duplicate-names",
@@ -127,7 +128,7 @@ def _odd_names(name: str, labels: pl.Series, counts: Mapping[str, int]) -> Itera
             yield AuditFinding(
                 "class-named-missing",
                 "warning",
-                f'"{label}" counts as a class of {counts[label]} rows, but looks like a missing value.',
+                f'"{label}" counts as a class of {counted(counts[label], "row")}, but looks like a missing value.',
                 "If it is one, drop these rows.",
                 column=name,
                 row=_first(labels == label),
@@ -139,7 +140,8 @@ def _odd_names(name: str, labels: pl.Series, counts: Mapping[str, int]) -> Itera
         yield AuditFinding(
             "negative-label",
             "warning",
-            f'the label {negative[0]} counts as a class of {counts[negative[0]]} rows, but often marks "no class".',
+            f"the label {negative[0]} counts as a class of {counted(counts[negative[0]], 'row')}, but often marks "
+            '"no class".',
             "If it does here, drop these rows.",
             column=name,
             row=_first(labels == negative[0]),

@@ -7,6 +7,7 @@ import polars as pl
 from polylogit.data.tables.audit.findings import AuditFinding, ColumnProfile
 from polylogit.data.tables.encoded_column import Column
 from polylogit.data.tables.fitted_columns import bins_that_fit
+from polylogit.plural import counted
 
 __all__ = ["audit_bins", "audit_levels", "column_profiles"]
 
@@ -28,7 +29,7 @@ def audit_levels(columns: Sequence[Column], rows: int) -> Iterator[AuditFinding]
                 "pooled-levels",
                 "warning",
                 f"the {len(column.levels):,} most frequent levels have a feature each; the other "
-                f"{column.rare_levels:,}, in {count:,} rows ({count / max(rows, 1):.0%}), share one.",
+                f"{column.rare_levels:,}, in {counted(count, 'row')} ({count / max(rows, 1):.0%}), share one.",
                 "Keep more levels with --set data.most_levels=N, or write rare levels as fewer ones.",
                 column=column.name,
                 count=count,

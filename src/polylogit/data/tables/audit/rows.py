@@ -11,6 +11,7 @@ import polars as pl
 
 from polylogit.data.tables.audit.findings import AuditFinding
 from polylogit.data.tables.copies import Copies
+from polylogit.plural import agreeing
 
 __all__ = ["audit_leakage", "audit_rows"]
 
@@ -37,7 +38,8 @@ def audit_rows(
         yield AuditFinding(
             "duplicate-rows",
             "note",
-            f"{copies.repeats:,} of {rows.height:,} rows repeat an earlier row, class included; {_reason(copies)}",
+            f"{copies.repeats:,} of {rows.height:,} rows {agreeing(copies.repeats, 'repeats', 'repeat')} an earlier "
+            f"row, class included; {_reason(copies)}",
             "If they are the same observation, keep one of them.",
             row=int(repeats["row"].min()),  # type: ignore[arg-type]  # a column of integers, not empty
             count=copies.repeats,
@@ -92,7 +94,8 @@ def audit_leakage(
         yield AuditFinding(
             "leakage",
             "warning",
-            f"{count} of {len(test)} rows of the test part have the same features as a training row.",
+            f"{count} of {len(test)} rows of the test part {agreeing(count, 'has', 'have')} the same features as a "
+            "training row.",
             "The test metrics are optimistic: split by group, or drop the copies.",
             row=row,
             count=count,

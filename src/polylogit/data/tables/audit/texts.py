@@ -18,6 +18,7 @@ from polylogit.data.tables.audit.findings import AuditFinding
 from polylogit.data.tables.text.analyzer import Analyzer
 from polylogit.data.tables.text.cells import plain_cells
 from polylogit.data.tables.text.tokens import codes_of, tokens_of
+from polylogit.plural import agreeing, counted
 
 __all__ = ["audit_texts", "near_copies"]
 
@@ -46,14 +47,17 @@ def audit_texts(cells: pl.Series, targets: npt.NDArray[np.int64] | None) -> Iter
         return
     rows_of = (rows[places], rows[first])
     row, earlier = (int(found[0]) + 1 for found in rows_of)
-    words = f"{len(places):,} rows nearly repeat the text of an earlier row, as row {row} does that of row {earlier}"
+    repeat = f"{counted(len(places), 'row')} nearly {agreeing(len(places), 'repeats', 'repeat')}"
+    words = f"{repeat} the text of an earlier row, as row {row} does that of row {earlier}"
     if len(rows) < len(cells):
         words += f" ({len(rows):,} rows were compared)"
     if targets is not None:
         other = (targets[rows_of[0]] != targets[rows_of[1]]) & (targets[rows_of[0]] >= 0) & (targets[rows_of[1]] >= 0)
         if other.any():
+            others = int(other.sum())
             one, another = (int(found[other][0]) + 1 for found in rows_of)
-            words += f"; {int(other.sum()):,} of them are of another class, as rows {another} and {one} are"
+            of_another = f"{others:,} of them {agreeing(others, 'is', 'are')} of another class"
+            words += f"; {of_another}, as rows {another} and {one} are"
     yield AuditFinding(
         "near-duplicate-texts",
         "note",
