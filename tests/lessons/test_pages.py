@@ -58,6 +58,12 @@ def test_the_korean_page_has_the_same_code_output_numbers_and_names(page):
     assert prose.count("\n| ") == other.count("\n| ")
 
 
+def test_the_list_of_the_pages_has_the_same_numbers_and_recipes_in_korean():
+    korean, same = ((FOLDER / f"README{ending}").read_text(encoding="utf-8") for ending in (".ko.md", ".md"))
+    assert sorted(NUMBER.findall(korean)) == sorted(NUMBER.findall(same))
+    assert re.findall(r"\S+ --recipe \S+", korean) == re.findall(r"\S+ --recipe \S+", same)
+
+
 @pytest.mark.parametrize(
     "page",
     [PAGES[0], *(pytest.param(page, marks=pytest.mark.slow) for page in PAGES[1:])],  # all their code runs as doctests
