@@ -69,13 +69,14 @@ def search(page, words):
 @pytest.mark.slow
 @pytest.mark.parametrize("opened", ["from a server", "from files"])
 @pytest.mark.parametrize(
-    ("start", "words", "title"),
+    "query",
     [
         ("index.html", "prediction sets", "Prediction sets"),
         ("lessons/README.ko.html", "소프트맥스", "1. 소프트맥스와 비용 함수"),
     ],
 )
-def test_the_search_needs_nothing_but_the_site(site, chromium, opened, start, words, title):
+def test_the_search_needs_nothing_but_the_site(site, chromium, opened, query):
+    start, words, title = query
     address, folder = site
     root = folder.as_uri() if opened == "from files" else address
     page = chromium.new_page(viewport={"width": 1280, "height": 900})
