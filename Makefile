@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow fuzz compat check format docs wheel bench lessons-all pages clean
+.PHONY: help install demo test test-slow fuzz compat check format docs wheel bench lessons-all pages gallery clean
 
 help: ## Print this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ pages: install ## Generate notebooks and pictures of the lessons, the page of th
 	$(BIN)/python docs/lessons/draw_pictures.py
 	$(BIN)/python docs/make_architecture.py
 	$(BIN)/python docs/make_man_page.py
+
+gallery: install ## Photograph the reports that the README and the gallery show (needs chromium).
+	$(BIN)/python docs/make_gallery.py
 
 clean: ## Remove .venv, caches and build leftovers (runs/ stays: it is yours).
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -18,7 +18,11 @@ def linked(page):
     ("user", "pages"),
     [
         ("analyst", "tutorials/table tutorials/text tutorials/pictures evaluation label_errors comparing"),
-        ("engineer", "tutorials/service serving export tables scale model_file prediction_sets decision_costs"),
+        (
+            "engineer",
+            "tutorials/service tutorials/more_data serving export tables scale model_file prediction_sets "
+            "decision_costs",
+        ),
         ("PyTorch engineer", "tutorials/training_loop losses misuse solver calibration networks speed"),
         (
             "student",
