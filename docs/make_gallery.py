@@ -89,7 +89,7 @@ SHOTS = {
     "readme": Shot("train zoo", height=1250, path="report.png"),
     "table": Shot("train zoo", start="#probabilities"),
     "text": Shot("train functions.csv --target library --model linear", write_functions, "#effects"),
-    "pictures": Shot("train clothes --model linear", write_clothes, "#confused-pairs"),
+    "pictures": Shot("train clothes --model linear", write_clothes, "#confused-pairs", height=770),
     "additive": Shot("train weather.csv --target weather --model additive", write_weather, "#effects"),
     "poor": Shot("train penguins.csv --target year", write_penguins, height=790),
     "comparison": Shot("compare linear.safetensors additive.safetensors weather.csv", write_weather),
@@ -124,7 +124,10 @@ def photograph(shot: Shot, name: str, browser: Browser) -> Path:
         page.close()
     path = DOCS / "pictures" / (shot.path or f"gallery/{name}.webp")
     path.parent.mkdir(exist_ok=True)
-    picture.save(path, quality=80) if path.suffix == ".webp" else picture.save(path, optimize=True)
+    if path.suffix == ".webp":
+        picture.save(path, quality=80)
+    else:
+        picture.quantize(128).save(path, optimize=True)
     return path
 
 
