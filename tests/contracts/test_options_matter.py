@@ -116,6 +116,15 @@ OF_FEATURES = {  # a backbone has its own size and normalisation, and pictures a
         {"cross_validation": {"folds": 2, "repeats": 2}}, {"cross_validation": {"folds": 2, "repeats": 1}}
     ),
 }
+STRONG_PENALTY = {"C": 1e-3}  # far from the optimum, so that fine-tuning pays
+TUNED = STRONG_PENALTY | {"finetune": "last", "finetune_epochs": 4, "finetune_learning_rate": 1e-3}
+FINE_TUNING = {
+    "training.finetune": Change({"training": TUNED}, {"training": STRONG_PENALTY}, "shapes"),
+    "training.finetune_epochs": Change({"training": TUNED | {"finetune_epochs": 5}}, {"training": TUNED}, "shapes"),
+    "training.finetune_learning_rate": Change(
+        {"training": TUNED | {"finetune_learning_rate": 8e-4}}, {"training": TUNED}, "shapes"
+    ),
+}
 AUGMENTATION = of("augmentation", flip=True, shift=2, cutout=3)
 SOLVER = {
     "calibration.method": Change(  # a weak penalty makes the probabilities overconfident
@@ -186,8 +195,8 @@ CHANGES = {
     ("linear", "picture folder"): ALL | PICTURES | SOLVER,
     ("linear", "picture table"): ALL | PICTURE_TABLE | SOLVER,
     ("additive", "table"): ALL | TABLE | SOLVER | OVERCONFIDENT_TABLE | ADDITIVE,
-    ("pretrained", "picture folder"): ALL | PICTURES | SOLVER | OF_FEATURES,
-    ("pretrained", "picture table"): ALL | PICTURE_TABLE | SOLVER | OF_FEATURES,
+    ("pretrained", "picture folder"): ALL | PICTURES | SOLVER | OF_FEATURES | FINE_TUNING,
+    ("pretrained", "picture table"): ALL | PICTURE_TABLE | SOLVER | OF_FEATURES | FINE_TUNING,
     ("mlp", "table"): ALL | TABLE | LOOP | MLP | BINS,
     ("mlp", "picture folder"): ALL | PICTURES | AUGMENTATION | LOOP | MLP,
     ("cnn", "picture folder"): ALL | PICTURES | AUGMENTATION | LOOP | CNN,
@@ -227,7 +236,7 @@ def pictures(folder, count, light, mode="L"):
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory, write_workbook):
+def data(tmp_path_factory, write_workbook, shapes):
     """DATA by name and kind of data."""
     folder = tmp_path_factory.mktemp("data")
     zoo = open_source("zoo").frame
@@ -278,6 +287,9 @@ def data(tmp_path_factory, write_workbook):
     (folder / "few_latin.csv").write_bytes(listed.encode("latin-1"))
     kinds = zip(few, many, clear, broken, strict=True)
     folders, listings = (dict(zip(("", "many", "clear", "broken"), places, strict=True)) for places in kinds)
+    folders["shapes"], listings["shapes"] = str(shapes), str(folder / "shapes.csv")
+    drawings = "".join(f"{file},{file.parent.name}\n" for file in sorted(shapes.glob("*/*.png")))
+    (folder / "shapes.csv").write_text("file,kind\n" + drawings)
     return {
         "table": {**named, "": "zoo", "many": "zoo", "other.csv": named["other"]},
         "picture folder": folders,

@@ -46,3 +46,6 @@ def test_they_share_no_group(drawn, size, fraction):
 def test_groups_that_cannot_be_kept_whole_are_reported(drawn):
     with pytest.raises(RecipeError, match='validation_fraction: no group of "patient" can be kept'):
         fitted_and_validation_rows(drawn(40, groups=torch.zeros(40, dtype=torch.long)), recipe(group="patient"))
+    pretrained = recipe_from_entries({"model": {"kind": "pretrained"}, "data": {"group": "patient"}})
+    with pytest.raises(RecipeError, match=r'training\.finetune: no group of "patient" can be kept'):
+        fitted_and_validation_rows(drawn(40, groups=torch.zeros(40, dtype=torch.long)), pretrained)

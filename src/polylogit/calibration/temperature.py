@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from polylogit.evaluation.metrics import log_loss
+from polylogit.evaluation.metrics import log_loss, row_losses
 from polylogit.evaluation.rows import ScoredRows
 from polylogit.plural import agreeing, counted
 
@@ -15,6 +15,7 @@ __all__ = [
     "TemperatureFit",
     "best_sharpness",
     "fit_temperature",
+    "losses_after_temperature",
     "relative_error",
     "smoothed_temperature",
 ]
@@ -154,6 +155,21 @@ def smoothed_temperature(rows: ScoredRows) -> float | None:
     if (rows.logits == rows.logits[:, :1]).all() or _slopes(rows, 0.0, smoothing)[0] >= 0:
         return None
     return 1 / best_sharpness(rows, smoothing=smoothing)
+
+
+def losses_after_temperature(rows: ScoredRows) -> Float[Tensor, " N"]:
+    """The log loss of each row after the best temperature for these rows, where the logits have one.
+
+    Args:
+        rows: The rows.
+
+    Returns:
+        Losses in nats.
+
+    Source: Berta, Holzmüller, Jordan and Bach (2025), "Rethinking early stopping: refine, then calibrate".
+    """
+    temperature = smoothed_temperature(rows)
+    return row_losses(rows if temperature is None else rows.with_logits(rows.logits / temperature))
 
 
 def best_sharpness(rows: ScoredRows, start: float = 1.0, smoothing: float = 0.0) -> float:

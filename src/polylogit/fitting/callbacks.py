@@ -11,7 +11,7 @@ import torch
 from polylogit.fitting.history import EpochRecord, FitResult, IterationRecord
 from polylogit.misuse.findings import Diagnosis
 
-__all__ = ["FitObserver", "FitPlan", "TrainingCallback", "refit_reporter"]
+__all__ = ["FitObserver", "FitPlan", "TrainingCallback", "features_reporter", "refit_reporter"]
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,23 @@ class TrainingCallback:
 
 FitObserver = TrainingCallback
 """Deprecated: the former name of `TrainingCallback`."""
+
+
+def features_reporter(callbacks: Sequence[TrainingCallback]) -> Callable[[int, int], None]:
+    """Call `features_done` of all callbacks.
+
+    Args:
+        callbacks: Those that are called.
+
+    Returns:
+        A function of the pictures that are done and of those to do.
+    """
+
+    def report(done: int, total: int) -> None:
+        for callback in callbacks:
+            callback.features_done(done, total)
+
+    return report
 
 
 def refit_reporter(purpose: str, callbacks: Sequence[TrainingCallback]) -> Callable[[int, int], None]:

@@ -28,6 +28,7 @@ from polylogit.recipes.sections import (
     PictureTraining,
     PredictionSetsRecipe,
     PretrainedModel,
+    PretrainedTraining,
     ResidualModel,
     Section,
     TrainingRecipe,
@@ -87,6 +88,7 @@ class PretrainedRecipe(SolverRecipeBase):
     """The recipe of a linear model on the features of a pretrained network."""
 
     model: PretrainedModel = PretrainedModel()
+    training: PretrainedTraining = PretrainedTraining()
     cross_validation: CrossValidationRecipe = CrossValidationRecipe()
 
 

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 
 from polylogit.network_sections import (
     CnnModel,
+    Count,
     MlpModel,
     MlpTraining,
     NetworkTraining,
@@ -40,6 +41,7 @@ __all__ = [
     "PictureTraining",
     "PredictionSetsRecipe",
     "PretrainedModel",
+    "PretrainedTraining",
     "ResidualModel",
     "Section",
     "TrainingRecipe",
@@ -165,6 +167,21 @@ class TrainingRecipe(Section):
         description="The solver stops when the objective is certified to be this close to its optimum.",
     )
     epochs: int = Field(default=1000, ge=1, description="Largest number of outer iterations of the solver.")
+
+
+class PretrainedTraining(TrainingRecipe):
+    """How a linear model on the features of a pretrained network is fitted, and whether the network is fine-tuned."""
+
+    finetune: Literal["none", "last", "all"] = Field(
+        default="none",
+        description="What is fine-tuned after the exact fit on the features of the network as it is. last: its last "
+        "block. all: the whole network. Kept only if the log loss of validation pictures improves by more than a "
+        "standard error.",
+    )
+    finetune_epochs: Count = Field(
+        default=10, description="Most epochs of the fine-tuning; it stops when the validation loss no longer falls."
+    )
+    finetune_learning_rate: Positive = Field(default=1e-4, description="Peak learning rate of the fine-tuning.")
 
 
 class CalibrationRecipe(Section):

@@ -199,6 +199,7 @@ class LiveFit(TrainingCallback):
         words = "evaluating the model as it is; Ctrl-C stops at once" if result.ended == "interrupted" else "evaluating"
         self._status.update(Text(words))
         self._status.start()
+        self._begun = time.monotonic()  # the features of a fine-tuned network are computed next
 
     def _described(self) -> str:
         epochs = 0 if self._plan is None else self._plan.epochs

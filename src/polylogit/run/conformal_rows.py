@@ -4,13 +4,14 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from polylogit.calibration import CalibrationFit, ConformalScores
+from polylogit.calibration import ConformalScores
 from polylogit.classifier import Classifier
 from polylogit.data.split import Split, grouped_split
 from polylogit.errors import DataError, RecipeError
 from polylogit.evaluation import ScoredRows
 from polylogit.evaluation.metrics import row_losses
 from polylogit.recipes import Recipe, SolverRecipe
+from polylogit.run.fitted_model import FittedModel
 from polylogit.run.task import Task
 
 __all__ = ["conformal_scores", "without_conformal_rows"]
@@ -71,16 +72,14 @@ def without_conformal_rows(
     return Split(train=train[~torch.isin(train, taken)], test=split.test), taken
 
 
-def conformal_scores(
-    classifier: Classifier, task: Task, recipe: Recipe, fit: CalibrationFit | None
-) -> ConformalScores | None:
+def conformal_scores(classifier: Classifier, task: Task, recipe: Recipe, fit: FittedModel) -> ConformalScores | None:
     """The scores from which the prediction sets of a trained classifier follow.
 
     Args:
         classifier: The classifier.
         task: Names the rows held out for prediction sets, where there are some.
         recipe: Its recipe.
-        fit: The evidence for the calibration, whose held-out rows serve otherwise.
+        fit: Its fit; the held-out rows of its calibration serve otherwise.
 
     Returns:
         The scores; None where no row was held out.
@@ -88,19 +87,16 @@ def conformal_scores(
     if task.conformal_rows is not None:
         chosen = task.rows.take(task.conformal_rows)
         rows = ScoredRows.check(classifier.score(chosen.inputs).logits, chosen.targets, chosen.weights)
-    elif fit is not None and fit.held_out is not None:
-        rows = fit.held_out
+    elif fit.calibration is not None and fit.calibration.held_out is not None:
+        rows = fit.calibration.held_out
     else:
         return None
+    cross_fitted = isinstance(recipe, SolverRecipe) and fit.task is None  # fine-tuning keeps validation rows
     return ConformalScores.of_rows(
         row_losses(rows),
         rows.targets,
         len(task.class_names),
         weights=rows.weights if (rows.weights != 1).any() else None,
-        source="held-out"
-        if task.conformal_rows is not None
-        else "cross-fitted"
-        if isinstance(recipe, SolverRecipe)
-        else "validation",
+        source="held-out" if task.conformal_rows is not None else "cross-fitted" if cross_fitted else "validation",
         grouped=task.rows.groups is not None,
     )

@@ -125,7 +125,8 @@ def folds_wanted(task: Task, recipe: Recipe) -> int:
     """The number of folds to cross-validate a task with; 0: not at all.
 
     By default a linear model of a table of fewer than `FEW_ROWS` rows is cross-validated, unless a column or a second
-    file says which rows are the test set. Networks and larger tables are only where the recipe names the folds.
+    file says which rows are the test set, or its features are fine-tuned. Networks and larger tables are only where the
+    recipe names the folds.
 
     Args:
         task: The task.
@@ -141,6 +142,8 @@ def folds_wanted(task: Task, recipe: Recipe) -> int:
         return 0
     asked, data = recipe.cross_validation.folds, recipe.data
     given = data.time is not None or data.split is not None or data.test is not None or task.has_own_split
+    if isinstance(recipe, PretrainedRecipe) and recipe.training.finetune != "none":
+        return 0
     if asked is None:
         few = _is_cheap(task, recipe) and len(task.rows) < FEW_ROWS and isinstance(recipe, SolverRecipe)
         return USUAL_FOLDS if few and not given else 0

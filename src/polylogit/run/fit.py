@@ -4,7 +4,8 @@ See also: `linear_fit.py` and `network_fit.py`.
 """
 
 from polylogit.errors import RecipeError
-from polylogit.recipes import AutoRecipe, Recipe, SolverRecipe
+from polylogit.recipes import AutoRecipe, PretrainedRecipe, Recipe, SolverRecipe
+from polylogit.run.fine_tuning import with_fine_tuning
 from polylogit.run.fitted_model import FittedModel, TrainingPlace
 from polylogit.run.linear_fit import fit_linear_model
 from polylogit.run.network_fit import fit_network_model
@@ -29,7 +30,10 @@ def fit_model(task: Task, recipe: Recipe, *, place: TrainingPlace) -> FittedMode
         DivergenceError: A network's loss was NaN or infinite before one epoch was whole.
     """
     if isinstance(recipe, SolverRecipe):
-        return fit_linear_model(task, recipe, place)
+        fit = fit_linear_model(task, recipe, place)
+        if isinstance(fit.recipe, PretrainedRecipe) and fit.recipe.training.finetune != "none" and not fit.interrupted:
+            return with_fine_tuning(task, fit.recipe, fit, place)
+        return fit
     if isinstance(recipe, AutoRecipe):
         raise RecipeError(
             'model.kind="auto" names no model: it is chosen when a table is trained on (polylogit train). '

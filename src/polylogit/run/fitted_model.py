@@ -17,6 +17,7 @@ from polylogit.fitting.out_of_fold import HeldOutLogits
 from polylogit.model_header import NetworkSpec
 from polylogit.recipes import Recipe
 from polylogit.run.penalty_choice import PenaltyChoice
+from polylogit.run.task import Task
 
 __all__ = ["FittedModel", "TrainingPlace"]
 
@@ -62,6 +63,7 @@ class FittedModel:
         recipe: The recipe with what was left to the data chosen; None where nothing was.
         penalty: How C was chosen; None where the recipe names it, and for networks.
         interrupted: Whether Ctrl-C was pressed in the fit, also where it was done by then.
+        task: The task with the encoder and the inputs of the network, where its fit has changed them; None where not.
     """
 
     network: nn.Module
@@ -75,6 +77,7 @@ class FittedModel:
     recipe: Recipe | None = None
     penalty: PenaltyChoice | None = None
     interrupted: bool = False
+    task: Task | None = None
 
     def raise_if_interrupted(self) -> None:
         """Pass Ctrl-C on where a model that was cut short serves nobody, as one of a fold.

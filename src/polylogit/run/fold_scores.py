@@ -16,9 +16,10 @@ from polylogit.data.pictures.pretrained.encoder import BackboneEncoder
 from polylogit.data.pictures.stored import StoredPictures
 from polylogit.data.split import Split
 from polylogit.data.tables.encoder import TableEncoder
+from polylogit.errors import RecipeError
 from polylogit.fitting.forward import network_logits
 from polylogit.fitting.out_of_fold import HeldOutLogits
-from polylogit.recipes import AutoRecipe, NetworkRecipe, Recipe, SolverRecipe
+from polylogit.recipes import AutoRecipe, NetworkRecipe, PretrainedRecipe, Recipe, SolverRecipe
 from polylogit.run.fit import fit_model
 from polylogit.run.fitted_model import TrainingPlace
 from polylogit.run.held_out_rows import calibration_of, held_out_logits
@@ -68,6 +69,11 @@ def fold_scores(
         RecipeError: The recipe does not fit the data.
     """
     known = task.rows.known
+    if isinstance(recipe, PretrainedRecipe) and recipe.training.finetune != "none":
+        raise RecipeError(
+            f"training.finetune: a network is not fine-tuned for each of {folds} folds. Leave the option out, and the "
+            "features of the network as it is are taken."
+        )
     if isinstance(recipe, SolverRecipe):
         if recipe.training.C == "auto":
             vectors = rows_of_linear_model(task, task.rows)

@@ -11,7 +11,7 @@ from typing import Any
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from polylogit.calibration.temperature import smoothed_temperature
+from polylogit.calibration.temperature import losses_after_temperature
 from polylogit.evaluation.metrics import row_losses
 from polylogit.evaluation.rows import ScoredRows
 from polylogit.fitting.out_of_fold import HeldOutLogits
@@ -142,7 +142,7 @@ def choose_penalty(
 
     def tried(power: int, held_out: HeldOutLogits | None) -> None:
         if held_out is not None:
-            losses = _losses(scored.with_logits(held_out.logits.double()), after_temperature=after_temperature)
+            losses = losses_of(scored.with_logits(held_out.logits.double()))
             found[power], means[power] = (held_out, losses), scored.mean(losses)
 
     start, lowest, highest = powers
@@ -151,6 +151,7 @@ def choose_penalty(
         return None
     scored = ScoredRows.check(first.logits, targets[first.rows], None if weights is None else weights[first.rows])
     after_temperature = calibrated and scored.effective_rows >= _ROWS_FOR_TEMPERATURE
+    losses_of = losses_after_temperature if after_temperature else row_losses
     tried(start, first)
     for direction in (range(start + 1, highest + 1), range(start - 1, lowest - 1, -1)):
         worse = 0
@@ -180,12 +181,6 @@ def choose_penalty(
         held_out=held_out,
         after_temperature=after_temperature,
     )
-
-
-def _losses(rows: ScoredRows, *, after_temperature: bool) -> Float[Tensor, " M"]:
-    """The log loss of each row, after the best temperature where it is wanted and the logits have one."""
-    temperature = smoothed_temperature(rows) if after_temperature else None
-    return row_losses(rows if temperature is None else rows.with_logits(rows.logits / temperature))
 
 
 def _inverse_penalty(power: int) -> float:

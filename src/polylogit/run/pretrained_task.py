@@ -14,7 +14,7 @@ from polylogit.data.pictures.pretrained.features import features_of_pictures
 from polylogit.data.pictures.pretrained.weights import check_installed, find_weights
 from polylogit.data.pictures.sources import open_pictures
 from polylogit.errors import RecipeError
-from polylogit.fitting.callbacks import TrainingCallback
+from polylogit.fitting.callbacks import TrainingCallback, features_reporter
 from polylogit.recipes import PretrainedRecipe
 from polylogit.recipes.data_kinds import check_options_apply, data_kind
 from polylogit.run.picture_task import picture_labels, picture_reading, task_of_pictures
@@ -53,6 +53,8 @@ def pretrained_task(
             f"data.picture_values: {wanted.picture_values} does not apply to a pretrained network, which has a "
             "normalisation of its own. Leave it out."
         )
+    if recipe.training.finetune != "none":
+        _check_fine_tuning(recipe)
     weights = find_weights(
         model.backbone, None if model.weights is None else Path(model.weights), allow_download=allow_download
     )
@@ -69,11 +71,20 @@ def pretrained_task(
     reading = replace(picture_reading(recipe), form=encoder.input_shape, in_memory=in_memory)
     source = open_pictures(data, reading=reading)
     labels = picture_labels(source, recipe)
-
-    def report(done: int, total: int) -> None:
-        for callback in callbacks:
-            callback.features_done(done, total)
-
     cache = FeatureCache(default_cache_file())
-    features = features_of_pictures(encoder, source.pixels, source.digests, cache, report)
+    features = features_of_pictures(encoder, source.pixels, source.digests, cache, features_reporter(callbacks))
     return task_of_pictures(source, labels, encoder=encoder, inputs=features)
+
+
+def _check_fine_tuning(recipe: PretrainedRecipe) -> None:
+    """Refuse what does not go with a network that is fine-tuned, before its features are computed."""
+    if not recipe.model.embed_weights:
+        raise RecipeError(
+            "training.finetune: changed weights are in no installed package, and model.embed_weights = false leaves "
+            "them out of the model file. Leave one of the two out."
+        )
+    if recipe.cross_validation.folds:
+        raise RecipeError(
+            f"cross_validation.folds: {recipe.cross_validation.folds}, but a network that is fine-tuned is not "
+            "cross-validated. Leave cross_validation.folds or training.finetune out."
+        )

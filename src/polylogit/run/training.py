@@ -164,7 +164,7 @@ def _train(
     decision = decision_rule(task, recipe)  # costs that do not fit are an error before the fit
     with exclusive_lock(model_path):  # of two runs at once, rows of the history would interleave
         fit = fit_model(task, recipe, place=place)
-        recipe = fit.recipe or recipe
+        recipe, task = fit.recipe or recipe, fit.task or task
         classifier = _classifier(task, recipe, fit, decision)
         classifier.save(model_path)
         seconds = time.perf_counter() - start
@@ -266,7 +266,7 @@ def _classifier(task: Task, recipe: Recipe, fit: FittedModel, decision: Decision
         ),
         recipe=recipe.as_entries(),
     )
-    return replace(classifier, conformal=conformal_scores(classifier, task, recipe, fit.calibration))
+    return replace(classifier, conformal=conformal_scores(classifier, task, recipe, fit))
 
 
 def _pictures_seen(task: Task) -> list[str] | None:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from polylogit.data.split import Split, grouped_split, stratified_split
 from polylogit.errors import DataError, RecipeError
-from polylogit.recipes import NetworkRecipe
+from polylogit.recipes import NetworkRecipe, PretrainedRecipe
 from polylogit.run.task import Task
 
 __all__ = ["fitted_and_validation_rows", "usual_validation_share"]
@@ -21,13 +21,16 @@ GROUP_SHARES = (0.3, 0.5)
 """Shares that are tried after the usual one where whole groups are kept together and are too large for it."""
 
 
-def fitted_and_validation_rows(task: Task, recipe: NetworkRecipe) -> tuple[Int[Tensor, " A"], Int[Tensor, " B"]]:
+def fitted_and_validation_rows(
+    task: Task, recipe: NetworkRecipe | PretrainedRecipe
+) -> tuple[Int[Tensor, " A"], Int[Tensor, " B"]]:
     """The training rows that the network is fitted on, and those kept for validation and calibration.
 
     Args:
         task: Its own validation rows are used where it has some; else its training rows are split by class, with
             copies on one side, or by group where a column names groups.
-        recipe: Its `training.validation_fraction` overrides both; left out, the share is `usual_validation_share`.
+        recipe: Its `training.validation_fraction` overrides both; left out, and of a pretrained network, the share is
+            `usual_validation_share`.
 
     Returns:
         Both, as numbers of rows of the task; the second is empty where the recipe's share is 0.
@@ -36,7 +39,7 @@ def fitted_and_validation_rows(task: Task, recipe: NetworkRecipe) -> tuple[Int[T
         RecipeError: No group can be kept whole.
     """
     rows = task.split.train
-    share = recipe.training.validation_fraction
+    share = None if isinstance(recipe, PretrainedRecipe) else recipe.training.validation_fraction
     if share == 0:
         return rows, rows[:0]
     if task.validation is not None and share is None:
@@ -67,12 +70,20 @@ def usual_validation_share(rows: int) -> float:
 
 
 def _whole_groups(
-    targets: Int[Tensor, " N"], groups: Int[Tensor, " N"], shares: list[float], recipe: NetworkRecipe
+    targets: Int[Tensor, " N"],
+    groups: Int[Tensor, " N"],
+    shares: list[float],
+    recipe: NetworkRecipe | PretrainedRecipe,
 ) -> Split:
     """Validation rows that share no group with those fitted on: the first of the shares that groups allow."""
     for share in shares:
         with suppress(DataError):
             return grouped_split(targets, groups, share, recipe.seed)
+    if isinstance(recipe, PretrainedRecipe):
+        raise RecipeError(
+            f'training.finetune: no group of "{recipe.data.group}" can be kept for validation: each has more than '
+            f'{shares[-1]:.0%} of the training rows, or the only rows of a class. Set it to "none".'
+        )
     raise RecipeError(
         f'training.validation_fraction: no group of "{recipe.data.group}" can be kept for validation and calibration: '
         f"each has more than {shares[-1]:.0%} of the training rows, or the only rows of a class. Give a larger share, "

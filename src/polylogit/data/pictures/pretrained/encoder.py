@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from jaxtyping import Float, Num
-from torch import Tensor
+from jaxtyping import Float, Num, UInt8
+from torch import Tensor, nn
 
 from polylogit.data.pictures.encoder import Background, PictureEncoder
 from polylogit.data.pictures.pretrained.architecture import empty_network
@@ -70,7 +70,27 @@ class BackboneEncoder(PictureEncoder):
         """Features of pixels, on their device; what is float already are features, and comes back as it is."""
         if pixels.is_floating_point():
             return pixels
-        return self.backbone.features(super().prepare(pixels))
+        return self.backbone.features(self.normalise(pixels))
+
+    def normalise(self, pixels: UInt8[Tensor, "N 3 H W"]) -> Float[Tensor, "N 3 H W"]:
+        """Pixels as the network takes them, on their device."""
+        return super().prepare(pixels)
+
+    def with_network(self, network: nn.Module, change: str) -> "BackboneEncoder":
+        """The same encoder with other weights of its network, which a model file then contains.
+
+        Args:
+            network: The network with these weights, on the CPU.
+            change: What was done to them, for people; it goes behind their source.
+
+        Returns:
+            The encoder.
+        """
+        former = self.backbone.weights
+        tensors = {name: tensor.detach().contiguous() for name, tensor in network.state_dict().items()}
+        weights = BackboneWeights(tensors, weights_digest(tensors), f"{former.source}, {change}", former.licence)
+        backbone = Backbone.with_weights(self.backbone.name, weights, mirror=self.backbone.module.mirror)
+        return BackboneEncoder(backbone, self.height, self.background)
 
     def as_json(self) -> dict[str, Any]:
         """The state that is not a tensor, as plain data for a model file."""
