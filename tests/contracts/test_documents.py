@@ -35,7 +35,6 @@ PAGES = sorted(
     for pattern in ("*.md", "docs/**/*.md", "examples/*.md")
     for path in ROOT.glob(pattern)
 )
-TUTORIALS = {page for page in PAGES if page.startswith(("README", "docs/tutorials/"))}
 
 
 def shape(text):
@@ -118,22 +117,22 @@ def compare(block, shell):
     return ran
 
 
+TUTORIALS = [
+    pytest.param("README.md", marks=pytest.mark.cross_validated),  # it shows the estimates
+    "README.ko.md",
+    "docs/tutorials/table.md",
+    pytest.param("docs/tutorials/text.md", marks=pytest.mark.slow),
+    pytest.param("docs/tutorials/pictures.md", marks=[pytest.mark.cross_validated, pytest.mark.slow]),
+    "docs/tutorials/scikit_learn.md",
+    "docs/tutorials/training_loop.md",
+    pytest.param("docs/tutorials/more_data.md", marks=pytest.mark.slow),
+    pytest.param("docs/tutorials/service.md", marks=pytest.mark.slow),
+]
+
+
 @pytest.mark.penalty_chosen
 @pytest.mark.usual_kind
-@pytest.mark.parametrize(
-    "page",
-    [
-        pytest.param("README.md", marks=pytest.mark.cross_validated),  # it shows the estimates
-        "README.ko.md",
-        "docs/tutorials/table.md",
-        pytest.param("docs/tutorials/text.md", marks=pytest.mark.slow),
-        pytest.param("docs/tutorials/pictures.md", marks=[pytest.mark.cross_validated, pytest.mark.slow]),
-        "docs/tutorials/scikit_learn.md",
-        "docs/tutorials/training_loop.md",
-        pytest.param("docs/tutorials/more_data.md", marks=pytest.mark.slow),
-        pytest.param("docs/tutorials/service.md", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.parametrize("page", TUTORIALS)
 def test_the_page_does_what_it_shows(page, shell):
     text = (ROOT / page).read_text(encoding="utf-8")
     if "$ curl" in text and shutil.which("curl") is None:
@@ -208,7 +207,8 @@ def files(tmp_path, shapes, polylogit, monkeypatch):
         if "polylogit compare" in text:
             open_source("zoo").frame.write_csv(tmp_path / "test.csv")
             for kind in ("linear", "mlp"):
-                polylogit("train", "zoo", "--model", kind, "--out", f"{kind}.safetensors")
+                done = polylogit("train", "zoo", "--model", kind, "--out", f"{kind}.safetensors")
+                assert done.exit_code == 0, done.stderr
             write_wine(tmp_path)
             for name, C in (("wine-auto", 1), ("wine-auto-2", 10)):
                 out = f"runs/{name}/model.safetensors"
@@ -248,19 +248,34 @@ def test_the_commands_of_the_guide_run(page, shell, files):
             shell(block)
 
 
+def named(pages):
+    """The names of pages, some of which carry marks."""
+    return {getattr(page, "values", (page,))[0] for page in pages}
+
+
 def test_every_block_of_code_is_run():
     """By this file; Python also by doctest; `curl` by tests/serve, JavaScript by tests/export; others name programs."""
     elsewhere = {"js": ["docs/export.md"], "json": ["docs/serving.md"], "nginx": ["docs/serving.md"]}
     elsewhere |= {"dockerfile": ["docs/serving.md"], "toml": ["docs/install.md", "docs/networks.md"]}
-    guides = {getattr(page, "values", (page,))[0] for page in GUIDES}
+    assert {page for page in PAGES if page.startswith("docs/tutorials/")} <= named(TUTORIALS)
     for page in PAGES:
         for kind, block in BLOCK.findall((ROOT / page).read_text(encoding="utf-8")):
             if kind == "console":
-                assert page in guides | TUTORIALS, f"{page}: list it in GUIDES"
+                assert page in named(TUTORIALS) | named(GUIDES), f"{page}: list it in GUIDES"
             elif kind == "":
                 assert not re.search(r"^(\$ )?(polylogit|torchrun|python) ", block, re.MULTILINE), f"{page}: {block}"
             elif kind not in {"python", "pycon", "bash"}:
                 assert page in elsewhere[kind], f"{page}: {kind}"
+
+
+def test_the_indented_commands_of_the_lessons_name_recipes_that_are_there():
+    """The lessons themselves are run by tests/lessons, by these recipes."""
+    indented = re.compile(r"^    polylogit train \S+ --recipe (\S+)$", re.MULTILINE)
+    texts = [(ROOT / page).read_text(encoding="utf-8") for page in PAGES if page.startswith("docs/lessons/")]
+    recipes = {name for text in texts for name in indented.findall(text)}
+    assert len(recipes) > 2
+    for name in recipes:
+        recipe_from_entries(read_recipe(Path(name)))
 
 
 @pytest.mark.parametrize("page", ["docs/install.md", "docs/networks.md"])
