@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float, Num, Shaped
@@ -32,7 +33,11 @@ from polylogit.misuse.diagnosis import findings_of_model
 from polylogit.misuse.findings import Diagnosis
 from polylogit.misuse.warning_place import warn_at_users_line
 from polylogit.plural import counted
+from polylogit.system.processes import Processes
 from polylogit.system.sparse_rows import SparseRows
+
+if TYPE_CHECKING:
+    import torch.distributed as dist
 
 __all__ = ["fit_network"]
 
@@ -56,6 +61,7 @@ def fit_network(
     callbacks: Sequence[TrainingCallback] = (),
     checkpoint: Checkpoint | None = None,
     check_misuse: bool = True,
+    process_group: "dist.ProcessGroup | None" = None,
     observers: Sequence[TrainingCallback] | None = None,
 ) -> FitResult:
     """Fit a network that gives logits; its weights are changed in place.
@@ -82,6 +88,12 @@ def fit_network(
         check_misuse: Whether to run the checks of `polylogit.misuse.diagnose` on the first batch, before the first
             step: at most 40 passes over at most 256 rows. Findings are warned of (`MisuseWarning`), shown to the
             callbacks and kept in the result's `misuse`, which says what was examined.
+        process_group: The processes that fit the network together, of which this is one; None: this process alone. All
+            pass the same network, rows and options, and each computes a share of every batch, so that the fit is that
+            of one process but for rounding, where the network's layers draw numbers or take batches as a whole in
+            `nn.Dropout` and batch normalisation only, and `augment` is an `Augmentation`. Every process gets the same
+            weights and history. `callbacks` and `on_epoch` are called on the processes that pass them; the first alone
+            may pass a checkpoint.
         observers: Deprecated: the former name of `callbacks`.
 
     Returns:
@@ -107,18 +119,24 @@ def fit_network(
         warnings.warn("fit_network: observers is now called callbacks.", DeprecationWarning, stacklevel=2)
         callbacks = (*callbacks, *observers)
     device = device or torch.device("cpu")
+    processes = Processes(process_group)
     # The step calls the compiled network; all else (state, copies, prediction) concerns the module inside.
     compiled, network = network, getattr(network, "_orig_mod", network)
     rows = TrainingRows(inputs, targets, class_weight, sample_weight, prepare, augment)
-    check_shapes(rows, options, validated=validation is not None)
-    with values_in_a_row(network) as values:
-        shape = network_logits(network, inputs[:1], prepare=prepare).shape
-    rows = replace(rows, targets=check_targets("targets", targets, shape))
-    classes = shape[1]
-    check_weights("class_weight", class_weight, classes, "class")
-    if validation is not None:
-        validation = (validation[0], check_targets("validation targets", validation[1], shape))
-        check_weights("validation_weight", validation_weight, len(validation[1]), "row")
+
+    def checked() -> tuple[TrainingRows, tuple[Tensor | StoredPictures | SparseRows, Tensor] | None, int, int]:
+        check_shapes(rows, options, validated=validation is not None)
+        with values_in_a_row(network) as values:
+            shape = network_logits(network, inputs[:1], prepare=prepare).shape
+        classes = shape[1]
+        check_weights("class_weight", class_weight, classes, "class")
+        of_validation = None
+        if validation is not None:
+            of_validation = (validation[0], check_targets("validation targets", validation[1], shape))
+            check_weights("validation_weight", validation_weight, len(of_validation[1]), "row")
+        return replace(rows, targets=check_targets("targets", targets, shape)), of_validation, classes, sum(values)
+
+    rows, validation, classes, values = processes.together(checked)
     network.to(device)
     rows = rows.on(device)
     with _channels_last(network) if inputs.ndim == 4 else nullcontext():
@@ -134,9 +152,12 @@ def fit_network(
             device=device,
             checkpoint=checkpoint,
             callbacks=callbacks,
+            processes=processes,
         )
-        largest = max(last - first for first, last in fit.batches)
-        check_batch_fits_memory(network, sum(values), largest, options, device, bfloat16=fit.bfloat16)
+        largest = -(-max(last - first for first, last in fit.batches) // processes.size)
+        processes.together(
+            partial(check_batch_fits_memory, network, values, largest, options, device, bfloat16=fit.bfloat16)
+        )
         with listening_for_interrupt() as interrupt:
             result = fit.run(interrupt, on_epoch)
             return replace(result, misuse=misuse, asked_to_stop=interrupt.asked)

@@ -4,8 +4,9 @@ In a batch with rows n of weights w_n the loss is
 
     sum_n w_n loss_n / sum_n w_n,      w_n = class_weight[target_n] * sample_weight_n,
 
-for any number of gradient accumulation steps. All random numbers of an epoch are drawn from the seed and the epoch's
-number, so that a resumed run draws the same ones.
+for any number of gradient accumulation steps and of processes: each process computes a share of the rows of each step,
+and the sums of gradients and losses are all-reduced. All random numbers of an epoch are drawn from the seed and the
+epoch's number, on every process for all rows, so that a resumed run draws the same ones.
 
 See also: `loop.py`, which checks what comes in; `fit_state.py`, the state between epochs.
 """
@@ -14,12 +15,14 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from polylogit.data.pictures.stored import StoredPictures
 from polylogit.errors import DataError, DivergenceError, RecipeError
+from polylogit.fitting.batch_shares import BatchPart, batch_parts, own_places, share_of
 from polylogit.fitting.callbacks import FitPlan, TrainingCallback
 from polylogit.fitting.checkpoint import Checkpoint
 from polylogit.fitting.devices import uses_bfloat16
@@ -31,9 +34,12 @@ from polylogit.fitting.history import Ended, EpochRecord, FitResult
 from polylogit.fitting.interrupt import Interrupt
 from polylogit.fitting.optimizers import build_optimizer, learning_rate_factor
 from polylogit.fitting.options import TrainingOptions
-from polylogit.fitting.training_rows import TrainingRows, batch_bounds, explain_nonfinite_inputs
+from polylogit.fitting.summed_gradients import sum_gradients
+from polylogit.fitting.training_rows import TrainingRows, batch_bounds, explain_nonfinite_inputs, selected
+from polylogit.fitting.whole_batch_layers import layers_of_whole_batch
 from polylogit.losses import cross_entropy_with_logits, target_weights, weighted_mean
 from polylogit.plural import agreeing
+from polylogit.system.processes import Processes
 from polylogit.system.sparse_rows import SparseRows
 
 __all__ = ["RunningFit"]
@@ -53,6 +59,7 @@ class RunningFit:
         device: Device of the computation.
         checkpoint: The file of the fit's state.
         callbacks: Training callbacks.
+        processes: Those that fit the network together; each has all rows.
     """
 
     def __init__(
@@ -68,16 +75,22 @@ class RunningFit:
         device: torch.device,
         checkpoint: Checkpoint | None,
         callbacks: Sequence[TrainingCallback],
+        processes: Processes,
     ) -> None:
         self.forward, self.network, self.rows, self.classes, self.options = forward, network, rows, classes, options
         self.trained_modules = _trained_modules(network)
         self.validation, self.device, self.checkpoint = validation, device, checkpoint
         self.validation_weight = validation_weight
-        self.callbacks = callbacks
+        self.callbacks, self.processes = callbacks, processes
         self.parameters = list(network.parameters())
         self.count = len(rows.targets)
         self.batches = batch_bounds(self.count, options.batch_size)
-        self.bfloat16 = uses_bfloat16(options.precision, device, network, pictures=rows.inputs.ndim == 4)
+        self.parts = [
+            batch_parts(last - first, options.accumulation, processes.rank, processes.size)
+            for first, last in self.batches
+        ]
+        bfloat16 = uses_bfloat16(options.precision, device, network, pictures=rows.inputs.ndim == 4)
+        self.bfloat16 = processes.from_first(bfloat16)
         self.arithmetic = torch.autocast(device.type, torch.bfloat16) if self.bfloat16 else nullcontext()
         self.optimizer = build_optimizer(
             network,
@@ -88,6 +101,7 @@ class RunningFit:
         )
         self.averaged = None if options.averaging is None else AveragedWeights(network, options.averaging)
         self.state = FitState(network, self.optimizer, self.averaged)
+        self.is_stop_agreed = False
 
     def run(self, interrupt: Interrupt, on_epoch: Callable[[EpochRecord], None] | None) -> FitResult:
         """Run all epochs that are left, and give the network the weights to keep.
@@ -99,39 +113,37 @@ class RunningFit:
         Returns:
             The history and how the fit ended.
         """
-        state = self.state
-        saved = None if self.checkpoint is None else self.checkpoint.read()
+        state, processes = self.state, self.processes
+        saved = processes.together(lambda: None if self.checkpoint is None else self.checkpoint.read())
+        saved = processes.from_first(saved)
         if saved is not None:
             state.restore(saved)
-        plan = self._plan()
-        for callback in self.callbacks:
-            callback.begun(plan)
-        ended: Ended = "finished"
-        fault: Diverged | None = None
-        while state.epoch < self.options.epochs:
-            if self._out_of_patience():
-                ended = "early"
-                break
-            try:
-                record = self._epoch(interrupt)
-            except Diverged as diverged:
-                fault, ended = diverged, "diverged"
-                break
-            if record is None:
-                ended = "interrupted"
-                break
-            for callback in self.callbacks:
-                callback.epoch_done(record)
-            if on_epoch is not None:
-                on_epoch(record)
-            self._write_checkpoint()
+        processes.together(self._report_plan)
+        with layers_of_whole_batch(self.network, processes) as self.whole_batch:
+            ended, fault = self._epochs(interrupt, on_epoch)
         result = self._result(ended, fault)
         for callback in self.callbacks:
             callback.ended(result)
         return result
 
-    def _plan(self) -> FitPlan:
-        return FitPlan(
+    def _epochs(
+        self, interrupt: Interrupt, on_epoch: Callable[[EpochRecord], None] | None
+    ) -> tuple[Ended, Diverged | None]:
+        """Epochs until all are done or one reason to end comes earlier."""
+        while self.state.epoch < self.options.epochs:
+            if self._out_of_patience():
+                return "early", None
+            try:
+                record = self._epoch(interrupt)
+            except Diverged as diverged:
+                return "diverged", diverged
+            if record is None:
+                return "interrupted", None
+            self.processes.together(partial(self._report_epoch, record, on_epoch))
+        return "finished", None
+
+    def _report_plan(self) -> None:
+        plan = FitPlan(
             epochs=self.options.epochs,
             rows=self.count,
             validation_rows=0 if self.validation is None else len(self.validation[1]),
@@ -139,6 +151,15 @@ class RunningFit:
             bfloat16=self.bfloat16,
             history=tuple(self.state.history),
         )
+        for callback in self.callbacks:
+            callback.begun(plan)
+
+    def _report_epoch(self, record: EpochRecord, on_epoch: Callable[[EpochRecord], None] | None) -> None:
+        for callback in self.callbacks:
+            callback.epoch_done(record)
+        if on_epoch is not None:
+            on_epoch(record)
+        self._write_checkpoint()
 
     def _epoch(self, interrupt: Interrupt) -> EpochRecord | None:
         """One epoch; None when it was cut short."""
@@ -152,25 +173,27 @@ class RunningFit:
             losses = EpochLoss(self.device)
             chosen = [slice(first, last) if order is None else order[first:last] for first, last in self.batches]
             try:
-                for index, (rows, inputs) in enumerate(zip(chosen, self.rows.batches(chosen), strict=True)):
+                for index, inputs in enumerate(self._inputs_of(chosen)):
                     step = state.epoch * len(self.batches) + index
                     factor = learning_rate_factor(
                         options.schedule, step, options.epochs * len(self.batches), options.warmup_fraction
                     )
                     for group in self.optimizer.param_groups:
                         group["lr"] = options.learning_rate * factor
-                    loss_sum, weight_sum = self._step(rows, inputs)
+                    loss_sum, weight_sum = self._step(chosen[index], inputs, self.parts[index], interrupt)
                     losses.add(index, loss_sum, weight_sum, options.learning_rate * factor)
                     for callback in self.callbacks:
                         callback.stepped(self.batches[index][1])
-                    if interrupt.asked:
+                    if self._is_to_stop(interrupt):
                         return None
                 losses.check()
             except Diverged as diverged:
                 self._name_nonfinite_inputs(chosen[diverged.batch], diverged)
                 raise
         seconds = time.perf_counter() - start
-        loss, accuracy = self._evaluate_validation_set()
+        if self.processes.size > 1:
+            self._take_weights_of_first()
+        loss, accuracy = self.processes.from_first(self._evaluate_validation_set())
         state.seconds += time.perf_counter() - start
         record = EpochRecord(
             epoch=state.epoch + 1,
@@ -183,6 +206,23 @@ class RunningFit:
         )
         self._take_into_history(record)
         return record
+
+    def _is_to_stop(self, interrupt: Interrupt) -> bool:
+        """Whether Ctrl-C was pressed: here, or on any of several processes before the last step."""
+        if self.processes.size > 1 and self.is_stop_agreed:
+            interrupt.asked = True
+        return interrupt.asked if self.processes.size == 1 else self.is_stop_agreed
+
+    def _inputs_of(self, chosen: Sequence[Tensor | slice]) -> Iterator[Tensor | SparseRows]:
+        """The own inputs of each batch, not prepared."""
+        if self.processes.size == 1:
+            yield from self.rows.batches(chosen)
+            return
+        own = [selected(rows, own_places(parts)) for rows, parts in zip(chosen, self.parts, strict=True)]
+        batches = self.rows.batches(own)
+        in_files = isinstance(self.rows.inputs, StoredPictures)
+        for _ in own:  # a file that cannot be read is an error on all processes
+            yield self.processes.together(lambda: next(batches)) if in_files else next(batches)
 
     def _logits(self, inputs: Tensor | SparseRows) -> Tensor:
         """The logits of part of a batch."""
@@ -198,22 +238,34 @@ class RunningFit:
             ) from error
         return logits
 
-    def _step(self, chosen: Tensor | slice, inputs: Tensor | SparseRows) -> tuple[Tensor | float, Tensor | float]:
-        """One step; gives the sum of weighted losses and the sum of weights, before the step."""
-        rows, options = self.rows, self.options
-        inputs, targets, count = rows.prepare_batch(inputs), rows.targets_of(chosen), len(inputs)
+    def _step(
+        self, chosen: Tensor | slice, inputs: Tensor | SparseRows, parts: Sequence[BatchPart], interrupt: Interrupt
+    ) -> tuple[Tensor | float, Tensor | float]:
+        """One step; gives the sum of weighted losses and the sum of weights, before the step.
+
+        Args:
+            chosen: The rows of the batch.
+            inputs: Those of the rows that this process computes.
+            parts: Its gradient accumulation steps.
+            interrupt: Is agreed on with the gradients.
+        """
+        rows, options, processes = self.rows, self.options, self.processes
+        targets = rows.targets_of(chosen)
+        count = len(targets)
+        inputs = rows.prepare_batch(inputs, None if processes.size == 1 else own_places(parts), count)
         weights = None if rows.sample_weight is None else rows.sample_weight[chosen]
         weight: Tensor | float = float(count)
         if rows.class_weight is not None or weights is not None:
             shape = (count, self.classes)
             weight = target_weights(targets, shape, class_weight=rows.class_weight, sample_weight=weights).sum()
         total: Tensor | float = 0.0
-        size = math.ceil(count / options.accumulation)
-        for first in range(0, count, size):
-            part = slice(first, first + size)
+        done = 0
+        for part in parts:
+            self.whole_batch.part = part
+            some, own = targets[part.own], None if weights is None else weights[part.own]
             with self.arithmetic:
-                logits = self._logits(inputs[part])
-            some, own = targets[part], None if weights is None else weights[part]
+                logits = self._logits(inputs[done : done + len(some)])
+            done += len(some)
             members = 1
             if logits.ndim == 3:  # of members, which have a loss each: see `polylogit.networks.members`
                 members = logits.shape[1]
@@ -230,6 +282,9 @@ class RunningFit:
             )
             torch.autograd.backward(loss / weight if isinstance(weight, float) else weighted_mean(loss, weight))
             total = total + loss.detach() / members
+        if processes.size > 1:
+            total, asked = sum_gradients(self.parameters, [total, float(interrupt.asked)], processes)
+            self.is_stop_agreed = bool(asked)
         if options.gradient_clip is not None:
             nn.utils.clip_grad_norm_(self.parameters, options.gradient_clip)
         self.optimizer.step()
@@ -248,7 +303,7 @@ class RunningFit:
         if self.validation is None:
             return None, None
         inputs, targets = self.validation
-        logits = network_logits(self.state.kept_network, inputs, prepare=self.rows.prepare)
+        logits = self._validation_logits(inputs)
         targets = targets.cpu()
         classes = targets.argmax(1) if targets.ndim == 2 else targets
         hits = (logits.argmax(1) == classes).float()
@@ -257,6 +312,26 @@ class RunningFit:
         weights = self.validation_weight.to(logits)
         share = weights / weights.sum()
         return float(nn.functional.cross_entropy(logits, targets, reduction="none") @ share), float(hits @ share)
+
+    def _validation_logits(self, inputs: Tensor | StoredPictures | SparseRows) -> Tensor:
+        """The logits of all validation rows, of which each process computes a share."""
+        processes, network = self.processes, self.state.kept_network
+        own = share_of(len(inputs), processes.rank, processes.size)
+
+        def compute() -> Tensor:
+            if own.start == own.stop:
+                return torch.empty(0, self.classes)
+            return network_logits(network, inputs[own], prepare=self.rows.prepare)
+
+        if processes.size == 1:
+            return network_logits(network, inputs, prepare=self.rows.prepare)
+        return torch.cat(processes.gathered(processes.together(compute)))
+
+    def _take_weights_of_first(self) -> None:
+        """Let all processes have the same weights to the bit, also where their processors round differently."""
+        for network in dict.fromkeys((self.network, self.state.kept_network)):
+            for value in network.state_dict().values():
+                value.copy_(self.processes.agreed(value))
 
     def _take_into_history(self, record: EpochRecord) -> None:
         """Append an epoch whose weights are finite to the history, and copy its weights."""

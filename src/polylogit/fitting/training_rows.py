@@ -12,6 +12,7 @@ from jaxtyping import Float, Int, Num, Shaped
 from torch import Tensor
 
 from polylogit.classes import check_class_indices
+from polylogit.data.pictures.augmentation import Augmentation
 from polylogit.data.pictures.stored import StoredPictures
 from polylogit.errors import DataError, RecipeError, ScoreError
 from polylogit.fitting.forward import prepare_batch
@@ -28,6 +29,7 @@ __all__ = [
     "check_targets",
     "check_weights",
     "explain_nonfinite_inputs",
+    "selected",
 ]
 
 
@@ -75,11 +77,40 @@ class TrainingRows:
         """The targets of a selection of rows."""
         return self.targets[chosen] if isinstance(chosen, slice) else torch.index_select(self.targets, 0, chosen)
 
-    def prepare_batch(self, inputs: Num[Tensor, "M ..."] | SparseRows) -> Num[Tensor, "M ..."] | SparseRows:
-        """The network's inputs for a batch: augmented and prepared."""
+    def prepare_batch(
+        self, inputs: Num[Tensor, "M ..."] | SparseRows, places: Int[Tensor, " M"] | None = None, batch: int = 0
+    ) -> Num[Tensor, "M ..."] | SparseRows:
+        """The network's inputs for a batch or some of its rows: augmented and prepared.
+
+        Args:
+            inputs: The rows.
+            places: Their places in the batch; None: they are all of it.
+            batch: The number of rows in the batch, where they are some of them.
+        """
         if isinstance(inputs, SparseRows):
             return inputs
-        return prepare_batch(inputs if self.augment is None else self.augment(inputs), self.prepare)
+        if self.augment is not None:
+            if places is None:
+                inputs = self.augment(inputs)
+            elif isinstance(self.augment, Augmentation):
+                inputs = self.augment.of_part(inputs, places.to(inputs.device), batch)
+            else:
+                raise TypeError("several processes need an augmentation that knows the batch, as Augmentation does")
+        return prepare_batch(inputs, self.prepare)
+
+
+def selected(rows: Int[Tensor, " N"] | slice, places: Int[Tensor, " M"]) -> Int[Tensor, " M"]:
+    """The row numbers at some places of a selection of rows.
+
+    Args:
+        rows: The selection; a slice has a start.
+        places: Places in it, from 0, on the CPU.
+
+    Example:
+        >>> selected(torch.tensor([7, 5, 9]), torch.tensor([2, 0])), selected(slice(4, 8), torch.tensor([1]))
+        (tensor([9, 7]), tensor([5]))
+    """
+    return places + rows.start if isinstance(rows, slice) else rows[places.to(rows.device)]
 
 
 def batch_bounds(count: int, batch_size: int | Literal["all"]) -> list[tuple[int, int]]:

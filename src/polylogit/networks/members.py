@@ -64,7 +64,7 @@ class MlpMembers(nn.Module):
     def forward(self, inputs: Float[Tensor, "N ..."] | SparseRows) -> Float[Tensor, "N M K"] | Float[Tensor, "N K"]:
         """The logits of each member in training, else their mean."""
         values = self.hidden(inputs if isinstance(inputs, SparseRows) else inputs.flatten(1))
-        parts = values.view(len(values), self.members, -1).transpose(0, 1)
+        parts = values.unflatten(1, (self.members, -1)).transpose(0, 1)
         of_members = torch.bmm(parts, self.weight).transpose(0, 1)
         if self.bias is not None:
             of_members = of_members + self.bias.view(self.members, -1)

@@ -86,6 +86,14 @@ class Processes:
         """The number of the first process."""
         return number if self.size == 1 else float(self.agreed(torch.tensor(number, dtype=torch.float64)))
 
+    def from_first(self, item: Result) -> Result:
+        """An object of the first process, which can be pickled; those of the others are not looked at."""
+        if self.size == 1:
+            return item
+        items = [item]
+        dist.broadcast_object_list(items, group=self._group, group_src=0)
+        return items[0]
+
     def gathered(self, item: Any) -> list[Any]:  # noqa: ANN401 - whatever can be pickled
         """An object of each process, in the order of the processes."""
         if self.size == 1:
@@ -101,7 +109,8 @@ class Processes:
             step: Calls nothing that is collective.
 
         Raises:
-            PolylogitError: The step failed here or on another process; with several, the message names the first.
+            PolylogitError: The step failed here or on another process; the message names the first that it failed on,
+                unless it failed on all for the same reason.
         """
         if self.size == 1:
             return step()
@@ -114,9 +123,11 @@ class Processes:
         except Exception as error:
             kind = DataError if isinstance(error, ValueError) else PolylogitError
             fault = (kind, f"{type(error).__name__}: {error}")
-        for rank, (failed, message) in enumerate(part or (None, "") for part in self.gathered(fault)):
+        faults = self.gathered(fault)
+        for rank, (failed, message) in enumerate(part or (None, "") for part in faults):
             if failed is not None:
-                raise failed(f"process {rank} of {self.size}: {message}")
+                place = "" if all(other == faults[rank] for other in faults) else f"process {rank} of {self.size}: "
+                raise failed(f"{place}{message}")
         return result  # type: ignore[return-value] # without a fault the step has given its result
 
     def check_same(self, facts: dict[str, Any]) -> None:

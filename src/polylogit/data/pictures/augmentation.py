@@ -7,7 +7,7 @@ loop seeds.
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Num
+from jaxtyping import Int, Num
 from torch import Tensor
 
 __all__ = ["Augmentation"]
@@ -44,15 +44,27 @@ class Augmentation:
 
     def __call__(self, pixels: Num[Tensor, "N C H W"]) -> Num[Tensor, "N C H W"]:
         """A changed copy of the batch."""
+        return self.of_part(pixels, slice(None), len(pixels))
+
+    def of_part(
+        self, pixels: Num[Tensor, "M C H W"], chosen: Int[Tensor, " M"] | slice, batch: int
+    ) -> Num[Tensor, "M C H W"]:
+        """A changed copy of some pictures of a batch, changed as they are among all of its pictures.
+
+        Args:
+            pixels: The pictures.
+            chosen: Their places in the batch, from 0.
+            batch: N, the number of pictures in the batch, for each of which numbers are drawn.
+        """
         count, channels, height, width = pixels.shape
         device = pixels.device
         rows = torch.arange(height, device=device).expand(count, height)
         columns = torch.arange(width, device=device).expand(count, width)
         if self.flip:
-            mirrored = torch.rand(count, 1, device=device) < 0.5
+            mirrored = torch.rand(batch, 1, device=device)[chosen] < 0.5
             columns = torch.where(mirrored, columns.flip(1), columns)
         if self.shift:
-            moves = torch.randint(2 * self.shift + 1, (2, count, 1), device=device)
+            moves = torch.randint(2 * self.shift + 1, (2, batch, 1), device=device)[:, chosen]
             rows, columns = rows + moves[0], columns + moves[1]
             pixels = torch.nn.functional.pad(pixels, (self.shift,) * 4)
         if self.shift or self.flip:
@@ -61,7 +73,7 @@ class Augmentation:
             moved = pixels.flatten(2).gather(2, places.expand(count, channels, height * width))
             pixels = moved.view(count, channels, height, width)
         if self.cutout:
-            pixels = pixels.masked_fill(_holes(count, height, width, self.cutout, device), 0)
+            pixels = pixels.masked_fill(_holes(batch, height, width, self.cutout, device)[chosen], 0)
         return pixels
 
 
