@@ -17,7 +17,7 @@ from polylogit.fitting.whole_batch_layers import layers_of_whole_batch
 from polylogit.system.processes import ONE_PROCESS
 
 PROGRAM = Path(__file__).with_name("networks_of_processes.py")
-ROUNDING = {"rtol": 2e-3, "atol": 2e-4}
+ROUNDING = {"rtol": 1e-4, "atol": 1e-5}
 BITS = {"rtol": 0, "atol": 0}
 
 

@@ -1,5 +1,7 @@
 """`polylogit train` by several processes: the result of one, written once; errors end all with one message."""
 
+import contextlib
+import io
 import json
 import os
 import socket
@@ -8,18 +10,20 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from polylogit.cli.app import app, main
-from polylogit.errors import RecipeError
-from polylogit.recipes import recipe_from_entries
-from polylogit.run import worker_processes
-from polylogit.run.training import train
 
 TABLE = "size,colour,kind\n" + "".join(
     f"{(7 * row) % 31 + 12 * (row % 3)},{('red', 'blue')[row % 5 > 1]},{('cat', 'dog', 'owl')[row % 3]}\n"
     for row in range(120)
 )
 RUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "polylogit"]
+
+KILLED = Path(__file__).with_name("killed_process.py")
+TO_BE_KILLED = ["train", "animals.csv", "--target", "kind", "--model", "mlp", "--set", "training.epochs=6"]
+TO_BE_KILLED += ["--set", "training.batch_size=16", "--set", "training.validation_fraction=0.2"]
 
 
 def by_two(*arguments, cwd):
@@ -52,13 +56,60 @@ def test_two_processes_train_the_model_of_one(folder, capsys, monkeypatch):
     ]
 
 
-def test_networks_are_refused(folder, monkeypatch):
-    first = object.__new__(worker_processes.FirstProcess)  # without a group, which a refused run has no use for
-    first.size = 2
-    monkeypatch.setattr(worker_processes, "_first", first)
-    recipe = recipe_from_entries({"data": {"target": "kind"}, "model": {"kind": "mlp"}})
-    with pytest.raises(RecipeError, match="a network is trained by one process, got 2"):
-        train(str(folder / "animals.csv"), recipe, out=folder / "mlp.safetensors")
+def test_two_processes_train_the_network_of_one(folder, capsys, monkeypatch):
+    arguments = ["train", "animals.csv", "--target", "kind", "--model", "mlp", "--json", "--weight", "size"]
+    for setting in (
+        "training.epochs=3",
+        "training.batch_size=16",
+        "training.class_weight=balanced",
+        "cross_validation.folds=2",
+    ):
+        arguments += ["--set", setting]
+    ended = by_two(*arguments, "--out", "net2.safetensors", cwd=folder)
+    assert ended.returncode == 0, ended.stderr
+    monkeypatch.chdir(folder)
+    app([*arguments, "--out", "net1.safetensors"], standalone_mode=False)
+    two, one = json.loads(ended.stdout), json.loads(capsys.readouterr().out)
+    assert two["processes"] == 2
+    assert sum(two["rows_per_process"]) <= one["rows_train"]  # validation rows are kept apart
+    assert min(two["rows_per_process"]) > 0
+    assert two["test"]["log_loss"] == pytest.approx(one["test"]["log_loss"], rel=1e-3)
+    assert two["cross_validation"]["log_loss"] == pytest.approx(one["cross_validation"]["log_loss"], rel=1e-3)
+    weights = [load_file(folder / f"net{count}.safetensors") for count in (1, 2)]
+    torch.testing.assert_close(*weights, rtol=1e-3, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def whole(folder):
+    """The network of `TO_BE_KILLED` in one process that nothing ends."""
+    with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
+        app([*TO_BE_KILLED, "--out", "whole.safetensors"], standalone_mode=False)
+    return load_file(folder / "whole.safetensors")
+
+
+def killed(*options, cwd, name):
+    """The ended run of a command of two processes, of which one is killed after its third epoch."""
+    launch = [*RUN[:3], "--standalone", "--nproc-per-node", "2", *options, str(KILLED)]
+    command = [*launch, *TO_BE_KILLED, "--out", f"{name}.safetensors"]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_one_process_resumes_where_another_was_killed(folder, whole, monkeypatch):
+    ended = killed(cwd=folder, name="killed")
+    assert ended.returncode == 1
+    assert "error: one of the 2 processes has ended" in ended.stderr or "error: ended by a signal" in ended.stderr
+    assert "--resume" in ended.stderr
+    assert not (folder / "killed.safetensors").exists()
+    monkeypatch.chdir(folder)
+    app([*TO_BE_KILLED, "--resume", "--out", "killed.safetensors"], standalone_mode=False)
+    torch.testing.assert_close(load_file("killed.safetensors"), whole, rtol=1e-3, atol=1e-4)
+
+
+def test_processes_that_torchrun_starts_again_resume(folder, whole):
+    ended = killed("--max-restarts", "1", cwd=folder, name="restarted")
+    assert ended.returncode == 0, ended.stderr
+    assert "starts over" not in ended.stderr
+    torch.testing.assert_close(load_file(folder / "restarted.safetensors"), whole, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(("rank", "message"), [("0", "polylogit check runs in one process"), ("1", "")])

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import typer
 from rich.text import Text
 
+from polylogit.cli.several_processes import started_by_torchrun
 from polylogit.errors import PolylogitError, PolylogitWarning, RecipeError
 from polylogit.report.terminal_text import TerminalConsole, short_message
 from polylogit.system.out_of_memory import is_out_of_memory
@@ -75,7 +76,11 @@ def reported_errors() -> Iterator[None]:
         raise typer.Exit(130) from None
     except Terminated as ended:
         stop_raising()
-        _print_error("ended by a signal. Files are written atomically, so none is incomplete.")
+        of_torchrun = " torchrun ends all processes where one has ended; a network goes on with --resume."
+        _print_error(
+            "ended by a signal. Files are written atomically, so none is incomplete."
+            + (of_torchrun if started_by_torchrun() else "")
+        )
         raise typer.Exit(128 + ended.number) from None
     except BrokenPipeError:  # the reader, for example `head`, has closed the pipe
         _discard_standard_output()

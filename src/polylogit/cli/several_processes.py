@@ -7,12 +7,17 @@ from collections.abc import Callable
 from polylogit.errors import PolylogitError
 from polylogit.system.termination import Terminated, stop_raising
 
-__all__ = ["run_as_one_of_several", "started_by_torchrun"]
+__all__ = ["restarted_by_torchrun", "run_as_one_of_several", "started_by_torchrun"]
 
 
 def started_by_torchrun() -> bool:
     """Whether torchrun has started this process together with others."""
     return "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def restarted_by_torchrun() -> bool:
+    """Whether a process has ended before and torchrun, with --max-restarts, has started all of them again."""
+    return "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
 
 
 def run_as_one_of_several(app: Callable[[], None]) -> None:

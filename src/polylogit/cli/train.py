@@ -24,6 +24,7 @@ from polylogit.cli.options import (
     limited_reading,
     with_options,
 )
+from polylogit.cli.several_processes import restarted_by_torchrun
 from polylogit.data.pictures.usual_model import usual_picture_model
 from polylogit.data.tables.data_names import data_of_files, named_files
 from polylogit.errors import RecipeError
@@ -31,6 +32,7 @@ from polylogit.plural import counted
 from polylogit.recipes import (
     AutoRecipe,
     ModelKind,
+    NetworkRecipe,
     Recipe,
     SolverRecipe,
     read_recipe,
@@ -140,12 +142,13 @@ def train(
         _check_options_of_networks(checked, device=device, resume=resume, tensorboard=tensorboard)
         if out is not None and out.suffix != ".safetensors":
             raise RecipeError(f"--out {out}: expected a file name that ends in .safetensors.")
+        resume = resume or restarted_by_torchrun()
         from polylogit import run
 
         callbacks = [] if tensorboard is None else [_tensorboard(tensorboard)]
         place = nullcontext(out) if out is not None else run.claimed_model_path(data, checked.model.kind, resume=resume)
         with place as path, live_fit("pictures" if pictures else "rows") as live:
-            if resume and not run.checkpoint_path(path).exists():
+            if resume and isinstance(checked, NetworkRecipe) and not run.checkpoint_path(path).exists():
                 print_notes([f"--resume: there is no checkpoint {run.checkpoint_path(path)}, so training starts over."])
             result = run.train(
                 data,

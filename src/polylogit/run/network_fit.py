@@ -36,6 +36,7 @@ from polylogit.run.fitted_model import FittedModel, TrainingPlace
 from polylogit.run.held_out_rows import calibration_of, held_out_logits
 from polylogit.run.task import Task
 from polylogit.run.validation_split import fitted_and_validation_rows
+from polylogit.run.worker_processes import first_process
 
 __all__ = ["fit_network_model", "loop_options", "new_network"]
 
@@ -77,7 +78,8 @@ def fit_network_model(task: Task, recipe: NetworkRecipe, place: TrainingPlace) -
     members = _members(network, recipe)
     prepare = task.encoder.prepare if isinstance(task.encoder, PictureEncoder) else None
     with without_test_time_augmentation(network):
-        fit = fit_network(
+        first = first_process()
+        fit = (fit_network if first is None else first.fit_network)(
             members or network,
             fitted.inputs,
             fitted.targets,

@@ -19,13 +19,12 @@ from polylogit.calibration import Calibration, DecisionRule
 from polylogit.classifier import Classifier, Scores
 from polylogit.data.pictures.stored import StoredPictures
 from polylogit.data.tables.encoder import TableEncoder
-from polylogit.errors import RecipeError
 from polylogit.evaluation import Summary, summarise_logits
 from polylogit.fitting.callbacks import TrainingCallback
 from polylogit.fitting.devices import DeviceName
 from polylogit.model_header import PICTURE_DIGEST_LENGTH, TrainedOn
 from polylogit.networks.test_time_augmentation import without_test_time_augmentation
-from polylogit.recipes import AdditiveRecipe, AutoRecipe, NetworkRecipe, Recipe
+from polylogit.recipes import AdditiveRecipe, AutoRecipe, Recipe
 from polylogit.report import write_report
 from polylogit.report.label_check import LabelCheck
 from polylogit.run.conformal_rows import conformal_scores
@@ -49,7 +48,7 @@ from polylogit.run.report_contents import report_data
 from polylogit.run.task import Task
 from polylogit.run.task_reading import read_task
 from polylogit.run.training_run import TrainingRun
-from polylogit.run.worker_processes import first_process, rows_per_process
+from polylogit.run.worker_processes import rows_per_process
 from polylogit.system.exclusive_lock import exclusive_lock
 from polylogit.system.sparse_rows import SparseRows
 
@@ -107,7 +106,6 @@ def train(
     if observers is not None:
         warnings.warn("train: observers is now called callbacks.", DeprecationWarning, stacklevel=2)
         callbacks = (*callbacks, *observers)
-    _check_processes(recipe)
     check_report_ending(report)
     claimed = nullcontext(out) if out is not None else claimed_model_path(data, recipe.model.kind, resume=resume)
     with claimed as model_path:
@@ -127,16 +125,6 @@ def train(
             data_root=data_root,
             force=force,
             allow_download=allow_download,
-        )
-
-
-def _check_processes(recipe: Recipe) -> None:
-    """Check that several processes, where torchrun has started them, have something to do."""
-    first = first_process()
-    if first is not None and isinstance(recipe, NetworkRecipe):
-        raise RecipeError(
-            f'model.kind = "{recipe.model.kind}": a network is trained by one process, got {first.size}. Start it '
-            "without torchrun, or take --model linear or additive."
         )
 
 

@@ -1,13 +1,15 @@
 """Training by several processes that torchrun has started: the first reads, decides and writes, all fit.
 
-The first process carries out the run. Whenever it fits a linear model, each of the others, the workers, fits with it to
-a contiguous share of the rows that the first has sent. So a run has one reader of the data, one writer of files and one
-place where decisions are made, and nothing can differ between processes. Networks are fitted by one process.
+The first process carries out the run. Whenever it fits a model, each of the others, the workers, fits with it: a linear
+model to a contiguous share of the rows that the first has sent, a network to all of them, with a share of each batch.
+So a run has one reader of the data, one writer of files and one place where decisions are made, and nothing can differ
+between processes.
 
 See also: `polylogit.system.processes`, the sums over the rows of all processes.
 """
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -15,10 +17,16 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from jaxtyping import Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from polylogit.errors import PolylogitError
-from polylogit.fitting.history import IterationRecord
+from polylogit.fitting.batch_shares import rows_of_process
+from polylogit.fitting.callbacks import TrainingCallback
+from polylogit.fitting.checkpoint import Checkpoint
+from polylogit.fitting.history import FitResult, IterationRecord
+from polylogit.fitting.loop import fit_network
+from polylogit.fitting.options import TrainingOptions
+from polylogit.fitting.training_rows import batch_bounds
 from polylogit.solver.softmax_regression import LinearFit, fit_softmax_regression
 
 __all__ = ["FirstProcess", "first_process", "joined_processes", "rows_per_process", "work_for_first_process"]
@@ -27,11 +35,11 @@ _LONGEST_SUM = timedelta(minutes=10)
 """How long a process waits for the others in a fit; the end of one is noticed at once."""
 
 _LONGEST_RUN = timedelta(days=7)
-"""How long a worker waits for the next fit, while the first process reads, or fits a network."""
+"""How long a worker waits for the next fit, while the first process reads and evaluates."""
 
 
 class FirstProcess:
-    """The process that carries out the run, and fits linear models with the workers.
+    """The process that carries out the run, and fits models with the workers.
 
     Args:
         group: The processes, for sums during a fit.
@@ -61,8 +69,7 @@ class FirstProcess:
             PolylogitError: The fit failed, or another process has ended.
         """
         numbers = torch.arange(len(features)) if rows is None else rows
-        self.is_fitting = True
-        try:
+        with self._fitting("Start the command again."):
             if features is not self._sent:
                 self._send_rows(features)
             parts = []
@@ -72,7 +79,57 @@ class FirstProcess:
                 parts.append((numbers[own] - start, targets[own], weights, options))
             share = self._share
             part = _scattered([("fit", part) for part in parts])[1]
-            fit = _fit_share(share, part, self._group, on_iteration)
+            return _fit_share(share, part, self._group, on_iteration)
+
+    def fit_network(
+        self,
+        network: nn.Module,
+        inputs: Any,  # noqa: ANN401 - whatever `fit_network` takes
+        targets: Tensor,
+        *,
+        options: TrainingOptions,
+        device: torch.device,
+        callbacks: Sequence[TrainingCallback],
+        checkpoint: Checkpoint | None,
+        **others: Any,  # noqa: ANN401 - passed on
+    ) -> FitResult:
+        """`fit_network` by all processes; the arguments are the same.
+
+        Raises:
+            PolylogitError: The fit failed, or another process has ended.
+        """
+        self._note_rows(len(targets), options)
+        with self._fitting("Start the command again, with --resume where a checkpoint was kept."):
+            _scattered([("network", device.type)] * self.size)
+            everything = [(network, inputs, targets, {"options": options, **others})]
+            dist.broadcast_object_list(everything, src=0)
+            return fit_network(
+                network,
+                inputs,
+                targets,
+                options=options,
+                device=_device_of_process(device.type),
+                callbacks=callbacks,
+                checkpoint=checkpoint,
+                process_group=self._group,
+                **others,
+            )
+
+    def _note_rows(self, rows: int, options: TrainingOptions) -> None:
+        """Note how many rows of an epoch each process computes, unless a fit to more rows has been noted."""
+        if rows < sum(self.rows_per_process or ()):
+            return
+        bounds = batch_bounds(rows, options.batch_size)
+        self.rows_per_process = tuple(
+            rows_of_process(bounds, options.accumulation, rank, self.size) for rank in range(self.size)
+        )
+
+    @contextmanager
+    def _fitting(self, remedy: str) -> Iterator[None]:
+        """A fit, in which the end of another process is an error of this one."""
+        self.is_fitting = True
+        try:
+            yield
         except PolylogitError:
             self.is_fitting = False  # the workers have the same error, and wait for the next fit
             raise
@@ -81,10 +138,9 @@ class FirstProcess:
                 raise
             raise PolylogitError(
                 f"one of the {self.size} processes has ended, so that the others cannot go on. Its own message says "
-                "why; a process that was killed leaves none. Start the command again."
+                f"why; a process that was killed leaves none. {remedy}"
             ) from error
         self.is_fitting = False
-        return fit
 
     def end(self) -> None:
         """Let the workers end, unless they are in the middle of a fit: those end when this process does."""
@@ -150,7 +206,10 @@ def work_for_first_process() -> None:
                 share = content
                 continue
             try:
-                _fit_share(share, content, group, None)
+                if what == "network":
+                    _fit_network_with_first(content, group)
+                else:
+                    _fit_share(share, content, group, None)
             except PolylogitError:
                 continue  # the first process has the same error and prints it
     except RuntimeError as error:
@@ -201,6 +260,20 @@ def _fit_share(
         process_group=group,
         **options,
     )
+
+
+def _fit_network_with_first(device: str, group: dist.ProcessGroup) -> None:
+    received: list[Any] = [None]
+    dist.broadcast_object_list(received, src=0)
+    network, inputs, targets, others = received[0]
+    fit_network(network, inputs, targets, device=_device_of_process(device), process_group=group, **others)
+
+
+def _device_of_process(kind: str) -> torch.device:
+    """The device of a process: of several GPUs each has its own, and where there are fewer, some share one."""
+    if kind != "cuda":
+        return torch.device(kind)
+    return torch.device(kind, int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
 
 
 def _rows_between(features: Tensor, start: int, stop: int) -> Tensor:
