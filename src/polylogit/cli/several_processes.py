@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 
 from polylogit.errors import PolylogitError
-from polylogit.system.termination import Terminated, stop_raising
+from polylogit.system.termination import Terminated, end_on_termination, stop_raising
 
 __all__ = ["restarted_by_torchrun", "run_as_one_of_several", "started_by_torchrun"]
 
@@ -36,11 +36,14 @@ def run_as_one_of_several(app: Callable[[], None]) -> None:
         sys.exit(2)
     from polylogit.run.worker_processes import joined_processes, work_for_first_process
 
-    if first:
-        with joined_processes():
-            app()
-    else:
-        _work(work_for_first_process)
+    try:
+        if first:
+            with joined_processes():
+                app()
+        else:
+            _work(work_for_first_process)
+    finally:
+        end_on_termination()  # torchrun sends SIGTERM to all where one has ended
 
 
 def _work(for_first_process: Callable[[], None]) -> None:

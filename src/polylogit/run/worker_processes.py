@@ -18,6 +18,7 @@ import torch
 import torch.distributed as dist
 from jaxtyping import Int
 from torch import Tensor, nn
+from torch.distributed.rendezvous import rendezvous
 
 from polylogit.errors import PolylogitError
 from polylogit.fitting.batch_shares import rows_of_process
@@ -226,7 +227,11 @@ def _is_lost_contact(error: RuntimeError) -> bool:
 
 
 def _joined() -> dist.ProcessGroup:
-    dist.init_process_group("gloo", timeout=_LONGEST_RUN)
+    store, rank, size = next(rendezvous("env://", timeout=_LONGEST_RUN))
+    # torchrun's store outlives a restart, with the addresses of the processes that have ended
+    restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    store = dist.PrefixStore(f"restart {restarts}", store)  # type: ignore[attr-defined] # documented, not declared
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=_LONGEST_RUN)
     group = dist.new_group(timeout=_LONGEST_SUM)
     if not isinstance(group, dist.ProcessGroup):
         raise TypeError(f"expected a group that this process is a member of, got {group}")

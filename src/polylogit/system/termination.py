@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partial
 from types import FrameType
 
-__all__ = ["Terminated", "raise_on_termination", "stop_raising"]
+__all__ = ["Terminated", "end_on_termination", "raise_on_termination", "stop_raising"]
 
 _SECONDS_BETWEEN = 3.0
 
@@ -50,6 +50,15 @@ def raise_on_termination() -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, end)
+
+
+def end_on_termination() -> None:
+    """Let SIGTERM and SIGHUP end the process as by default: for a process that has nothing left to clean up."""
+    stop_raising()
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _raise_again(terminated_by: int, number: int, frame: FrameType | None) -> None:
