@@ -65,7 +65,8 @@ def test_two_processes_train_the_network_of_one(folder, capsys, monkeypatch):
         "cross_validation.folds=2",
     ):
         arguments += ["--set", setting]
-    ended = by_two(*arguments, "--out", "net2.safetensors", cwd=folder)
+    in_files = ["--set", "data.in_memory=never"]  # then the second process has its rows in a file, too
+    ended = by_two(*arguments, *in_files, "--out", "net2.safetensors", cwd=folder)
     assert ended.returncode == 0, ended.stderr
     monkeypatch.chdir(folder)
     app([*arguments, "--out", "net1.safetensors"], standalone_mode=False)

@@ -28,7 +28,9 @@ from polylogit.fitting.history import FitResult, IterationRecord
 from polylogit.fitting.loop import fit_network
 from polylogit.fitting.options import TrainingOptions
 from polylogit.fitting.training_rows import batch_bounds
+from polylogit.run.sent_rows import rows_of_first
 from polylogit.solver.softmax_regression import LinearFit, fit_softmax_regression
+from polylogit.system.processes import Processes
 
 __all__ = ["FirstProcess", "first_process", "joined_processes", "rows_per_process", "work_for_first_process"]
 
@@ -102,18 +104,15 @@ class FirstProcess:
         self._note_rows(len(targets), options)
         with self._fitting("Start the command again, with --resume where a checkpoint was kept."):
             _scattered([("network", device.type)] * self.size)
-            everything = [(network, inputs, targets, {"options": options, **others})]
-            dist.broadcast_object_list(everything, src=0)
+            arguments = _arguments_of_first(
+                self._group, network=network, inputs=inputs, targets=targets, options=options, **others
+            )
             return fit_network(
-                network,
-                inputs,
-                targets,
-                options=options,
+                **arguments,
                 device=_device_of_process(device.type),
                 callbacks=callbacks,
                 checkpoint=checkpoint,
                 process_group=self._group,
-                **others,
             )
 
     def _note_rows(self, rows: int, options: TrainingOptions) -> None:
@@ -208,7 +207,8 @@ def work_for_first_process() -> None:
                 continue
             try:
                 if what == "network":
-                    _fit_network_with_first(content, group)
+                    device = _device_of_process(content)
+                    fit_network(**_arguments_of_first(group), device=device, process_group=group)
                 else:
                     _fit_share(share, content, group, None)
             except PolylogitError:
@@ -267,11 +267,21 @@ def _fit_share(
     )
 
 
-def _fit_network_with_first(device: str, group: dist.ProcessGroup) -> None:
-    received: list[Any] = [None]
-    dist.broadcast_object_list(received, src=0)
-    network, inputs, targets, others = received[0]
-    fit_network(network, inputs, targets, device=_device_of_process(device), process_group=group, **others)
+def _arguments_of_first(
+    group: dist.ProcessGroup,
+    *,
+    inputs: Any = None,  # noqa: ANN401 - whatever `fit_network` takes
+    validation: tuple[Any, Tensor] | None = None,
+    **others: Any,  # noqa: ANN401 - as above
+) -> dict[str, Any]:
+    """Arguments of `fit_network`: those of the first process, on all; the others pass none."""
+    processes = Processes(group)
+    validation_inputs, validation_targets = validation or (None, None)
+    arguments: dict[str, Any] = processes.from_first({**others, "validation": validation_targets})
+    arguments["inputs"] = rows_of_first(inputs, processes)
+    if arguments["validation"] is not None:
+        arguments["validation"] = (rows_of_first(validation_inputs, processes), arguments["validation"])
+    return arguments
 
 
 def _device_of_process(kind: str) -> torch.device:
