@@ -139,19 +139,28 @@ class _Normalised(torch.autograd.Function):
         count: float,
         processes: Processes,
     ) -> Tensor:
-        ctx.save_for_backward(maps, weight, mean, variance)
+        ctx.save_for_backward(maps, mean, variance)
         ctx.constants = eps, count, processes
-        return nn.functional.batch_norm(maps, mean, variance, weight, bias, training=False, eps=eps)
+        scale = (torch.ones_like(mean) if weight is None else weight.detach()).requires_grad_()
+        shift = (torch.zeros_like(mean) if bias is None else bias.detach()).requires_grad_()
+        with torch.enable_grad():  # PyTorch's own gradients of scale and shift are the sums over the own rows
+            normalised = nn.functional.batch_norm(maps.detach(), mean, variance, scale, shift, training=False, eps=eps)
+        ctx.own = normalised, scale, shift
+        return normalised.detach()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401 - as above
-        maps, weight, mean, variance = ctx.saved_tensors
+        maps, mean, variance = ctx.saved_tensors
         eps, count, processes = ctx.constants
         (gradient,) = gradients
-        of_weight, of_bias = _sums_of_own_rows(gradient, maps, mean, variance, eps)
+        normalised, weight, bias = ctx.own
+        if len(maps):
+            of_weight, of_bias = torch.autograd.grad(normalised, (weight, bias), gradient)
+        else:
+            of_weight, of_bias = torch.zeros_like(mean), torch.zeros_like(mean)
         sum_of_products, sum_of_gradients = processes.total(torch.cat([of_weight, of_bias]).double()).chunk(2)
         scale = (variance.double() + eps).rsqrt()
-        slope = scale if weight is None else scale * weight
+        slope = scale * weight.detach()
         of_maps = -slope * scale * sum_of_products / count
         shift = -slope * sum_of_gradients / count - of_maps * mean
         form = (1, -1, *[1] * (maps.ndim - 2))
@@ -164,16 +173,3 @@ class _Normalised(torch.autograd.Function):
             of_bias if needed[2] else None,
             *[None] * 5,
         )
-
-
-def _sums_of_own_rows(
-    gradient: Tensor, maps: Tensor, mean: Tensor, variance: Tensor, eps: float
-) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:
-    """sum(g x) and sum g over the own rows: the gradients of weight and bias where mean and variance are constants."""
-    if not len(maps):
-        return torch.zeros_like(mean), torch.zeros_like(mean)
-    weight, bias = torch.ones_like(mean).requires_grad_(), torch.zeros_like(mean).requires_grad_()
-    with torch.enable_grad():
-        normalised = nn.functional.batch_norm(maps.detach(), mean, variance, weight, bias, training=False, eps=eps)
-    of_weight, of_bias = torch.autograd.grad(normalised, (weight, bias), gradient)
-    return of_weight, of_bias
