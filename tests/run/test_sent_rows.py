@@ -22,14 +22,14 @@ class OneOfTwo(Processes):
         super().__init__()
         self.rank, self.sent = rank, sent
 
-    def from_first(self, item):
+    def agreed_object(self, item):
         if self.rank == 0:
             self.sent.append(item)
             return item
         return self.sent.popleft()
 
     def agreed(self, numbers):
-        return self.from_first(numbers.clone())
+        return self.agreed_object(numbers.clone())
 
 
 def received(rows):

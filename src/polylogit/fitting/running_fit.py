@@ -90,7 +90,7 @@ class RunningFit:
             for first, last in self.batches
         ]
         bfloat16 = uses_bfloat16(options.precision, device, network, pictures=rows.inputs.ndim == 4)
-        self.bfloat16 = processes.from_first(bfloat16)
+        self.bfloat16 = processes.agreed_object(bfloat16)
         self.arithmetic = torch.autocast(device.type, torch.bfloat16) if self.bfloat16 else nullcontext()
         self.optimizer = build_optimizer(
             network,
@@ -115,7 +115,7 @@ class RunningFit:
         """
         state, processes = self.state, self.processes
         saved = processes.together(lambda: None if self.checkpoint is None else self.checkpoint.read())
-        saved = processes.from_first(saved)
+        saved = processes.agreed_object(saved)
         if saved is not None:
             state.restore(saved)
         processes.together(self._report_plan)
@@ -193,7 +193,7 @@ class RunningFit:
         seconds = time.perf_counter() - start
         if self.processes.size > 1:
             self._take_weights_of_first()
-        loss, accuracy = self.processes.from_first(self._evaluate_validation_set())
+        loss, accuracy = self.processes.agreed_object(self._evaluate_validation_set())
         state.seconds += time.perf_counter() - start
         record = EpochRecord(
             epoch=state.epoch + 1,
@@ -321,11 +321,10 @@ class RunningFit:
         def compute() -> Tensor:
             if own.start == own.stop:
                 return torch.empty(0, self.classes)
-            return network_logits(network, inputs[own], prepare=self.rows.prepare)
+            some = inputs if processes.size == 1 else inputs[own]
+            return network_logits(network, some, prepare=self.rows.prepare)
 
-        if processes.size == 1:
-            return network_logits(network, inputs, prepare=self.rows.prepare)
-        return torch.cat(processes.gathered(processes.together(compute)))
+        return processes.concatenated(processes.together(compute))
 
     def _take_weights_of_first(self) -> None:
         """Let all processes have the same weights to the bit, also where their processors round differently."""

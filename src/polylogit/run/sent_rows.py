@@ -52,7 +52,7 @@ def rows_of_first(rows: Any, processes: Processes) -> Any:  # noqa: ANN401 - wha
     """
     is_first = processes.rank == 0
     form = _Announced(tuple(rows.shape), rows.dtype, is_mapped(rows)) if isinstance(rows, Tensor) else None
-    announced = processes.from_first(form or rows)
+    announced = processes.agreed_object(form or rows)
     if not isinstance(announced, _Announced):
         return announced
     received: Tensor = processes.together(lambda: rows if is_first else announced.empty())

@@ -277,7 +277,7 @@ def _arguments_of_first(
     """Arguments of `fit_network`: those of the first process, on all; the others pass none."""
     processes = Processes(group)
     validation_inputs, validation_targets = validation or (None, None)
-    arguments: dict[str, Any] = processes.from_first({**others, "validation": validation_targets})
+    arguments: dict[str, Any] = processes.agreed_object({**others, "validation": validation_targets})
     arguments["inputs"] = rows_of_first(inputs, processes)
     if arguments["validation"] is not None:
         arguments["validation"] = (rows_of_first(validation_inputs, processes), arguments["validation"])

@@ -86,13 +86,19 @@ class Processes:
         """The number of the first process."""
         return number if self.size == 1 else float(self.agreed(torch.tensor(number, dtype=torch.float64)))
 
-    def from_first(self, item: Result) -> Result:
-        """An object of the first process, which can be pickled; those of the others are not looked at."""
+    def agreed_object(self, item: Result) -> Result:
+        """An object of the first process, for one that all have computed the same but for rounding."""
         if self.size == 1:
             return item
-        items = [item]
-        dist.broadcast_object_list(items, group=self._group, group_src=0)
-        return items[0]
+        sent = [item if self.rank == 0 else None]
+        dist.broadcast_object_list(sent, group=self._group, group_src=0)
+        return sent[0]  # type: ignore[return-value] # the first process's item
+
+    def concatenated(self, part: Tensor) -> Tensor:
+        """The rows of all processes, one process below the other, on each of them."""
+        if self.size == 1:
+            return part
+        return torch.cat(self.gathered(part.cpu())).to(part.device)
 
     def gathered(self, item: Any) -> list[Any]:  # noqa: ANN401 - whatever can be pickled
         """An object of each process, in the order of the processes."""
