@@ -12,9 +12,13 @@ part "processes": softmax regression on the same rows by one process and by two 
     them; the bytes that a process hands over to be added up in a fit, and beside them a table that extrapolates to 64
     machines from the measured seconds and bytes. Those rows are computed, not measured.
 
+part "networks": steps of two convolutional networks on Fashion-MNIST, by one process and by two with a thread each,
+    turn by turn. Beside the seconds stands the processor time that all processes together took, which other work on the
+    machine lengthens less: a process that waits for another takes none.
+
 "memory" is the largest RssAnon of the process, which no file backs, beyond that of the training on 400 rows.
 
-    python benchmarks/scale.py [--quick] [--part speed limit processes] [--rows N] [--columns N]
+    python benchmarks/scale.py [--quick] [--part speed limit processes networks] [--rows N] [--columns N]
 """
 
 import argparse
@@ -28,6 +32,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +42,21 @@ import pyarrow.parquet as pq
 from timing import arguments, write_result
 
 ROWS_OF_A_GROUP = 50_000
-PARTS = ["speed", "limit", "processes"]
-CLASSES, BLOCKS, REPEATS = 5, 8, 3
+PARTS = ["speed", "limit", "processes", "networks"]
+CLASSES, BLOCKS, REPEATS, ROUNDS = 5, 8, 3, 2
+BATCH, STEPS = 512, 10
+NETWORKS = {
+    "cnn on pixels, AdamW": {},
+    "the recipe fashion-mnist, Muon": {
+        "orientations": 8,
+        "widths": (64, 128),
+        "kernel_sizes": 3,
+        "strides": 1,
+        "pools": 1,
+        "padding": "valid",
+        "hidden": (256,),
+    },
+}
 BYTES_A_SECOND = 10e9 / 8
 """Of the network between machines that the computed rows assume."""
 
@@ -236,6 +254,82 @@ def several(rows: int, columns: int) -> Iterator[dict[str, Any]]:
         }
 
 
+def network_steps(rank: int, size: int, port: int) -> None:
+    """The part of one process: it fits each network for some epochs and prints the seconds of a step in each."""
+    import torch
+    import torch.distributed
+
+    from polylogit.data.pictures.encoder import PictureEncoder
+    from polylogit.data.pictures.sources import open_pictures
+    from polylogit.fitting.loop import fit_network
+    from polylogit.fitting.options import TrainingOptions
+    from polylogit.networks import CnnNetwork
+
+    torch.set_num_threads(1)
+    group = None
+    if size > 1:
+        torch.distributed.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=size)
+        group = torch.distributed.group.WORLD
+    source = open_pictures("fashion-mnist")
+    pixels, targets = source.pictures.pixels[: BATCH * STEPS], source.targets[: BATCH * STEPS]
+    encoder = PictureEncoder.fit(pixels)
+    found = {}
+    for name, options in NETWORKS.items():
+        times = [(time.perf_counter(), time.process_time())]
+        optimizer = "muon" if "Muon" in name else "adamw"
+        fit_network(
+            CnnNetwork(1, 28, 28, 10, **options),
+            pixels,
+            targets,
+            options=TrainingOptions(epochs=REPEATS + 1, batch_size=BATCH, optimizer=optimizer),
+            prepare=encoder.prepare,
+            check_misuse=False,
+            process_group=group,
+            on_epoch=lambda _, times=times: times.append((time.perf_counter(), time.process_time())),
+        )
+        pairs = list(pairwise(times[1:]))  # the first epoch warms up
+        found[name] = {
+            kind: [(after[place] - before[place]) / STEPS for before, after in pairs]
+            for place, kind in enumerate(("seconds", "processor"))
+        }
+    print(json.dumps(found))
+
+
+def networks(rounds: int) -> Iterator[dict[str, Any]]:
+    """Steps of networks by one process and by two."""
+    seconds: dict[tuple[str, int], list[float]] = {}
+    processor: dict[tuple[str, int], list[float]] = {}
+    for _ in range(rounds):
+        for size in (1, 2):
+            port = str(20_000 + os.getpid() % 20_000)
+            started = [
+                subprocess.Popen(
+                    [sys.executable, __file__, "--network-rank", str(rank), str(size), port],
+                    stdout=subprocess.PIPE,
+                    env={**os.environ, "OMP_NUM_THREADS": "1"},
+                )
+                for rank in range(size)
+            ]
+            ended = [json.loads(process.communicate()[0].splitlines()[-1]) for process in started]
+            for name in NETWORKS:
+                seconds.setdefault((name, size), []).extend(ended[0][name]["seconds"])
+                together = zip(*(one[name]["processor"] for one in ended), strict=True)
+                processor.setdefault((name, size), []).extend(map(sum, together))
+    for (name, size), taken in seconds.items():
+        wall, cpu = statistics.median(taken), statistics.median(processor[name, size])
+        yield {
+            "run": f"{name}, {size} process{'es' * (size > 1)} of 1 thread",
+            "rows": f"batches of {BATCH}",
+            "step_ms_median": round(1000 * wall, 1),
+            "step_ms_range": f"{1000 * min(taken):.0f} to {1000 * max(taken):.0f}, n={len(taken)}",
+            "processor_ms": round(1000 * cpu, 1),
+            "processor_ms_range": f"{1000 * min(processor[name, size]):.0f} to {1000 * max(processor[name, size]):.0f}",
+            "efficiency": round(statistics.median(seconds[name, 1]) / wall / size, 3),
+            "processor_efficiency": round(statistics.median(processor[name, 1]) / cpu, 3),
+            "load": round(os.getloadavg()[0], 1),
+        }
+
+
 def main() -> None:
     """Measure, print and write the result."""
     parser = arguments(__doc__)
@@ -243,7 +337,11 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the part speed, up to 20,000,000")
     parser.add_argument("--columns", type=int, default=40)
     parser.add_argument("--rank", nargs=5, type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--network-rank", nargs=3, type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.network_rank:
+        network_steps(*options.network_rank)
+        return
     if options.rank:
         processes_fit(*options.rank)
         return
@@ -256,11 +354,13 @@ def main() -> None:
             rows += list(limited(Path(name), *((200_000, 1000) if options.quick else (500_000, 1000))))
     if "processes" in options.part:
         rows += list(several(*((40_000, 40) if options.quick else (2 * options.rows, options.columns))))
+    if "networks" in options.part:
+        rows += list(networks(1 if options.quick else ROUNDS))
     write_result(
         "scale" if len(options.part) == len(PARTS) else f"scale-{options.part[0]}",
         claim="A table four times as large as the memory that a process may allocate is trained on; out of core takes "
         "at most 1.5 times as long as in memory where the file cache holds the table; two processes are at least 0.85 "
-        "as efficient as one.",
+        "as efficient as one, and at least 0.8 at the steps of networks.",
         rows=rows,
         quick=options.quick,
     )
