@@ -5,7 +5,7 @@ from polylogit.plural import agreeing, counted
 
 @pytest.mark.parametrize(
     ("count", "text"),
-    [(0, "0 classes"), (1, "1 class"), (2, "2 classes"), (12345, "12,345 classes"), (2.5, "2.5 classes")],
+    [(0, "0 classes"), (1, "1 class"), (2, "2 classes"), (1234567, "1,234,567 classes"), (2.5, "2.5 classes")],
 )
 def test_counted(count, text):
     assert counted(count, "class", "classes") == text

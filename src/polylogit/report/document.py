@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from polylogit.calibration import SetEvaluation
-from polylogit.plural import counted
+from polylogit.plural import counted, in_full
 from polylogit.report import words
 from polylogit.report.content import ReportData
 from polylogit.report.label_check import LabelCheck, label_check_sentence
@@ -164,7 +164,7 @@ def _classes(report: ReportData) -> str:
     rows = [
         (
             escaped(name),
-            f"{figures.support:,g}",
+            in_full(figures.support),
             *("–" if value is None else f"{value:.3f}" for value in (figures.precision, figures.recall, figures.f1)),
         )
         for name, figures in named[:MOST_CLASSES]

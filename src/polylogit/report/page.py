@@ -12,6 +12,7 @@ from typing import Any
 from markupsafe import Markup
 
 from polylogit.evaluation import ClassSets, Evaluation, ScoredRows
+from polylogit.plural import in_full
 from polylogit.report import words
 from polylogit.report.choice_charts import comparison_chart, penalty_chart
 from polylogit.report.content import Coefficients, ReportData
@@ -76,7 +77,7 @@ def report_html(report: ReportData) -> str:
     """
     filters: dict[str, Callable[..., Any]] = {
         "zip": lambda left, right: zip(left, right, strict=True),
-        "count": lambda value: f"{value:,g}",
+        "count": in_full,
         "figure": lambda value, digits=3: "–" if value is None else f"{value:.{digits}f}",
     }
     return rendered_page("page.html.jinja", filters, **_contents(report))

@@ -15,6 +15,7 @@ from torch import Tensor
 from polylogit.data.pictures.encoder import pictures_from_array
 from polylogit.errors import DataError
 from polylogit.evaluation import Evaluation
+from polylogit.plural import in_full
 from polylogit.report.palette import COLOURS, PAPER
 from polylogit.report.pictures import confusion_pixels, picture_bytes
 from polylogit.report.style import figure_style
@@ -61,7 +62,7 @@ def plot_confusion(evaluation: Evaluation, *, ax: Axes | None = None) -> Axes:
         if classes <= MOST_CELLS_WITH_COUNTS:
             for true, predicted in np.argwhere(counts > 0):
                 colour = PAPER if picture[true, predicted, 3] > 0.6 * 255 else COLOURS["ink"]
-                count = f"{counts[true, predicted]:,.4g}"
+                count = in_full(round(float(counts[true, predicted]), 1))
                 ax.text(predicted, true, count, ha="center", va="center", fontsize=8, color=colour)
     return ax
 

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from polylogit.evaluation import Evaluation, Summary
+from polylogit.plural import in_full
 from polylogit.report.conclusions import Conclusion
 from polylogit.report.numbers import percent
 from polylogit.report.terminal_text import short_name
@@ -138,7 +139,7 @@ def per_class_table(evaluation: Evaluation) -> Table:
         table.title = f"the {MOST_CLASSES} of {len(evaluation.class_names):,} classes with the lowest F1"
     for name, figures in classes:
         shown = ["–" if x is None else f"{x:.3f}" for x in (figures.precision, figures.recall, figures.f1)]
-        table.add_row(Text(short_name(name)), *shown, f"{figures.support:,g}")
+        table.add_row(Text(short_name(name)), *shown, in_full(figures.support))
     return table
 
 

@@ -5,7 +5,7 @@ See also: `polylogit.report.conclusions`, for what follows from them.
 
 from polylogit.calibration import Calibration, CalibrationFit
 from polylogit.evaluation import Evaluation, Summary
-from polylogit.plural import counted
+from polylogit.plural import counted, in_full
 from polylogit.report.numbers import percent
 
 __all__ = [
@@ -65,7 +65,7 @@ def hardest_class(evaluation: Evaluation) -> str:
     name = evaluation.class_names
     return (
         f"The hardest class is “{name[hardest]}”: recall {percent(recall)} of {counted(sum(taken), 'row')}, most often "
-        f"predicted as “{name[other]}” ({count:,g})."
+        f"predicted as “{name[other]}” ({in_full(count)})."
     )
 
 
