@@ -170,6 +170,16 @@ def test_a_table_that_is_called_like_a_stage(mixed_encoder, table, engine):
     assert all(compare(run, name, classifier, check_rows(classifier)).rows for name, run in runners.items())
 
 
+@pytest.mark.parametrize(
+    ("dialect", "columns", "words"),
+    [("postgres", 1601, "PostgreSQL has at most 1,600"), ("duckdb", 2001, "SQLite, where every statement is compared")],
+)
+def test_more_columns_than_a_table_has(dialect, columns, words):
+    encoder = TableEncoder.fit(pl.DataFrame(np.eye(2, columns), schema=[f"x{place}" for place in range(columns)]))
+    with pytest.raises(ExportError, match=f"reads {columns:,} columns, and a table of {words}"):
+        statement(classifier_of(encoder), dialect)
+
+
 def test_columns_that_differ_only_in_case():
     frame = pl.DataFrame({"x": [0.0, 1.0, 2.0], "X": [5.0, 3.0, 4.0]})
     classifier = classifier_of(TableEncoder.fit(frame))

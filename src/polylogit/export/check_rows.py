@@ -70,7 +70,7 @@ def check_rows(classifier: Classifier) -> Rows:
     means, scales = iter(encoder.mean.tolist()), iter(encoder.scale.tolist())
     columns = []
     for column in encoder.columns:
-        places = [(next(means), next(scales)) for _ in column.scaled_names]
+        places = [(next(means), next(scales)) for _ in range(column.scaled)]
         columns.append(_ColumnCells(column, places[0] if places else (0.0, 1.0)))
     names = [column.name for column in encoder.columns]
     rows = [dict(zip(names, cells, strict=True)) for cells in _rows_of(columns)]

@@ -13,6 +13,9 @@ __all__ = ["check_column_names", "with_distinct_columns"]
 _IGNORE_CASE = frozenset({"duckdb", "sqlite", "bigquery"})
 """Dialects that take two names of columns for the same if they differ only in case, even if they are quoted."""
 
+_MOST_COLUMNS = {"sqlite": ("SQLite", 2000), "postgres": ("PostgreSQL", 1600)}
+"""How many columns a table of a database may have. The others of the dialects take all that SQLite takes."""
+
 
 def check_column_names(classifier: Classifier, dialect: str) -> None:
     """Check that tables of the dialect can have the columns of the model and of its predictions.
@@ -22,9 +25,17 @@ def check_column_names(classifier: Classifier, dialect: str) -> None:
         dialect: One of `DIALECTS`.
 
     Raises:
-        ExportError: Two columns differ only in case, or a name has a dot in BigQuery; the message names them.
+        ExportError: There are more columns than a table can have; or two differ only in case, or a name has a dot in
+            BigQuery, and the message names them.
     """
     names = _names(classifier.preprocessing)
+    database, most = _MOST_COLUMNS.get(dialect, _MOST_COLUMNS["sqlite"])
+    if len(names) > most:
+        compared = ", where every statement is compared with the model" if dialect not in _MOST_COLUMNS else ""
+        raise ExportError(
+            f"the model reads {len(names):,} columns, and a table of {database}{compared} has at most {most:,}. "
+            "Train on fewer columns (--drop), or export with --to onnx or --to torch."
+        )
     same = _same_but_for_case(names)
     if same and dialect in _IGNORE_CASE:
         raise ExportError(

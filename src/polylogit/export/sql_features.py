@@ -55,7 +55,7 @@ class SqlFeatures:
                     raise refused_column(each, "SQL")
             if each.missing and each.type != "category":
                 self._add_flag(f"c{place}", at + each.width - 1)
-            at, scaled = at + each.width, scaled + len(each.scaled_names)
+            at, scaled = at + each.width, scaled + each.scaled
 
     def _add_scalar(self, each: Column, place: int, feature: int, scaled: int) -> None:
         source, cell = column(each.name), f"c{place}"

@@ -96,7 +96,7 @@ def column_effects(
         weight, classes = weight - weight.mean(axis=0), names
     known = {"against": names[0] if len(names) == 2 else "", "rows": rows}
     ends = list(accumulate((column.width for column in encoder.columns), initial=0))
-    scaled = list(accumulate((len(column.scaled_names) for column in encoder.columns), initial=0))
+    scaled = list(accumulate((column.scaled for column in encoder.columns), initial=0))
     found: list[ColumnEffect] = []
     for place, column in enumerate(encoder.columns):
         mean, scale = (each[scaled[place] : scaled[place + 1]] for each in (encoder.mean, encoder.scale))

@@ -34,6 +34,9 @@ LEAST_ROWS, MOST_PRODUCTS = 2000, 100_000_000
 """Where rows x features x classes of the dearest candidate is more, fewer rows are compared, but at least so many; a
 candidate that is too dear for them, too, is left out. A count, not a clock, so that the same seed chooses the same."""
 
+MOST_BINNED_COLUMNS = 1000
+"""With more columns of numbers or dates an additive model is not compared: finding bins takes a while for each."""
+
 FOLDS = 5
 
 
@@ -145,8 +148,12 @@ def choose_model(
         for kind in list(cost)[1:]
         if cost[kind] * _least_rows(kind, task) > MOST_PRODUCTS
     }
-    if "linear" in cost and "additive" in cost and not _binned_columns(task):
-        left_out["additive"] = "without a column of numbers or dates it is the linear model"
+    if "linear" in cost and "additive" in cost:
+        binned = _binned_columns(task)
+        if not binned:
+            left_out["additive"] = "without a column of numbers or dates it is the linear model"
+        elif binned > MOST_BINNED_COLUMNS:
+            left_out["additive"] = f"the table has more than {MOST_BINNED_COLUMNS:,} columns of numbers or dates"
     recipes = [each for each in recipes if each.model.kind not in left_out]
     dearest = max(cost[each.model.kind] for each in recipes)
     compared = _sample(task, max(LEAST_ROWS, min(ROWS_COMPARED, MOST_PRODUCTS // dearest)), recipe)

@@ -7,6 +7,8 @@ import polars as pl
 from jaxtyping import Int
 from torch import Tensor
 
+from polylogit.data.tables.named_column import select_named
+
 __all__ = ["ChosenRows"]
 
 _CELLS_AT_ONCE = 2**22
@@ -46,6 +48,6 @@ class ChosenRows:
         if self._is_chosen is None:
             yield self._read
             return
-        at_once = max(1, _CELLS_AT_ONCE // max(self.height, 1))
-        for start in range(0, self._read.width, at_once):
-            yield self._read[:, start : start + at_once].filter(self._is_chosen)
+        at_once, names = max(1, _CELLS_AT_ONCE // max(self.height, 1)), self._read.columns
+        for start in range(0, len(names), at_once):
+            yield select_named(self._read, names[start : start + at_once]).filter(self._is_chosen)

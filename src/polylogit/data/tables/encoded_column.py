@@ -27,6 +27,9 @@ LEVELS_ALWAYS_KEPT = 100
 UNSEEN = -2
 """Marks, in place of a feature's number, a level never seen in training; -1 marks a gap that has no feature."""
 
+_SCALED = {"number": 1, "boolean": 1, "date": 2}
+"""How many standardised features a column of a type has besides its bins."""
+
 _WHOLE_NUMBER = r"^([+-]?\d+)\.0+$"
 
 _MONTHS = 12
@@ -83,6 +86,11 @@ class Column:
                 return ()
 
     @property
+    def scaled(self) -> int:
+        """How many features of the column are standardised numbers."""
+        return _SCALED.get(self.type, 0) + (len(self.ramps) if self.bin_edges else 0)
+
+    @property
     def ramps(self) -> tuple[tuple[float, float], ...]:
         """The edges of each feature that rises from 0 to 1 over a bin; these are the last of `scaled_names`."""
         return ramps_of(self.bin_edges)
@@ -119,8 +127,7 @@ class Column:
     def width(self) -> int:
         """How many features the column becomes."""
         flags = _MONTHS + len(_WEEKDAYS) if self.type == "date" else len(self.levels) + self.terms
-        plain = {"number": 1, "boolean": 1, "date": 2}.get(self.type, 0)
-        return plain + len(self.ramps) + flags + self.pooled + self.missing
+        return self.scaled + flags + self.pooled + self.missing
 
     @property
     def terms(self) -> int:
@@ -148,14 +155,14 @@ class Column:
             >>> Column.fit(pl.Series("skin", ["fur", None, "fur"]), Reading("category")).flag_names
             ('skin=fur', 'skin=(missing)')
         """
-        name, values = values.name, values.alias("level")
-        missing = values.null_count() > 0
+        name, missing = values.name, values.null_count() > 0
         if reading.type == "text":
             return cls(
                 name, "text", missing=missing, format=reading.format, vocabulary=_vocabulary(name, values, reading)
             )
         if reading.type != "category":
             return cls(name, reading.type, missing=missing, format=reading.format)
+        values = values.alias("level")
         counts = _level_counts(values)
         kept = counts if most_levels is None else counts.head(most_levels)
         rare = int(counts["rows"].sum()) - int(kept["rows"].sum())
@@ -216,7 +223,7 @@ class Column:
         Returns:
             At most two expressions for the column as read.
         """
-        first = at + len(self.scaled_names)
+        first = at + self.scaled
         missing = at + self.width - 1 if self.missing else -1
         value = named(self.name)
         expressions: list[pl.Expr] = []

@@ -115,8 +115,8 @@ class TableEncoder:
         """What a missing value counts as in each column, in words."""
         words, at = {}, 0
         for column in self.columns:
-            as_it_stands = bool(column.scaled_names) and bool(self.mean[at] == 0 and self.scale[at] == 1)
-            at += len(column.scaled_names)
+            as_it_stands = bool(column.scaled) and bool(self.mean[at] == 0 and self.scale[at] == 1)
+            at += column.scaled
             words[column.name] = "none" if column.type in READ_AS_TEXT else "0" if as_it_stands else "average"
         return words
 
@@ -346,7 +346,7 @@ class TableEncoder:
                     check_number_format(column.format)
                 except ValueError as fault:
                     raise ModelFileError(f'preprocessing: the format of the column "{column.name}": {fault}') from fault
-        scaled = sum(len(column.scaled_names) for column in columns)
+        scaled = sum(column.scaled for column in columns)
         for name in ("mean", "scale"):
             if name not in tensors or tensors[name].shape != (scaled,) or tensors[name].dtype != torch.float64:
                 found = f"{tensors[name].dtype} {list(tensors[name].shape)}" if name in tensors else "nothing"
@@ -365,7 +365,7 @@ class TableEncoder:
         if self.is_sparse:
             return self._encoded_sparse(read, place, first_row)
         inputs = aligned_zeros(read.height, self.features, mapped=mapped)
-        self._write_numbers(read, inputs.numpy(), self._scaled_places, place, first_row)
+        self._write_numbers(read, inputs.numpy(), np.array(self._scaled_places, dtype=np.int64), place, first_row)
         unseen = UnseenCounts(filled=self._filled(read), rows=read.height)
         for start, flags in self._flags(read):
             raise_flags(flags, inputs.numpy()[start : start + flags.height])
@@ -378,7 +378,7 @@ class TableEncoder:
         parts: list[SparseRows] = []
         if scaled:
             numbers = np.zeros((read.height, len(scaled)), dtype=np.float32)
-            self._write_numbers(read, numbers, range(len(scaled)), place, first_row)
+            self._write_numbers(read, numbers, np.arange(len(scaled)), place, first_row)
             parts.append(sparse_numbers(numbers, scaled, width))
         flags: list[SparseRows] = []
         for _, some in self._flags(read):
@@ -396,18 +396,28 @@ class TableEncoder:
     @property
     def _scaled_places(self) -> list[int]:
         """The number of each scaled feature."""
-        return [at + place for column, at in self._places() for place in range(len(column.scaled_names))]
+        return [at + place for column, at in self._places() for place in range(column.scaled)]
+
+    @property
+    def _owners_of_scaled(self) -> list[str]:
+        """The name of the column of each scaled feature."""
+        return [column.name for column in self.columns for _ in range(column.scaled)]
 
     def _write_numbers(
-        self, read: pl.DataFrame, features: npt.NDArray[np.float32], places: Sequence[int], place: str, first_row: int
+        self,
+        read: pl.DataFrame,
+        features: npt.NDArray[np.float32],
+        places: npt.NDArray[np.int64],
+        place: str,
+        first_row: int,
     ) -> None:
-        mean, scale = self.mean.tolist(), self.scale.tolist()
+        mean, scale = self.mean.numpy(), self.scale.numpy()
         for start in range(0, read.height, ROWS_A_BLOCK):
             block = read.slice(start, ROWS_A_BLOCK)
             numbers = scaled_numbers(block, self.columns)
             overflow = write_standardised(features[start : start + ROWS_A_BLOCK], places, numbers, mean, scale)
             if overflow is not None:
-                name = [column.name for column in self.columns for _ in column.scaled_names][overflow[0]]
+                name = self._owners_of_scaled[overflow[0]]
                 raise DataError(
                     f'{place}, column "{name}", row {first_row + start + overflow[1] + 1}: expected a number of the '
                     f"magnitude of the training rows, got {block[name][overflow[1]]}, which is beyond single precision "
@@ -416,10 +426,12 @@ class TableEncoder:
 
     def _flags(self, read: pl.DataFrame) -> Iterator[tuple[int, pl.DataFrame]]:
         """The features that are 1, a block of rows at a time, with the number of its first row; see `raise_flags`."""
+        gaps = self._gaps(read)
         expressions = [
             expression
             for column, at in self._places()
-            for expression in column.flag_expressions(at, gaps=read[column.name].null_count() > 0)
+            if column.type not in ("number", "boolean") or gaps[column.name]
+            for expression in column.flag_expressions(at, gaps=gaps[column.name] > 0)
         ]
         rows_at_once = max(ROWS_A_BLOCK, _FLAGS_AT_ONCE // max(len(expressions), 1))
         for start in range(0, read.height if expressions else 0, rows_at_once):
@@ -433,8 +445,12 @@ class TableEncoder:
             at += column.width
 
     def _filled(self, read: pl.DataFrame) -> dict[str, int]:
-        gaps = {column.name: read[column.name].null_count() for column in self.columns if not column.missing}
-        return {name: count for name, count in gaps.items() if count}
+        gaps = self._gaps(read)
+        return {column.name: gaps[column.name] for column in self.columns if gaps[column.name] and not column.missing}
+
+    def _gaps(self, read: pl.DataFrame) -> dict[str, int]:
+        """The number of missing values of each column."""
+        return select_named(read, [column.name for column in self.columns]).null_count().row(0, named=True)
 
     def _unseen(self, flags: pl.DataFrame) -> dict[str, int]:
         unseen = {}

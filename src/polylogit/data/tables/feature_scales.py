@@ -6,6 +6,7 @@ See also: `feature_values.py`, which applies them.
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -33,33 +34,38 @@ def fitted_scales(
 
     Args:
         columns: The columns in the order of their features.
-        numbers: The scaled features of the training rows.
+        numbers: The scaled features of the training rows, in blocks.
         standardise: Whether numbers and booleans get mean 0 and deviation 1, or stay as they are; then the feature of a
             bin is 0 where the number is 0. Dates are always standardised.
 
     Returns:
         Means and scales, float64.
     """
-    owners = [column for column in columns for _ in column.scaled_names]
-    found = []
-    for column, feature in zip(owners, numbers, strict=True):
-        kept_raw = not standardise and column.type != "date"
-        if feature.bin is not None:
-            mean, deviation = _mean_and_spread(feature)
-            if kept_raw:
-                mean = float(ramp(np.zeros(1), *feature.bin)[0])
-            found.append((mean, max(deviation, LEAST_RAMP_DEVIATION) / RAMP_DEVIATION))
-        else:
-            found.append((0.0, 1.0) if kept_raw else _mean_and_spread(feature))
-    means, scales = ([each[place] for each in found] for place in (0, 1))
-    return torch.tensor(means, dtype=torch.float64), torch.tensor(scales, dtype=torch.float64)
+    owners = [column for column in columns for _ in range(column.scaled)]
+    means, scales = np.zeros(len(owners)), np.ones(len(owners))
+    first = 0
+    for block in numbers:
+        here = slice(first, first + block.numbers.shape[1])
+        first = here.stop
+        kept_raw = not standardise and owners[here.start].type != "date"
+        if block.bin is None:
+            if not kept_raw:
+                means[here], scales[here] = _means_and_spreads(block.values)
+            continue
+        means[here], deviation = _means_and_spreads(block.values)
+        if kept_raw:
+            means[here] = ramp(np.zeros(1), *block.bin)
+        scales[here] = deviation.clip(LEAST_RAMP_DEVIATION) / RAMP_DEVIATION
+    return torch.from_numpy(means), torch.from_numpy(scales)
 
 
-def _mean_and_spread(feature: ScaledNumbers) -> tuple[float, float]:
-    values = feature.values
-    values = values[~np.isnan(values)]
-    if not len(values):
-        return 0.0, 1.0
-    mean, spread = float(values.mean()), float(values.std())
+def _means_and_spreads(
+    values: npt.NDArray[np.float64],
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Of each column, without its missing values; 0 and 1 where all are missing, and a spread of 1 of a constant."""
+    means, spreads = values.mean(axis=0), values.std(axis=0)
+    for column in np.flatnonzero(np.isnan(means)):
+        there = values[~np.isnan(values[:, column]), column]
+        means[column], spreads[column] = (there.mean(), there.std()) if len(there) else (0.0, 1.0)
     # A constant column may show a spread of rounding errors only; dividing by it would blow the errors up.
-    return mean, spread if spread > 1e-12 * abs(mean) else 1.0
+    return means, np.where(spreads > 1e-12 * np.abs(means), spreads, 1.0)

@@ -38,7 +38,7 @@ class Limits:
 
     expansion: int = 100
     bytes: int = 64 * 2**30
-    columns: int = 20_000
+    columns: int = 100_000
     line: int = 16 * 2**20
 
     def check_columns(self, path: Path, columns: int) -> None:
@@ -181,9 +181,9 @@ def reading_limits(limits: Limits) -> Iterator[None]:
         limits: The limits.
 
     Example:
-        >>> with reading_limits(Limits(columns=100_000)):
+        >>> with reading_limits(Limits(columns=500_000)):
         ...     current_limits().columns
-        100000
+        500000
     """
     global _current  # noqa: PLW0603 - polars reads in threads of its own, which share no context
     before, _current = _current, limits
@@ -207,7 +207,7 @@ def limits_from(settings: Sequence[str]) -> Limits:
 
     Example:
         >>> limits_from(["expansion=2000", "line=64MB"])
-        Limits(expansion=2000, bytes=68719476736, columns=20000, line=64000000)
+        Limits(expansion=2000, bytes=68719476736, columns=100000, line=64000000)
     """
     limits = Limits()
     known = [field.name for field in fields(Limits)]

@@ -33,4 +33,5 @@ def select_named(frame: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
         >>> select_named(pl.DataFrame({"*": [1], "b": [2]}), ["*"]).columns
         ['*']
     """
-    return pl.DataFrame([frame.get_column(name) for name in names])
+    wanted = list(names)
+    return frame[wanted] if wanted else pl.DataFrame()

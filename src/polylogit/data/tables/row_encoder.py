@@ -106,7 +106,7 @@ class RowEncoder:
     def __init__(self, encoder: TableEncoder, missing: Sequence[str] = ()) -> None:
         markers = MissingMarkers(missing) if missing else None
         ends = list(accumulate(column.width for column in encoder.columns))
-        scaled = list(accumulate((len(column.scaled_names) for column in encoder.columns), initial=0))
+        scaled = list(accumulate((column.scaled for column in encoder.columns), initial=0))
         self._width, self._is_sparse = encoder.features, encoder.is_sparse
         self._texts = {
             column.name: (column.vocabulary, end - column.width)
@@ -348,7 +348,7 @@ class _Ramps:
                 scaled += [number + place for place in bins]
                 low += [edges[0] for edges in column.ramps]
                 high += [edges[1] for edges in column.ramps]
-            feature, number = feature + column.width - column.terms, number + len(column.scaled_names)
+            feature, number = feature + column.width - column.terms, number + column.scaled
         self._sources, self._places = np.array(sources, dtype=np.int64), np.array(places, dtype=np.int64)
         self._low, self._high = np.array(low), np.array(high)
         self._mean, self._scale = mean.numpy()[scaled], scale.numpy()[scaled]

@@ -3,7 +3,7 @@
 See also: `polylogit.data.tables.columns`, which reads the cells.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 
@@ -16,6 +16,7 @@ from polylogit.data.tables.dates import (
     find_date_format,
     look_like_dates,
 )
+from polylogit.data.tables.named_column import select_named
 from polylogit.data.tables.number_format import NumberFormat, find_named_format, find_number_format
 from polylogit.data.tables.text.detection import find_analyzer, is_text
 from polylogit.errors import DataError, did_you_mean
@@ -64,7 +65,31 @@ def find_readings(
     asked = asked or {}
     check_columns_exist(frame, asked, 'data.columns names the column "{}", which is not there', place)
     marks = marks or NumberMarks()
-    return {series.name: _completed(series, asked.get(series.name), marks) for series in frame}
+    plain = set() if marks.given else _plain_numbers(frame, [name for name in frame.columns if name not in asked])
+    return {
+        series.name: Reading("number") if series.name in plain else _completed(series, asked.get(series.name), marks)
+        for series in frame
+    }
+
+
+def _plain_numbers(frame: pl.DataFrame, names: Sequence[str]) -> set[str]:
+    """The columns of text in which each cell is a finite number without separators, all of them found at once.
+
+    What could as well be dates such as 20210305 is left to `find_reading`, which looks at one column at a time.
+    """
+    types = frame.schema  # which polars makes each time that it is asked for
+    names = [name for name in names if types[name] == pl.String]
+    if not names or not frame.height:
+        return set()
+    texts = select_named(frame, names).gather_every(max(1, frame.height // _SAMPLE))
+    numbers = texts.select(pl.all().str.strip_chars().cast(pl.Float64, strict=False))
+    are_finite = numbers.select(pl.all().is_finite().fill_null(value=False).all()).row(0)
+    lowest, highest = numbers.min().row(0), numbers.max().row(0)
+    return {
+        name
+        for name, is_finite, low, high in zip(names, are_finite, lowest, highest, strict=True)
+        if is_finite and not (low >= _FIRST_DATE and high <= _LAST_DATE)
+    }
 
 
 def _completed(series: pl.Series, asked: Reading | None, marks: NumberMarks) -> Reading:

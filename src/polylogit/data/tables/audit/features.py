@@ -15,7 +15,7 @@ from polylogit.data.tables.columns import (
     expected_words,
     find_mistakes,
 )
-from polylogit.data.tables.named_column import named
+from polylogit.data.tables.named_column import named, select_named
 from polylogit.data.tables.type_inference import quoted_key, refusal_words
 from polylogit.plural import agreeing, counted
 
@@ -32,6 +32,7 @@ ROBUST_SCALES = 20.0
 
 _CELLS_AT_ONCE = 2**22
 _FEWEST_ROWS = 20
+_ROWS_LOOKED_AT_FIRST = 100
 _MOSTLY_MISSING = 0.5
 _BINS = 64
 
@@ -71,8 +72,11 @@ def audit_features(
         cells = raw[name]
         yield from _mistakes(cells, series, readings[name])
         yield from _emptiness(series)
-        yield from _codes(cells, series)
         yield from audit_format(cells, readings[name], marks, numbers)
+    numeric = [series.name for series in read if series.dtype.is_float()]
+    if numeric:
+        yield from _leading_zeros(select_named(raw, [name for name in numeric if name in texts]))
+        yield from _identifiers(select_named(read, numeric))
     yield from _outliers(read.select(pl.col(pl.Float32, pl.Float64)))
     if targets is not None:
         yield from _giving_away(read, targets)
@@ -138,35 +142,47 @@ def _emptiness(series: pl.Series) -> Iterator[AuditFinding]:
         )
 
 
-def _codes(raw: pl.Series, read: pl.Series) -> Iterator[AuditFinding]:
-    if not read.dtype.is_float():
+def _leading_zeros(raw: pl.DataFrame) -> Iterator[AuditFinding]:
+    """Texts that are read as numbers and start with a zero, such as postal codes."""
+    if not raw.width:
         return
-    name = read.name
-    if raw.dtype == pl.String:
-        zeros = raw.str.strip_chars().str.contains(r"^0\d+$").fill_null(value=False)
-        if zeros.any():
-            row = int(zeros.arg_max() or 0)
-            yield AuditFinding(
-                "leading-zeros",
-                "warning",
-                f'"{raw[row]}" is read as a number, but numbers have no leading zeros; this looks like a code.',
-                f"If it is one: --set 'data.columns.{quoted_key(name)}=category'.",
-                column=name,
-                row=row + 1,
-                value=str(raw[row]),
-                count=int(zeros.sum()),
-            )
-    first = read.head(100).to_numpy()
-    whole = not read.null_count() and len(read) >= _FEWEST_ROWS and bool((first == np.floor(first)).all())
-    if whole and bool((read == read.floor()).all()) and read.n_unique() == len(read):
+    have_zeros = pl.all().str.strip_chars().str.contains(r"^0\d+$")
+    for name, found in raw.select(have_zeros.any()).row(0, named=True).items():
+        if not found:
+            continue
+        cells = raw[name]
+        zeros = select_named(raw, [name]).select(have_zeros).to_series().fill_null(value=False)
+        row = int(zeros.arg_max() or 0)
         yield AuditFinding(
-            "identifier",
+            "leading-zeros",
             "warning",
-            "every row has another whole number; this looks like an identifier.",
-            f"If it is one, leave it out: --set 'data.drop=[\"{name}\"]'.",
+            f'"{cells[row]}" is read as a number, but numbers have no leading zeros; this looks like a code.',
+            f"If it is one: --set 'data.columns.{quoted_key(name)}=category'.",
             column=name,
-            count=len(read),
+            row=row + 1,
+            value=str(cells[row]),
+            count=int(zeros.sum()),
         )
+
+
+def _identifiers(read: pl.DataFrame) -> Iterator[AuditFinding]:
+    """Numbers that are whole and differ in all rows."""
+    if read.height < _FEWEST_ROWS:
+        return
+    starts_whole = read.head(_ROWS_LOOKED_AT_FIRST).select((pl.all().floor() == pl.all()).all()).row(0)
+    for name, is_whole in zip(read.columns, starts_whole, strict=True):
+        cells = read[name] if is_whole else None
+        if cells is None or cells.null_count() or not bool((cells == cells.floor()).all()):
+            continue
+        if cells.n_unique() == len(cells):
+            yield AuditFinding(
+                "identifier",
+                "warning",
+                "every row has another whole number; this looks like an identifier.",
+                f"If it is one, leave it out: --set 'data.drop=[\"{name}\"]'.",
+                column=name,
+                count=len(cells),
+            )
 
 
 def _outliers(numbers: pl.DataFrame) -> Iterator[AuditFinding]:
