@@ -7,7 +7,8 @@ loss) and MLPClassifier get standardised numbers with gaps filled by means and m
 HistGradientBoosting, LightGBM, CatBoost and EBM get gaps and categories as they are. Otherwise defaults, one thread.
 
 Figures are of test rows: mean log loss in nats (probabilities are clipped at 1e-15), accuracy, the calibration error of
-the top label (15 bins, the rows of all splits together; smooth: smECE), the rank by log loss, and seconds of processor
+the top label (15 bins, the rows of all splits together; smooth: smECE) and what it would be on average if the same
+probabilities were perfectly calibrated, since few rows in a bin differ from their mean by chance; the rank by log loss, and seconds of processor
 time for fit and choice. The spread is the standard deviation over splits; of the means over tables, the quartiles over
 tables. A standard error of a difference between two candidates on a table is sqrt((1/n + test/train) * variance over
 its n splits) (Nadeau and Bengio 2003, Inference for the generalization error, Machine Learning 52), as splits overlap.
@@ -51,7 +52,7 @@ from timing import RESULTS, machine
 from timing import table as as_table
 
 from polylogit.data.tables.encoder import TableEncoder
-from polylogit.evaluation.reliability import calibration_error
+from polylogit.evaluation.reliability import BINS, DRAWS, calibration_error
 from polylogit.evaluation.rows import ScoredRows
 from polylogit.evaluation.smooth_calibration import smooth_calibration
 from polylogit.fitting.forward import network_logits
@@ -204,7 +205,23 @@ def peer(name: str, frame: pd.DataFrame, targets: Rows, train: Rows, test: Rows)
     return Scored(aligned, seconds)
 
 
-def figures(scored: Sequence[Scored], targets: Sequence[Rows]) -> dict[str, Any]:
+def error_if_calibrated(probabilities: Probabilities, rows: Rows) -> float:
+    """The mean calibration error of the top label if each of its probabilities were the chance that it is right.
+
+    Args:
+        probabilities: One row for each prediction.
+        rows: The row of the table that it is of; predictions of one row in several splits are right together, if the
+            one of the lower probability is.
+    """
+    top = torch.from_numpy(probabilities.max(1))
+    place = (top * BINS).long().clamp(max=BINS - 1)
+    draws = torch.rand(DRAWS, int(rows.max()) + 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    surplus = (draws[:, rows] < top).double() - top
+    of_bins = torch.zeros(DRAWS, BINS, dtype=torch.float64).index_add_(1, place, surplus)
+    return float(of_bins.abs().sum(1).mean() / len(top))
+
+
+def figures(scored: Sequence[Scored], targets: Sequence[Rows], tested: Sequence[Rows]) -> dict[str, Any]:
     """What is kept of a candidate on a table: a figure for each split, and the calibration errors of all together."""
     clipped = [np.clip(each.probabilities, CLIP, 1.0) for each in scored]
     losses = [-np.log(each[np.arange(len(known)), known]).mean() for each, known in zip(clipped, targets, strict=True)]
@@ -217,6 +234,7 @@ def figures(scored: Sequence[Scored], targets: Sequence[Rows]) -> dict[str, Any]
         "accuracy": [round(float(hit), 6) for hit in hits],
         "seconds": [round(each.seconds, 3) for each in scored],
         "calibration_error": round(calibration_error(rows), 5),
+        "error_if_calibrated": round(error_if_calibrated(np.concatenate(clipped), np.concatenate(tested)), 5),
         "smooth_calibration_error": round(smooth_calibration(rows).error, 5),
     }
     return kept | ({"chosen": [each.kind for each in scored]} if scored[0].kind else {})
@@ -232,16 +250,17 @@ def measure(table: RealTable, wanted: Iterable[str], count: int) -> Iterable[tup
     """The figures of the wanted candidates on a table, as they are found."""
     targets, wanted = table.targets, list(wanted)
     splits = splits_of(targets, count)
-    known = [targets[test] for _, test in splits]
+    tested = [test for _, test in splits]
+    known = [targets[test] for test in tested]
     kinds = [kind for kind in (*KINDS, "auto") if kind in wanted]
     if kinds:
         of_splits = [ours(table, train, test, kinds) for train, test in splits]
-        yield from ((kind, figures([found[kind] for found in of_splits], known)) for kind in kinds)
+        yield from ((kind, figures([found[kind] for found in of_splits], known, tested)) for kind in kinds)
     frame = _frame(table)
     for name in PEERS:
         if name in wanted:
             scored = [peer(name, frame, targets, train, test) for train, test in splits]
-            yield name, figures(scored, known)
+            yield name, figures(scored, known, tested)
 
 
 def standard_error(differences: Sequence[float]) -> float:
@@ -288,6 +307,7 @@ def summary(kept: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
                 "accuracy": round(statistics.fmean(means["accuracy"]), 4),
                 "mean rank": round(statistics.fmean(ranks[name]), 2),
                 "calibration error": round(statistics.fmean(each["calibration_error"] for each in of_tables), 4),
+                "expected of a calibrated model": _mean_where_known(of_tables, "error_if_calibrated"),
                 "smooth": round(statistics.fmean(each["smooth_calibration_error"] for each in of_tables), 4),
                 "median seconds": round(statistics.median(means["seconds"]), 2),
                 "most seconds": round(max(means["seconds"]), 1),
@@ -295,6 +315,13 @@ def summary(kept: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _mean_where_known(of_tables: Sequence[Mapping[str, Any]], key: str) -> float | str:
+    """The mean over tables; a dash where a table was measured before the figure was taken."""
+    if not all(key in each for each in of_tables):
+        return "–"
+    return round(statistics.fmean(each[key] for each in of_tables), 4)
 
 
 def by_table(kept: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
