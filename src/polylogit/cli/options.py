@@ -81,7 +81,8 @@ Limit = Annotated[
         "--limit",
         metavar="NAME=VALUE",
         help="Change a limit on what a table may expand to: expansion (times its file's size, 100), bytes (after "
-        "decompression, 64GiB), columns (20000), line (in bytes, 16MiB); may be repeated.",
+        "decompression, 64GiB), columns (100000), other_columns (that are not all numbers, 20000), line (in bytes, "
+        "16MiB); may be repeated.",
     ),
 ]
 

@@ -33,12 +33,15 @@ class Limits:
             written one by one, as in Parquet. Up to 16 MiB are always taken.
         bytes: Bytes of a file after decompression.
         columns: Columns of a table.
+        other_columns: Columns of a table to train on or to audit whose cells are not all numbers; each takes many times
+            as long.
         line: Bytes of a line of text, the header included.
     """
 
     expansion: int = 100
     bytes: int = 64 * 2**30
     columns: int = 100_000
+    other_columns: int = 20_000
     line: int = 16 * 2**20
 
     def check_columns(self, path: Path, columns: int) -> None:
@@ -52,6 +55,22 @@ class Limits:
                 f"{path}: {columns} columns; at most {self.columns} are taken. Keep those that matter, hand over the "
                 "numbers as an array to polylogit.SoftmaxRegression, or raise the limit with --limit "
                 f"columns={columns}."
+            )
+
+    def check_other_columns(self, place: str, columns: int) -> None:
+        """Raise an error if too many columns of a table are not all numbers.
+
+        Args:
+            place: What the message calls the table.
+            columns: The number of these columns.
+
+        Raises:
+            DataError: They are.
+        """
+        if columns > self.other_columns:
+            raise DataError(
+                f"{place}: {columns} columns that are not all numbers; at most {self.other_columns} are taken. "
+                f"Keep those that matter, or raise the limit with --limit other_columns={columns}."
             )
 
     def check_cells(self, path: Path, rows: int, columns: int, size: int) -> None:
@@ -207,7 +226,7 @@ def limits_from(settings: Sequence[str]) -> Limits:
 
     Example:
         >>> limits_from(["expansion=2000", "line=64MB"])
-        Limits(expansion=2000, bytes=68719476736, columns=100000, line=64000000)
+        Limits(expansion=2000, bytes=68719476736, columns=100000, other_columns=20000, line=64000000)
     """
     limits = Limits()
     known = [field.name for field in fields(Limits)]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 
-from polylogit.data.tables.column_types import ColumnType, NumberMarks, Reading
+from polylogit.data.tables.column_types import MISSING_MARKERS, ColumnType, NumberMarks, Reading
 from polylogit.data.tables.columns import present_cells
 from polylogit.data.tables.dates import (
     DATE_FORMATS,
@@ -16,6 +16,7 @@ from polylogit.data.tables.dates import (
     find_date_format,
     look_like_dates,
 )
+from polylogit.data.tables.limits import current_limits
 from polylogit.data.tables.named_column import select_named
 from polylogit.data.tables.number_format import NumberFormat, find_named_format, find_number_format
 from polylogit.data.tables.text.detection import find_analyzer, is_text
@@ -60,12 +61,16 @@ def find_readings(
         A reading for each column of the frame; some may not be usable.
 
     Raises:
-        DataError: Something is asked of a column that is not there.
+        DataError: Something is asked of a column that is not there, or too many columns are not all numbers.
     """
     asked = asked or {}
     check_columns_exist(frame, asked, 'data.columns names the column "{}", which is not there', place)
     marks = marks or NumberMarks()
-    plain = set() if marks.given else _plain_numbers(frame, [name for name in frame.columns if name not in asked])
+    types = frame.schema  # which polars makes each time that it is asked for
+    texts = [name for name, type_ in types.items() if type_ == pl.String and name not in asked]
+    plain = set() if marks.given else _plain_numbers(frame, texts)
+    others = sum(not type_.is_numeric() for type_ in types.values()) - len(plain)
+    current_limits().check_other_columns(place, others)
     return {
         series.name: Reading("number") if series.name in plain else _completed(series, asked.get(series.name), marks)
         for series in frame
@@ -73,22 +78,22 @@ def find_readings(
 
 
 def _plain_numbers(frame: pl.DataFrame, names: Sequence[str]) -> set[str]:
-    """The columns of text in which each cell is a finite number without separators, all of them found at once.
+    """The columns of text in which each cell is missing or a finite number without separators, all found at once.
 
     What could as well be dates such as 20210305 is left to `find_reading`, which looks at one column at a time.
     """
-    types = frame.schema  # which polars makes each time that it is asked for
-    names = [name for name in names if types[name] == pl.String]
     if not names or not frame.height:
         return set()
-    texts = select_named(frame, names).gather_every(max(1, frame.height // _SAMPLE))
-    numbers = texts.select(pl.all().str.strip_chars().cast(pl.Float64, strict=False))
-    are_finite = numbers.select(pl.all().is_finite().fill_null(value=False).all()).row(0)
+    texts = select_named(frame, names).gather_every(max(1, frame.height // _SAMPLE)).select(pl.all().str.strip_chars())
+    texts = texts.select(pl.when(~pl.all().is_in(list(MISSING_MARKERS))).then(pl.all()))
+    numbers = texts.select(pl.all().cast(pl.Float64, strict=False))
+    are_finite = numbers.select(pl.all().is_finite().all()).row(0)
+    gaps, unread = texts.null_count().row(0), numbers.null_count().row(0)
     lowest, highest = numbers.min().row(0), numbers.max().row(0)
     return {
         name
-        for name, is_finite, low, high in zip(names, are_finite, lowest, highest, strict=True)
-        if is_finite and not (low >= _FIRST_DATE and high <= _LAST_DATE)
+        for name, *counts, is_finite, low, high in zip(names, gaps, unread, are_finite, lowest, highest, strict=True)
+        if counts[0] == counts[1] < texts.height and is_finite and not (low >= _FIRST_DATE and high <= _LAST_DATE)
     }
 
 
