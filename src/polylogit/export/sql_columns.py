@@ -31,7 +31,7 @@ def check_column_names(classifier: Classifier, dialect: str) -> None:
     names = _names(classifier.preprocessing)
     database, most = _MOST_COLUMNS.get(dialect, _MOST_COLUMNS["sqlite"])
     if len(names) > most:
-        compared = ", where every statement is compared with the model" if dialect not in _MOST_COLUMNS else ""
+        compared = ", where every statement is compared with the model," if dialect not in _MOST_COLUMNS else ""
         raise ExportError(
             f"the model reads {len(names):,} columns, and a table of {database}{compared} has at most {most:,}. "
             "Train on fewer columns (--drop), or export with --to onnx or --to torch."
