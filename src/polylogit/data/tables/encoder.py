@@ -107,7 +107,7 @@ class TableEncoder:
     @cached_property
     def _starts(self) -> dict[str, tuple[Column, int]]:
         """Each column by its name, and where the mean and the scale of its first scaled feature are."""
-        starts = accumulate((len(column.scaled_names) for column in self.columns), initial=0)
+        starts = accumulate((column.scaled for column in self.columns), initial=0)
         return {column.name: (column, start) for column, start in zip(self.columns, starts, strict=False)}
 
     @property
