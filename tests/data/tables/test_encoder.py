@@ -218,4 +218,4 @@ def test_a_gap_among_raw_numbers_counts_as_zero_and_says_so():
     frame = pl.DataFrame({"legs": [4, 2], "skin": ["fur", "scales"], "seen": ["2024-01-31", "2020-02-29"]})
     encoder = TableEncoder.fit(frame, standardise=False)
     _, unseen = encoder.encode_counting(pl.DataFrame({"legs": [None], "skin": [None], "seen": [None]}))
-    assert [note.rpartition("count as ")[2] for note in encoder.notes(unseen)] == ["0.", "none.", "average."]
+    assert [note.rpartition(" counts as ")[2] for note in encoder.notes(unseen)] == ["0.", "none.", "average."]
