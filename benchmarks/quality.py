@@ -280,11 +280,13 @@ def behind_best(found: Mapping[str, Any], name: str, rivals: Sequence[str]) -> t
 
 
 def summary(kept: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """A row for each candidate over the tables that all have been measured on."""
+    """A row for each candidate over the tables that all have been measured on; none where there is no such table."""
     least = [*KINDS, "auto", *RIVALS]
     measured = [found for found in kept.values() if all(name in found for name in least)]
     names = [name for name in (*KINDS, "auto", *PEERS) if all(name in found for found in measured)]
     whole = {table: found for table, found in kept.items() if all(name in found for name in names)}
+    if not whole:
+        return []
     ranks: dict[str, list[int]] = {name: [] for name in names}
     for found in whole.values():
         ordered = sorted(names, key=lambda name: statistics.fmean(found[name]["log_loss"]))
@@ -329,7 +331,7 @@ def by_table(kept: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """A row for each table: log losses with their deviations over splits, and how far auto is behind the best rival."""
     rows = []
     for table, found in kept.items():
-        row: dict[str, Any] = {"table": table}
+        row: dict[str, Any] = {"table": table, "splits": max(len(each["log_loss"]) for each in found.values())}
         for name in (*KINDS, "auto", *PEERS):
             if name in found:
                 losses = found[name]["log_loss"]
@@ -353,8 +355,8 @@ def page(kept: Mapping[str, Mapping[str, Any]]) -> str:
         [
             "# Models of tables: test log loss, accuracy and calibration on real tables",
             f"Taken {datetime.now(UTC):%Y-%m-%d}. {'; '.join(f'{name} {fact}' for name, fact in facts.items())}.",
-            f"`python benchmarks/quality.py`: {SPLITS} splits of each table; its head says what is measured. Seconds "
-            "are of processor time on one thread while other work ran on the machine.",
+            "`python benchmarks/quality.py`; its head says what is measured. Seconds are of processor time on one "
+            "thread while other work ran on the machine.",
             as_table(summary(kept)),
             "Log loss by table, mean and standard deviation over splits:",
             as_table(by_table(kept)),
