@@ -95,3 +95,10 @@ def test_findings_of_the_first_batch_are_shown():
     with LiveFit(console) as watching, pytest.warns(MisuseWarning, match="softmax-twice"):
         fit_network(network, *ROWS, options=TrainingOptions(epochs=1, batch_size=8), callbacks=[watching])
     assert any(line.startswith("softmax-twice: Drop the softmax") for line in lines(console))
+
+
+def test_the_pictures_that_are_read_are_counted_from_the_start():
+    console = terminal()
+    with LiveFit(console, "pictures") as watching:
+        watching.pictures_read(64, 3000)
+    assert any("read 64 of 3,000 pictures, " in line and line.endswith("left") for line in lines(console))

@@ -11,7 +11,7 @@ import torch
 from polylogit.fitting.history import EpochRecord, FitResult, IterationRecord
 from polylogit.misuse.findings import Diagnosis
 
-__all__ = ["FitObserver", "FitPlan", "TrainingCallback", "features_reporter", "refit_reporter"]
+__all__ = ["FitObserver", "FitPlan", "TrainingCallback", "features_reporter", "pictures_reporter", "refit_reporter"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,14 @@ class TrainingCallback:
     def misuse_checked(self, found: Diagnosis) -> None:
         """After the misuse checks of the first batch, where they are made; before `begun`."""
 
+    def pictures_read(self, done: int, total: int) -> None:
+        """While picture files are read, before the fit.
+
+        Args:
+            done: Pictures read so far.
+            total: Pictures in all.
+        """
+
     def features_done(self, done: int, total: int) -> None:
         """While the features of pictures are computed, before the fit.
 
@@ -85,6 +93,23 @@ class TrainingCallback:
 
 FitObserver = TrainingCallback
 """Deprecated: the former name of `TrainingCallback`."""
+
+
+def pictures_reporter(callbacks: Sequence[TrainingCallback]) -> Callable[[int, int], None]:
+    """Call `pictures_read` of all callbacks.
+
+    Args:
+        callbacks: Those that are called.
+
+    Returns:
+        A function of the pictures that are read and of all pictures.
+    """
+
+    def report(done: int, total: int) -> None:
+        for callback in callbacks:
+            callback.pictures_read(done, total)
+
+    return report
 
 
 def features_reporter(callbacks: Sequence[TrainingCallback]) -> Callable[[int, int], None]:

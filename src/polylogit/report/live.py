@@ -18,7 +18,7 @@ from polylogit.fitting.history import EpochRecord, FitResult, IterationRecord
 from polylogit.misuse.findings import Diagnosis
 from polylogit.plural import counted
 
-__all__ = ["FoldProgress", "LiveFit", "duration", "epoch_row", "features_text"]
+__all__ = ["FoldProgress", "LiveFit", "duration", "epoch_row", "pictures_text"]
 
 MOST_ROWS = 40
 """Of a longer fit so many epochs are shown, evenly chosen; history.jsonl has them all."""
@@ -75,20 +75,21 @@ def epoch_row(record: EpochRecord, epochs: int, *, best: bool) -> Text:
     return row
 
 
-def features_text(done: int, total: int, seconds: float) -> Text:
-    """How far the features of pictures are, and the time that is left at the speed so far.
+def pictures_text(what: str, done: int, total: int, seconds: float) -> Text:
+    """How many pictures are done, and the time that is left at the speed so far.
 
     Args:
+        what: What is done with them.
         done: Pictures done.
         total: Pictures in all.
         seconds: Since the first of them.
 
     Example:
-        >>> print(features_text(64, 1000, 2.0))
+        >>> print(pictures_text("features of", 64, 1000, 2.0))
         features of 64 of 1,000 pictures, 29 s left
     """
     left = f", {duration(seconds / done * (total - done))} left" if done else ""
-    return Text(f"features of {done:,} of {counted(total, 'picture')}{left}")
+    return Text(f"{what} {done:,} of {counted(total, 'picture')}{left}")
 
 
 class LiveFit(TrainingCallback):
@@ -139,9 +140,13 @@ class LiveFit(TrainingCallback):
             )
         )
 
+    def pictures_read(self, done: int, total: int) -> None:
+        """Show how many pictures are read, and the time that the others will take."""
+        self._status.update(pictures_text("read", done, total, time.monotonic() - self._begun))
+
     def features_done(self, done: int, total: int) -> None:
         """Show how many pictures a pretrained network has seen, and the time that the others will take."""
-        self._status.update(features_text(done, total, time.monotonic() - self._begun))
+        self._status.update(pictures_text("features of", done, total, time.monotonic() - self._begun))
 
     def refit_done(self, purpose: str, done: int, total: int) -> None:
         """Show how many fits of calibration or cross-validation are done."""
@@ -233,7 +238,7 @@ class FoldProgress(TrainingCallback):
 
     def features_done(self, done: int, total: int) -> None:
         """Pictures go through a pretrained network before the first fold."""
-        self._status.update(features_text(done, total, time.monotonic() - self._begun))
+        self._status.update(pictures_text("features of", done, total, time.monotonic() - self._begun))
 
     def begun(self, plan: FitPlan) -> None:
         """The first epoch of a fold begins."""

@@ -3,6 +3,7 @@
 See also: `polylogit.run.table_task`, the same for tables.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from polylogit.data.pictures.stored import StoredPictures, blocks_of_rows
 from polylogit.data.split import Split, drawn_split, given_split, group_numbers, grouped_split
 from polylogit.data.tables.audit.findings import Audit
 from polylogit.errors import DataError, RecipeError, did_you_mean
+from polylogit.fitting.callbacks import TrainingCallback, pictures_reporter
 from polylogit.recipes import AdditiveRecipe, AutoRecipe, Recipe
 from polylogit.recipes.data_kinds import check_options_apply, data_kind
 from polylogit.recipes.data_section import DataRecipe
@@ -48,7 +50,7 @@ PICTURE_TARGET = "class"
 """The name of the target where the classes are folders or a data set's own."""
 
 
-def picture_task(data: str, recipe: Recipe, data_root: Path | None) -> Task:
+def picture_task(data: str, recipe: Recipe, data_root: Path | None, callbacks: Sequence[TrainingCallback] = ()) -> Task:
     """The task that labelled pictures pose.
 
     Args:
@@ -56,6 +58,7 @@ def picture_task(data: str, recipe: Recipe, data_root: Path | None) -> Task:
         recipe: Its data section says which classes are distinguished, how picture files are found and read, and how
             the rows are split where the data have no split of their own.
         data_root: Directory for downloaded data sets.
+        callbacks: Training callbacks; `pictures_read` is called while picture files are read.
 
     Returns:
         The task.
@@ -74,10 +77,11 @@ def picture_task(data: str, recipe: Recipe, data_root: Path | None) -> Task:
             f"{data}: an additive model takes a table, and these are pictures. Take --model linear or --model cnn."
         )
     check_options_apply(recipe, data_kind(data, recipe.data.path), data)
-    source = open_pictures(data, root=data_root, reading=picture_reading(recipe))
+    report = pictures_reporter(callbacks)
+    source = open_pictures(data, root=data_root, reading=picture_reading(recipe), on_progress=report)
     labels = picture_labels(source, recipe)
     if isinstance(source.pixels, StoredPictures):  # so that a broken picture is named now, not after the fit
-        source.pixels[slice(None) if recipe.data.picture_values == "unit" else labels.split.test].check()
+        source.pixels[slice(None) if recipe.data.picture_values == "unit" else labels.split.test].check(report)
     return task_of_pictures(
         source, labels, encoder=fitted_picture_encoder(source.pixels[labels.split.train], recipe), inputs=source.pixels
     )

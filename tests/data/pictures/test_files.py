@@ -3,6 +3,7 @@ import zlib
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, JpegImagePlugin
 
 from polylogit.data.pictures.files import common_form, read_pictures
@@ -143,3 +144,24 @@ def test_a_large_jpeg_is_decoded_small_and_looks_the_same(tmp_path, monkeypatch)
     with Image.open(tmp_path / "large.jpg") as image:
         image.draft(None, (128, 128))
         assert image.size == (200, 150)  # an eighth of each side
+
+
+def test_threads_change_nothing_and_report_their_progress(folder):
+    draw, files = np.random.default_rng(0), []
+    for number in range(70):
+        files.append(folder / f"{number}.png")
+        Image.fromarray(draw.integers(0, 256, (9, 11, 3), dtype=np.uint8)).save(files[-1])
+    seen = []
+    together = read_pictures(files, (3, 8, 8), threads=4, on_progress=lambda *counts: seen.append(counts))
+    assert seen == [(64, 70), (70, 70)]
+    assert torch.equal(together.pixels, read_pictures(files, (3, 8, 8), threads=1).pixels)
+
+
+def test_broken_files_are_named_in_their_order_by_several_threads(folder):
+    files = [folder / f"{number}.png" for number in range(8)]
+    for file in files:
+        file.write_bytes(b"no picture")
+    with pytest.raises(DataError, match="8 pictures cannot be read") as fault:
+        read_pictures(files, (1, 8, 8), threads=4)
+    named = [str(fault.value).index(str(file)) for file in files]
+    assert named == sorted(named)

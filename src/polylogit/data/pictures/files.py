@@ -4,7 +4,9 @@ See also: `polylogit.data.pictures.listing`, which finds the files and their lab
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from polylogit.data.pictures.encoder import Background, Pictures
 from polylogit.errors import DataError
+from polylogit.system.usable_cores import usable_cores
 
 __all__ = ["DECODED_FORMATS", "common_form", "decode_picture", "read_pictures", "readable_files"]
 
@@ -27,6 +30,7 @@ _GREY = ("1", "L", "LA", "La", *_SIXTEEN_BIT)
 _COLOUR = ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
 _FAULTS = (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 _MOST_NAMED = 10
+_BETWEEN_REPORTS = 64
 
 
 def common_form(files: Sequence[Path], side: int | None = None) -> tuple[int, int, int]:
@@ -64,17 +68,25 @@ def common_form(files: Sequence[Path], side: int | None = None) -> tuple[int, in
 
 
 def read_pictures(
-    files: Sequence[Path], form: tuple[int, int, int], background: Background | None = "white"
+    files: Sequence[Path],
+    form: tuple[int, int, int],
+    background: Background | None = "white",
+    *,
+    threads: int | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Pictures:
     """Read picture files into pixels of one form.
 
     A picture is scaled until it covers the form, and what exceeds it is cut off evenly on both sides. Of an animation
-    the first frame is read, the orientation in EXIF data is followed, 16-bit values are scaled to 8 bits.
+    the first frame is read, the orientation in EXIF data is followed, 16-bit values are scaled to 8 bits. Each thread
+    holds one picture in its full size at a time.
 
     Args:
         files: Picture files.
         form: Channels (1 or 3), height and width.
         background: The colour behind transparent pixels; None: their own colour counts, whatever it is.
+        threads: Threads that decode and scale; one per core when left out.
+        on_progress: Called every 64 pictures, and at the end, with the pictures read so far and all of them.
 
     Returns:
         The pictures, in the order of the files.
@@ -84,14 +96,24 @@ def read_pictures(
     """
     channels, height, width = form
     pixels = np.empty((len(files), channels, height, width), dtype=np.uint8)
-    faults = []
-    for index, file in enumerate(files):
+
+    def fault_in(index: int) -> str | None:
         try:
-            values = _read(file, channels, (width, height), background)
+            values = _read(files[index], channels, (width, height), background)
         except DataError as fault:
-            faults.append(str(fault))
-            continue
+            return str(fault)
         pixels[index] = values[None] if channels == 1 else values.transpose(2, 0, 1)
+        return None
+
+    faults: list[str] = []
+    count = min(usable_cores() if threads is None else threads, len(files))
+    with ThreadPoolExecutor(count) if count > 1 else nullcontext() as pool:
+        found = (pool.map if pool is not None else map)(fault_in, range(len(files)))
+        for done, fault in enumerate(found, start=1):
+            if fault is not None:
+                faults.append(fault)
+            if on_progress is not None and (done % _BETWEEN_REPORTS == 0 or done == len(files)):
+                on_progress(done, len(files))
     _raise_all(faults)
     return Pictures(torch.from_numpy(pixels), tuple(str(file) for file in files))
 

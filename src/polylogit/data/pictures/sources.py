@@ -7,7 +7,7 @@ import hashlib
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -121,13 +121,20 @@ def default_data_root() -> Path:
     return (Path(cache) if cache else Path.home() / ".cache") / "polylogit"
 
 
-def open_pictures(data: str, *, root: Path | None = None, reading: PictureFiles | None = None) -> PictureSource:
+def open_pictures(
+    data: str,
+    *,
+    root: Path | None = None,
+    reading: PictureFiles | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> PictureSource:
     """Read labelled pictures by name, from a folder, or from a table of file names and labels.
 
     Args:
         data: DATA as given on the command line.
         root: Directory for downloaded data sets; see `open_named_pictures`.
         reading: How picture files are found and read.
+        on_progress: Called with the picture files read so far and all of them, where they are read now.
 
     Returns:
         The pictures.
@@ -141,7 +148,7 @@ def open_pictures(data: str, *, root: Path | None = None, reading: PictureFiles 
     reading = reading or PictureFiles()
     path = Path(data)
     if path.is_dir():
-        return _source_of(list_picture_folder(path, reading.least_classes), reading)
+        return _source_of(list_picture_folder(path, reading.least_classes), reading, on_progress)
     if reading.path_column is not None and is_table(path):
         if reading.label_column is None:
             raise RecipeError(f"{data}: which column holds the classes? Name it with --target.")
@@ -149,7 +156,7 @@ def open_pictures(data: str, *, root: Path | None = None, reading: PictureFiles 
         listing = list_picture_table(
             table, data, path.parent, path_column=reading.path_column, label_column=reading.label_column
         )
-        return _source_of(listing, reading)
+        return _source_of(listing, reading, on_progress)
     raise DataError(
         f"{data}: expected a folder with one folder of pictures per class, or a table of file names and labels with "
         "--set data.path=COLUMN, got one file."
@@ -162,6 +169,8 @@ def _kept_or_stored(
     in_memory: InMemory,
     place: str,
     background: Background | None,
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Pictures | StoredPictures:
     """The pictures, read now or later, as is wanted and as there is memory for."""
     needed, free = 2 * len(files) * math.prod(form), available_memory(torch.device("cpu"))
@@ -174,7 +183,7 @@ def _kept_or_stored(
         )
     if in_memory == "never" or not fits:
         return StoredPictures(files, form, background=background)
-    return read_pictures(files, form, background)
+    return read_pictures(files, form, background, on_progress=on_progress)
 
 
 def read_unlabelled(
@@ -265,12 +274,16 @@ def open_named_pictures(name: str, root: Path | None = None) -> PictureSource:
     )
 
 
-def _source_of(listing: PictureListing, reading: PictureFiles) -> PictureSource:
+def _source_of(
+    listing: PictureListing, reading: PictureFiles, on_progress: Callable[[int, int], None] | None
+) -> PictureSource:
     """The pictures of a listing, read or kept in their files."""
     if reading.broken == "skip":
         listing = _without_broken(listing)
     form = reading.form or common_form(listing.files, reading.side)
-    pictures = _kept_or_stored(listing.files, form, reading.in_memory, listing.place, reading.background)
+    pictures = _kept_or_stored(
+        listing.files, form, reading.in_memory, listing.place, reading.background, on_progress=on_progress
+    )
     class_names = tuple(sorted(set(listing.labels)))
     index_of = {label: index for index, label in enumerate(class_names)}
     own_split, validation = _parts_of(listing)

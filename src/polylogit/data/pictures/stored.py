@@ -6,9 +6,8 @@ drawn at random here, so a fit gives exactly the result that it gives with all p
 See also: `polylogit.data.pictures.files`, which reads a picture.
 """
 
-import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import overload
 
@@ -21,12 +20,15 @@ from polylogit.data.pictures.encoder import Background
 from polylogit.data.pictures.files import read_pictures
 from polylogit.errors import DataError
 from polylogit.system.sparse_rows import SparseRows
+from polylogit.system.usable_cores import usable_cores
 
 __all__ = ["StoredPictures", "blocks_of_rows"]
 
 _PICTURES_PER_WORKER = 256
-_SPARSE_ROWS_AT_ONCE = 8192
 """A process of its own is worth its start for so many pictures."""
+
+_PICTURES_CHECKED_AT_ONCE = 64
+_SPARSE_ROWS_AT_ONCE = 8192
 
 
 class StoredPictures:
@@ -88,12 +90,12 @@ class StoredPictures:
         return StoredPictures(chosen, self.form, workers=self.workers, background=self.background)
 
     def read(self) -> UInt8[Tensor, "N C H W"]:
-        """All of them at once.
+        """All of them at once, one after the other: batches are read side by side by processes of their own.
 
         Raises:
             DataError: A file is no picture, or is damaged; it is named.
         """
-        return read_pictures(self._paths, self.form, self.background).pixels
+        return read_pictures(self._paths, self.form, self.background, threads=1).pixels
 
     def batches(self, rows: Sequence[Int[Tensor, " _"] | slice]) -> Iterator[UInt8[Tensor, "_ C H W"]]:
         """The pixels of one choice of rows after another.
@@ -125,20 +127,25 @@ class StoredPictures:
         starts = range(0, len(self), rows_at_once)
         yield from self.batches([slice(start, start + rows_at_once) for start in starts])
 
-    def check(self) -> None:
+    def check(self, on_progress: Callable[[int, int], None] | None = None) -> None:
         """Read each picture once, so that a broken one is known.
+
+        Args:
+            on_progress: Called with the pictures read so far and all of them.
 
         Raises:
             DataError: A file is no picture, or is damaged; it is named.
         """
-        for _ in self.blocks(_PICTURES_PER_WORKER):
-            pass
+        done = 0
+        for block in self.blocks(_PICTURES_CHECKED_AT_ONCE):
+            done += len(block)
+            if on_progress is not None:
+                on_progress(done, len(self))
 
     def _processes(self) -> int:
         if self.workers is not None:
             return self.workers
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return min(cores, len(self) // _PICTURES_PER_WORKER)
+        return min(usable_cores(), len(self) // _PICTURES_PER_WORKER)
 
 
 class _Batches(Dataset[Tensor | str]):
