@@ -133,6 +133,15 @@ def test_columns_are_taken_as_asked(run_of, tmp_path):
         run_of(tmp_path / "a.csv", columns={"cod": "category"})
 
 
+def test_a_column_of_picture_files_is_recognised(run_of, tmp_path):
+    frame = pl.DataFrame({"file": [f"photos/{row}.JPG" for row in range(60)], "kind": ["a", "b"] * 30})
+    frame.write_csv(tmp_path / "a.csv")
+    with pytest.raises(
+        DataError, match=r'names of picture files such as "photos/0\.JPG"\. Train on the pictures with --set'
+    ):
+        run_of(tmp_path / "a.csv")
+
+
 def test_free_text_is_refused_or_dropped(run_of, tmp_path):
     frame = pl.DataFrame({"note": [f"text number {row}" for row in range(60)], "a": list(range(60))})
     frame.with_columns(kind=pl.Series(["a", "b"] * 30)).write_csv(tmp_path / "a.csv")

@@ -3,10 +3,12 @@
 See also: `polylogit.data.tables.columns`, which reads the cells.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 
+from polylogit.data.pictures.names import PICTURE_ENDINGS
 from polylogit.data.tables.column_types import MISSING_MARKERS, ColumnType, NumberMarks, Reading
 from polylogit.data.tables.columns import present_cells
 from polylogit.data.tables.dates import (
@@ -40,6 +42,7 @@ _FIRST_DATE, _LAST_DATE = 1900_01_01, 2099_12_31
 _FEWEST_DATES = 3
 _SHARE_OF_DATES = 0.95
 _SAMPLE = 10_000
+_PICTURE_FILE = rf"({'|'.join(map(re.escape, PICTURE_ENDINGS))})$"
 _BOOLEANS = ({"true", "false"}, {"yes", "no"})
 
 
@@ -211,26 +214,36 @@ def refusal_words(series: pl.Series, reading: Reading) -> tuple[str, str]:
         case "text":
             return f"free text in {series.n_unique()} distinct cells.", f"{drop}."
         case _:
-            texts = present_cells(series)
-            formats, distinct = ambiguous_formats(texts.head(_SAMPLE)), texts.n_unique()
-            key = quoted_key(series.name)
-            if formats is not None:
-                return (
-                    f'dates such as "{texts[0]}", in which day and month could be exchanged or stand in either order.',
-                    f"Say which comes first: --set 'data.columns.{key}=date:{formats[0]}', or "
-                    f"--set 'data.columns.{key}=date:{formats[1]}'.",
-                )
-            if look_like_dates(texts.head(_SAMPLE)):
-                return (
-                    f'{distinct} distinct texts such as "{texts[0]}", which look like dates of no known format.',
-                    f"Say how they are written, as for strftime (%d.%m.%y, %m/%d/%y): --set "
-                    f"'data.columns.{key}=date:FORMAT'. {drop}.",
-                )
-            return (
-                f"{distinct} distinct texts in {len(series)} rows; this looks like an identifier.",
-                f"{drop} (every such column: --set data.free_text=drop), or read it as a category or as text: "
-                f"--set 'data.columns.{key}=category', --set 'data.columns.{key}=text'.",
-            )
+            return _refusal_of_texts(series, drop)
+
+
+def _refusal_of_texts(series: pl.Series, drop: str) -> tuple[str, str]:
+    """Why texts are no category, and what to do."""
+    texts = present_cells(series)
+    formats, distinct = ambiguous_formats(texts.head(_SAMPLE)), texts.n_unique()
+    key = quoted_key(series.name)
+    if formats is not None:
+        return (
+            f'dates such as "{texts[0]}", in which day and month could be exchanged or stand in either order.',
+            f"Say which comes first: --set 'data.columns.{key}=date:{formats[0]}', or "
+            f"--set 'data.columns.{key}=date:{formats[1]}'.",
+        )
+    if look_like_dates(texts.head(_SAMPLE)):
+        return (
+            f'{distinct} distinct texts such as "{texts[0]}", which look like dates of no known format.',
+            f"Say how they are written, as for strftime (%d.%m.%y, %m/%d/%y): --set "
+            f"'data.columns.{key}=date:FORMAT'. {drop}.",
+        )
+    if texts.head(_SAMPLE).str.to_lowercase().str.contains(_PICTURE_FILE).all():
+        return (
+            f'names of picture files such as "{texts[0]}".',
+            f"Train on the pictures with --set 'data.path={series.name}'. {drop} to train on the others.",
+        )
+    return (
+        f"{distinct} distinct texts in {len(series)} rows; this looks like an identifier.",
+        f"{drop} (every such column: --set data.free_text=drop), or read it as a category or as text: "
+        f"--set 'data.columns.{key}=category', --set 'data.columns.{key}=text'.",
+    )
 
 
 def check_columns_exist(frame: pl.DataFrame, names: Iterable[str], words: str, place: str) -> None:
