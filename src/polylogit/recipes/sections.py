@@ -181,7 +181,7 @@ class PretrainedTraining(TrainingRecipe):
     finetune_epochs: Count = Field(
         default=10, description="Most epochs of the fine-tuning; it stops when the validation loss no longer falls."
     )
-    finetune_learning_rate: Positive = Field(default=1e-4, description="Peak learning rate of the fine-tuning.")
+    finetune_learning_rate: Positive = Field(default=3e-4, description="Peak learning rate of the fine-tuning.")
 
 
 class CalibrationRecipe(Section):

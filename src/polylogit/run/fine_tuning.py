@@ -27,6 +27,7 @@ from polylogit.fitting.options import TrainingOptions
 from polylogit.fitting.out_of_fold import HeldOutLogits
 from polylogit.network_sections import usual_batch_size
 from polylogit.networks import LinearNetwork
+from polylogit.plural import counted
 from polylogit.recipes import PretrainedRecipe
 from polylogit.run.fitted_model import FittedModel, TrainingPlace
 from polylogit.run.held_out_rows import calibration_of
@@ -77,8 +78,8 @@ def with_fine_tuning(task: Task, recipe: PretrainedRecipe, frozen: FittedModel, 
     fitted, held_out = fitted_and_validation_rows(task, recipe)
     if not len(held_out):
         raise RecipeError(
-            f"training.finetune: {len(fitted)} training pictures are too few to keep some for validation. Set it to "
-            '"none".'
+            "training.finetune: there are too few training pictures to keep some for validation, got "
+            f'{counted(len(fitted), "picture")}. Set it to "none".'
         )
     start = _linear_network(task, recipe, fitted)
     features, head = deepcopy(encoder.backbone.module), deepcopy(start)
@@ -168,6 +169,6 @@ def _compared(
     at_start, at_end = losses(scored), losses(scored.with_logits(after.double()))
     gain, error = scored.mean_and_error(at_start - at_end)
     return gain > error, (
-        f"log loss of {len(rows)} validation pictures {scored.mean(at_end):.4f} after the fine-tuning, "
+        f"log loss of {counted(len(rows), 'validation picture')} {scored.mean(at_end):.4f} after the fine-tuning, "
         f"{scored.mean(at_start):.4f} before (standard error of the difference {error:.4f})."
     )
