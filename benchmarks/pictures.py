@@ -1,19 +1,26 @@
 """Claim: on a few hundred photos and drawings, frozen features with an exact head beat training from scratch.
 
-The data are folders of pictures, one a class. Without an argument they are six of the folders of Debian's package
-tuxpaint-stamps-default (animals, food, household, plants, town, vehicles; mirrored and flipped pictures left out, 397
-stay), unpacked into FOLDER:
+The data are folders of pictures, one a class:
 
-    apt-get download tuxpaint-stamps-default && dpkg -x tuxpaint-stamps-default_*.deb FOLDER
+- six: six of the folders of Debian's package tuxpaint-stamps-default (animals, food, household, plants, town, vehicles;
+  mirrored and flipped pictures left out, 397 stay), unpacked into FOLDER:
+  apt-get download tuxpaint-stamps-default && dpkg -x tuxpaint-stamps-default_*.deb FOLDER
+- scenes: 40 tiles of 64 x 64 pixels of each of seven colour photos that scikit-image and scikit-learn ship; the class
+  is the photo.
+- clothes: the first 40 training pictures of each class of Fashion-MNIST as files, 28 x 28, grey.
+
     python benchmarks/pictures.py --stamps FOLDER
+    python benchmarks/pictures.py --data scenes
     python benchmarks/pictures.py --pictures FOLDER     # any folder with one folder of pictures per class
 
-All candidates get the same five folds; accuracy and log loss are over all pictures, each predicted by a model that was
-fitted without it. `cpu_seconds` is the median of the second to fifth fold for reading, fitting and predicting, in
-processor time of all threads, which other work on the machine changes little; `cold` is the first fold, in which the
-pretrained features of all pictures are computed.
+All candidates get the same folds; accuracy and log loss are over all pictures, each predicted by a model that was
+fitted without it. Each fold of a candidate is a process of its own. `cpu_seconds` is the median of the folds after the
+first for reading, fitting and predicting, in processor time of all threads, which other work on the machine changes
+little; `cold` is the first fold, in which the pretrained features of all pictures are computed. `mebibytes` is the
+largest resident size of a fold's process, imports included.
 
 - polylogit, pretrained and polylogit, cnn: `polylogit train` with its defaults, without cross-validation.
+- polylogit, fine-tuned: the same with training.finetune=last.
 - HOG, LogisticRegression: scikit-image's histograms of oriented gradients of 64 x 64 grey pixels with its defaults,
   scaled columns, scikit-learn's LogisticRegression.
 - pixels, RandomForest: 64 x 64 colour pixels, 500 trees.
@@ -22,18 +29,21 @@ pretrained features of all pictures are computed.
 Needs scikit-image, in the extra `bench`.
 """
 
+import multiprocessing
 import os
+import resource
 import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import torch
+from PIL import Image
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
@@ -44,11 +54,15 @@ from torch import nn
 from torch.nn import functional
 
 from polylogit.data.pictures.files import read_pictures
+from polylogit.data.pictures.sources import open_pictures
 from polylogit.recipes import recipe_from_entries
 from polylogit.run import train
 
 SIX = ("animals", "food", "household", "plants", "town", "vehicles")
 STAMPS = Path("usr/share/tuxpaint/stamps")
+
+TILES = 40
+"""Most pictures of a class in the folders that are made here."""
 
 Files = Sequence[Path]
 FitAndPredict = Callable[[Files, np.ndarray, Files], np.ndarray]
@@ -62,6 +76,35 @@ def six_classes(unpacked: Path, folder: Path) -> Path:
         for file in sorted((unpacked / STAMPS / name).rglob("*.png")):
             if "_mirror" not in file.name and "_flip" not in file.name:
                 shutil.copy(file, folder / name / "-".join(file.relative_to(unpacked / STAMPS / name).parts))
+    return folder
+
+
+def scenes(folder: Path) -> Path:
+    """Tiles of photos, one folder a photo."""
+    import skimage.data
+    from sklearn.datasets import load_sample_images
+
+    photos = {name: getattr(skimage.data, name)() for name in ("astronaut", "chelsea", "coffee", "rocket")}
+    photos |= {"cells": skimage.data.immunohistochemistry()}
+    photos |= dict(zip(("temple", "flower"), load_sample_images().images, strict=True))
+    for name, photo in photos.items():
+        (folder / name).mkdir(parents=True)
+        places = [(y, x) for y in range(0, photo.shape[0] - 63, 64) for x in range(0, photo.shape[1] - 63, 64)]
+        for number in np.random.default_rng(0).permutation(len(places))[:TILES]:
+            y, x = places[number]
+            Image.fromarray(photo[y : y + 64, x : x + 64]).save(folder / name / f"{number}.png")
+    return folder
+
+
+def clothes(folder: Path) -> Path:
+    """Pictures of Fashion-MNIST as files."""
+    source = open_pictures("fashion-mnist")
+    for index, name in enumerate(source.class_names):
+        (folder / str(index)).mkdir(parents=True)
+        for number in (source.targets[:60_000] == index).nonzero().flatten()[:TILES].tolist():
+            Image.fromarray(source.pixels[number, 0].numpy()).save(
+                folder / str(index) / f"{name.split('/')[0]}-{number}.png"
+            )
     return folder
 
 
@@ -104,7 +147,7 @@ def plain_loop(fitted: Files, classes: np.ndarray, held_out: Files) -> np.ndarra
         return torch.softmax(network.eval()(others), dim=1).numpy()
 
 
-def ours(kind: str, folder: Path) -> FitAndPredict:
+def ours(kind: str, folder: Path, training: Mapping[str, str] | None = None) -> FitAndPredict:
     """`polylogit train` on a table of the files, whose column `part` says which are the test set."""
 
     def fit_and_predict(fitted: Files, classes: np.ndarray, held_out: Files) -> np.ndarray:
@@ -116,7 +159,11 @@ def ours(kind: str, folder: Path) -> FitAndPredict:
             }
         )
         table.write_csv(folder / "fold.csv")
-        entries = {"model": {"kind": kind}, "data": {"path": "file", "target": "kind", "split": "part"}}
+        entries = {
+            "model": {"kind": kind},
+            "training": training or {},
+            "data": {"path": "file", "target": "kind", "split": "part"},
+        }
         run = train(str(folder / "fold.csv"), recipe_from_entries(entries), out=folder / "model.safetensors")
         return _test_probabilities(run.classifier, held_out)
 
@@ -129,49 +176,80 @@ def _test_probabilities(classifier, files: Files) -> np.ndarray:  # noqa: ANN001
     return torch.softmax(classifier.score_pictures(pictures).logits, dim=1).numpy()
 
 
+def _measured(fit_and_predict: FitAndPredict, *parts: object) -> tuple[np.ndarray, float, float]:
+    """Probabilities, processor seconds and the largest resident size in MiB, in a process of its own."""
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+
+    def measure() -> None:
+        started = time.process_time()
+        probabilities = fit_and_predict(*parts)
+        spent = time.process_time() - started
+        spent += sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])  # processes that read pictures
+        sender.send((probabilities, spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+
+    process = multiprocessing.get_context("fork").Process(target=measure)
+    process.start()
+    sender.close()
+    found = receiver.recv()
+    process.join()
+    return found
+
+
+def measured(name: str, fit_and_predict: FitAndPredict, files: np.ndarray, folds: int) -> dict[str, object]:
+    """A row of the result: a candidate on all folds."""
+    names, classes = np.unique([file.parent.name for file in files], return_inverse=True)
+    probabilities, seconds, sizes = np.empty((len(files), len(names))), [], []
+    for fitted, held_out in StratifiedKFold(folds, shuffle=True, random_state=0).split(files, classes):
+        probabilities[held_out], spent, size = _measured(
+            fit_and_predict, files[fitted], classes[fitted], files[held_out]
+        )
+        seconds.append(spent)
+        sizes.append(size)
+    own = probabilities[np.arange(len(files)), classes]
+    return {
+        "candidate": name,
+        "n": len(files),
+        "classes": len(names),
+        "folds": folds,
+        "accuracy": round(float((probabilities.argmax(axis=1) == classes).mean()), 3),
+        "log_loss": round(float(-np.log(np.maximum(own, 1e-12)).mean()), 3),
+        "cpu_seconds": round(statistics.median(seconds[1:]), 1),
+        "cold": round(seconds[0], 1),
+        "mebibytes": round(max(sizes)),
+    }
+
+
 def main() -> None:
     """Run the candidates on the same folds."""
     parser = arguments(__doc__)
     parser.add_argument("--stamps", type=Path, help="folder that the Debian package is unpacked in")
+    parser.add_argument("--data", choices=["scenes", "clothes"], help="a folder that is made from installed packages")
     parser.add_argument("--pictures", type=Path, help="folder with one folder of pictures per class")
+    parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--only", nargs="*", help="names of candidates")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
         os.environ["POLYLOGIT_CACHE"] = str(place / "cache")
-        folder = asked.pictures or six_classes(asked.stamps, place / "six")
+        if asked.data is not None:
+            folder = {"scenes": scenes, "clothes": clothes}[asked.data](place / asked.data)
+        else:
+            folder = asked.pictures or six_classes(asked.stamps, place / "six")
         files = np.array(sorted(file for file in folder.glob("*/*") if file.is_file()))
-        names, classes = np.unique([file.parent.name for file in files], return_inverse=True)
         candidates: dict[str, FitAndPredict] = {
             "polylogit, pretrained": ours("pretrained", place),
             "HOG, LogisticRegression": hog_regression,
             "pixels, RandomForest": forest,
             "plain torch loop": plain_loop,
             "polylogit, cnn": ours("cnn", place),
+            "polylogit, fine-tuned": ours("pretrained", place, {"finetune": "last"}),
         }
         rows = []
         for name, fit_and_predict in candidates.items():
-            if asked.only and name not in asked.only:
-                continue
-            probabilities, seconds = np.empty((len(files), len(names))), []
-            for fitted, held_out in StratifiedKFold(5, shuffle=True, random_state=0).split(files, classes):
-                started = time.process_time()
-                probabilities[held_out] = fit_and_predict(files[fitted], classes[fitted], files[held_out])
-                seconds.append(time.process_time() - started)
-            own = probabilities[np.arange(len(files)), classes]
-            rows.append(
-                {
-                    "candidate": name,
-                    "n": len(files),
-                    "classes": len(names),
-                    "accuracy": round(float((probabilities.argmax(axis=1) == classes).mean()), 3),
-                    "log_loss": round(float(-np.log(np.maximum(own, 1e-12)).mean()), 3),
-                    "cpu_seconds": round(statistics.median(seconds[1:]), 1),
-                    "cold": round(seconds[0], 1),
-                }
-            )
-            print(rows[-1], flush=True)
-        result = "pictures" if asked.pictures is None else f"pictures-{asked.pictures.name}"
+            if not asked.only or name in asked.only:
+                rows.append(measured(name, fit_and_predict, files, asked.folds))
+                print(rows[-1], flush=True)
+        result = "pictures" if folder.name == "six" else f"pictures-{folder.name}"
         write_result(result, claim=__doc__.splitlines()[0], rows=rows, quick=asked.quick)
 
 
