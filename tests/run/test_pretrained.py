@@ -158,7 +158,7 @@ def test_a_model_with_the_mirror_image_does_not_see_sides(shapes, tmp_path):
 def test_it_is_exported_with_the_network_inside(shapes, tmp_path, target):
     train(str(shapes), recipe(32), out=tmp_path / "m.safetensors")
     export = export_model(tmp_path / "m.safetensors", target)
-    assert export.largest_difference < 1e-5
+    assert export.largest_difference < 1e-4
     assert export.size > 13_000_000
 
 

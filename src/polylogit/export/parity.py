@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,16 @@ import torch
 from torch import Tensor
 
 from polylogit.classifier import Classifier
+from polylogit.data.pictures.pretrained.encoder import BackboneEncoder
 from polylogit.errors import ExportError
 
-__all__ = ["TOLERANCE", "Answers", "Parity", "Rows", "Runner", "compare", "expected_answers"]
+__all__ = ["TOLERANCE", "TOLERANCE_OF_PRETRAINED", "Answers", "Parity", "Rows", "Runner", "compare", "expected_answers"]
 
 TOLERANCE = 1e-5
 """The largest difference of a probability that an export may have."""
+
+TOLERANCE_OF_PRETRAINED = 1e-4
+"""The same where a pretrained network gives the features, after fifty layers of float32 sums in another order."""
 
 Rows = pl.DataFrame | Tensor
 """Rows of a table with typed columns, or uint8 pictures."""
@@ -56,9 +61,9 @@ class Parity:
         engine: What ran the export, with its version.
         rows: How many rows were compared.
         largest_difference: Of a probability, over all rows and classes.
-        near_ties: Rows whose two leading probabilities differ by at most `TOLERANCE`: rounding may decide their class,
-            so that either of the two is accepted. Of a model that chooses by costs or class shares: rows with several
-            classes of nearly the least expected cost, each of which is accepted.
+        near_ties: Rows whose two leading probabilities differ by at most the tolerance: rounding may decide their
+            class, so that either of the two is accepted. Of a model that chooses by costs or class shares: rows with
+            several classes of nearly the least expected cost, each of which is accepted.
         not_finite: Rows for which the classifier has no finite probabilities, and neither has the export.
     """
 
@@ -110,14 +115,17 @@ def compare(run: Runner, engine: str, classifier: Classifier, rows: Rows) -> Par
         The comparison.
 
     Raises:
-        ExportError: A class differs, or a probability by more than `TOLERANCE`; the message names the first such row.
+        ExportError: A class differs, or a probability by more than `TOLERANCE`, or `TOLERANCE_OF_PRETRAINED` where that
+            applies; the message names the first such row.
             Or the export cannot be run.
     """
     expected = expected_answers(classifier, rows)
+    tolerance = TOLERANCE_OF_PRETRAINED if isinstance(classifier.preprocessing, BackboneEncoder) else TOLERANCE
     none = Answers([], expected.probabilities[:0])
-    _check(_answers(run, rows[:0], engine, "no rows"), none, engine, "no rows")
-    alone = _check(_answers(run, rows[:1], engine, "one row"), expected.first, engine, "the first row alone")
-    largest, near, empty = _check(_answers(run, rows, engine, "all rows"), expected, engine, "all rows")
+    check = partial(_check, engine=engine, tolerance=tolerance)
+    check(_answers(run, rows[:0], engine, "no rows"), none, what="no rows")
+    alone = check(_answers(run, rows[:1], engine, "one row"), expected.first, what="the first row alone")
+    largest, near, empty = check(_answers(run, rows, engine, "all rows"), expected, what="all rows")
     return Parity(engine, len(expected.class_names), max(largest, alone[0]), near, empty)
 
 
@@ -131,7 +139,7 @@ def _answers(run: Runner, rows: Rows, engine: str, what: str) -> Answers:
         raise ExportError(f"{engine}, {what}: the export cannot be run: {reason} Nothing was written.") from fault
 
 
-def _check(found: Answers, expected: Answers, engine: str, what: str) -> tuple[float, int, int]:
+def _check(found: Answers, expected: Answers, *, engine: str, what: str, tolerance: float) -> tuple[float, int, int]:
     """The largest difference, the near ties and the rows that are not finite."""
     if found.probabilities.shape != expected.probabilities.shape:
         raise ExportError(
@@ -143,28 +151,28 @@ def _check(found: Answers, expected: Answers, engine: str, what: str) -> tuple[f
     finite = np.isfinite(expected.probabilities).all(axis=1)
     if (np.isfinite(found.probabilities).all(axis=1) != finite).any():
         row = int((np.isfinite(found.probabilities).all(axis=1) != finite).argmax())
-        raise _differs(engine, what, row, found, expected)
+        raise _differs(engine, what, row, found, expected, tolerance=tolerance)
     differences = np.abs(found.probabilities - expected.probabilities).max(axis=1)
     differences[~finite] = 0.0
     same = np.array([a == b for a, b in zip(found.class_names, expected.class_names, strict=True)])
     if expected.nearly_least is None:
         leading = np.sort(expected.probabilities, axis=1)[:, -2:]
-        near = finite & (leading[:, 1] - leading[:, 0] <= TOLERANCE)
+        near = finite & (leading[:, 1] - leading[:, 0] <= tolerance)
         accepted = same | near
     else:
         near = finite & np.array([len(classes) > 1 for classes in expected.nearly_least])
         pairs = zip(found.class_names, expected.nearly_least, strict=True)
         accepted = same | np.array([name in classes for name, classes in pairs])
-    wrong = finite & ((differences > TOLERANCE) | ~accepted)
+    wrong = finite & ((differences > tolerance) | ~accepted)
     if wrong.any():
-        raise _differs(engine, what, int(wrong.argmax()), found, expected)
+        raise _differs(engine, what, int(wrong.argmax()), found, expected, tolerance=tolerance)
     return float(differences.max()), int(near.sum()), int((~finite).sum())
 
 
-def _differs(engine: str, what: str, row: int, found: Answers, expected: Answers) -> ExportError:
+def _differs(engine: str, what: str, row: int, found: Answers, expected: Answers, *, tolerance: float) -> ExportError:
     difference = np.abs(found.probabilities[row] - expected.probabilities[row]).max()
     return ExportError(
         f"{engine}, {what}, row {row + 1}: the export predicts {found.class_names[row]!r}, the model "
         f"{expected.class_names[row]!r}; the largest difference of a probability is {difference:.2g}, and at most "
-        f"{TOLERANCE:g} is accepted. Nothing was written."
+        f"{tolerance:g} is accepted. Nothing was written."
     )
