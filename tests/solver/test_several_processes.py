@@ -49,6 +49,11 @@ def test_the_optimum_is_that_of_one_process(by_two, name):
     torch.testing.assert_close(torch.tensor(first["weight"]), torch.tensor(alone["weight"]), rtol=1e-3, atol=1e-3)
 
 
+def test_a_sample_that_is_everywhere_is_solved_without_sums_over_processes(by_two):
+    many, fewer = (by_two[0]["sums"][f"many rows, sampled {where}"] for where in ("everywhere", "by each"))
+    assert 2 * many < fewer
+
+
 @pytest.mark.parametrize(
     ("fault", "message"),
     [

@@ -89,10 +89,13 @@ class DenseDesign:
         narrow._centre = self._centre[index]
         return narrow
 
-    def with_rows(self, index: Int[Tensor, " A"], working: torch.dtype) -> "DenseDesign":
-        """A copy of some of the rows, centred by their own mean."""
+    def with_rows(self, index: Int[Tensor, " A"], working: torch.dtype, *, everywhere: bool = False) -> "DenseDesign":
+        """A copy of some of the rows, centred by their own mean; of the rows of all processes where `everywhere`."""
         rows = self._features[index if self._index is None else self._index[index]]
-        return DenseDesign(rows, intercept=self.intercept, working=working, processes=self.processes)
+        processes = self.processes
+        if everywhere:
+            rows, processes = processes.concatenated(rows), ONE_PROCESS
+        return DenseDesign(rows, intercept=self.intercept, working=working, processes=processes)
 
     @staticmethod
     def gathers(features: Num[Tensor, "N D"], rows: Int[Tensor, " M"]) -> bool:

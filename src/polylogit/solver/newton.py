@@ -61,7 +61,7 @@ class NewtonCG:
 
     def continue_from(self, some: "NewtonCG") -> None:
         """Take over the preconditioner of a descent on some of the rows, which has come near the optimum."""
-        self._precondition, self._near = some._precondition, True
+        self._precondition, self._near = self.problem.processes.agreed_object(some._precondition), True
 
     @property
     def gap(self) -> float:

@@ -346,6 +346,9 @@ def _from_some_rows(problem: Objective, solver: NewtonCG, start: Tensor, seed: i
 
     With M rows the excess over the optimum of all is about (K - 1) D / 2M nats, so that 200 rows a parameter leave a
     quarter of 1%, from where Newton's method needs two or three steps.
+
+    Where the sample is also small beside the rows of each of several processes, all of them get the whole of it, and
+    its optimum takes no further sums over processes.
     """
     design = problem.design
     wanted = _SAMPLED_ROWS * problem.classes * design.columns
@@ -357,13 +360,17 @@ def _from_some_rows(problem: Objective, solver: NewtonCG, start: Tensor, seed: i
     own = round(wanted * design.rows / design.total_rows)
     index = torch.randint(max(1, design.rows), (own,), generator=generator).sort().values
     index = index.to(design.device)
-    omega = problem.omega[index]
-    sampled_shares = torch.zeros_like(solver.shares).index_add_(0, problem.targets[index], omega)
+    targets, omega = problem.targets[index], problem.omega[index]
+    sampled_shares = torch.zeros_like(solver.shares).index_add_(0, targets, omega)
     if not bool((processes.total(sampled_shares) > 0).all()):
         return start
-    rows = design.with_rows(index, solver.coarse)
+    everywhere = design.total_rows >= _ROWS_TO_A_SAMPLED * wanted * processes.size
+    if everywhere:
+        targets, omega = processes.concatenated(targets), processes.concatenated(omega)
+    rows = design.with_rows(index, solver.coarse, everywhere=everywhere)
+    omega = omega / rows.processes.total(omega.sum())
     some = NewtonCG(
-        replace(problem, design=rows, targets=problem.targets[index], omega=omega / processes.total(omega.sum())),
+        replace(problem, design=rows, targets=targets, omega=omega),
         coarse=solver.coarse,
         exact=solver.exact,
         tolerance=max(solver.tolerance, _SAMPLE_TOLERANCE),
