@@ -5,9 +5,10 @@ training and the test rows. Every run is a command in a process of its own.
 
 part "speed": the same training with the table in memory (`data.in_memory=always`) and in mapped files (`never`), turn
     by turn.
-part "limit": the training of a table four times as large as what the process may allocate (RLIMIT_DATA, beyond what the
-    training on 400 rows allocates); mapped files do not count, which the system keeps in memory as it has room.
-
+part "limit": the training of a table four times as large as the memory that a control group gives the process beyond
+    what the training on 400 rows takes in such a group: anonymous memory, page cache and the kernel's own. Nothing of
+    the table is in the page cache when a run starts. Where no control group can be made, the limit is not imposed, and
+    the result says so.
 part "processes": softmax regression on the same rows by one process and by two with a thread each, which hold half of
     them; the bytes that a process hands over to be added up in a fit, and beside them a table that extrapolates to 64
     machines from the measured seconds and bytes. Those rows are computed, not measured.
@@ -16,7 +17,8 @@ part "networks": steps of two convolutional networks on Fashion-MNIST, by one pr
     turn by turn. Beside the seconds stands the processor time that all processes together took, which other work on the
     machine lengthens less: a process that waits for another takes none.
 
-"memory" is the largest RssAnon of the process, which no file backs, beyond that of the training on 400 rows.
+"memory" is the largest RssAnon of the process, which no file backs, beyond that of the training on 400 rows;
+"group_mib" what the kernel counted for the control group, in all.
 
     python benchmarks/scale.py [--quick] [--part speed limit processes networks] [--rows N] [--columns N]
 """
@@ -32,6 +34,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -39,6 +42,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from memory_group import MemoryGroup, memory_group
 from timing import arguments, write_result
 
 ROWS_OF_A_GROUP = 50_000
@@ -88,34 +92,41 @@ def status(pid: int | str, name: str) -> int:
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:")), 0)
 
 
-def train(table: Path, where: str, folder: Path, limit: int | None = None) -> dict[str, Any]:
+def train(table: Path, where: str, folder: Path, group: MemoryGroup | None = None) -> dict[str, Any]:
     """One training: its seconds, its peaks and its figures, or the message of its error."""
     words = ["train", table.name, "--target", "kind", "--out", f"{where}.safetensors", "--json"]
     options = [f"data.in_memory={where}", "data.split=part", "training.C=1"]
     command = [sys.executable, "-m", "polylogit", *words, *(word for option in options for word in ("--set", option))]
-    own_limit = None if limit is None else lambda: resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    enter = None if group is None else group.enter
     environment = {**os.environ, "POLYLOGIT_CACHE": str(folder / "cache")}
-    started, peak, mapped = time.perf_counter(), 0, 0
+    started, peak = time.perf_counter(), 0
     with (folder / "out").open("w+") as out, (folder / "err").open("w+") as err:
-        process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=err, env=environment, preexec_fn=own_limit)  # noqa: PLW1509 - no threads here
+        process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=err, env=environment, preexec_fn=enter)  # noqa: PLW1509 - no threads here
         while process.poll() is None:
-            peak, mapped = max(peak, status(process.pid, "RssAnon")), max(mapped, status(process.pid, "VmData"))
+            peak = max(peak, status(process.pid, "RssAnon"))
             time.sleep(0.02)
         seconds = time.perf_counter() - started
         for file in (out, err):
             file.seek(0)
         printed, said = out.read().strip().splitlines(), err.read().strip().splitlines()
-    found = {"seconds": seconds, "peak": peak, "mapped": mapped, "code": process.returncode}
+    found = {"seconds": seconds, "peak": peak, "code": process.returncode, "group": 0 if group is None else group.peak}
     if process.returncode:
         return found | {"said": said[-1] if said else ""}
     return found | {"log_loss": json.loads(printed[-1])["test"]["log_loss"]}
 
 
-def small_run(folder: Path, columns: int) -> dict[str, Any]:
+def small_run(folder: Path, columns: int, group: MemoryGroup | None = None) -> dict[str, Any]:
     """A training on 400 rows of so many columns, beyond which memory is counted."""
     table = folder / "small.parquet"
     write_table(table, 400, columns)
-    return train(table, "never", folder)
+    return train(table, "never", folder, group)
+
+
+def forget(path: Path) -> None:
+    """Drop the pages of a file from the page cache, so that who reads them is who they are counted for."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def speed(folder: Path, rows: int, columns: int, rounds: int) -> Iterator[dict[str, Any]]:
@@ -143,22 +154,31 @@ def speed(folder: Path, rows: int, columns: int, rounds: int) -> Iterator[dict[s
 
 
 def limited(folder: Path, rows: int, columns: int) -> Iterator[dict[str, Any]]:
-    """A table of four times what the process may allocate, in files and in memory."""
+    """A table of four times the memory that a run may take beyond a small one: as by default, and kept in memory."""
     table = folder / "limit.parquet"
     write_table(table, rows, columns)
     size = table.stat().st_size
-    small = small_run(folder, columns)
-    anonymous, data = small["peak"], small["mapped"]
-    for where in ("never", "always"):
-        run = train(table, where, folder, limit=data + size // 4)
+    try:
+        with memory_group() as group:
+            small = small_run(folder, columns, group)
+    except OSError as fault:
+        small, reason = small_run(folder, columns), f"no limit, because no control group can be made: {fault}"
+        limit = None
+    else:
+        limit = small["group"] + size // 4
+        reason = f"at most {limit / MIB:.0f} MiB, {size // 4 / MIB:.0f} MiB beyond a small run"
+    for where in ("auto", "always") if limit else ("never",):
+        forget(table)
+        with nullcontext(None) if limit is None else memory_group(limit) as group:
+            run = train(table, where, folder, group)
         yield {
-            "run": f"polylogit, data.in_memory={where}, at most {size // 4 / MIB:.0f} MiB",
+            "run": f"polylogit, data.in_memory={where}, {reason}",
             "rows": f"{rows:,} x {columns}",
             "table_mib": round(size / MIB),
-            "seconds_median": round(run["seconds"], 1) if not run["code"] else "",
-            "seconds_range": "one run",
-            "memory_mib": round((run["peak"] - anonymous) / MIB) if not run["code"] else "",
-            "test_log_loss": f"{run['log_loss']:.5f}" if not run["code"] else f"exit {run['code']}: {run['said'][:80]}",
+            "seconds": round(run["seconds"], 1),
+            "memory_mib": round((run["peak"] - small["peak"]) / MIB),
+            "group_mib": round(run["group"] / MIB) or "",
+            "test_log_loss": f"exit {run['code']}: {run['said'][:80]}" if run["code"] else f"{run['log_loss']:.5f}",
         }
     table.unlink()
 

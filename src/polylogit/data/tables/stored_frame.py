@@ -11,7 +11,7 @@ from polylogit.system.mapped_file import new_mapped_file
 
 __all__ = ["CELLS_OF_A_BLOCK", "stored_frame"]
 
-CELLS_OF_A_BLOCK = 2**21
+CELLS_OF_A_BLOCK = 2**23
 """About how many cells of a table are in memory together while it is written to its file."""
 
 _LINE = 64
