@@ -6,7 +6,7 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from polylogit.fitting.callbacks import FitPlan
+from polylogit.fitting.callbacks import FitPlan, row_reporter
 from polylogit.fitting.history import EpochRecord, IterationRecord
 from polylogit.fitting.loop import fit_network
 from polylogit.fitting.options import TrainingOptions
@@ -53,6 +53,15 @@ def test_every_epoch_has_a_row_and_the_bar_shows_speed_and_time_left(drawn_at_on
     assert all(re.match(r"epoch \d of 3 .* [\d,]+ pictures/s +[\d.]+ s left", line) for line in bars)
     assert shown[0].endswith("reading the data")
     assert any(line.endswith("evaluating") for line in shown)
+
+
+def test_the_rows_that_are_read_are_shown_with_the_time_left():
+    console = terminal()
+    with LiveFit(console) as watching:
+        report = row_reporter("reading", 3000, [watching])
+        report(1000)
+    shown = [line for line in lines(console) if "reading:" in line]
+    assert re.search(r"reading: 1,000 of 3,000 rows, [\d.]+ s left", shown[-1])
 
 
 def test_a_long_fit_shows_some_of_its_epochs_and_the_last():

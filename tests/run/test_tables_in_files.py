@@ -137,6 +137,39 @@ def test_a_wrong_cell_in_a_late_block_is_named_as_in_memory(files, table):
     assert not list((files / "cache").iterdir())
 
 
+def test_a_note_comes_before_the_rows_are_read_and_encoded(files):
+    class Steps(TrainingCallback):
+        def __init__(self):
+            self.calls = []
+
+        def noted(self, note):
+            self.calls.append(note)
+
+        def rows_done(self, step, done, total):
+            self.calls.append((step, done, total))
+
+    steps = Steps()
+    run = train("t.parquet", recipe_of("linear", "never"), out=Path("m.safetensors"), callbacks=[steps])
+    assert steps.calls[0] == run.notes[0]
+    reading = [done for step, done, total in steps.calls[1:] if step == "reading" and total == ROWS]
+    encoding = [done for step, done, total in steps.calls[1:] if step == "encoding" and total == ROWS]
+    assert len(reading) + len(encoding) == len(steps.calls) - 1
+    assert len(reading) > 2  # block by block
+    for done in (reading, encoding):
+        assert (done[0], done[-1]) == (0, ROWS)
+        assert done == sorted(done)
+
+
+def test_row_groups_that_take_much_of_the_free_memory_are_a_warning(files, table, monkeypatch):
+    table.write_parquet("small_groups.parquet", row_group_size=50)
+    monkeypatch.setattr(table_memory, "available_memory", lambda _: 4 * 20_000)
+    for data, expected in (("small_groups.parquet", 0), ("t.parquet", 1), ("parts", 2), ("t.csv", 0)):
+        for where in ("always", "never"):
+            audit = check(data, recipe_of("linear", where))
+            found = [finding for finding in audit.findings if finding.code == "large-row-group"]
+            assert [finding.severity for finding in found] == ["warning"] * expected
+
+
 def test_the_free_memory_decides(files, monkeypatch):
     recipe = recipe_of("linear", "auto")
     assert not is_kept_in_files("t.parquet", recipe)

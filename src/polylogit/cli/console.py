@@ -23,9 +23,18 @@ from polylogit.system.out_of_memory import is_out_of_memory
 from polylogit.system.termination import Terminated, stop_raising
 
 if TYPE_CHECKING:
-    from polylogit.report.live import FoldProgress, LiveFit
+    from polylogit.report.live import FoldProgress, LiveFit, NotesAtOnce
 
-__all__ = ["fold_progress", "live_fit", "print_json", "print_notes", "print_warnings", "reported_errors", "row_counter"]
+__all__ = [
+    "fold_progress",
+    "live_fit",
+    "notes_at_once",
+    "print_json",
+    "print_notes",
+    "print_warnings",
+    "reported_errors",
+    "row_counter",
+]
 
 _NO_MEMORY = "there is not enough memory. Take fewer rows or columns, or raise the limit on memory."
 _STREAM_FAULTS = (errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EBADF)
@@ -162,6 +171,13 @@ def live_fit(unit: str) -> Iterator["LiveFit | None"]:
 
     with LiveFit(console, unit) as live:
         yield live
+
+
+def notes_at_once() -> "NotesAtOnce":
+    """A training callback that prints notes before the step that they are about."""
+    from polylogit.report.live import NotesAtOnce
+
+    return NotesAtOnce(lambda note: print_notes([note]))
 
 
 @contextmanager

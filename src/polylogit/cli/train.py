@@ -2,14 +2,21 @@
 
 import shlex
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from polylogit.cli.console import live_fit, print_json, print_notes, print_warnings, reported_errors
+from polylogit.cli.console import (
+    live_fit,
+    notes_at_once,
+    print_json,
+    print_notes,
+    print_warnings,
+    reported_errors,
+)
 from polylogit.cli.options import (
     DataFiles,
     DataRoot,
@@ -145,7 +152,8 @@ def train(
         resume = resume or restarted_by_torchrun()
         from polylogit import run
 
-        callbacks = [] if tensorboard is None else [_tensorboard(tensorboard)]
+        early = notes_at_once()
+        callbacks = [early, *([] if tensorboard is None else [_tensorboard(tensorboard)])]
         place = nullcontext(out) if out is not None else run.claimed_model_path(data, checked.model.kind, resume=resume)
         with place as path, live_fit("pictures" if pictures else "rows") as live:
             if resume and isinstance(checked, NetworkRecipe) and not run.checkpoint_path(path).exists():
@@ -162,7 +170,7 @@ def train(
                 allow_download=allow_download,
                 callbacks=[*callbacks, *([] if live is None else [live])],
             )
-        _print_result(data, result, as_json=as_json)
+        _print_result(data, result, printed=early.printed, as_json=as_json)
 
 
 def _starting_entries(data: str, entries: dict[str, Any], *, pictures: bool, of_networks: bool) -> dict[str, Any]:
@@ -228,10 +236,10 @@ def _tensorboard(folder: Path) -> "TrainingCallback":
     return TensorBoardFiles(folder)
 
 
-def _print_result(data: str, result: "TrainingRun", *, as_json: bool) -> None:
+def _print_result(data: str, result: "TrainingRun", *, printed: Collection[str], as_json: bool) -> None:
     if not result.whole:
         print_notes([f"{result.fit_message} The model can be used as it is."])
-    print_notes(result.notes)
+    print_notes(note for note in result.notes if note not in printed)
     if result.replaced:
         print_notes([f"replaced files of an earlier run: {', '.join(map(str, result.replaced))}."])
     print_warnings(() if result.audit is None else result.audit.of("warning"))

@@ -11,7 +11,15 @@ import torch
 from polylogit.fitting.history import EpochRecord, FitResult, IterationRecord
 from polylogit.misuse.findings import Diagnosis
 
-__all__ = ["FitObserver", "FitPlan", "TrainingCallback", "features_reporter", "pictures_reporter", "refit_reporter"]
+__all__ = [
+    "FitObserver",
+    "FitPlan",
+    "TrainingCallback",
+    "features_reporter",
+    "pictures_reporter",
+    "refit_reporter",
+    "row_reporter",
+]
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,18 @@ class TrainingCallback:
 
     def misuse_checked(self, found: Diagnosis) -> None:
         """After the misuse checks of the first batch, where they are made; before `begun`."""
+
+    def noted(self, note: str) -> None:
+        """Before a long step, with what a reader must know of it; the note is among those of the result, too."""
+
+    def rows_done(self, step: str, done: int, total: int | None) -> None:
+        """While a table that is larger than memory is read and encoded, before the fit.
+
+        Args:
+            step: "reading" or "encoding".
+            done: Rows done so far; 0 as the step begins.
+            total: Rows in all; None where the files do not say it.
+        """
 
     def pictures_read(self, done: int, total: int) -> None:
         """While picture files are read, before the fit.
@@ -144,4 +164,27 @@ def refit_reporter(purpose: str, callbacks: Sequence[TrainingCallback]) -> Calla
         for callback in callbacks:
             callback.refit_done(purpose, done, total)
 
+    return report
+
+
+def row_reporter(step: str, total: int | None, callbacks: Sequence[TrainingCallback]) -> Callable[[int], None]:
+    """Call `rows_done` of all callbacks: now, as the step begins, and with the rows that are done so far.
+
+    Args:
+        step: See `TrainingCallback.rows_done`.
+        total: Rows in all; None where it is not known.
+        callbacks: Those that are called.
+
+    Returns:
+        A function of the rows of a block that has been done.
+    """
+    done = 0
+
+    def report(rows: int) -> None:
+        nonlocal done
+        done += rows
+        for callback in callbacks:
+            callback.rows_done(step, done, total)
+
+    report(0)
     return report

@@ -6,6 +6,7 @@ thread of its own. Where nobody watches, nothing is drawn at all: that choice is
 
 import math
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 from rich.console import Console
@@ -18,7 +19,7 @@ from polylogit.fitting.history import EpochRecord, FitResult, IterationRecord
 from polylogit.misuse.findings import Diagnosis
 from polylogit.plural import counted
 
-__all__ = ["FoldProgress", "LiveFit", "duration", "epoch_row", "pictures_text"]
+__all__ = ["FoldProgress", "LiveFit", "NotesAtOnce", "duration", "epoch_row", "pictures_text", "rows_text"]
 
 MOST_ROWS = 40
 """Of a longer fit so many epochs are shown, evenly chosen; history.jsonl has them all."""
@@ -73,6 +74,26 @@ def epoch_row(record: EpochRecord, epochs: int, *, best: bool) -> Text:
     for name, (cell, of_cell) in cells.items():
         row.append(cell.rjust(_WIDTHS[name]), style=of_cell)
     return row
+
+
+def rows_text(step: str, done: int, total: int | None, seconds: float) -> Text:
+    """How far the reading or encoding of a table is, and the time that is left at the speed so far.
+
+    Args:
+        step: What is done with the rows.
+        done: Rows done.
+        total: Rows in all; None where it is not known.
+        seconds: Since the first of them.
+
+    Example:
+        >>> print(rows_text("reading", 200_000, 1_000_000, 2.0))
+        reading: 200,000 of 1,000,000 rows, 8.0 s left
+        >>> print(rows_text("reading", 200_000, None, 2.0))
+        reading: 200,000 rows
+    """
+    if not total or not done:
+        return Text(f"{step}: {done:,} rows")
+    return Text(f"{step}: {done:,} of {total:,} rows, {duration(seconds / done * (total - done))} left")
 
 
 def pictures_text(what: str, done: int, total: int, seconds: float) -> Text:
@@ -139,6 +160,12 @@ class LiveFit(TrainingCallback):
                 f"at most {record.optimality_gap:.1e} above its optimum"
             )
         )
+
+    def rows_done(self, step: str, done: int, total: int | None) -> None:
+        """Show how many rows of a table are read or encoded, and the time that the others will take."""
+        if not done:
+            self._begun = time.monotonic()
+        self._status.update(rows_text(step, done, total, time.monotonic() - self._begun))
 
     def pictures_read(self, done: int, total: int) -> None:
         """Show how many pictures are read, and the time that the others will take."""
@@ -222,6 +249,23 @@ class LiveFit(TrainingCallback):
             self._progress.update(self._task, speed=f"{rows / spent:,.0f} {self._unit}/s")
         self._progress.update(self._task, description=self._described(), completed=done, left=left)
         self._progress.refresh()
+
+
+class NotesAtOnce(TrainingCallback):
+    """Prints the notes of a run that come before its long steps.
+
+    Args:
+        show: Prints a note.
+    """
+
+    def __init__(self, show: Callable[[str], None]) -> None:
+        self._show = show
+        self.printed: list[str] = []
+
+    def noted(self, note: str) -> None:
+        """Print the note."""
+        self._show(note)
+        self.printed.append(note)
 
 
 class FoldProgress(TrainingCallback):

@@ -13,6 +13,7 @@ from polylogit.errors import RecipeError
 from polylogit.recipes import Recipe
 from polylogit.recipes.data_kinds import check_options_apply, data_kind
 from polylogit.run.picture_task import audit_of_pictures, picture_labels, picture_reading
+from polylogit.run.table_memory import row_group_findings
 from polylogit.run.table_split import rows_kept_together, split_of_table
 from polylogit.run.table_task import audited_table, opened_table, row_weights, with_target
 
@@ -48,6 +49,7 @@ def check(data: str, recipe: Recipe) -> Audit:
     columns = fitted_columns(ChosenRows(audited.features), audited.readings, recipe.data.most_levels)
     audit = audited.audit.and_also(audit_levels(columns, audited.features.height)).located(source.locate)
     audit = audit.and_also(AuditFinding("read-differently", "note", note, "") for note in source.notes)
+    audit = audit.and_also(row_group_findings(source))
     audit = replace(audit, profiles=column_profiles(columns, audited.features))
     given = recipe.data.split is not None or recipe.data.test is not None
     if audited.targets is not None and given and not audit.of("error"):

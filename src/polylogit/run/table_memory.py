@@ -1,14 +1,18 @@
 """Whether a table is kept in memory while a model is fitted, or in files from which the system reads what is needed."""
 
+from pathlib import Path
+
 import torch
 
-from polylogit.data.tables.sources import source_paths
+from polylogit.data.tables.audit.findings import AuditFinding
+from polylogit.data.tables.audit.row_groups import audit_row_groups
+from polylogit.data.tables.sources import TableSource, source_paths
 from polylogit.data.tables.table_size import memory_of_tables
 from polylogit.recipes import Recipe
 from polylogit.system.available_memory import available_memory, in_words
 from polylogit.system.mapped_file import check_room, store_folder
 
-__all__ = ["is_kept_in_files", "note_on_files"]
+__all__ = ["is_kept_in_files", "note_on_files", "row_group_findings"]
 
 COPIES = 3
 """A fit in memory takes about so many times what the table itself does: for its cells, its features and temporaries."""
@@ -52,3 +56,9 @@ def note_on_files(recipe: Recipe) -> str:
         f"the table is read from files in {store_folder()} as it is needed ({reason}); they are removed at the end. "
         "The model is the same as in memory."
     )
+
+
+def row_group_findings(source: TableSource) -> tuple[AuditFinding, ...]:
+    """What the audit finds in the row groups of the files of a table; see `audit_row_groups`."""
+    paths = [Path(path) for path, _ in source.files]
+    return tuple(audit_row_groups(paths, available_memory(torch.device("cpu"))))

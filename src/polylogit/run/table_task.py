@@ -5,7 +5,7 @@ Training, evaluation and the audit share these functions, so that they use the s
 See also: `polylogit.run.picture_task`, the same for pictures.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import polars as pl
@@ -23,14 +23,16 @@ from polylogit.data.tables.dialect import Dialect
 from polylogit.data.tables.encoded_column import Column
 from polylogit.data.tables.encoder import TableEncoder
 from polylogit.data.tables.named_column import select_named
-from polylogit.data.tables.sources import TableSource, open_source
+from polylogit.data.tables.sources import TableSource, open_source, source_paths
+from polylogit.data.tables.table_size import rows_of_tables
 from polylogit.data.tables.type_inference import check_columns_exist, find_readings
 from polylogit.errors import DataError, RecipeError, did_you_mean
+from polylogit.fitting.callbacks import TrainingCallback, row_reporter
 from polylogit.recipes import AdditiveRecipe, MlpRecipe, Recipe
 from polylogit.recipes.data_kinds import check_options_apply
 from polylogit.run.conformal_rows import without_conformal_rows
 from polylogit.run.labelled_rows import LabelledRows
-from polylogit.run.table_memory import is_kept_in_files, note_on_files
+from polylogit.run.table_memory import is_kept_in_files, note_on_files, row_group_findings
 from polylogit.run.table_split import notes_on_copies, rows_kept_together, split_of_table
 from polylogit.run.task import Task
 from polylogit.system.sparse_rows import SparseRows
@@ -73,6 +75,7 @@ def fitted_table_encoder(
     recipe: Recipe,
     *,
     stored: bool = False,
+    on_rows: Callable[[int], None] | None = None,
 ) -> tuple[TableEncoder, Float[Tensor, "N D"] | SparseRows]:
     """An encoder fitted to some rows as a recipe says, and all rows as it encodes them.
 
@@ -82,6 +85,7 @@ def fitted_table_encoder(
         fitted: The numbers of the rows that the encoder learns from.
         recipe: Says whether numbers are standardised, and limits levels and bins.
         stored: Whether the features are kept in a mapped file and not in memory.
+        on_rows: Called with the rows of each block as they are encoded.
 
     Returns:
         The encoder and the features.
@@ -94,15 +98,18 @@ def fitted_table_encoder(
         most_levels=recipe.data.most_levels,
         most_bins=most_bins(recipe),
         mapped=stored,
+        on_rows=on_rows,
     )
 
 
-def table_task(data: str, recipe: Recipe) -> tuple[Recipe, Task]:
+def table_task(data: str, recipe: Recipe, callbacks: Sequence[TrainingCallback] = ()) -> tuple[Recipe, Task]:
     """The task of a table, and the recipe with the target that the table itself knows.
 
     Args:
         data: DATA as given on the command line.
         recipe: Its data section says what the columns are and how the rows are split.
+        callbacks: Training callbacks; of a table that is larger than memory, they get a note before it is read, and the
+            rows that are done.
 
     Returns:
         The recipe with its target named, and the task.
@@ -111,7 +118,7 @@ def table_task(data: str, recipe: Recipe) -> tuple[Recipe, Task]:
         DataError: The table is at fault; the message lists every error that the audit finds.
         RecipeError: The recipe names no target, and the table has none of its own.
     """
-    source = opened_table(data, recipe)
+    source = opened_table(data, recipe, callbacks)
     recipe = with_target(recipe, source)
     audited = audited_table(source, recipe)
     audit = audited.audit.located(source.locate)
@@ -126,11 +133,17 @@ def table_task(data: str, recipe: Recipe) -> tuple[Recipe, Task]:
         audit = audit.and_also(audit_leakage(audited.features, split.train.numpy(), split.test.numpy(), source.locate))
     split, conformal_rows = without_conformal_rows(split, targets, recipe, groups=together)
     encoder, inputs = fitted_table_encoder(
-        audited.features, audited.readings, split.train, recipe, stored=source.stored
+        audited.features,
+        audited.readings,
+        split.train,
+        recipe,
+        stored=source.stored,
+        on_rows=row_reporter("encoding", audited.features.height, callbacks) if source.stored else None,
     )
     audit = audit.and_also(audit_levels(encoder.columns, len(split.train)))
     audit = audit.and_also(audit_bins(encoder.columns, len(split.train), most_bins(recipe)))
     audit = audit.and_also(AuditFinding("read-differently", "note", note, "") for note in source.notes)
+    audit = audit.and_also(row_group_findings(source))
     audit = replace(audit, profiles=column_profiles(encoder.columns, audited.features))
     encoder = encoder.with_ranges(audited.features, split.train)
     task = Task(
@@ -144,7 +157,7 @@ def table_task(data: str, recipe: Recipe) -> tuple[Recipe, Task]:
         cells=audited.features,
         audit=audit,
         notes=(
-            *([note_on_files(recipe)] if source.stored else []),
+            *([source.note_on_storage] if source.stored else []),
             *(*source.notes, *notes_on_copies(audited.copies, recipe), *_notes_on_unlabelled(audited)),
         ),
         conformal_rows=conformal_rows,
@@ -155,12 +168,13 @@ def table_task(data: str, recipe: Recipe) -> tuple[Recipe, Task]:
     return recipe, task
 
 
-def opened_table(data: str, recipe: Recipe) -> TableSource:
+def opened_table(data: str, recipe: Recipe, callbacks: Sequence[TrainingCallback] = ()) -> TableSource:
     """Read the table that DATA names; below it the test table, where the recipe names one.
 
     Args:
         data: DATA as given on the command line.
         recipe: Says how text tables are written, and names the test table.
+        callbacks: As for `table_task`.
 
     Returns:
         The table.
@@ -172,10 +186,17 @@ def opened_table(data: str, recipe: Recipe) -> TableSource:
     check_options_apply(recipe, "table", data)
     dialect = dialect_of(recipe, recipe.data.target)
     stored = is_kept_in_files(data, recipe)
-    source = open_source(data, dialect, stored=stored)
-    if recipe.data.test is None:
-        return source
-    return source.with_test(open_source(recipe.data.test, dialect, stored=stored))
+    tables = [data] if recipe.data.test is None else [data, recipe.data.test]
+    note, on_rows = "", None
+    if stored:
+        note = note_on_files(recipe)
+        for callback in callbacks:
+            callback.noted(note)
+        total = rows_of_tables([path for table in tables for path in source_paths(table)])
+        on_rows = row_reporter("reading", total, callbacks)
+    source, *test = (open_source(table, dialect, stored=stored, on_rows=on_rows) for table in tables)
+    source = replace(source, note_on_storage=note)
+    return source.with_test(test[0]) if test else source
 
 
 def with_target(recipe: Recipe, source: TableSource) -> Recipe:

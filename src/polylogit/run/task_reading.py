@@ -30,7 +30,7 @@ def read_task(
         recipe: How the data are read, and split where they have no split of their own.
         data_root: Directory for downloaded data sets.
         allow_download: Whether the weights of a pretrained network may be downloaded.
-        callbacks: Training callbacks; `pictures_read` and `features_done` are called while pictures are read.
+        callbacks: Training callbacks; those of steps before the fit are called: see `TrainingCallback`.
 
     Returns:
         The recipe, with the target of a bundled table where it names none, and the task.
@@ -48,5 +48,5 @@ def read_task(
             )
         return recipe, pretrained_task(data, recipe, allow_download=allow_download, callbacks=callbacks)
     if kind == "table":
-        return table_task(data, recipe)
+        return table_task(data, recipe, callbacks)
     return recipe, picture_task(data, recipe, data_root, callbacks)

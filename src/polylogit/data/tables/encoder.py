@@ -3,7 +3,7 @@
 See also: `polylogit.data.tables.encoded_column`, one column; `polylogit.data.tables.columns`, how cells are read.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import accumulate
 from typing import Any
@@ -197,6 +197,7 @@ class TableEncoder:
         most_levels: int | None = None,
         most_bins: int | None = None,
         mapped: bool = False,
+        on_rows: Callable[[int], None] | None = None,
     ) -> tuple["TableEncoder", Float[Tensor, "N D"] | SparseRows]:
         """`fit_encode` of cells that are read already: for those who fit to many parts of the same rows.
 
@@ -208,6 +209,7 @@ class TableEncoder:
             most_levels: As for `fit`.
             most_bins: As for `fit`.
             mapped: Whether features that are not sparse are kept in a mapped file and not in memory.
+            on_rows: Called with the rows of each block as their numbers are encoded.
 
         Returns:
             The fitted encoder, and float32 features.
@@ -215,7 +217,7 @@ class TableEncoder:
         encoder = cls._fitted(
             read, readings, rows, standardise=standardise, most_levels=most_levels, most_bins=most_bins
         )
-        return encoder, encoder._encoded(read, mapped=mapped)[0]
+        return encoder, encoder._encoded(read, mapped=mapped, on_rows=on_rows)[0]
 
     @classmethod
     def _fitted(
@@ -360,12 +362,19 @@ class TableEncoder:
         return cls(columns, tensors["mean"], tensors["scale"])
 
     def _encoded(
-        self, read: pl.DataFrame, place: str = "the table", first_row: int = 0, *, mapped: bool = False
+        self,
+        read: pl.DataFrame,
+        place: str = "the table",
+        first_row: int = 0,
+        *,
+        mapped: bool = False,
+        on_rows: Callable[[int], None] | None = None,
     ) -> tuple[Float[Tensor, "N D"] | SparseRows, UnseenCounts]:
         if self.is_sparse:
             return self._encoded_sparse(read, place, first_row)
         inputs = aligned_zeros(read.height, self.features, mapped=mapped)
-        self._write_numbers(read, inputs.numpy(), np.array(self._scaled_places, dtype=np.int64), place, first_row)
+        places = np.array(self._scaled_places, dtype=np.int64)
+        self._write_numbers(read, inputs.numpy(), places, place, first_row, on_rows=on_rows)
         unseen = UnseenCounts(filled=self._filled(read), rows=read.height)
         for start, flags in self._flags(read):
             raise_flags(flags, inputs.numpy()[start : start + flags.height])
@@ -410,6 +419,8 @@ class TableEncoder:
         places: npt.NDArray[np.int64],
         place: str,
         first_row: int,
+        *,
+        on_rows: Callable[[int], None] | None = None,
     ) -> None:
         mean, scale = self.mean.numpy(), self.scale.numpy()
         for start in range(0, read.height, ROWS_A_BLOCK):
@@ -423,6 +434,8 @@ class TableEncoder:
                     f"magnitude of the training rows, got {block[name][overflow[1]]}, which is beyond single precision "
                     "once it is standardised."
                 )
+            if on_rows is not None:
+                on_rows(block.height)
 
     def _flags(self, read: pl.DataFrame) -> Iterator[tuple[int, pl.DataFrame]]:
         """The features that are 1, a block of rows at a time, with the number of its first row; see `raise_flags`."""

@@ -1,6 +1,6 @@
 """A folder of table files that are parts of one table: which files, in which order, with which columns."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -43,7 +43,12 @@ def part_paths(folder: Path) -> list[Path]:
 
 
 def read_parts(
-    paths: Sequence[Path], dialect: Dialect | None = None, notes: list[str] | None = None, *, stored: bool = False
+    paths: Sequence[Path],
+    dialect: Dialect | None = None,
+    notes: list[str] | None = None,
+    *,
+    stored: bool = False,
+    on_rows: Callable[[int], None] | None = None,
 ) -> tuple[pl.DataFrame, list[int]]:
     """The rows of all parts, one below the other; the columns stand as in the first part.
 
@@ -52,6 +57,7 @@ def read_parts(
         dialect: How text tables are written.
         notes: Gets a sentence for everything that is read differently than it is written.
         stored: Whether the frame is kept in mapped files and not in memory.
+        on_rows: As for `read_table`.
 
     Returns:
         One frame, and how many rows of it are from each part.
@@ -59,9 +65,10 @@ def read_parts(
     Raises:
         DataError: A part cannot be read, or disagrees with the first on a column.
     """
-    frames = [read_table(paths[0], dialect, notes, stored=stored)]
-    for path in paths[1:]:
-        frames.append(_like(frames[0], read_table(path, dialect, notes, stored=stored), paths[0], path))
+    frames: list[pl.DataFrame] = []
+    for path in paths:
+        frame = read_table(path, dialect, notes, stored=stored, on_rows=on_rows)
+        frames.append(_like(frames[0], frame, paths[0], path) if frames else frame)
     heights = [frame.height for frame in frames]
     return frames[0] if len(frames) == 1 else pl.concat(frames, how="vertical_relaxed"), heights
 

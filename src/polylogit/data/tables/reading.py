@@ -5,7 +5,7 @@ The format is chosen by the ending. See also: `delimited` for text, `parts` for 
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -67,7 +67,12 @@ def is_table(path: Path) -> bool:
 
 
 def read_table(
-    path: Path, dialect: Dialect | None = None, notes: list[str] | None = None, *, stored: bool = False
+    path: Path,
+    dialect: Dialect | None = None,
+    notes: list[str] | None = None,
+    *,
+    stored: bool = False,
+    on_rows: Callable[[int], None] | None = None,
 ) -> pl.DataFrame:
     r"""Read a table file.
 
@@ -76,6 +81,7 @@ def read_table(
         dialect: How it is written.
         notes: Gets a sentence for everything that is read differently than it is written.
         stored: Whether the frame is kept in a mapped file and not in memory.
+        on_rows: Called with the rows of each block as they are read, where the frame is stored.
 
     Returns:
         A frame. Cells of delimited text are String and null where empty; the other formats keep their types.
@@ -95,9 +101,9 @@ def read_table(
     match table_ending(path):
         case ending if ending == _ARCHIVE_ENDING:
             with _unpacked(path, notes) as (table, own_notes):
-                return read_table(table, dialect, own_notes, stored=stored)
+                return read_table(table, dialect, own_notes, stored=stored, on_rows=on_rows)
         case _ if stored:
-            frame = stored_frame(_read_batches(path, dialect, notes, CELLS_OF_A_BLOCK))
+            frame = stored_frame(_counted(_read_batches(path, dialect, notes, CELLS_OF_A_BLOCK), on_rows))
         case ending if ending in DELIMITED_ENDINGS:
             frame = read_delimited(path, dialect, notes)
         case ending if ending in WORKBOOK_ENDINGS:
@@ -171,6 +177,13 @@ def _read_batches(path: Path, dialect: Dialect, notes: list[str], cells: int | N
         with _scanned(path) as scan:
             rows = max(1, cells // max(1, len(scan.collect_schema())))
             yield from _slices(path, scan, rows) if ending in _BINARY_ENDINGS else _batches(scan, rows)
+
+
+def _counted(batches: Iterator[pl.DataFrame], on_rows: Callable[[int], None] | None) -> Iterator[pl.DataFrame]:
+    for batch in batches:
+        yield batch
+        if on_rows is not None:
+            on_rows(batch.height)
 
 
 @contextmanager

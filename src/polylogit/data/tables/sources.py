@@ -37,6 +37,7 @@ class TableSource:
         rows_to_train: Number of rows before those of a second table, which is the test set.
         notes: What was read differently than it is written, in sentences.
         stored: Whether the frame, and what is made of it, are kept in mapped files and not in memory.
+        note_on_storage: Where they are kept and why, in a sentence; empty where they are in memory.
     """
 
     name: str
@@ -47,6 +48,7 @@ class TableSource:
     rows_to_train: int = 0
     notes: tuple[str, ...] = ()
     stored: bool = False
+    note_on_storage: str = ""
 
     @property
     def locate(self) -> Callable[[int], tuple[str | None, int]]:
@@ -90,13 +92,20 @@ class TableSource:
         )
 
 
-def open_source(data: str, dialect: Dialect | None = None, *, stored: bool = False) -> TableSource:
+def open_source(
+    data: str,
+    dialect: Dialect | None = None,
+    *,
+    stored: bool = False,
+    on_rows: Callable[[int], None] | None = None,
+) -> TableSource:
     """Read the rows that DATA names.
 
     Args:
         data: As for `source_paths`.
         dialect: How a text table is written.
         stored: Whether its rows are kept in mapped files and not in memory.
+        on_rows: Called with the rows of each block as they are read, where they are stored.
 
     Returns:
         The table.
@@ -113,7 +122,7 @@ def open_source(data: str, dialect: Dialect | None = None, *, stored: bool = Fal
     target = BUNDLED[data][1] if data in BUNDLED else None
     notes: list[str] = []
     try:
-        frame, heights = read_parts(paths, dialect, notes, stored=stored)
+        frame, heights = read_parts(paths, dialect, notes, stored=stored, on_rows=on_rows)
     except DataError as fault:
         raise DataError(without_its_path(str(fault))) if data == STANDARD_INPUT else fault from fault
     files = tuple((str(path), height) for path, height in zip(paths, heights, strict=True))

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from polylogit.data.tables.compression import ARROW_ENDINGS, PARQUET_ENDINGS, is_compressed, table_ending
 
 if TYPE_CHECKING:
-    from pyarrow.parquet import FileMetaData
+    from pyarrow.parquet import FileMetaData, RowGroupMetaData
 
-__all__ = ["bounds_of_row_groups", "memory_of_tables"]
+__all__ = ["bounds_of_row_groups", "largest_row_group", "memory_of_tables", "rows_of_tables"]
 
 _MEMORY_PER_BYTE, _MEMORY_PER_PACKED_BYTE = 4, 20
 """Of a text table: a cell of few characters becomes a text with its length and place."""
@@ -43,17 +43,35 @@ def _memory_of(path: Path) -> int:
 def _memory_of_parquet(path: Path) -> int:
     """As its metadata say; 0 where they cannot be read, which reading the table explains."""
     metadata = _metadata(path)
-    total = 0
     if metadata is None:
-        return total
-    for place in range(metadata.num_row_groups):
-        group = metadata.row_group(place)
-        for number in range(group.num_columns):
-            column = group.column(number)
-            fixed = _BYTES_OF_TYPE.get(column.physical_type)
-            bytes_of_texts = column.total_uncompressed_size + _BYTES_OF_TEXT * group.num_rows
-            total += bytes_of_texts if fixed is None else fixed * group.num_rows
+        return 0
+    return sum(_memory_of_group(metadata.row_group(place)) for place in range(metadata.num_row_groups))
+
+
+def _memory_of_group(group: "RowGroupMetaData") -> int:
+    total = 0
+    for number in range(group.num_columns):
+        column = group.column(number)
+        fixed = _BYTES_OF_TYPE.get(column.physical_type)
+        bytes_of_texts = column.total_uncompressed_size + _BYTES_OF_TEXT * group.num_rows
+        total += bytes_of_texts if fixed is None else fixed * group.num_rows
     return total
+
+
+def largest_row_group(path: Path) -> int:
+    """About how many bytes the largest row group of a Parquet file takes in memory; 0 for every other file."""
+    metadata = _metadata(path) if table_ending(path) in PARQUET_ENDINGS and path.is_file() else None
+    if metadata is None:
+        return 0
+    return max((_memory_of_group(metadata.row_group(place)) for place in range(metadata.num_row_groups)), default=0)
+
+
+def rows_of_tables(paths: Sequence[Path]) -> int | None:
+    """How many rows Parquet files have; None where another file is among them or one cannot be read."""
+    if any(table_ending(path) not in PARQUET_ENDINGS for path in paths):
+        return None
+    found = [_metadata(path) for path in paths]
+    return None if None in found else sum(metadata.num_rows for metadata in found if metadata is not None)
 
 
 def bounds_of_row_groups(path: Path) -> list[tuple[int, int]]:
