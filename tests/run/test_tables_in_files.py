@@ -48,8 +48,7 @@ def table():
 def files(table, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("POLYLOGIT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("polylogit.data.tables.reading.CELLS_OF_A_BLOCK", 800)  # so that there are many blocks
-    monkeypatch.setattr("polylogit.data.tables.columns.CELLS_OF_A_BLOCK", 800)
+    monkeypatch.setattr("polylogit.data.tables.stored_frame.BYTES_OF_A_BLOCK", 8000)  # so that there are many blocks
     table.write_parquet("t.parquet", row_group_size=250)
     table.write_csv("t.csv")
     Path("parts").mkdir()

@@ -16,7 +16,7 @@ from polylogit.data.pictures.stored import StoredPictures
 from polylogit.data.split import Split
 from polylogit.data.tables.audit import Audit
 from polylogit.data.tables.encoder import TableEncoder
-from polylogit.data.tables.stored_frame import CELLS_OF_A_BLOCK, stored_frame
+from polylogit.data.tables.stored_frame import rows_of_a_block, stored_frame
 from polylogit.run.labelled_rows import LabelledRows
 from polylogit.system.sparse_rows import SparseRows
 
@@ -80,7 +80,7 @@ class Task:
     def raw(self, index: Int[Tensor, " M"]) -> pl.DataFrame | UInt8[Tensor, "M C H W"] | StoredPictures:
         """Some rows as they came: the cells of a table, or the pixels of pictures."""
         if self.cells is not None:
-            at_once = max(1, CELLS_OF_A_BLOCK // max(self.cells.width, 1))
+            at_once = rows_of_a_block(self.cells)
             if not self.stored or len(index) <= at_once:
                 return self.cells[index.numpy()]
             return stored_frame(self.cells[some.numpy()] for some in torch.split(index, at_once))

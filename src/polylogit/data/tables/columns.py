@@ -14,7 +14,7 @@ from polylogit.data.tables.column_types import LARGEST_NUMBER, MISSING_MARKERS, 
 from polylogit.data.tables.dates import DATE_FORMATS, date_of_text
 from polylogit.data.tables.named_column import named, select_named
 from polylogit.data.tables.number_format import read_numbers
-from polylogit.data.tables.stored_frame import CELLS_OF_A_BLOCK, stored_frame
+from polylogit.data.tables.stored_frame import rows_of_a_block, stored_frame
 from polylogit.errors import DataError
 
 __all__ = [
@@ -109,7 +109,7 @@ def stored_cells(frame: pl.DataFrame, readings: Mapping[str, Reading]) -> pl.Dat
     kept = {name: reading for name, reading in readings.items() if _is_read(frame[name], reading)}
     if len(kept) == len(readings):
         return select_named(frame, kept)
-    blocks = frame.iter_slices(max(1, CELLS_OF_A_BLOCK // max(len(readings), 1)))
+    blocks = frame.iter_slices(rows_of_a_block(frame))
     return stored_frame(read_cells(block, readings) for block in blocks)
 
 

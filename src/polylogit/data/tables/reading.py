@@ -21,7 +21,7 @@ from polylogit.data.tables.limits import current_limits
 from polylogit.data.tables.literal_path import literal_path
 from polylogit.data.tables.missing_markers import unused_markers, without_markers
 from polylogit.data.tables.records import read_records
-from polylogit.data.tables.stored_frame import CELLS_OF_A_BLOCK, stored_frame
+from polylogit.data.tables.stored_frame import rows_of_a_block, stored_frame
 from polylogit.data.tables.table_size import bounds_of_row_groups
 from polylogit.data.tables.workbooks import WORKBOOK_ENDINGS, read_workbook
 from polylogit.errors import DataError
@@ -103,7 +103,7 @@ def read_table(
             with _unpacked(path, notes) as (table, own_notes):
                 return read_table(table, dialect, own_notes, stored=stored, on_rows=on_rows)
         case _ if stored:
-            frame = stored_frame(_counted(_read_batches(path, dialect, notes, CELLS_OF_A_BLOCK), on_rows))
+            frame = stored_frame(_counted(_read_batches(path, dialect, notes, to_store=True), on_rows))
         case ending if ending in DELIMITED_ENDINGS:
             frame = read_delimited(path, dialect, notes)
         case ending if ending in WORKBOOK_ENDINGS:
@@ -120,7 +120,7 @@ def read_table(
         f'{path}: no cell is "{marker}", which data.missing names.' for marker in unused_markers(frame, dialect.missing)
     ]
     if stored and dialect.missing:
-        blocks = frame.iter_slices(max(1, CELLS_OF_A_BLOCK // frame.width))
+        blocks = frame.iter_slices(rows_of_a_block(frame))
         return stored_frame(without_markers(block, dialect.missing) for block in blocks)
     return without_markers(frame, dialect.missing)
 
@@ -166,16 +166,20 @@ def scan_table(path: Path, dialect: Dialect | None = None, notes: list[str] | No
         raise DataError(f"{path}: the table has no row.")
 
 
-def _read_batches(path: Path, dialect: Dialect, notes: list[str], cells: int | None = None) -> Iterator[pl.DataFrame]:
-    cells, ending = cells or CELLS_AT_ONCE, table_ending(path)
+def _read_batches(path: Path, dialect: Dialect, notes: list[str], *, to_store: bool = False) -> Iterator[pl.DataFrame]:
+    ending = table_ending(path)
+
+    def rows_at_once(columns: pl.DataFrame) -> int:
+        return rows_of_a_block(columns) if to_store else max(1, CELLS_AT_ONCE // max(1, columns.width))
+
     if ending in DELIMITED_ENDINGS:
         yield from scan_delimited(path, dialect, notes)
     elif ending in (*WORKBOOK_ENDINGS, _RECORDS_ENDING):
         frame = read_workbook(path, dialect, notes) if ending in WORKBOOK_ENDINGS else read_records(path)
-        yield from frame.iter_slices(max(1, cells // max(1, frame.width)))
+        yield from frame.iter_slices(rows_at_once(frame))
     else:
         with _scanned(path) as scan:
-            rows = max(1, cells // max(1, len(scan.collect_schema())))
+            rows = rows_at_once(scan.collect_schema().to_frame())
             yield from _slices(path, scan, rows) if ending in _BINARY_ENDINGS else _batches(scan, rows)
 
 

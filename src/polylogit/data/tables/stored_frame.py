@@ -9,13 +9,40 @@ import polars as pl
 
 from polylogit.system.mapped_file import new_mapped_file
 
-__all__ = ["CELLS_OF_A_BLOCK", "stored_frame"]
+__all__ = ["rows_of_a_block", "stored_frame"]
 
-CELLS_OF_A_BLOCK = 2**23
-"""About how many cells of a table are in memory together while it is written to its file."""
+BYTES_OF_A_BLOCK = 2**26
+"""About how much of a table is in memory together while it is written to its file.
+
+In few and large blocks, the cells of a column stand in few places of the file. Where a system reads far ahead (8 MiB a
+place, of the disks of some clouds), what it reads is then still in memory when the next columns want it.
+"""
+
+_BYTES_OF_TEXT = 32
 
 _LINE = 64
 """Bytes that the place of each block is a multiple of, as Arrow recommends."""
+
+
+def rows_of_a_block(columns: pl.DataFrame) -> int:
+    """How many rows of a table one block has.
+
+    Args:
+        columns: A frame with the columns of the table; its rows do not matter.
+
+    Example:
+        >>> rows_of_a_block(pl.DataFrame(schema={"near": pl.Float32, "far": pl.Float64}))
+        5592405
+    """
+    bytes_of_a_row = 0
+    for kind in columns.dtypes:
+        if kind in (pl.Float32, pl.Int32, pl.UInt32, pl.Date):
+            bytes_of_a_row += 4
+        elif kind.is_numeric() or kind.is_temporal() or kind == pl.Boolean:
+            bytes_of_a_row += 8
+        else:
+            bytes_of_a_row += _BYTES_OF_TEXT
+    return max(1, BYTES_OF_A_BLOCK // max(1, bytes_of_a_row))
 
 
 def stored_frame(blocks: Iterable[pl.DataFrame]) -> pl.DataFrame:
