@@ -17,6 +17,7 @@ from polylogit.fitting.callbacks import TrainingCallback
 from polylogit.recipes import recipe_from_entries
 from polylogit.run import table_memory
 from polylogit.run.checking import check
+from polylogit.run.evaluation import evaluate
 from polylogit.run.table_memory import is_kept_in_files
 from polylogit.run.table_task import table_task
 from polylogit.run.training import train
@@ -159,6 +160,20 @@ def test_a_note_comes_before_the_rows_are_read_and_encoded(files):
         assert done == sorted(done)
 
 
+@pytest.mark.parametrize("data", ["t.parquet", "t.csv", "new.parquet"])
+def test_an_evaluation_is_the_same_as_in_memory(data, files, table):
+    table.with_columns(pl.col("near") + 0.5).write_parquet("new.parquet", row_group_size=250)
+    train("t.parquet", recipe_of("linear", "always"), out=Path("m.safetensors"))
+    runs = [
+        evaluate(Path("m.safetensors"), data, report=Path("r.json"), settings=[f"data.in_memory={where}"])
+        for where in ("always", "never")
+    ]
+    assert runs[0].test.as_json() == runs[1].test.as_json()
+    assert runs[1].notes[0].startswith("the table is read from files")
+    assert runs[1].notes[1:] == runs[0].notes
+    assert not list((files / "cache").iterdir())
+
+
 def test_row_groups_that_take_much_of_the_free_memory_are_a_warning(files, table, monkeypatch):
     table.write_parquet("small_groups.parquet", row_group_size=50)
     monkeypatch.setattr(table_memory, "available_memory", lambda _: 4 * 20_000)
@@ -170,13 +185,12 @@ def test_row_groups_that_take_much_of_the_free_memory_are_a_warning(files, table
 
 
 def test_the_free_memory_decides(files, monkeypatch):
-    recipe = recipe_of("linear", "auto")
-    assert not is_kept_in_files("t.parquet", recipe)
+    assert not is_kept_in_files(["t.parquet"], "auto")
     for free, expected in ((10**9, False), (10**5, True), (None, False)):
         monkeypatch.setattr(table_memory, "available_memory", lambda _, free=free: free)
         for data in ("t.parquet", "t.csv", "parts"):
-            assert is_kept_in_files(data, recipe) == expected
-    assert not is_kept_in_files("t.parquet", recipe_of("linear", "always"))
+            assert is_kept_in_files([data], "auto") == expected
+    assert not is_kept_in_files(["t.parquet"], "always")
 
 
 def test_a_full_disk_is_one_message(files, monkeypatch):

@@ -13,11 +13,12 @@ from polylogit.calibration import CalibrationEffect, DecisionEvaluation, SetEval
 from polylogit.classifier import Classifier
 from polylogit.data.pictures.encoder import PictureEncoder
 from polylogit.data.pictures.sources import open_pictures
-from polylogit.data.tables.columns import read_cells
+from polylogit.data.tables.columns import read_cells, stored_cells
 from polylogit.data.tables.copies import find_copies
 from polylogit.data.tables.encoder import TableEncoder
 from polylogit.data.tables.named_column import select_named
 from polylogit.data.tables.sources import open_source
+from polylogit.data.tables.stored_frame import stored_rows
 from polylogit.data.tables.unseen import check_mostly_seen, warning_words
 from polylogit.errors import DataError
 from polylogit.evaluation import Evaluation
@@ -33,6 +34,7 @@ from polylogit.run.picture_task import picture_reading, split_of_pictures, targe
 from polylogit.run.prediction_frames import notes_on_table
 from polylogit.run.replacing import check_outputs
 from polylogit.run.report_contents import report_data
+from polylogit.run.table_memory import is_kept_in_files, note_on_files
 from polylogit.run.table_split import rows_kept_together, split_of_table
 from polylogit.run.table_task import dialect_of, known_targets, row_weights, without_weightless
 
@@ -114,8 +116,8 @@ def evaluate(
         data: DATA as given on the command line; it contains the target column too, or a folder per class.
         report: The file of the report: .html, .json or .md; none is written when left out.
         allow_unseen: Whether to evaluate a table even where most cells of a column are unseen categories.
-        settings: Texts `data.option=value` about how the table is written, where this is not as in training, and
-            `data.unlabelled`.
+        settings: Texts `data.option=value` about how the table is written, where this is not as in training,
+            `data.unlabelled` and `data.in_memory`.
         data_root: Directory for downloaded data sets.
         force: Whether a report may replace a file that polylogit did not write.
 
@@ -132,7 +134,7 @@ def evaluate(
     check_report_ending(report)
     check_outputs([] if report is None else [report], [model_path, data], force=force)
     classifier = Classifier.load(model_path)
-    recipe = recipe_to_read(classifier, model_path, settings, besides=["unlabelled"])
+    recipe = recipe_to_read(classifier, model_path, settings, besides=["unlabelled", "in_memory"])
     found = rows_to_evaluate(classifier, recipe, data, data_root=data_root, allow_unseen=allow_unseen)
     rows = found.rows
     if report is not None:
@@ -212,7 +214,8 @@ def _evaluated_table(
     allow_unseen: bool,
 ) -> RowsToEvaluate:
     trained_on = classifier.trained_on
-    source = open_source(data, dialect_of(recipe, trained_on.target))
+    stored = is_kept_in_files([data], recipe.data.in_memory)
+    source = open_source(data, dialect_of(recipe, trained_on.target), stored=stored)
     classes = known_targets(
         source,
         trained_on.target,
@@ -240,14 +243,15 @@ def _evaluated_table(
                 f"are optimistic. The test set was {recipe.data.test}."
             )
         else:
-            copies = find_copies(read_cells(source.frame, encoder.readings), classes.numpy())
+            cells = (stored_cells if stored else read_cells)(source.frame, encoder.readings)
+            copies = find_copies(cells, classes.numpy())
             rows = split_of_table(source, targets, recipe, rows_kept_together(source, copies, recipe)).test
             notes.append(
                 f"{source.name} is the file that the model was trained on: only its {len(rows)} held-out rows are "
                 "evaluated."
             )
     _check_some_rows(rows, source.name)
-    frame = source.frame[rows.numpy()]
+    frame = stored_rows(source.frame, rows.numpy()) if stored else source.frame[rows.numpy()]
     scores, unseen = classifier.score_frame(frame, source.name)
     if not (allow_unseen or is_training_file):
         check_mostly_seen(unseen, encoder.columns, source.name)
@@ -259,10 +263,11 @@ def _evaluated_table(
         numbers=rows + 1,
         weights=None if weights is None else weights[rows],
     )
+    storage = [note_on_files(recipe.data.in_memory)] if stored else []
     return RowsToEvaluate(
         source.name,
         evaluated,
-        notes=(*notes_on_table(classifier, frame, unseen), *notes),
+        notes=(*storage, *notes_on_table(classifier, frame, unseen), *notes),
         warnings=warning_words(unseen, encoder.columns),
     )
 

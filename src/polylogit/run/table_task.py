@@ -185,11 +185,11 @@ def opened_table(data: str, recipe: Recipe, callbacks: Sequence[TrainingCallback
     """
     check_options_apply(recipe, "table", data)
     dialect = dialect_of(recipe, recipe.data.target)
-    stored = is_kept_in_files(data, recipe)
     tables = [data] if recipe.data.test is None else [data, recipe.data.test]
+    stored = is_kept_in_files(tables, recipe.data.in_memory)
     note, on_rows = "", None
     if stored:
-        note = note_on_files(recipe)
+        note = note_on_files(recipe.data.in_memory)
         for callback in callbacks:
             callback.noted(note)
         total = rows_of_tables([path for table in tables for path in source_paths(table)])

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import polars as pl
-import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
@@ -16,7 +15,7 @@ from polylogit.data.pictures.stored import StoredPictures
 from polylogit.data.split import Split
 from polylogit.data.tables.audit import Audit
 from polylogit.data.tables.encoder import TableEncoder
-from polylogit.data.tables.stored_frame import rows_of_a_block, stored_frame
+from polylogit.data.tables.stored_frame import stored_rows
 from polylogit.run.labelled_rows import LabelledRows
 from polylogit.system.sparse_rows import SparseRows
 
@@ -80,10 +79,7 @@ class Task:
     def raw(self, index: Int[Tensor, " M"]) -> pl.DataFrame | UInt8[Tensor, "M C H W"] | StoredPictures:
         """Some rows as they came: the cells of a table, or the pixels of pictures."""
         if self.cells is not None:
-            at_once = rows_of_a_block(self.cells)
-            if not self.stored or len(index) <= at_once:
-                return self.cells[index.numpy()]
-            return stored_frame(self.cells[some.numpy()] for some in torch.split(index, at_once))
+            return stored_rows(self.cells, index.numpy()) if self.stored else self.cells[index.numpy()]
         if self.pictures is not None:
             return self.pictures[index]
         if isinstance(self.rows.inputs, SparseRows):

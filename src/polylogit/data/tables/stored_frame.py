@@ -5,11 +5,13 @@ See also: `polylogit.system.mapped_file`; `polylogit.data.tables.table_size`, ho
 
 from collections.abc import Iterable
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from polylogit.system.mapped_file import new_mapped_file
 
-__all__ = ["rows_of_a_block", "stored_frame"]
+__all__ = ["rows_of_a_block", "stored_frame", "stored_rows"]
 
 BYTES_OF_A_BLOCK = 2**26
 """About how much of a table is in memory together while it is written to its file.
@@ -78,3 +80,20 @@ def stored_frame(blocks: Iterable[pl.DataFrame]) -> pl.DataFrame:
             content = mapped.read_buffer()
         frames = [pl.from_arrow(pa.ipc.open_stream(content.slice(*place)).read_all()) for place in bounds]
     return pl.concat([frame for frame in frames if isinstance(frame, pl.DataFrame)])
+
+
+def stored_rows(frame: pl.DataFrame, numbers: npt.NDArray[np.int64]) -> pl.DataFrame:
+    """Some rows of a frame that is kept in a mapped file; many of them in another.
+
+    Args:
+        frame: The frame.
+        numbers: The numbers of the rows wanted, from 0.
+
+    Example:
+        >>> stored_rows(pl.DataFrame({"legs": [4, 2, 6]}), np.array([2, 0])).rows()
+        [(6,), (4,)]
+    """
+    at_once = rows_of_a_block(frame)
+    if len(numbers) <= at_once:
+        return frame[numbers]
+    return stored_frame(frame[numbers[start : start + at_once]] for start in range(0, len(numbers), at_once))
