@@ -9,13 +9,14 @@ import sys
 import torch
 
 from polylogit.errors import PolylogitError
-from polylogit.run.worker_processes import _joined, first_process, joined_processes
+from polylogit.run.joined_group import joined_group
+from polylogit.run.worker_processes import first_process, joined_processes
 
 
 def main():
     """Fit as the first process, or end as the second."""
     if os.environ["RANK"] != "0":
-        _joined()
+        joined_group()
         os._exit(9)
     rows = torch.arange(8.0)[:, None]
     try:

@@ -36,20 +36,20 @@ def run_as_one_of_several(app: Callable[[], None]) -> None:
         sys.exit(2)
     from polylogit.run.worker_processes import joined_processes, work_for_first_process
 
+    def run_as_first() -> None:
+        with joined_processes():
+            app()
+
     try:
-        if first:
-            with joined_processes():
-                app()
-        else:
-            _work(work_for_first_process)
+        _with_message(run_as_first if first else work_for_first_process)
     finally:
         end_on_termination()  # torchrun sends SIGTERM to all where one has ended
 
 
-def _work(for_first_process: Callable[[], None]) -> None:
-    """Work until the first process ends; of signals, which reach every process, only the first speaks."""
+def _with_message(part: Callable[[], None]) -> None:
+    """The part of this process; of signals, which reach every process, only the command itself speaks."""
     try:
-        for_first_process()
+        part()
     except PolylogitError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(1)

@@ -11,14 +11,13 @@ See also: `polylogit.system.processes`, the sums over the rows of all processes.
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from jaxtyping import Int
 from torch import Tensor, nn
-from torch.distributed.rendezvous import rendezvous
 
 from polylogit.errors import PolylogitError
 from polylogit.fitting.batch_shares import rows_of_process
@@ -28,17 +27,13 @@ from polylogit.fitting.history import FitResult, IterationRecord
 from polylogit.fitting.loop import fit_network
 from polylogit.fitting.options import TrainingOptions
 from polylogit.fitting.training_rows import batch_bounds
+from polylogit.run.joined_group import joined_group
 from polylogit.run.sent_rows import rows_of_first
+from polylogit.run.sent_shares import announced_shares, received_share, sent_shares
 from polylogit.solver.softmax_regression import LinearFit, fit_softmax_regression
 from polylogit.system.processes import Processes
 
 __all__ = ["FirstProcess", "first_process", "joined_processes", "rows_per_process", "work_for_first_process"]
-
-_LONGEST_SUM = timedelta(minutes=10)
-"""How long a process waits for the others in a fit; the end of one is noticed at once."""
-
-_LONGEST_RUN = timedelta(days=7)
-"""How long a worker waits for the next fit, while the first process reads and evaluates."""
 
 
 class FirstProcess:
@@ -155,11 +150,11 @@ class FirstProcess:
 
     def _send_rows(self, features: Tensor) -> None:
         """Send each process its share of rows, as even as can be and in their order."""
-        self._bounds = [len(features) * rank // self.size for rank in range(self.size + 1)]
-        shares = [_rows_between(features, *ends) for ends in zip(self._bounds, self._bounds[1:], strict=False)]
-        self._share = _scattered([("rows", share) for share in shares])[1]
+        self._bounds = [features.shape[0] * rank // self.size for rank in range(self.size + 1)]
+        _scattered([("rows", announced) for announced in announced_shares(features, self._bounds)])
+        self._share = sent_shares(features, self._bounds, self._group)
         self._sent = features
-        self.rows_per_process = tuple(share.shape[0] for share in shares)
+        self.rows_per_process = tuple(stop - start for start, stop in pairwise(self._bounds))
 
 
 _first: FirstProcess | None = None
@@ -179,7 +174,7 @@ def rows_per_process() -> tuple[int, ...] | None:
 def joined_processes() -> Iterator[None]:
     """Join the processes that torchrun has started, as the first of them; they end with the block."""
     global _first  # noqa: PLW0603 - one run a process, as there is one default group of torch.distributed
-    group = _joined()
+    group = joined_group()
     _first = FirstProcess(group)
     try:
         yield
@@ -194,7 +189,7 @@ def work_for_first_process() -> None:
     Raises:
         PolylogitError: The first process has ended in the middle of a fit.
     """
-    group = _joined()
+    group = joined_group()
     share: Tensor | None = None
     try:
         while True:
@@ -202,11 +197,10 @@ def work_for_first_process() -> None:
             if what == "end":
                 dist.destroy_process_group()
                 return
-            if what == "rows":
-                share = content
-                continue
             try:
-                if what == "network":
+                if what == "rows":
+                    share = received_share(content, group)
+                elif what == "network":
                     device = _device_of_process(content)
                     fit_network(**_arguments_of_first(group), device=device, process_group=group)
                 else:
@@ -224,18 +218,6 @@ def work_for_first_process() -> None:
 def _is_lost_contact(error: RuntimeError) -> bool:
     """Whether an error of gloo says that another process has ended or cannot be reached."""
     return isinstance(error, dist.DistError) or "gloo" in str(error).lower() or "Connection" in str(error)
-
-
-def _joined() -> dist.ProcessGroup:
-    store, rank, size = next(rendezvous("env://", timeout=_LONGEST_RUN))
-    # torchrun's store outlives a restart, with the addresses of the processes that have ended
-    restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    store = dist.PrefixStore(f"restart {restarts}", store)  # type: ignore[attr-defined] # documented, not declared
-    dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=_LONGEST_RUN)
-    group = dist.new_group(timeout=_LONGEST_SUM)
-    if not isinstance(group, dist.ProcessGroup):
-        raise TypeError(f"expected a group that this process is a member of, got {group}")
-    return group
 
 
 def _scattered(parts: list[tuple[str, Any]] | None) -> tuple[str, Any]:
@@ -289,17 +271,3 @@ def _device_of_process(kind: str) -> torch.device:
     if kind != "cuda":
         return torch.device(kind)
     return torch.device(kind, int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
-
-
-def _rows_between(features: Tensor, start: int, stop: int) -> Tensor:
-    """A copy of some neighbouring rows, dense or CSR: a view would be sent with all rows."""
-    if features.layout == torch.strided:
-        return features[start:stop].clone()
-    starts = features.crow_indices()
-    some = slice(int(starts[start]), int(starts[stop]))
-    return torch.sparse_csr_tensor(
-        (starts[start : stop + 1] - starts[start]).clone(),
-        features.col_indices()[some].clone(),
-        features.values()[some].clone(),
-        size=(stop - start, features.shape[1]),
-    )
