@@ -56,6 +56,19 @@ def test_two_processes_train_the_model_of_one(folder, capsys, monkeypatch):
     ]
 
 
+def test_shares_of_a_table_in_files_are_the_rows_themselves(folder):
+    """Twice the same run, with the rows in memory and in files, of which workers get their shares in blocks."""
+    models = []
+    for where in ("always", "never"):
+        out = f"{where}.safetensors"
+        options = ["--model", "linear", "--set", f"data.in_memory={where}", "--set", "training.C=1", "--out", out]
+        ended = by_two("train", "animals.csv", "--target", "kind", *options, cwd=folder)
+        assert ended.returncode == 0, ended.stderr
+        models.append(load_file(folder / out))
+    assert models[0].keys() == models[1].keys()
+    assert all(torch.equal(value, models[1][name]) for name, value in models[0].items())
+
+
 def test_two_processes_train_the_network_of_one(folder, capsys, monkeypatch):
     arguments = ["train", "animals.csv", "--target", "kind", "--model", "mlp", "--json", "--weight", "size"]
     for setting in (

@@ -7,13 +7,13 @@ import json
 import os
 import sys
 from datetime import timedelta
+from importlib.metadata import version
 
 import torch
 import torch.distributed as dist
 from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
-from polylogit import __version__
 from polylogit.errors import PolylogitError
 
 __all__ = ["joined_group"]
@@ -46,8 +46,13 @@ def joined_group() -> dist.ProcessGroup:
     # torchrun's store outlives a restart, with the addresses of the processes that have ended
     restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     store = PrefixStore(f"restart {restarts}", store)
-    _check_all_there(store, rank, size)
-    _check_versions(store, size)
+    try:
+        _check_all_there(store, rank, size)
+        _check_versions(store, size)
+    except dist.DistError as error:
+        raise PolylogitError(
+            f"process {rank} of {size}: process 0 has ended while the processes joined. Its own message says why."
+        ) from error
     dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=LONGEST_RUN)
     group = dist.new_group(timeout=LONGEST_SUM)
     if not isinstance(group, dist.ProcessGroup):
@@ -65,7 +70,7 @@ def _versions_of(rank: int) -> str:
 
 def _check_all_there(store: Store, rank: int, size: int) -> None:
     """Announce this process with its versions, and wait for the others."""
-    versions = {"polylogit": __version__, "torch": torch.__version__, "Python": sys.version.split()[0]}
+    versions = {"polylogit": version("polylogit"), "torch": torch.__version__, "Python": sys.version.split()[0]}
     store.set(_versions_of(rank), json.dumps(versions))
     try:
         store.wait([_versions_of(other) for other in range(size)], LONGEST_TO_JOIN)
@@ -82,9 +87,9 @@ def _check_versions(store: Store, size: int) -> None:
     first = json.loads(store.get(_versions_of(0)))
     for other in range(1, size):
         found = json.loads(store.get(_versions_of(other)))
-        for name, version in first.items():
-            if found[name] != version:
+        for name, expected in first.items():
+            if found[name] != expected:
                 raise PolylogitError(
-                    f"{name} is of version {version} on process 0 and of version {found[name]} on process {other} of "
+                    f"{name} is of version {expected} on process 0 and of version {found[name]} on process {other} of "
                     f"{size}. Install the same versions everywhere."
                 )
