@@ -19,7 +19,8 @@ from sklearn.utils.fixes import parse_version
 
 from polylogit import SoftmaxRegression, SoftmaxRegressionCV
 from polylogit.errors import DataError
-from polylogit.estimators import labelled_rows
+from polylogit.estimators import fold_fits, labelled_rows
+from polylogit.solver.newton_of_folds import NewtonOfFolds
 from polylogit.solver.softmax_regression import fit_softmax_regression
 
 X, Y = load_iris(return_X_y=True)
@@ -75,6 +76,24 @@ def test_folds_fitted_at_once_have_the_optima_of_each_alone(classes, options, cl
             assert reached - least <= at_once.optimality_gaps_[fold, place] * least + 1e-9
 
 
+def test_many_folds_are_fitted_in_batches_within_a_bound_on_their_numbers(monkeypatch):
+    options = {"Cs": CS, "cv": StratifiedKFold(7)}
+    all_at_once = SoftmaxRegressionCV(**options).fit(X, Y)
+    sizes = []
+
+    class Watched(NewtonOfFolds):
+        def __init__(self, rows, targets, weights, **others):
+            sizes.append(len(weights))
+            super().__init__(rows, targets, weights, **others)
+
+    monkeypatch.setattr(fold_fits, "NewtonOfFolds", Watched)
+    monkeypatch.setattr(fold_fits, "MOST_NUMBERS", 3 * len(X) * (X.shape[1] + 1))
+    in_batches = SoftmaxRegressionCV(**options).fit(X, Y)
+    assert sizes == [3, 3, 1]
+    np.testing.assert_array_equal(in_batches.n_iter_, all_at_once.n_iter_)
+    np.testing.assert_allclose(in_batches.coefs_paths_, all_at_once.coefs_paths_, rtol=1e-9, atol=1e-12)
+
+
 def objective(coefficients, rows, labels, weights, C):
     """scikit-learn's objective as a mean, of coefficients with or without an intercept."""
     columns = rows.shape[1]
@@ -126,6 +145,11 @@ def test_groups_without_routing_are_an_error():
 def test_values_of_c_must_be_positive():
     with pytest.raises(DataError, match="positive numbers"):
         SoftmaxRegressionCV(Cs=[0.0, 1.0]).fit(X, Y)
+
+
+def test_there_must_be_a_fold():
+    with pytest.raises(DataError, match="at least one fold"):
+        SoftmaxRegressionCV(cv=[]).fit(X, Y)
 
 
 def one_row_of_the_last_class():

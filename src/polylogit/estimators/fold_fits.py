@@ -16,6 +16,9 @@ from polylogit.solver.penalties import inverse_penalty
 
 __all__ = ["small_fits_of_folds"]
 
+MOST_NUMBERS = 1 << 24
+"""Most numbers in an array of the folds that are fitted at once: 128 MiB."""
+
 
 def small_fits_of_folds(
     estimator: Any,  # noqa: ANN401 - SoftmaxRegressionCV
@@ -37,26 +40,44 @@ def small_fits_of_folds(
         class, or each step is to be printed.
     """
     classes, intercept = len(rows.classes), bool(estimator.fit_intercept)
-    largest = max(len(rows.labels), 1)
     if (
         estimator.l1_ratio
         or estimator.verbose
         or not isinstance(rows.rows, np.ndarray)
         or find_device(estimator.device).type != "cpu"
         or not np.isfinite(Cs).all()
-        or not NewtonOfFolds.is_applicable(largest, rows.columns + intercept, classes)
+        or not NewtonOfFolds.is_applicable(len(rows.labels), rows.columns + intercept, classes)
     ):
         return None
-    weights = _weights_of_folds(rows, folds)
-    counted = weights > 0
-    if not all((np.bincount(rows.targets[fold], minlength=classes) > 0).all() for fold in counted):
+    fitted = [of_fold for of_fold, _ in folds]
+    if not all(_has_every_class(rows, of_fold) for of_fold in fitted):
         return None
+    at_once = max(1, MOST_NUMBERS // (len(rows.labels) * max(rows.columns + intercept, classes)))
+    batches = [fitted[first : first + at_once] for first in range(0, len(fitted), at_once)]
+    return [fits for batch in batches for fits in _fits_at_once(estimator, rows, batch, Cs)]
+
+
+def _has_every_class(rows: LabelledRows, fitted: NDArray[np.intp]) -> bool:
+    """Whether every class has a row with a weight among those that a fold fits to."""
+    targets = rows.targets[fitted]
+    if rows.weights is not None:
+        targets = targets[rows.weights[fitted] > 0]
+    return len(np.unique(targets)) == len(rows.classes)
+
+
+def _fits_at_once(
+    estimator: Any,  # noqa: ANN401 - SoftmaxRegressionCV
+    rows: LabelledRows,
+    fitted: Sequence[NDArray[np.intp]],
+    Cs: NDArray[np.float64],
+) -> list[list[LinearFit]]:
+    classes = len(rows.classes)
     newton = NewtonOfFolds(
         torch.from_numpy(rows.rows.astype(np.float64)),
         torch.from_numpy(rows.targets),
-        torch.from_numpy(weights),
+        torch.from_numpy(_weights_of_folds(rows, fitted)),
         classes=classes,
-        fit_intercept=intercept,
+        fit_intercept=bool(estimator.fit_intercept),
         tolerance=estimator.tol,
         max_iterations=estimator.max_iter,
     )
@@ -73,17 +94,15 @@ def small_fits_of_folds(
             )
             for fits in by_C
         ]
-        for fold in range(len(folds))
+        for fold in range(len(fitted))
     ]
 
 
-def _weights_of_folds(
-    rows: LabelledRows, folds: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]]
-) -> NDArray[np.float64]:
+def _weights_of_folds(rows: LabelledRows, fitted: Sequence[NDArray[np.intp]]) -> NDArray[np.float64]:
     """The weight of each row in each fold, which can fit to a row several times."""
-    weights = np.zeros((len(folds), len(rows.labels)))
-    for of_fold, (fitted, _) in zip(weights, folds, strict=True):
-        np.add.at(of_fold, fitted, 1.0)
+    weights = np.zeros((len(fitted), len(rows.labels)))
+    for of_fold, chosen in zip(weights, fitted, strict=True):
+        np.add.at(of_fold, chosen, 1.0)
     return weights if rows.weights is None else weights * rows.weights
 
 

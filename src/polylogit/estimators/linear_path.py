@@ -187,7 +187,8 @@ class SoftmaxRegressionCV(LinearSoftmaxModel):
         Raises:
         ------
         DataError
-            There are fewer than two classes, a weight or a value of C is out of range, or no fold has a score.
+            There are fewer than two classes, a weight or a value of C is out of range, there is no fold, or no fold has a
+            score.
         KeyboardInterrupt
             Ctrl-C during the fit of a fold. During the final fit it gives the best coefficients so far, and a warning.
         """
@@ -199,6 +200,8 @@ class SoftmaxRegressionCV(LinearSoftmaxModel):
         folds = list(
             check_cv(self.cv, rows.labels, classifier=True).split(rows.rows, rows.labels, **routed.splitter.split)
         )
+        if not folds:
+            raise DataError(f"cv: expected at least one fold, got {self.cv!r} without any.")
         with torch_threads(1):
             known = small_fits_of_folds(self, rows, folds, Cs)
         jobs = min(effective_n_jobs(self.n_jobs), len(folds))
