@@ -187,8 +187,8 @@ class SoftmaxRegressionCV(LinearSoftmaxModel):
         Raises:
         ------
         DataError
-            There are fewer than two classes, a weight or a value of C is out of range, there is no fold, or no fold has a
-            score.
+            There are fewer than two classes, a weight or a value of C is out of range, there is no fold, or no fold has
+            a score.
         KeyboardInterrupt
             Ctrl-C during the fit of a fold. During the final fit it gives the best coefficients so far, and a warning.
         """
