@@ -13,7 +13,7 @@ from polylogit.recipes import recipe_from_entries
 from polylogit.report.page import report_html
 from polylogit.run import column_effects, train
 from polylogit.run.contributions import column_contributions
-from polylogit.run.effects import _range_drawn, _years
+from polylogit.run.effects import MOST_EFFECTS, _range_drawn, _years
 
 ROWS = 300
 
@@ -138,6 +138,24 @@ def test_a_linear_model_has_straight_lines(tmp_path):
     classifier = train(str(tmp_path / "t.csv"), recipe_from_entries(entries), out=tmp_path / "m.safetensors").classifier
     (effect,) = (effect for effect in column_effects(classifier, frame.drop("kind")) if effect.column == "y")
     assert list(effect.places) == [frame["y"].min(), frame["y"].max()]
+
+
+def test_the_report_of_a_wide_linear_model_shows_its_text(tmp_path):
+    rng = np.random.default_rng(0)
+    truth = np.arange(60) % 2
+    numbers = rng.normal(size=(60, MOST_EFFECTS + 5)) + truth[:, None]
+    words = rng.choice(["a long walk by the sea", "much rain over the hills", "two birds on one tree"], 60)
+    notes = [f"{text}, day {day}" for day, text in enumerate(words)]
+    table = {f"x{place}": column for place, column in enumerate(numbers.T)} | {"note": notes, "kind": truth}
+    pl.DataFrame(table).write_csv(tmp_path / "t.csv")
+    report = tmp_path / "r.json"
+    entries = {
+        "model": {"kind": "linear"},
+        "data": {"target": "kind", "columns": {"note": "text"}},
+        "cross_validation": {"folds": 0},
+    }
+    train(str(tmp_path / "t.csv"), recipe_from_entries(entries), out=tmp_path / "m.safetensors", report=report)
+    assert [effect["column"] for effect in json.loads(report.read_text())["effects"]] == ["note"]
 
 
 def test_a_far_end_is_not_drawn_whole():

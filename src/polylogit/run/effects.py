@@ -3,7 +3,7 @@
 See also: `contributions.py`, the same for single rows; `polylogit.report.effect_charts`, which draws them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import accumulate
 from typing import Any, Literal, NamedTuple
@@ -49,7 +49,12 @@ Numbers = npt.NDArray[np.float64]
 
 
 def column_effects(
-    classifier: Classifier, table: pl.DataFrame, *, most: int = MOST_EFFECTS, rows: str = "training rows"
+    classifier: Classifier,
+    table: pl.DataFrame,
+    *,
+    only: Collection[str] | None = None,
+    most: int = MOST_EFFECTS,
+    rows: str = "training rows",
 ) -> list[ColumnEffect]:
     """The effect of each column on the logits, the largest first.
 
@@ -57,6 +62,7 @@ def column_effects(
         classifier: A linear or an additive model of a table.
         table: Rows of the distribution that effects are centred on and histograms are of: the training rows. At most
             `MOST_ROWS` of them are used, each with the same weight.
+        only: The names of the columns to work out; None for all.
         most: The most columns.
         rows: What these rows are, for the reader.
 
@@ -99,6 +105,8 @@ def column_effects(
     scaled = list(accumulate((column.scaled for column in encoder.columns), initial=0))
     found: list[ColumnEffect] = []
     for place, column in enumerate(encoder.columns):
+        if only is not None and column.name not in only:
+            continue
         mean, scale = (each[scaled[place] : scaled[place + 1]] for each in (encoder.mean, encoder.scale))
         alone = _OneColumn(
             TableEncoder([column], mean, scale), weight[:, ends[place] : ends[place + 1]], classes, known

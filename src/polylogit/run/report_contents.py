@@ -215,10 +215,7 @@ def _effects(
     rows, named = (training_rows, "training rows") if training_rows is not None else (evaluated, "evaluated rows")
     if rows is None or not shown:
         return []
-    effects = column_effects(classifier, rows, rows=named)
-    if classifier.model_kind == "additive":
-        return effects
-    return [effect for effect in effects if effect.column in shown]
+    return column_effects(classifier, rows, only=shown, rows=named)
 
 
 def _coefficients(classifier: Classifier) -> Coefficients | None:
