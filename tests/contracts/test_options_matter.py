@@ -173,7 +173,12 @@ START = {
     "auto": {"model": {"candidates": ["linear"]}, **NO_CALIBRATION},
     "linear": NO_CALIBRATION,
     "additive": NO_CALIBRATION,
-    "pretrained": {"data": {"picture_size": 32}, "cross_validation": {"folds": 0}, **NO_CALIBRATION},
+    "pretrained": {
+        "data": {"picture_size": 32},
+        "training": {"C": 1.0},  # chosen, it would take most of the time
+        "cross_validation": {"folds": 0},
+        **NO_CALIBRATION,
+    },
     "mlp": SHORT,
     "cnn": {"model": {"widths": [8], "kernel_sizes": 3, "strides": 1, "pools": 2}, **SHORT},
     "residual": {"model": {"stem": 4, "widths": [8]}, **SHORT},

@@ -211,7 +211,7 @@ def test_a_warm_start_of_two_classes_takes_no_step():
 
 @pytest.mark.parametrize("max_iter", [0, 1, 2])
 def test_stopping_early_says_how_far_it_came(max_iter):
-    with pytest.warns(ConvergenceWarning, match=rf"limit of {max_iter} iterations.*certified relative gap.*max_iter"):
+    with pytest.warns(ConvergenceWarning, match=rf"limit of {max_iter} iterations?, .*certified.*max_iter"):
         model = SoftmaxRegression(max_iter=max_iter, tol=1e-9).fit(X_IRIS, Y_IRIS)
     assert model.n_iter_[0] == max_iter
     assert model.optimality_gap_ > 1e-9

@@ -83,7 +83,7 @@ def test_rows_without_a_class_are_left_out_where_that_is_asked(table, polylogit,
     result = polylogit("train", "one.csv", "--target", "kind", *options)
     run = json.loads(result.stdout.splitlines()[-1])
     assert run["rows_train"] + run["rows_test"] == 48
-    assert "the class of 12 of 60 rows is missing; they are left out" in result.stderr
+    assert "the class of 12 of 60 rows is missing; left out, as data.unlabelled asks" in result.stderr
     evaluated = json.loads(polylogit("evaluate", "m.safetensors", "one.csv", "--json").stdout)
     assert evaluated["rows_test"] == run["rows_test"]
     assert evaluated["test"]["log_loss"] == pytest.approx(run["test"]["log_loss"])

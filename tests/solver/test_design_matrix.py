@@ -170,5 +170,5 @@ def test_many_rows_read_in_place_start_from_a_sample_of_their_own(monkeypatch):
     gathered = fit_softmax_regression(features, targets, classes=2, rows=rows)
     assert gathered.iterations == copied.iterations
     torch.testing.assert_close(gathered.weight, copied.weight)
-    with pytest.raises(DataError, match="for each of 40000 rows"):
+    with pytest.raises(DataError, match="for each of 40,000 rows"):
         fit_softmax_regression(features, targets[1:], classes=2, rows=rows)

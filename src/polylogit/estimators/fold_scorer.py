@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax
 from sklearn.metrics import get_scorer
 from sklearn.utils.extmath import safe_sparse_dot
@@ -70,7 +70,7 @@ def negative_log_loss(
     *,
     coef: NDArray[np.floating[Any]],
     intercept: NDArray[np.floating[Any]],
-    sample_weight: NDArray[np.float64] | None = None,
+    sample_weight: ArrayLike | None = None,
 ) -> float:
     """The score "neg_log_loss" of scikit-learn, without its checks, which take longer than the fit of few rows.
 
@@ -97,4 +97,5 @@ def negative_log_loss(
     rounding = np.finfo(coef.dtype).eps
     observed = log_softmax(logits, axis=1)[np.arange(len(targets)), targets]
     observed = observed.clip(np.log(rounding), np.log1p(-rounding))
-    return float(np.average(observed, weights=sample_weight))
+    weights = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    return float(np.average(observed, weights=weights))
