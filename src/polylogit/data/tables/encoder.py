@@ -113,10 +113,9 @@ class TableEncoder:
     @property
     def gaps_count_as(self) -> dict[str, str]:
         """What a missing value counts as in each column, in words."""
-        words, at = {}, 0
-        for column in self.columns:
+        words = {}
+        for column, at in self._starts.values():
             as_it_stands = bool(column.scaled) and bool(self.mean[at] == 0 and self.scale[at] == 1)
-            at += column.scaled
             words[column.name] = "none" if column.type in READ_AS_TEXT else "0" if as_it_stands else "average"
         return words
 
