@@ -6,12 +6,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from polylogit.estimators.devices import find_device
 from polylogit.estimators.labelled_rows import LabelledRows
 from polylogit.solver.linear_fit import LinearFit
-from polylogit.solver.newton_of_folds import NewtonOfFolds
+from polylogit.solver.newton_of_folds import FoldFits, NewtonOfFolds
 from polylogit.solver.penalties import inverse_penalty
 
 __all__ = ["small_fits_of_folds"]
@@ -25,7 +24,7 @@ def small_fits_of_folds(
     rows: LabelledRows,
     folds: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]],
     Cs: NDArray[np.float64],
-) -> list[list[LinearFit]] | None:
+) -> list[list[LinearFit | None]] | None:
     """The fit of each fold at each C by `NewtonOfFolds`.
 
     Args:
@@ -35,9 +34,9 @@ def small_fits_of_folds(
         Cs: Finite values of C, in the order in which to fit them.
 
     Returns:
-        For each fold its fits, of which those that have not converged are to be fitted again; None where folds are to
-        be fitted one by one: rows are sparse, many, or on another device, the penalty has an L1 norm, a fold lacks a
-        class, or each step is to be printed.
+        For each fold its fits, with None for those that have not converged; None where folds are to be fitted one by
+        one: rows are sparse, many, or on another device, the penalty has an L1 norm, a fold lacks a class, or each step
+        is to be printed.
     """
     classes, intercept = len(rows.classes), bool(estimator.fit_intercept)
     if (
@@ -70,7 +69,7 @@ def _fits_at_once(
     rows: LabelledRows,
     fitted: Sequence[NDArray[np.intp]],
     Cs: NDArray[np.float64],
-) -> list[list[LinearFit]]:
+) -> list[list[LinearFit | None]]:
     classes = len(rows.classes)
     newton = NewtonOfFolds(
         torch.from_numpy(rows.rows.astype(np.float64)),
@@ -82,20 +81,7 @@ def _fits_at_once(
         max_iterations=estimator.max_iter,
     )
     by_C = [newton.fit(inverse_penalty(float(C), classes)) for C in Cs]
-    return [
-        [
-            _linear_fit(
-                fits.weight[fold],
-                fits.bias[fold],
-                objective=float(fits.objective[fold]),
-                gap=float(fits.gap[fold]),
-                iterations=int(fits.iterations[fold]),
-                tolerance=estimator.tol,
-            )
-            for fits in by_C
-        ]
-        for fold in range(len(fitted))
-    ]
+    return [[_converged_fit(fits, fold, estimator.tol) for fits in by_C] for fold in range(len(fitted))]
 
 
 def _weights_of_folds(rows: LabelledRows, fitted: Sequence[NDArray[np.intp]]) -> NDArray[np.float64]:
@@ -106,16 +92,17 @@ def _weights_of_folds(rows: LabelledRows, fitted: Sequence[NDArray[np.intp]]) ->
     return weights if rows.weights is None else weights * rows.weights
 
 
-def _linear_fit(
-    weight: Tensor, bias: Tensor, *, objective: float, gap: float, iterations: int, tolerance: float
-) -> LinearFit:
-    within = gap <= tolerance
+def _converged_fit(fits: FoldFits, fold: int, tolerance: float) -> LinearFit | None:
+    """The fit of a fold; None where its gap is above the tolerance."""
+    gap = float(fits.gap[fold])
+    if not gap <= tolerance:
+        return None
     return LinearFit(
-        weight=weight,
-        bias=bias,
-        objective=objective,
+        weight=fits.weight[fold],
+        bias=fits.bias[fold],
+        objective=float(fits.objective[fold]),
         optimality_gap=gap,
-        iterations=iterations,
-        stop_reason="tolerance" if within else "rounding",
-        message=f"the certified relative gap {gap:.1e} is {'within' if within else 'above'} {tolerance:.1e}",
+        iterations=int(fits.iterations[fold]),
+        stop_reason="tolerance",
+        message=f"the certified relative gap {gap:.1e} is within {tolerance:.1e}",
     )

@@ -211,7 +211,7 @@ class SoftmaxRegressionCV(LinearSoftmaxModel):
                 rows,
                 fold,
                 Cs,
-                None if known is None else known[place],
+                [None] * len(Cs) if known is None else known[place],
                 scorer=scorer,
                 params=routed.scorer.score,
                 threads=threads,
@@ -250,7 +250,7 @@ class SoftmaxRegressionCV(LinearSoftmaxModel):
         rows: LabelledRows,
         fold: tuple[NDArray[np.intp], NDArray[np.intp]],
         Cs: NDArray[np.float64],
-        known: Sequence[LinearFit] | None,
+        known: Sequence[LinearFit | None],
         *,
         scorer: Callable[..., float],
         params: dict[str, Any],
@@ -263,11 +263,8 @@ class SoftmaxRegressionCV(LinearSoftmaxModel):
         params = check_method_params(X=rows.rows, params=params, indices=scored)
         path, initial = _Path([], [], []), None
         with torch_threads(threads):
-            for place, C in enumerate(Cs):
-                if known is not None and known[place].converged:
-                    fit = known[place]
-                else:
-                    fit = rows.fit(self, float(C), initial=initial, chosen=fitted)
+            for C, known_fit in zip(Cs, known, strict=True):
+                fit = known_fit or rows.fit(self, float(C), initial=initial, chosen=fitted)
                 if fit.stop_reason == "interrupted":
                     raise KeyboardInterrupt
                 initial = (fit.weight, fit.bias)
