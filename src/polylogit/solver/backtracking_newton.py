@@ -20,8 +20,8 @@ from torch import Tensor
 __all__ = ["NewtonMinimum", "SmoothConvex", "backtracking_length", "cholesky_with_damping", "minimize_newton"]
 
 _MAX_DAMPINGS = 20
-_MAX_BACKTRACKS = 40
-_SUFFICIENT_DECREASE = 1e-4
+MAX_BACKTRACKS = 40
+SUFFICIENT_DECREASE = 1e-4
 
 
 @runtime_checkable
@@ -124,9 +124,9 @@ def backtracking_length(value_at: Callable[[float], float], value: float, slope:
         (0.5, 0.25)
     """
     length = 1.0
-    for _ in range(_MAX_BACKTRACKS):
+    for _ in range(MAX_BACKTRACKS):
         after = value_at(length)
-        if after <= value + _SUFFICIENT_DECREASE * length * slope:
+        if after <= value + SUFFICIENT_DECREASE * length * slope:
             return length, after
         length /= 2
     return 0.0, value

@@ -22,12 +22,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from polylogit.solver.backtracking_newton import MAX_BACKTRACKS, SUFFICIENT_DECREASE
 from polylogit.solver.full_hessian import MOST_MULTIPLICATIONS, MOST_PARAMETERS
 
 __all__ = ["FoldFits", "NewtonOfFolds"]
-
-_MAX_BACKTRACKS = 40
-_SUFFICIENT_DECREASE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -134,10 +132,10 @@ class NewtonOfFolds:
             if not bool(moving.any()):
                 break
             length = moving.double()
-            for _ in range(_MAX_BACKTRACKS):
+            for _ in range(MAX_BACKTRACKS):
                 point = self._point + length[:, None, None] * step
                 after, log_probabilities = self._evaluated(point)
-                too_long = moving & ~(after <= objective + _SUFFICIENT_DECREASE * length * slope)
+                too_long = moving & ~(after <= objective + SUFFICIENT_DECREASE * length * slope)
                 if not bool(too_long.any()):
                     break
                 length = torch.where(too_long, length / 2, length)
