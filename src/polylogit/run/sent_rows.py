@@ -1,8 +1,9 @@
 """Encoded rows on their way from the first process to all others: block by block, so that no process has two copies.
 
-See also: `worker_processes.py`, which fits networks to them.
+See also: `worker_processes.py`, which fits networks to them; `sent_shares.py`, a share of the rows for each process.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,22 +14,39 @@ from polylogit.data.tables.feature_matrix import aligned_zeros
 from polylogit.system.mapped_file import is_mapped
 from polylogit.system.processes import Processes
 
-__all__ = ["rows_of_first"]
+__all__ = ["AnnouncedRows", "blocks_of", "rows_of_first"]
 
 _VALUES_AT_ONCE = 2**22
 
 
 @dataclass(frozen=True)
-class _Announced:
-    """The form of a tensor whose blocks follow."""
+class AnnouncedRows:
+    """The form of dense rows whose blocks follow.
+
+    Args:
+        shape: Of the tensor, rows first.
+        dtype: Their type.
+        mapped: Whether they are kept in a mapped file.
+    """
 
     shape: tuple[int, ...]
     dtype: torch.dtype
     mapped: bool
 
+    @classmethod
+    def of(cls, rows: Tensor) -> "AnnouncedRows":
+        """The form of some rows, which are kept where these are: in a mapped file or in memory."""
+        return cls(tuple(rows.shape), rows.dtype, is_mapped(rows))
+
     def empty(self) -> Tensor:
+        """Room for the rows."""
         rows, *form = self.shape
         return aligned_zeros(rows, *form, mapped=True) if self.mapped else torch.empty(self.shape, dtype=self.dtype)
+
+
+def blocks_of(rows: Tensor) -> Sequence[Tensor]:
+    """Neighbouring rows that are sent together; none where there are no rows."""
+    return torch.split(rows, max(1, _VALUES_AT_ONCE // max(rows[:1].numel(), 1))) if len(rows) else ()
 
 
 def rows_of_first(rows: Any, processes: Processes) -> Any:  # noqa: ANN401 - whatever a network is fitted to
@@ -51,13 +69,11 @@ def rows_of_first(rows: Any, processes: Processes) -> Any:  # noqa: ANN401 - wha
                 [0., 1.]])
     """
     is_first = processes.rank == 0
-    form = _Announced(tuple(rows.shape), rows.dtype, is_mapped(rows)) if isinstance(rows, Tensor) else None
-    announced = processes.agreed_object(form or rows)
-    if not isinstance(announced, _Announced):
+    announced = processes.agreed_object(AnnouncedRows.of(rows) if isinstance(rows, Tensor) else rows)
+    if not isinstance(announced, AnnouncedRows):
         return announced
     received: Tensor = processes.together(lambda: rows if is_first else announced.empty())
-    at_once = max(1, _VALUES_AT_ONCE // max(received[:1].numel(), 1))
-    for block in torch.split(received, at_once):
+    for block in blocks_of(received):
         sent = processes.agreed(block)
         if not is_first:
             block.copy_(sent)

@@ -7,46 +7,20 @@ See also: `worker_processes.py`, which fits linear models to them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import pairwise
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from polylogit.data.tables.feature_matrix import aligned_zeros
-from polylogit.system.mapped_file import is_mapped
+from polylogit.run.sent_rows import AnnouncedRows, blocks_of
 from polylogit.system.processes import Processes
 
-__all__ = ["AnnouncedShare", "announced_shares", "received_share", "sent_shares"]
-
-_NUMBERS_AT_ONCE = 2**22
+__all__ = ["announced_shares", "received_share", "sent_shares"]
 
 
-@dataclass(frozen=True)
-class AnnouncedShare:
-    """The form of a share of dense rows whose blocks follow.
-
-    Args:
-        rows: Its rows.
-        columns: Their numbers.
-        dtype: Their type.
-        mapped: Whether they are kept in a mapped file.
-    """
-
-    rows: int
-    columns: int
-    dtype: torch.dtype
-    mapped: bool
-
-    def empty(self) -> Tensor:
-        """Room for the rows."""
-        if self.mapped:
-            return aligned_zeros(self.rows, self.columns, mapped=True)
-        return torch.empty(self.rows, self.columns, dtype=self.dtype)
-
-
-def announced_shares(features: Tensor, bounds: Sequence[int]) -> list[AnnouncedShare | Tensor]:
+def announced_shares(features: Tensor, bounds: Sequence[int]) -> list[AnnouncedRows | Tensor]:
     """What each process is to know of its share: the form of dense rows, or the rows themselves where they are sparse.
 
     Args:
@@ -55,8 +29,8 @@ def announced_shares(features: Tensor, bounds: Sequence[int]) -> list[AnnouncedS
     """
     if features.layout != torch.strided:
         return [_sparse_rows(features, *ends) for ends in pairwise(bounds)]
-    columns, mapped = features.shape[1], is_mapped(features)
-    return [AnnouncedShare(stop - start, columns, features.dtype, mapped) for start, stop in pairwise(bounds)]
+    form = AnnouncedRows.of(features)
+    return [replace(form, shape=(stop - start, *form.shape[1:])) for start, stop in pairwise(bounds)]
 
 
 def sent_shares(features: Tensor, bounds: Sequence[int], group: dist.ProcessGroup) -> Tensor:
@@ -77,12 +51,12 @@ def sent_shares(features: Tensor, bounds: Sequence[int], group: dist.ProcessGrou
         return _sparse_rows(features, *bounds[:2])
     Processes(group).together(lambda: None)
     for rank, (start, stop) in enumerate(pairwise(bounds)):
-        for block in _blocks(features[start:stop]) if rank else ():
+        for block in blocks_of(features[start:stop]) if rank else ():
             dist.send(block.contiguous(), group=group, group_dst=rank)
     return features[: bounds[1]]
 
 
-def received_share(announced: AnnouncedShare | Tensor, group: dist.ProcessGroup) -> Tensor:
+def received_share(announced: AnnouncedRows | Tensor, group: dist.ProcessGroup) -> Tensor:
     """The rows of this process.
 
     Args:
@@ -95,15 +69,11 @@ def received_share(announced: AnnouncedShare | Tensor, group: dist.ProcessGroup)
     if isinstance(announced, Tensor):
         return announced
     share = Processes(group).together(announced.empty)
-    for block in _blocks(share):
+    for block in blocks_of(share):
         sent = torch.empty(block.shape, dtype=block.dtype)
         dist.recv(sent, group=group, group_src=0)
         block.copy_(sent)
     return share
-
-
-def _blocks(rows: Tensor) -> Sequence[Tensor]:
-    return torch.split(rows, max(1, _NUMBERS_AT_ONCE // max(1, rows.shape[1]))) if len(rows) else ()
 
 
 def _sparse_rows(features: Tensor, start: int, stop: int) -> Tensor:

@@ -49,6 +49,7 @@ class FirstProcess:
         self.is_fitting = False
         self._group = group
         self._sent: Tensor | None = None
+        self._share: Tensor | None = None
         self._bounds: list[int] = []
 
     def fit(
@@ -71,13 +72,12 @@ class FirstProcess:
             if features is not self._sent:
                 self._send_rows(features)
             parts = []
-            for start, stop in zip(self._bounds, self._bounds[1:], strict=False):
+            for start, stop in pairwise(self._bounds):
                 own = (numbers >= start) & (numbers < stop)
                 weights = None if sample_weight is None else sample_weight[own]
                 parts.append((numbers[own] - start, targets[own], weights, options))
-            share = self._share
             part = _scattered([("fit", part) for part in parts])[1]
-            return _fit_share(share, part, self._group, on_iteration)
+            return _fit_share(self._share, part, self._group, on_iteration)
 
     def fit_network(
         self,
