@@ -3,6 +3,7 @@
 See also: `linear_fit.py`, the fit on the features of the network as it is, which comes before.
 """
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict, replace
 
@@ -87,7 +88,16 @@ def with_fine_tuning(task: Task, recipe: PretrainedRecipe, frozen: FittedModel, 
     network.training = True  # but none of its modules: see `fit_network`
     for name, parameter in features.network.named_parameters():
         parameter.requires_grad_(recipe.training.finetune == "all" or name.startswith(encoder.backbone.spec.last_block))
-    fit = _fit(task, recipe, network, fitted=fitted, held_out=held_out, place=place)
+    shown = replace(task.rows, inputs=pictures)
+    fit = _fit(
+        recipe,
+        network,
+        shown.take(fitted),
+        shown.take(held_out),
+        classes=len(task.class_names),
+        prepare=encoder.normalise,
+        place=place,
+    )
     tried = replace(frozen, history=tuple(asdict(record) for record in fit.history))
     if fit.asked_to_stop:
         message = f"{frozen.message} The fine-tuning was interrupted, so that the network stays as it was."
@@ -121,28 +131,26 @@ def _linear_network(task: Task, recipe: PretrainedRecipe, fitted: Int[Tensor, " 
 
 
 def _fit(
-    task: Task,
     recipe: PretrainedRecipe,
     network: nn.Module,
+    rows: LabelledRows,
+    validation: LabelledRows,
     *,
-    fitted: Int[Tensor, " A"],
-    held_out: Int[Tensor, " B"],
+    classes: int,
+    prepare: Callable[[Tensor], Tensor],
     place: TrainingPlace,
 ) -> FitResult:
-    """Train the network in place on pictures, down to the lowest loss of the held-out ones."""
-    encoder, pictures, training = task.encoder, task.pictures, recipe.training
-    assert isinstance(encoder, BackboneEncoder) and pictures is not None  # noqa: S101, PT018 - as checked before
-    rows, validation = task.rows.take(fitted), task.rows.take(held_out)
-    of_class = None
+    """Train the network in place on pictures, down to the lowest loss of the validation pictures."""
+    training, of_class = recipe.training, None
     if training.class_weight == "balanced":
-        of_class = balanced_class_weight(rows.targets, len(task.class_names), rows.weights).float()
+        of_class = balanced_class_weight(rows.targets, classes, rows.weights).float()
     return fit_network(
         network,
-        pictures[fitted],
+        rows.inputs,
         rows.targets,
         options=TrainingOptions(
             epochs=training.finetune_epochs,
-            batch_size=min(BATCH, usual_batch_size(len(fitted))),
+            batch_size=min(BATCH, usual_batch_size(len(rows))),
             learning_rate=training.finetune_learning_rate,
             schedule="one-cycle",
             weight_decay=0.0,
@@ -150,9 +158,9 @@ def _fit(
             patience=PATIENCE,
             seed=recipe.seed,
         ),
-        validation=(pictures[held_out], validation.targets),
+        validation=(validation.inputs, validation.targets),
         class_weight=of_class,
-        prepare=encoder.normalise,
+        prepare=prepare,
         augment=Augmentation(flip=True),
         device=choose_device(place.device),
         callbacks=place.reported_to,
