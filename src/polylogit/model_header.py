@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from polylogit.data.pictures.pretrained.catalogue import LARGEST_SIDE
 from polylogit.data.tables.column_types import FIRST_DAY, LARGEST_NUMBER, LAST_DAY
@@ -233,6 +233,22 @@ class DecisionEntry(_Closed):
     prior: list[Annotated[float, Field(ge=0, le=1)]] | None = None
 
 
+class RecipeOfData(BaseModel):
+    """What a prediction reads of the data section of the recipe. The other options are checked where they are used."""
+
+    drop: list[str] | None = None
+    weight: str | None = None
+    group: str | None = None
+    split: str | None = None
+    separator: str | None = None
+    encoding: str | None = None
+    quote: str | None = None
+    skip_lines: Annotated[int, Field(strict=True, ge=0)] | None = None
+    comment: str | None = None
+    missing: list[Annotated[str, Field(coerce_numbers_to_str=True)]] | None = None
+    sheet: str | None = None
+
+
 class ModelHeader(CalibrationEntries):
     """Everything in a model file that is not a tensor."""
 
@@ -260,6 +276,16 @@ class ModelHeader(CalibrationEntries):
     def calibration(self) -> dict[str, Any]:
         """The entries of the calibration that are there."""
         return self.model_dump(include=set(CalibrationEntries.model_fields), exclude_none=True)
+
+    @field_validator("recipe")
+    @classmethod
+    def _tables_are_described(cls, recipe: dict[str, Any]) -> dict[str, Any]:
+        try:
+            RecipeOfData.model_validate(recipe.get("data", {}))
+        except ValidationError as fault:
+            first = fault.errors()[0]
+            raise ValueError(f"{'.'.join(map(str, ('data', *first['loc'])))}: {first['msg']}") from fault
+        return recipe
 
     @model_validator(mode="after")
     def _class_names_differ(self) -> "ModelHeader":

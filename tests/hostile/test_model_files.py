@@ -265,3 +265,29 @@ def test_the_command_line_reports_a_model_file_at_fault(command, polylogit, tmp_
         done = polylogit(command, model, "zoo")
         assert done.exit_code == 1
         assert done.stderr.startswith(f"error: {model}: ")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *(("drop", 1e300), ("drop", [1]), ("weight", [1]), ("group", {}), ("split", True), ("separator", [","])),
+        *(("encoding", 5), ("quote", 1.0), ("skip_lines", True), ("skip_lines", -1), ("comment", ["#"])),
+        *(("missing", "--"), ("missing", [None]), ("missing", {"a": 1}), ("sheet", 2)),
+    ],
+)
+def test_options_of_tables_that_a_prediction_reads_are_checked_with_the_file(option, value, zoo_run, tmp_path):
+    assert f"recipe: Value error, data.{option}" in refused(
+        with_entry(zoo_run, tmp_path, f"recipe.data.{option}", value)
+    )
+
+
+@pytest.mark.parametrize("value", [[1], "a", 3])
+def test_a_data_section_that_is_none_is_refused(value, zoo_run, tmp_path):
+    assert "recipe: Value error, data: " in refused(with_entry(zoo_run, tmp_path, "recipe.data", value))
+
+
+def test_numbers_that_mark_missing_values_count_as_texts_do(zoo_run, tmp_path):
+    """A recipe may have either; here so many that a look at each in turn would take minutes."""
+    path = with_entry(zoo_run, tmp_path, "recipe.data.missing", [*range(100, 20_000), "?"])
+    expected = zoo_run.classifier.predict_probabilities("zoo")
+    assert torch.equal(Classifier.load(path).predict_probabilities("zoo"), expected)

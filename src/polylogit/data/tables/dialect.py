@@ -48,4 +48,4 @@ class Dialect:
             'cp1252'
         """
         known = {option.name: data[option.name] for option in fields(cls) if data.get(option.name) is not None}
-        return cls(**known | {"missing": tuple(known.get("missing", ()))})
+        return cls(**known | {"missing": tuple(map(str, known.get("missing", ())))})

@@ -47,7 +47,19 @@ def unused_markers(frame: pl.DataFrame, markers: Sequence[str]) -> list[str]:
         >>> unused_markers(pl.DataFrame({"skin": ["fur", "--"], "legs": [4, -9]}), ["--", "-9", "-99"])
         ['-99']
     """
-    return [text for text in markers if not any(_marked(series, MissingMarkers([text])).any() for series in frame)]
+    known = MissingMarkers(markers)
+    texts: set[str] = set()
+    numbers: set[float] = set()
+    for series in frame:
+        for cell in series.filter(_marked(series, known)).unique().to_list():
+            if not isinstance(cell, str):
+                numbers.add(float(cell))
+                continue
+            text = cell.strip()
+            texts.add(text)
+            if series.dtype == pl.String and re.fullmatch(_NUMBER, text):
+                numbers.add(float(text))
+    return [text for text in markers if text not in texts and not MissingMarkers([text]).numbers & numbers]
 
 
 def without_markers(frame: pl.DataFrame, markers: Sequence[str]) -> pl.DataFrame:
