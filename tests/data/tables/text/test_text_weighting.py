@@ -8,6 +8,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from polylogit.data.tables.text.analyzer import Analyzer
 from polylogit.data.tables.text.cells import LONGEST_CELL, plain_cells
 from polylogit.data.tables.text.detection import find_analyzer, is_text
+from polylogit.data.tables.text.key_table import KeyTable
+from polylogit.data.tables.text.tokens import numbered_texts, tokens_of
 from polylogit.data.tables.text.vocabulary import Vocabulary, text_blocks
 from polylogit.data.tables.text.weighting import weighted_terms
 from polylogit.errors import DataError, ModelFileError
@@ -47,6 +49,35 @@ def test_terms_and_weights_are_those_of_scikit_learn(analyzer, peer):
         expected = vectorizer.transform(some).toarray()[:, order]
         found = weighted_terms(pl.Series(some), vocabulary)
         np.testing.assert_allclose(dense(found, len(vocabulary)), expected, atol=1e-6)
+
+
+def test_words_are_those_of_the_pattern_whatever_the_characters():
+    random = np.random.default_rng(0)
+    characters = [*"abZ09_ -.,;¶\n\t\0", "é", "한", "字", "“", "🎉", "٣", "²"]
+    cells = ["".join(random.choice(characters, random.integers(0, 30))) for _ in range(500)]
+    found = tokens_of(pl.Series(["", *cells]), Analyzer.from_text("words"))
+    words = pl.Series(["", *cells]).str.extract_all(r"\w\w+").to_list()
+    expected = [(row, word) for row, some in enumerate(words) for word in some]
+    assert list(zip(found.rows.tolist(), found.texts.to_list(), strict=True)) == expected
+
+
+def test_texts_are_numbered_alike_in_all_parts():
+    parts = [pl.Series(["b", "a", "b"]), pl.Series([], dtype=pl.String), pl.Series(["c", "a"])]
+    distinct, numbers = numbered_texts(parts)
+    assert [distinct.gather(some).to_list() for some in numbers] == [part.to_list() for part in parts]
+    assert distinct.n_unique() == len(distinct) == 3
+    assert numbered_texts([])[0].to_list() == []
+
+
+@pytest.mark.parametrize("largest", [50, 10**12])
+def test_the_place_of_a_key_is_found_among_small_and_large_ones(largest):
+    keys = np.unique(np.random.default_rng(0).integers(0, largest, 40))[::-1].copy()
+    others = np.setdiff1d(np.arange(500), keys)
+    table = KeyTable(keys)
+    assert table.places(keys).tolist() == list(range(len(keys)))
+    assert set(table.places(others)) == {-1}
+    assert table.places(np.concatenate([others, keys]))[len(others) :].tolist() == list(range(len(keys)))
+    assert set(KeyTable(keys[:0]).places(others)) == {-1}
 
 
 def test_cells_in_blocks_are_the_cells_together():

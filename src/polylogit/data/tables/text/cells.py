@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import polars as pl
 
-__all__ = ["LONGEST_CELL", "plain_cells"]
+__all__ = ["LONGEST_CELL", "plain_cells", "with_change"]
 
 LONGEST_CELL = 100_000
 """Characters of a cell that are looked at; what follows them is not used."""
@@ -33,19 +33,29 @@ def plain_cells(cells: pl.Series) -> pl.Series:
     plain = cells.alias("cells").fill_null("")
     if bool((plain.str.len_bytes() > LONGEST_CELL).any()):
         plain = plain.str.slice(0, LONGEST_CELL)
-    plain = _changed(plain, plain.str.contains("<", literal=True), lambda some: some.str.replace_all(_TAG, " "))
-    plain = _changed(plain, plain.str.contains("&", literal=True), _without_entities)
+    plain = with_change(plain, plain.str.contains("<", literal=True), lambda some: some.str.replace_all(_TAG, " "))
+    plain = with_change(plain, plain.str.contains("&", literal=True), _without_entities)
     beyond_ascii = plain.str.len_bytes() != plain.str.len_chars()
-    return _changed(plain, beyond_ascii, lambda some: some.str.normalize("NFKC")).str.to_lowercase()
+    return with_change(plain, beyond_ascii, lambda some: some.str.normalize("NFKC")).str.to_lowercase()
 
 
-def _changed(cells: pl.Series, chosen: pl.Series, change: Callable[[pl.Series], pl.Series]) -> pl.Series:
-    """The cells with a change of the chosen ones, which are few in most tables."""
+def with_change(cells: pl.Series, chosen: pl.Series, change: Callable[[pl.Series], pl.Series]) -> pl.Series:
+    """The cells with a change of the chosen ones.
+
+    Args:
+        cells: Texts.
+        chosen: Whether each is changed.
+        change: Gives the new texts of the chosen ones.
+
+    Example:
+        >>> with_change(pl.Series(["a", "b"]), pl.Series([False, True]), lambda some: some + "!").to_list()
+        ['a', 'b!']
+    """
     return cells.scatter(chosen.arg_true(), change(cells.filter(chosen))) if bool(chosen.any()) else cells
 
 
 def _without_entities(cells: pl.Series) -> pl.Series:
-    return _changed(
+    return with_change(
         cells,
         cells.str.contains(_ENTITY),
         lambda some: pl.Series("cells", [html.unescape(text) for text in some.to_list()], dtype=pl.String),

@@ -26,14 +26,19 @@ class KeyTable:
     def __init__(self, keys: npt.NDArray[np.int64]) -> None:
         self._shift = np.uint64(64 - max(int(_SLOTS_A_KEY * len(keys)).bit_length(), 1))
         slots = self._slots(keys)
-        self._order = np.argsort(slots, kind="stable")
+        self._order = np.argsort(slots)
         counts = np.bincount(slots, minlength=1 << (64 - int(self._shift)))
         self._starts = (np.cumsum(counts) - counts).astype(np.int32)
         self._most = int(counts.max(initial=0))
         self._keys = np.append(keys[self._order], np.full(self._most, -1))
+        self._of_small = np.full(_SLOTS_A_KEY * len(keys), -1)
+        small = np.flatnonzero(keys < len(self._of_small))
+        self._of_small[keys[small]] = small
 
     def places(self, wanted: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """The place of each wanted number among the keys; -1 for one that is no key."""
+        if wanted.max(initial=0) < len(self._of_small):
+            return self._of_small[wanted]
         found = np.full(len(wanted), -1)
         starts = self._starts[self._slots(wanted)]
         for step in range(self._most):

@@ -17,7 +17,7 @@ from torch import Tensor
 from polylogit.data.tables.text.analyzer import Analyzer
 from polylogit.data.tables.text.cells import plain_cells
 from polylogit.data.tables.text.key_table import KeyTable
-from polylogit.data.tables.text.tokens import Tokens, codes_of, grams_of_words, ragged_places, tokens_of
+from polylogit.data.tables.text.tokens import codes_of, grams_of_words, numbered_texts, ragged_places, tokens_of
 from polylogit.errors import DataError, ModelFileError
 
 __all__ = ["MOST_TERMS", "CountedTerms", "Vocabulary", "text_blocks"]
@@ -33,6 +33,9 @@ _LARGEST = 2**63 - 1
 _WORDS_IN_EXAMPLE = 4
 _BYTES_A_BLOCK = 2**21
 _ROWS_A_BLOCK = 2**16
+
+_Numbered = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+"""The row of each word of some cells, and the number of the word."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +106,8 @@ class Vocabulary:
         """
         size = int(cells.str.len_bytes().sum() or 0)
         cells = cells.gather_every(max(1, -(-size // MOST_LEARNED_FROM)))
-        words, tokens = _distinct_words(cells, analyzer)
-        counted, terms_of = (_rows_with_runs if analyzer.unit == "words" else _rows_with_grams)(tokens, words, analyzer)
+        words, blocks = _numbered_words(cells, analyzer)
+        counted, terms_of = (_rows_with_runs if analyzer.unit == "words" else _rows_with_grams)(blocks, words, analyzer)
         if not counted.height:
             raise DataError(
                 f"no {analyzer.unit} that could be terms were found in {len(cells)} cells. Read the column in another "
@@ -134,51 +137,39 @@ class Vocabulary:
         """
         tokens = tokens_of(plain, self.analyzer)
         if self.analyzer.unit == "words":
-            codes = codes_of(tokens.texts, self._words)
-            pairs = list(self._runs(tokens.rows, codes))
+            words, keys = self._words_and_keys
+            codes = codes_of(tokens.texts, words)
+            runs = _keys_of_runs(tokens.rows, codes, len(words), self.analyzer)
+            pairs = [(rows, keys.places(wanted)) for rows, wanted in runs]
             unknown = int((codes < 0).sum())
         else:
-            words = tokens.texts.unique()
+            words, (codes,) = numbered_texts([tokens.texts])
             starts, grams = grams_of_words(words, self.analyzer)
             found = codes_of(grams, self.terms)
-            codes = codes_of(tokens.texts, words)
             counts = np.diff(starts)[codes]
-            terms = found[ragged_places(starts[:-1][codes], counts)]
-            rows = np.repeat(tokens.rows, counts)
-            pairs = [(rows[terms >= 0], terms[terms >= 0])]
+            pairs = [(np.repeat(tokens.rows, counts), found[ragged_places(starts[:-1][codes], counts)])]
             has_term = np.add.reduceat(found >= 0, starts[:-1]) > 0 if len(words) else np.zeros(0, dtype=np.bool_)
             unknown = int((~has_term[codes]).sum())
-        places = np.concatenate([rows * len(self) + terms for rows, terms in pairs])
+        places = np.concatenate([(rows * len(self) + terms)[terms >= 0] for rows, terms in pairs])
         places.sort()
         firsts = np.flatnonzero(np.diff(places, prepend=-1))
-        rows, terms = np.divmod(places[firsts], max(len(self), 1))
-        return CountedTerms(rows, terms, np.diff(firsts, append=len(places)), len(tokens.rows), unknown)
+        distinct = places[firsts]
+        rows = distinct // max(len(self), 1)
+        return CountedTerms(
+            rows, distinct - rows * len(self), np.diff(firsts, append=len(places)), len(tokens.rows), unknown
+        )
 
     @cached_property
-    def _words(self) -> pl.Series:
-        """Every word of a term."""
-        return self.terms.alias("words").str.split(" ").explode().unique().sort()
-
-    @cached_property
-    def _keys(self) -> KeyTable:
-        """The key of each term: see `_keys_of_runs`."""
+    def _words_and_keys(self) -> tuple[pl.Series, KeyTable]:
+        """Every word of a term, and the key of each term: see `_keys_of_runs`."""
         lists = self.terms.alias("words").str.split(" ")
         lengths = lists.list.len().cast(pl.Int64).to_numpy()
-        codes = codes_of(lists.explode(), self._words)
-        keys, ends = np.zeros(len(self), dtype=np.int64), np.cumsum(lengths)
+        words, (codes,) = numbered_texts([lists.explode()])
+        keys, starts = np.zeros(len(self), dtype=np.int64), np.cumsum(lengths) - lengths
         for place in range(self.analyzer.longest):
             there = lengths > place
-            keys[there] = keys[there] * (len(self._words) + 1) + codes[(ends - lengths + place)[there]] + 1
-        return KeyTable(keys)
-
-    def _runs(
-        self, rows: npt.NDArray[np.int64], codes: npt.NDArray[np.int64]
-    ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-        """The row and the term of each run of words that is a term."""
-        for some, found in _keys_of_runs(rows, codes, len(self._words), self.analyzer):
-            terms = self._keys.places(found)
-            there = terms >= 0
-            yield some[there], terms[there]
+            keys[there] = keys[there] * (len(words) + 1) + codes[(starts + place)[there]] + 1
+        return words, KeyTable(keys)
 
     def tensors(self) -> dict[str, Tensor]:
         """The terms in UTF-8 with a line break after each, and their weights."""
@@ -219,12 +210,11 @@ def text_blocks(cells: pl.Series) -> Iterator[tuple[int, pl.Series]]:
         yield start, cells.slice(start, at_once)
 
 
-def _distinct_words(cells: pl.Series, analyzer: Analyzer) -> tuple[pl.Series, list[Tokens]]:
-    """Every word in alphabetical order, and the words of each block of cells."""
+def _numbered_words(cells: pl.Series, analyzer: Analyzer) -> tuple[pl.Series, list[_Numbered]]:
+    """The distinct words, and the rows and the numbers of the words of each block of cells."""
     tokens = [tokens_of(plain_cells(block), analyzer) for _, block in text_blocks(cells)]
-    distinct = [found.texts.unique() for found in tokens]
-    words = pl.concat(distinct).unique().sort() if distinct else pl.Series(dtype=pl.String)
-    return words, tokens
+    words, numbers = numbered_texts(found.texts for found in tokens)
+    return words, [(found.rows, codes) for found, codes in zip(tokens, numbers, strict=True)]
 
 
 def _keys_of_runs(
@@ -244,7 +234,7 @@ def _keys_of_runs(
 
 
 def _rows_with_runs(
-    tokens: list[Tokens], words: pl.Series, analyzer: Analyzer
+    blocks: list[_Numbered], words: pl.Series, analyzer: Analyzer
 ) -> tuple[pl.DataFrame, Callable[[pl.Series], pl.Series]]:
     """The columns `key` and `rows`: how many rows have each run of words; and the text of keys."""
     if (len(words) + 1) ** analyzer.longest > _LARGEST:
@@ -253,42 +243,28 @@ def _rows_with_runs(
             "text:words:1-2."
         )
     parts = []
-    for found in tokens:
-        codes = codes_of(found.texts, words)
-        runs = _keys_of_runs(found.rows, codes, len(words), analyzer)
-        parts.append(pl.concat([_rows_with(rows, keys) for rows, keys in runs]))  # longer runs have larger keys
+    for rows, codes in blocks:
+        runs = _keys_of_runs(rows, codes, len(words), analyzer)
+        parts.append(pl.concat([_rows_with(some, keys) for some, keys in runs]))  # longer runs have larger keys
 
     def terms_of(keys: pl.Series) -> pl.Series:
-        rest, texts = keys.to_numpy(), pl.Series("term", [""] * len(keys), dtype=pl.String)
-        for _ in range(analyzer.longest):
-            place = pl.Series(np.where(rest > 0, rest % (len(words) + 1) - 1, -1))
-            word = words.gather(place.replace(-1, None).cast(pl.UInt32))
-            texts = pl.select(
-                pl.when(word.is_null())
-                .then(texts)
-                .when(texts == "")
-                .then(word)
-                .otherwise(word + " " + texts)
-                .alias("term")
-            ).to_series()
-            rest = rest // (len(words) + 1)
-        return texts
+        digits = [keys // (len(words) + 1) ** place % (len(words) + 1) for place in reversed(range(analyzer.longest))]
+        of_run = [words.gather((digit - 1).replace(-1, None)).alias(str(place)) for place, digit in enumerate(digits)]
+        return pl.select(pl.concat_str(of_run, separator=" ", ignore_nulls=True).alias("term")).to_series()
 
     return _summed(parts), terms_of
 
 
 def _rows_with_grams(
-    tokens: list[Tokens], words: pl.Series, analyzer: Analyzer
+    blocks: list[_Numbered], words: pl.Series, analyzer: Analyzer
 ) -> tuple[pl.DataFrame, Callable[[pl.Series], pl.Series]]:
     """The columns `key` and `rows`: how many rows have each run of characters; and the text of keys."""
     starts, grams = grams_of_words(words, analyzer)
-    distinct = grams.unique().sort()
-    numbers = codes_of(grams, distinct)
+    distinct, (numbers,) = numbered_texts([grams])
     parts = []
-    for found in tokens:
-        codes = codes_of(found.texts, words)
+    for rows, codes in blocks:
         counts = np.diff(starts)[codes]
-        parts.append(_rows_with(np.repeat(found.rows, counts), numbers[ragged_places(starts[:-1][codes], counts)]))
+        parts.append(_rows_with(np.repeat(rows, counts), numbers[ragged_places(starts[:-1][codes], counts)]))
     return _summed(parts), distinct.gather
 
 
