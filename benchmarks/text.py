@@ -6,7 +6,8 @@ Two claims. Vectorising: learning a vocabulary of one and two words and weighing
 time than `TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)`, turn by turn in one process. Sections:
 `polylogit train` without options predicts the section of a package from its description at least as well as
 scikit-learn's TF-IDF with LogisticRegression(C=10), and softmax regression on the same features takes a fraction of the
-time. fastText runs beside them where it is installed, with its defaults for supervised text and two-word terms.
+time. fastText runs beside them where it is installed (`pip install fasttext-wheel`), with its defaults for supervised
+text and two-word terms.
 
 The descriptions come from `apt-cache dumpavail` of a Debian or Ubuntu machine after `apt-get update`; 20,000 are
 trained on and 5,000 tested, drawn with a fixed seed. They are not kept. Another index has other rows, so that figures
