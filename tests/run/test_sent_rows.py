@@ -12,7 +12,7 @@ from polylogit.run import sent_rows
 from polylogit.run.sent_rows import rows_of_first
 from polylogit.system.mapped_file import is_mapped
 from polylogit.system.processes import Processes
-from polylogit.system.sparse_rows import SparseRows
+from polylogit.system.sparse_rows import SparseRows, stored_sparse_rows
 
 
 class OneOfTwo(Processes):
@@ -56,9 +56,16 @@ def test_tensors_come_in_blocks_and_stay_in_files(rows, monkeypatch):
     assert is_mapped(theirs) == is_mapped(rows)
 
 
+def test_sparse_rows_come_in_blocks_and_stay_in_files(monkeypatch):
+    monkeypatch.setattr(sent_rows, "_VALUES_AT_ONCE", 2)
+    sparse = SparseRows(torch.tensor([0, 1, 4]), torch.tensor([2, 0, 1, 2], dtype=torch.int32), torch.arange(4.0), 3)
+    for rows in (sparse, stored_sparse_rows([sparse])):
+        theirs = received(rows)
+        assert torch.equal(theirs.dense(), sparse.dense())
+        assert is_mapped(theirs.values) == is_mapped(theirs.columns) == is_mapped(rows.values)
+
+
 def test_other_rows_come_whole():
-    sparse = SparseRows(torch.tensor([0, 1]), torch.tensor([2]), torch.ones(1), 3)
     pictures = StoredPictures([Path("a.png")], (1, 2, 2))
-    assert received(sparse).dense().tolist() == [[0.0, 0.0, 1.0]]
     assert received(pictures).files == ("a.png",)
     assert received(None) is None

@@ -10,8 +10,12 @@ import polars as pl
 import pytest
 import torch
 
+from polylogit.data.tables.column_types import Reading, asked_reading
+from polylogit.data.tables.columns import read_columns
+from polylogit.data.tables.encoder import TableEncoder
 from polylogit.data.tables.feature_matrix import aligned_zeros, taken_rows
 from polylogit.data.tables.stored_frame import stored_frame
+from polylogit.data.tables.type_inference import find_readings
 from polylogit.errors import DataError
 from polylogit.fitting.callbacks import TrainingCallback
 from polylogit.recipes import recipe_from_entries
@@ -73,6 +77,7 @@ CASES = [
     ("parts", "linear", {"drop": ["weight"]}),
     ("t.parquet", "mlp", {"columns": {"skin": "text"}}),
     ("t.csv", "mlp", {}),
+    ("t.parquet", "linear", {"columns": {"skin": "text", "seen": "category"}}),
     ("parts", "additive", {}),
 ]
 
@@ -113,6 +118,33 @@ def test_cells_and_features_lie_in_files(files):
         assert is_mapped(task.rows.inputs) == is_mapped(task.rows.take(torch.arange(5)).inputs) == expected
         assert task.stored == expected
     assert task.raw(torch.tensor([3, 1])).equals(task.cells[[3, 1]])
+
+
+@pytest.mark.parametrize("kind", ["text", "category"])
+def test_sparse_features_lie_in_files(kind, files, table, monkeypatch):
+    """Encoded in blocks of 100 rows into files, and in one block in memory."""
+    monkeypatch.setattr("polylogit.data.tables.sparse_features.MANY_LEVELS", 5)
+    names = ["seen"] if kind == "category" else ["seen", "near", "gaps", "skin"]
+    cells = table.select(names).with_columns(pl.col("seen").str.replace_all("-", " "))
+    readings = find_readings(
+        cells, {"seen": Reading("category") if kind == "category" else asked_reading("text:words")}
+    )
+    read = read_columns(cells, readings)
+    rows = torch.arange(0, ROWS, 2)
+    in_memory = TableEncoder.fit_encode_read(read, readings, rows)[1]
+    monkeypatch.setattr("polylogit.data.tables.encoder._SPARSE_ROWS_AT_ONCE", 100)
+    done = []
+    encoder, stored = TableEncoder.fit_encode_read(read, readings, rows, mapped=True, on_rows=done.append)
+    assert encoder.is_sparse
+    assert done == [100] * 9
+    assert is_mapped(stored.values)
+    assert is_mapped(stored.columns)
+    for part in ("starts", "columns", "values"):
+        assert torch.equal(getattr(stored, part), getattr(in_memory, part))
+    unseen = encoder.encode_counting(cells.with_columns(pl.lit("2031 05 05").alias("seen")))[1]
+    assert unseen.rows == ROWS
+    assert unseen.unseen == {"seen": ROWS} or unseen.unknown_words == {"seen": ROWS}
+    assert not list((files / "cache").iterdir())
 
 
 def test_a_second_table_and_a_check(files):

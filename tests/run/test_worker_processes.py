@@ -56,12 +56,14 @@ def test_two_processes_train_the_model_of_one(folder, capsys, monkeypatch):
     ]
 
 
-def test_shares_of_a_table_in_files_are_the_rows_themselves(folder):
+@pytest.mark.parametrize("column", ["category", "text"])  # dense features, and sparse ones
+def test_shares_of_a_table_in_files_are_the_rows_themselves(column, folder):
     """Twice the same run, with the rows in memory and in files, of which workers get their shares in blocks."""
     models = []
     for where in ("always", "never"):
         out = f"{where}.safetensors"
         options = ["--model", "linear", "--set", f"data.in_memory={where}", "--set", "training.C=1", "--out", out]
+        options += ["--set", f"data.columns.colour={column}"]
         ended = by_two("train", "animals.csv", "--target", "kind", *options, cwd=folder)
         assert ended.returncode == 0, ended.stderr
         models.append(load_file(folder / out))

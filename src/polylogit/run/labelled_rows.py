@@ -57,9 +57,9 @@ class LabelledRows:
 
     def take(self, index: Int[Tensor, " M"]) -> "LabelledRows":
         """The rows with these numbers, counted from 0, in this order; all that goes with a row stays with it."""
-        inputs = taken_rows(self.inputs, index) if isinstance(self.inputs, Tensor) else self.inputs[index]
+        inputs = self.inputs
         return LabelledRows(
-            inputs=inputs,
+            inputs=inputs[index] if isinstance(inputs, StoredPictures) else taken_rows(inputs, index),
             targets=self.targets[index],
             weights=None if self.weights is None else self.weights[index],
             groups=None if self.groups is None else self.groups[index],

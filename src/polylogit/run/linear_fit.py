@@ -17,7 +17,7 @@ from polylogit.classes import balanced_class_weight
 from polylogit.data.pictures.encoder import PictureEncoder
 from polylogit.data.pictures.stored import StoredPictures
 from polylogit.data.split import sampled_rows
-from polylogit.data.tables.feature_matrix import sparse_where_mostly_zero
+from polylogit.data.tables.feature_matrix import sparse_where_mostly_zero, taken_rows
 from polylogit.errors import RecipeError
 from polylogit.fitting.callbacks import TrainingCallback, refit_reporter
 from polylogit.fitting.forward import network_logits
@@ -177,7 +177,7 @@ def fit_linear(
 def _chosen_features(rows: LabelledRows, fitted: Int[Tensor, " A"]) -> tuple[Tensor, Int[Tensor, " A"] | None]:
     """The features to fit to, and which of their rows: None where they are these rows alone, in CSR form."""
     if isinstance(rows.features, SparseRows):
-        return rows.features[fitted].csr(), None
+        return taken_rows(rows.features, fitted).csr(), None
     sparse = sparse_where_mostly_zero(rows.features, fitted)
     return (rows.features, fitted) if sparse is None else (sparse, None)
 

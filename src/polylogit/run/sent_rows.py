@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from polylogit.data.tables.feature_matrix import aligned_zeros
-from polylogit.system.mapped_file import is_mapped
+from polylogit.system.mapped_file import is_mapped, mapped_zeros
 from polylogit.system.processes import Processes
+from polylogit.system.sparse_rows import SparseRows
 
 __all__ = ["AnnouncedRows", "blocks_of", "rows_of_first"]
 
@@ -41,6 +42,8 @@ class AnnouncedRows:
     def empty(self) -> Tensor:
         """Room for the rows."""
         rows, *form = self.shape
+        if self.mapped and not form:
+            return mapped_zeros(rows, self.dtype)
         return aligned_zeros(rows, *form, mapped=True) if self.mapped else torch.empty(self.shape, dtype=self.dtype)
 
 
@@ -69,6 +72,11 @@ def rows_of_first(rows: Any, processes: Processes) -> Any:  # noqa: ANN401 - wha
                 [0., 1.]])
     """
     is_first = processes.rank == 0
+    width = processes.agreed_object(rows.width if isinstance(rows, SparseRows) else None)
+    if width is not None:
+        parts = (rows.starts, rows.columns, rows.values) if is_first else (None, None, None)
+        starts, columns, values = (rows_of_first(part, processes) for part in parts)
+        return rows if is_first else SparseRows(starts, columns, values, width)
     announced = processes.agreed_object(AnnouncedRows.of(rows) if isinstance(rows, Tensor) else rows)
     if not isinstance(announced, AnnouncedRows):
         return announced

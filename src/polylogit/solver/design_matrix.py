@@ -21,7 +21,7 @@ from jaxtyping import Float, Int, Num
 from torch import Tensor
 
 from polylogit.errors import DataError
-from polylogit.system.csr_tensor import csr_tensor, without_csr_warnings
+from polylogit.system.csr_tensor import csr_tensor, csr_values_as, transposed_csr, without_csr_warnings
 from polylogit.system.matrix_product import matrix_product_nt
 from polylogit.system.processes import ONE_PROCESS, Processes
 
@@ -246,16 +246,13 @@ class SparseDesign:
         self.total_rows = int(processes.total_number(float(features.shape[0])))
         self.rows, self.intercept, self.device = features.shape[0], intercept, features.device
         self.columns = features.shape[1] + intercept
-        self._features = features.to(working)
+        self._features = processes.together(lambda: csr_values_as(features, working))
         processes.together(self._check_finite)
-        with without_csr_warnings():
-            by_column = self._features.to_sparse_csc()
-        self._transposed = csr_tensor(
-            by_column.ccol_indices(), by_column.row_indices(), by_column.values(), (features.shape[1], self.rows)
-        )
+        self._transposed = processes.together(lambda: transposed_csr(self._features))
 
     def _check_finite(self) -> None:
-        if not bool(torch.isfinite(self._features.values()).all()):
+        blocks = torch.split(self._features.values(), _NUMBERS_A_BLOCK)
+        if not all(bool(torch.isfinite(some).all()) for some in blocks):
             raise DataError("features: expected finite numbers, got NaN or infinity among the stored values.")
 
     def with_columns(self, index: Int[Tensor, " A"]) -> "SparseDesign":
@@ -287,7 +284,7 @@ class SparseDesign:
 
     def adjoint_product(self, rows: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
         """R X, and R 1."""
-        return self._adjoint_product(self._transposed, rows)
+        return self._with_intercept(self._transposed @ rows.T.to(self._transposed.dtype).contiguous(), rows)
 
     def adjoint_product_by_blocks(
         self, rows_of: Callable[[slice], Float[Tensor, "K B"]], classes: int, precision: torch.dtype
@@ -307,14 +304,19 @@ class SparseDesign:
 
     def squared_adjoint_product(self, rows: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
         """R (X o X), and R 1."""
-        stored = self._transposed
-        squares = csr_tensor(
-            stored.crow_indices(), stored.col_indices(), stored.values().square(), (stored.shape[0], stored.shape[1])
-        )
-        return self._adjoint_product(squares, rows)
+        stored, right = self._transposed, rows.T.to(self._transposed.dtype).contiguous()
+        at_once = max(1, _NUMBERS_A_BLOCK * stored.shape[0] // max(len(stored.values()), 1))
+        products = []
+        for first in range(0, max(stored.shape[0], 1), at_once):
+            starts = stored.crow_indices()[first : first + at_once + 1]
+            some = slice(int(starts[0]), int(starts[-1]))
+            shape = (len(starts) - 1, self.rows)
+            squares = csr_tensor(starts - starts[0], stored.col_indices()[some], stored.values()[some].square(), shape)
+            products.append(squares @ right)
+        return self._with_intercept(torch.cat(products), rows)
 
-    def _adjoint_product(self, transposed: Tensor, rows: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
-        products = (transposed @ rows.T.to(transposed.dtype).contiguous()).T.to(rows.dtype)
+    def _with_intercept(self, products: Float[Tensor, "D K"], rows: Float[Tensor, "K N"]) -> Float[Tensor, "K D1"]:
+        products = products.T.to(rows.dtype)
         if self.intercept:
             products = torch.cat([products, rows.sum(1, keepdim=True)], 1)
         if self.processes.size > 1:

@@ -8,12 +8,13 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Num
 from torch import Tensor
 
 from polylogit.errors import DataError
@@ -21,7 +22,7 @@ from polylogit.system.available_memory import in_words
 from polylogit.system.cache_folder import cache_folder
 from polylogit.system.temporary_folder import temporary_folder
 
-__all__ = ["check_room", "is_mapped", "mapped_zeros", "new_mapped_file", "store_folder"]
+__all__ = ["check_room", "is_mapped", "mapped_numbers", "mapped_zeros", "new_mapped_file", "store_folder"]
 
 
 def store_folder() -> Path:
@@ -71,8 +72,12 @@ def _full(folder: Path, needed: str) -> DataError:
     )
 
 
-def mapped_zeros(count: int) -> Float[Tensor, " N"]:
-    """Float32 zeros in a mapped file.
+def mapped_zeros(count: int, dtype: torch.dtype = torch.float32) -> Num[Tensor, " N"]:
+    """Zeros in a mapped file.
+
+    Args:
+        count: How many.
+        dtype: Their type.
 
     Raises:
         DataError: The disk has no room for them.
@@ -83,16 +88,51 @@ def mapped_zeros(count: int) -> Float[Tensor, " N"]:
         (0.0, True, False)
     """
     if not count:
-        return torch.zeros(0)
-    check_room(4 * count)
+        return torch.zeros(0, dtype=dtype)
+    size = count * dtype.itemsize
+    check_room(size)
     with new_mapped_file() as path:
         with path.open("wb") as file:
             # Room is claimed now: where a page of a mapped file finds none later, the system ends the process.
             if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file.fileno(), 0, 4 * count)
+                os.posix_fallocate(file.fileno(), 0, size)
             else:
-                file.truncate(4 * count)
-        return torch.from_file(str(path), shared=True, size=count, dtype=torch.float32)
+                file.truncate(size)
+        return torch.from_file(str(path), shared=True, size=count, dtype=dtype)
+
+
+def mapped_numbers(blocks: Iterable[Sequence[Tensor]]) -> tuple[Tensor, ...]:
+    """The vectors of all blocks, joined by their place in a block, each in a mapped file of its own.
+
+    Args:
+        blocks: At least one; each has as many vectors, of the same types. One block at a time is in memory.
+
+    Raises:
+        DataError: The disk is full.
+
+    Example:
+        >>> mapped_numbers((torch.tensor([place]), torch.ones(2)) for place in range(3))
+        (tensor([0, 1, 2]), tensor([1., 1., 1., 1., 1., 1.]))
+    """
+    dtypes: list[torch.dtype] = []
+    counts: list[int] = []
+    paths: list[Path] = []
+    files: list[BinaryIO] = []
+    with ExitStack() as stack:
+        for block in blocks:
+            if not files:
+                dtypes, counts = [numbers.dtype for numbers in block], [0] * len(block)
+                paths = [stack.enter_context(new_mapped_file()) for _ in block]
+                files = [stack.enter_context(path.open("wb")) for path in paths]
+            for place, numbers in enumerate(block):
+                files[place].write(numbers.contiguous().numpy().data)
+                counts[place] += len(numbers)
+        for file in files:
+            file.flush()
+        return tuple(
+            torch.from_file(str(path), shared=True, size=count, dtype=dtype) if count else torch.zeros(0, dtype=dtype)
+            for path, count, dtype in zip(paths, counts, dtypes, strict=True)
+        )
 
 
 def is_mapped(tensor: Tensor) -> bool:

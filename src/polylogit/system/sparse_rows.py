@@ -3,7 +3,7 @@
 Rows of text and of categories with very many levels have this form; all other rows are plain tensors.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -12,10 +12,19 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from polylogit.system.csr_tensor import csr_tensor
+from polylogit.system.mapped_file import is_mapped, mapped_numbers
 
-__all__ = ["SparseRows", "joined_columns", "joined_rows", "joined_sparse_rows"]
+__all__ = [
+    "SparseRows",
+    "joined_columns",
+    "joined_rows",
+    "joined_sparse_rows",
+    "stored_sparse_rows",
+    "taken_sparse_rows",
+]
 
 _NUMBERS_A_BLOCK = 2**20
+_ROWS_COPIED_AT_ONCE = 8192
 
 
 class SparseRows:
@@ -99,10 +108,8 @@ class SparseRows:
 
     def csr(self) -> Tensor:
         """The rows as torch's CSR tensor, for the solver."""
-        starts, columns = self.starts, self.columns
-        if len(self.values) < 2**31:  # the indices that MKL takes without a copy
-            starts, columns = starts.int(), columns.int()
-        return csr_tensor(starts, columns, self.values, (len(self), self.width))
+        index = torch.int32 if len(self.values) < 2**31 else torch.int64  # MKL takes int32 without a copy
+        return csr_tensor(self.starts.to(index), self.columns.to(index), self.values, (len(self), self.width))
 
     def dense(self) -> Float[Tensor, "N D"]:
         """The rows as a plain tensor."""
@@ -173,6 +180,39 @@ def joined_sparse_rows(parts: Sequence[SparseRows]) -> SparseRows:
         torch.cat([part.values for part in parts]),
         parts[0].width,
     )
+
+
+def stored_sparse_rows(blocks: Iterable[SparseRows]) -> SparseRows:
+    """Sparse rows of several blocks, one below the other, whose columns and values are in mapped files.
+
+    Args:
+        blocks: At least one, of the same width. One at a time is in memory.
+
+    Raises:
+        DataError: The disk is full.
+    """
+    counts, widths = [torch.zeros(1, dtype=torch.int64)], [0]
+
+    def columns_and_values() -> Iterator[tuple[Tensor, Tensor]]:
+        for block in blocks:
+            counts.append(block.starts.diff())
+            widths.append(block.width)
+            yield block.columns, block.values
+
+    columns, values = mapped_numbers(columns_and_values())
+    return SparseRows(torch.cat(counts).cumsum(0), columns, values, widths[-1])
+
+
+def taken_sparse_rows(rows: SparseRows, index: Int[Tensor, " M"]) -> SparseRows:
+    """A copy of some rows; of rows in mapped files, in others.
+
+    Args:
+        rows: The rows.
+        index: The numbers of those wanted.
+    """
+    if not is_mapped(rows.values):
+        return rows[index]
+    return stored_sparse_rows(rows[some] for some in torch.split(index, _ROWS_COPIED_AT_ONCE))
 
 
 def joined_columns(parts: Sequence[SparseRows]) -> SparseRows:

@@ -31,12 +31,13 @@ from polylogit.data.tables.text.weighting import weighted_terms
 from polylogit.data.tables.type_inference import find_readings, refusal
 from polylogit.data.tables.unseen import UnseenCounts
 from polylogit.errors import DataError, ModelFileError, did_you_mean
-from polylogit.system.sparse_rows import SparseRows, joined_columns, joined_sparse_rows
+from polylogit.system.sparse_rows import SparseRows, joined_columns, joined_sparse_rows, stored_sparse_rows
 
 __all__ = ["TableEncoder"]
 
 _LEAST_SCALE, _MOST_SCALE = 1e-300, 1e101
 _FLAGS_AT_ONCE = 2**22
+_SPARSE_ROWS_AT_ONCE = 2**14
 
 
 class TableEncoder:
@@ -207,8 +208,8 @@ class TableEncoder:
             standardise: As for `fit`.
             most_levels: As for `fit`.
             most_bins: As for `fit`.
-            mapped: Whether features that are not sparse are kept in a mapped file and not in memory.
-            on_rows: Called with the rows of each block as their numbers are encoded.
+            mapped: Whether the features are kept in mapped files and not in memory.
+            on_rows: Called with the rows of each block as they are encoded.
 
         Returns:
             The fitted encoder, and float32 features.
@@ -370,7 +371,7 @@ class TableEncoder:
         on_rows: Callable[[int], None] | None = None,
     ) -> tuple[Float[Tensor, "N D"] | SparseRows, UnseenCounts]:
         if self.is_sparse:
-            return self._encoded_sparse(read, place, first_row)
+            return self._encoded_sparse(read, place, first_row, mapped=mapped, on_rows=on_rows)
         inputs = aligned_zeros(read.height, self.features, mapped=mapped)
         places = np.array(self._scaled_places, dtype=np.int64)
         self._write_numbers(read, inputs.numpy(), places, place, first_row, on_rows=on_rows)
@@ -380,7 +381,31 @@ class TableEncoder:
             unseen += UnseenCounts(self._unseen(flags))
         return inputs, unseen
 
-    def _encoded_sparse(self, read: pl.DataFrame, place: str, first_row: int) -> tuple[SparseRows, UnseenCounts]:
+    def _encoded_sparse(
+        self,
+        read: pl.DataFrame,
+        place: str,
+        first_row: int,
+        *,
+        mapped: bool,
+        on_rows: Callable[[int], None] | None,
+    ) -> tuple[SparseRows, UnseenCounts]:
+        unseen = UnseenCounts()
+
+        def blocks() -> Iterator[SparseRows]:
+            nonlocal unseen
+            for start in range(0, max(read.height, 1), _SPARSE_ROWS_AT_ONCE):
+                block = read.slice(start, _SPARSE_ROWS_AT_ONCE)
+                rows, counts = self._sparse_block(block, place, first_row + start)
+                unseen += counts
+                if on_rows is not None:
+                    on_rows(block.height)
+                yield rows
+
+        rows = stored_sparse_rows(blocks()) if mapped else joined_sparse_rows(list(blocks()))
+        return rows, unseen
+
+    def _sparse_block(self, read: pl.DataFrame, place: str, first_row: int) -> tuple[SparseRows, UnseenCounts]:
         width, scaled = self.features, self._scaled_places
         unseen = UnseenCounts(filled=self._filled(read), rows=read.height)
         parts: list[SparseRows] = []

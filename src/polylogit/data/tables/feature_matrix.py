@@ -1,11 +1,14 @@
 """The matrix of the encoded features: float32, with aligned rows, and its sparse form for categories of many levels."""
 
+from typing import overload
+
 import torch
 from jaxtyping import Float, Int, Num
 from torch import Tensor
 
 from polylogit.system.csr_tensor import without_csr_warnings
 from polylogit.system.mapped_file import is_mapped, mapped_zeros
+from polylogit.system.sparse_rows import SparseRows, taken_sparse_rows
 
 __all__ = ["ALIGNMENT", "aligned_zeros", "sparse_where_mostly_zero", "taken_rows"]
 
@@ -39,8 +42,18 @@ def aligned_zeros(rows: int, *shape: int, mapped: bool = False) -> Float[Tensor,
     return zeros[:, : shape[0]]
 
 
-def taken_rows(features: Num[Tensor, "N ..."], rows: Int[Tensor, " A"]) -> Num[Tensor, "A ..."]:
-    """A copy of some rows; of features in a mapped file, in another.
+@overload
+def taken_rows(features: SparseRows, rows: Int[Tensor, " A"]) -> SparseRows: ...
+
+
+@overload
+def taken_rows(features: Num[Tensor, "N ..."], rows: Int[Tensor, " A"]) -> Num[Tensor, "A ..."]: ...
+
+
+def taken_rows(
+    features: Num[Tensor, "N ..."] | SparseRows, rows: Int[Tensor, " A"]
+) -> Num[Tensor, "A ..."] | SparseRows:
+    """A copy of some rows; of features in mapped files, in others.
 
     Args:
         features: Rows.
@@ -50,6 +63,8 @@ def taken_rows(features: Num[Tensor, "N ..."], rows: Int[Tensor, " A"]) -> Num[T
         >>> taken_rows(torch.eye(3), torch.tensor([2, 0])).tolist()
         [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
     """
+    if isinstance(features, SparseRows):
+        return taken_sparse_rows(features, rows)
     if not is_mapped(features) or features.ndim != 2 or features.dtype != torch.float32:
         # Copying whole rows is many times faster than indexing, which looks up every value's place.
         return features.index_select(0, rows)
