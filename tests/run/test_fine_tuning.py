@@ -5,8 +5,10 @@ import signal
 
 import pytest
 import torch
+from starlette.testclient import TestClient
 
 from polylogit import Classifier
+from polylogit.cli.train import _print_result
 from polylogit.data.pictures.pretrained.architecture import empty_network
 from polylogit.data.pictures.pretrained.catalogue import BACKBONES
 from polylogit.data.pictures.pretrained.weights import packaged_weights, weights_digest
@@ -14,7 +16,9 @@ from polylogit.errors import RecipeError
 from polylogit.export import export_model
 from polylogit.fitting.callbacks import TrainingCallback
 from polylogit.recipes import recipe_from_entries
-from polylogit.run import check_labels, evaluate, train
+from polylogit.run import check_labels, evaluate, predict, train
+from polylogit.serve.app import create_app
+from polylogit.serve.settings import ServeSettings
 
 STRONG_PENALTY = {"C": 1e-3}  # far from the optimum, so that more training pays
 UNCALIBRATED = {"calibration": {"method": "none"}}
@@ -99,7 +103,23 @@ def test_fine_tuning_is_the_same_each_time_and_depends_on_no_thread_state(tuned,
     )
 
 
-def test_an_interrupt_keeps_the_network_as_it_was(shapes, tmp_path):
+def test_it_predicts_and_is_served_with_its_changed_weights(tuned, shapes):
+    picture = shapes / "discs" / "3.png"
+    expected = predict(tuned.model_path, str(picture)).frame.row(0, named=True)
+    app = create_app(ServeSettings((tuned.model_path,), log_requests=False))
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        answer = client.post("/predict", content=picture.read_bytes(), headers={"content-type": "image/png"}).json()
+    assert answer["class"] == expected["class"]
+    for name, probability in answer["probabilities"].items():
+        assert probability == pytest.approx(expected[f"probability_{name}"], abs=1e-6)
+
+
+def test_the_conclusion_says_why_there_are_no_prediction_sets(tuned, shapes, capsys):
+    _print_result(str(shapes), tuned, printed=(), as_json=False)
+    assert "Prediction sets: none, because no rows are held out to set their threshold." in capsys.readouterr().out
+
+
+def test_an_interrupt_keeps_the_network_as_it_was(shapes, tmp_path, capsys):
     class Impatient(TrainingCallback):
         def epoch_done(self, record):
             signal.raise_signal(signal.SIGINT)
@@ -110,9 +130,13 @@ def test_an_interrupt_keeps_the_network_as_it_was(shapes, tmp_path):
         out=tmp_path / "m.safetensors",
         callbacks=[Impatient()],
     )
-    assert "The fine-tuning was interrupted, so that the network stays as it was." in run.fit_message
+    assert "The fine-tuning was interrupted after 1 epoch, so that the network stays as it was." in run.fit_message
     assert not run.whole
     assert not changed_tensors(run.classifier)
+    _print_result(str(shapes), run, printed=(), as_json=False)
+    conclusion = " ".join(capsys.readouterr().out.split())
+    assert "The fine-tuning was interrupted after 1 epoch" in conclusion
+    assert "stopped after" not in conclusion
 
 
 @pytest.mark.parametrize(

@@ -252,7 +252,8 @@ def _print_result(data: str, result: "TrainingRun", *, printed: Collection[str],
     console, recipe = TerminalConsole(), result.recipe
     trained_on = result.classifier.trained_on
     weighted = "" if recipe.data.weight is None else f', weighted by "{recipe.data.weight}"'
-    ended = result.fit_message if result.whole else f"stopped after {counted(result.epochs, 'epoch')}."
+    in_full = result.whole or isinstance(recipe, SolverRecipe)  # whose epochs are those of one part of the fit
+    ended = result.fit_message if in_full else f"stopped after {counted(result.epochs, 'epoch')}."
     console.print(
         f"{data}: {counted(trained_on.rows_train, 'training row')}, {counted(trained_on.rows_test, 'test row')}, "
         f"{counted(len(result.classifier.class_names), 'class', 'classes')}{weighted}\n{recipe.model.kind}: {ended}\n"
@@ -278,6 +279,11 @@ def _print_result(data: str, result: "TrainingRun", *, printed: Collection[str],
         console.print(f"\n{result.decisions.sentence()}")
     if result.sets is not None:
         console.print(f"\nPrediction sets: {result.sets.sentence()}")
+    elif result.test is not None:
+        console.print(
+            "\nPrediction sets: none, because no rows are held out to set their threshold. "
+            "prediction_sets.held_out_fraction holds some out."
+        )
     if result.conclusions:
         console.print("")
         console.print(conclusion_lines(result.conclusions))

@@ -100,7 +100,10 @@ def with_fine_tuning(task: Task, recipe: PretrainedRecipe, frozen: FittedModel, 
     )
     tried = replace(frozen, history=tuple(asdict(record) for record in fit.history))
     if fit.asked_to_stop:
-        message = f"{frozen.message} The fine-tuning was interrupted, so that the network stays as it was."
+        message = (
+            f"{frozen.message} The fine-tuning was interrupted after {counted(fit.epochs, 'epoch')}, so that the "
+            "network stays as it was."
+        )
         return replace(tried, message=message, whole=False, interrupted=True)
     network.to("cpu")
     part = IN_WORDS[recipe.training.finetune]
