@@ -5,8 +5,10 @@ import polars as pl
 import pytest
 import torch
 
+from polylogit.data.tables.audit import audit_table
 from polylogit.data.tables.column_types import NumberMarks, Reading
 from polylogit.data.tables.encoder import TableEncoder
+from polylogit.data.tables.limits import Limits, reading_limits
 from polylogit.data.tables.type_inference import find_reading, find_readings
 from polylogit.errors import DataError
 
@@ -59,11 +61,34 @@ def test_a_number_beyond_single_precision_is_named_in_the_middle_of_a_matrix(wid
         *(["1", "2.5", " -3e4 "], ["1", "NA", "2"], ["1", "", "2"], ["1", None, "2"], ["nan", "1", "2"]),
         *(["inf", "1", "2"], ["20210305", "20210306", "20210307"], ["1,5", "2,5", "3,5"], ["1.000", "2.000", "3.500"]),
         *(["true", "false", "true"], ["a", "b", "a"], ["007", "008", "009"], [None, None, None], ["5%", "6%", "7%"]),
+        *(["1,5", "-1,5", "+1,5"], ["1,5", "NA", "2,5"], ["1,234", "2,345", "3,456"], ["1,234", "2,345", "0,5"]),
+        *(
+            ["1,5", "2.5", "3"],
+            ["1,5", "2,5", "x"],
+            ["12345,678", "1", "-2"],
+            [",5", "1,5", "2,5"],
+            ["1,5", "2,5", "1e5"],
+        ),
+        *(["1,5 ", "+2,5", "3,25"], ["1,234,567", "1,5", "2"], ["1,5", "2,5", "20210305"], ["(1,5)", "2,5", "3,5"]),
     ],
 )
 def test_columns_of_text_are_read_together_as_they_are_alone(cells):
     series = pl.Series("x", cells, dtype=pl.String)
-    beside = pl.DataFrame({"plain": ["1", "2", "3"], "x": series, "other": [1, 2, 3]})
+    beside = pl.DataFrame({"plain": ["1", "2", "3"], "x": series, "comma": ["0,5", "-1", "22,75"], "other": [1, 2, 3]})
     for marks in (None, NumberMarks(",", ".")):
         assert find_readings(beside, marks=marks)["x"] == find_reading(series, marks)
     assert find_readings(beside)["plain"] == Reading("number")
+    assert find_readings(beside)["comma"] == Reading("number", "1234,5")
+
+
+def test_numbers_with_decimal_commas_count_as_numbers_where_columns_are_many():
+    frame = pl.DataFrame({f"x{place}": ["0,5", "1,25", "-3"] for place in range(5)})
+    with reading_limits(Limits(other_columns=1)):
+        audited = audit_table(frame.with_columns(kind=pl.Series(["a", "b", "a"])), target="kind")
+        assert {reading.format for reading in audited.readings.values()} == {"1234,5"}
+        assert audited.features["x4"].to_list() == [0.5, 1.25, -3.0]
+        with pytest.raises(DataError, match="2 columns that are not all numbers; at most 1"):
+            find_readings(frame.with_columns(x0=pl.Series(["0,5", "1,25", "?"]), x1=pl.Series(["1,234", "2,345", "3"])))
+    notes = [finding for finding in audited.audit.findings if finding.code == "number-format"]
+    assert [finding.column for finding in notes] == frame.columns
+    assert notes[0].message == "the texts are read as numbers in which 1234.5 is written 1234,5."

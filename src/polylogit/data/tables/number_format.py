@@ -13,8 +13,10 @@ from polylogit.data.tables.column_types import NAMED_NUMBER_FORMATS, NUMBER_DIGI
 from polylogit.data.tables.units import CURRENCY, UNIT
 
 __all__ = [
+    "FEWEST_NUMBERS",
     "NumberFormat",
     "another_format",
+    "clear_decimal_commas",
     "find_named_format",
     "find_number_format",
     "is_ambiguous",
@@ -22,8 +24,10 @@ __all__ = [
     "read_numbers",
 ]
 
+FEWEST_NUMBERS = 3
+"""A column of fewer distinct numbers has no format that is found."""
+
 _LEAST_SHARE = 0.9
-_FEWEST_NUMBERS = 3
 _FEWEST_DOUBTED = 10
 _MOST_WORDS = 3
 _SPACES = "[\u00a0\u2007\u2009\u202f]"
@@ -33,6 +37,8 @@ _TIME = (
     r"(?i)^(?:(?P<days>\d+) days?,? )?(?P<hours>\d{1,3}):(?P<minutes>[0-5]\d)(?::(?P<seconds>[0-5]\d(?:\.\d+)?))?"
     r"(?: ?(?P<half>[ap])\.?m\.?)?$"
 )
+_WITH_COMMA = r"^[+-]?\d+(?:,\d+)?$"
+_CLEARLY_DECIMAL = r"^[+-]?(?:0\d*|\d{4,}),|,(?:\d{1,2}|\d{4,})$"
 _HEXADECIMAL = r"^0[xX]([0-9a-fA-F]{1,13})$"
 
 
@@ -138,7 +144,7 @@ def find_named_format(texts: pl.Series) -> str | None:
     frame = texts.alias("text").to_frame()
     for name in NAMED_NUMBER_FORMATS:
         read = frame.select(read_numbers(pl.col("text"), name)).to_series()
-        if read.len() - read.null_count() >= _LEAST_SHARE * read.len() and read.n_unique() >= _FEWEST_NUMBERS:
+        if read.len() - read.null_count() >= _LEAST_SHARE * read.len() and read.n_unique() >= FEWEST_NUMBERS:
             return name
     return None
 
@@ -164,7 +170,7 @@ def find_number_format(texts: pl.Series, marks: NumberMarks | None = None) -> Nu
     frame = texts.alias("text").to_frame().select(_plain(pl.col("text")))
     pattern = rf"^\(?[+-]?(?P<prefix>{CURRENCY} ?)?[+-]?(?P<number>[.,]?\d[\d.,' ]*?)(?P<suffix> ?{UNIT})?\)?$"
     parts = frame.select(pl.col("text").str.extract_groups(pattern)).unnest("text").drop_nulls("number")
-    fewest = 1 if marks.given else _FEWEST_NUMBERS
+    fewest = 1 if marks.given else FEWEST_NUMBERS
     if len(parts) < _LEAST_SHARE * len(frame) or parts["number"].n_unique() < fewest:
         return None
     prefix, suffix = _common(parts["prefix"]), _common(parts["suffix"])
@@ -190,6 +196,25 @@ def is_ambiguous(texts: pl.Series, number_format: NumberFormat) -> bool:
     text = texts.alias("text").to_frame().select(_plain(pl.col("text"))).to_series()
     marked = text.filter(text.str.contains(mark, literal=True))
     return bool(len(marked)) and bool(marked.str.contains(rf"^\D*[1-9]\d{{0,2}}{re.escape(mark)}\d{{3}}\D*$").all())
+
+
+def clear_decimal_commas(text: pl.Expr) -> pl.Expr:
+    """Whether all texts that are there are numbers of digits and a comma, which in one of them separates no thousands.
+
+    Of such texts `1234,5` is the only format that reads them all.
+
+    Args:
+        text: Texts without white space around them.
+
+    Returns:
+        One truth value.
+
+    Example:
+        >>> frame = pl.DataFrame({"a": ["1,5", "-22", None], "b": ["1,234", "22", "3"], "c": ["1,5", "2.5", "3"]})
+        >>> frame.select(clear_decimal_commas(pl.all())).row(0)
+        (True, False, False)
+    """
+    return text.str.contains(_WITH_COMMA).all() & text.str.contains(_CLEARLY_DECIMAL).any()
 
 
 def another_format(texts: pl.Series, number_format: NumberFormat) -> NumberFormat | None:

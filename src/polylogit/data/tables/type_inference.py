@@ -20,7 +20,13 @@ from polylogit.data.tables.dates import (
 )
 from polylogit.data.tables.limits import current_limits
 from polylogit.data.tables.named_column import select_named
-from polylogit.data.tables.number_format import NumberFormat, find_named_format, find_number_format
+from polylogit.data.tables.number_format import (
+    FEWEST_NUMBERS,
+    NumberFormat,
+    clear_decimal_commas,
+    find_named_format,
+    find_number_format,
+)
 from polylogit.data.tables.text.detection import find_analyzer, is_text
 from polylogit.errors import DataError, did_you_mean
 
@@ -71,31 +77,54 @@ def find_readings(
     marks = marks or NumberMarks()
     types = frame.schema  # which polars makes each time that it is asked for
     texts = [name for name, type_ in types.items() if type_ == pl.String and name not in asked]
-    plain = set() if marks.given else _plain_numbers(frame, texts)
-    others = sum(not type_.is_numeric() for type_ in types.values()) - len(plain)
+    found = {} if marks.given else _readings_of_numbers(frame, texts)
+    others = sum(not type_.is_numeric() for type_ in types.values()) - len(found)
     current_limits().check_other_columns(place, others)
     return {
-        series.name: Reading("number") if series.name in plain else _completed(series, asked.get(series.name), marks)
-        for series in frame
+        series.name: found.get(series.name) or _completed(series, asked.get(series.name), marks) for series in frame
     }
 
 
-def _plain_numbers(frame: pl.DataFrame, names: Sequence[str]) -> set[str]:
-    """The columns of text in which each cell is missing or a finite number without separators, all found at once.
+def _readings_of_numbers(frame: pl.DataFrame, names: Sequence[str]) -> dict[str, Reading]:
+    """The columns of text whose cells are all numbers in the plainest of ways, found at once; others are left out.
 
-    What could as well be dates such as 20210305 is left to `find_reading`, which looks at one column at a time.
+    These get the reading that `find_reading` would find, which looks at one column at a time and takes ten times as
+    long.
     """
     if not names or not frame.height:
-        return set()
+        return {}
     texts = select_named(frame, names).gather_every(max(1, frame.height // _SAMPLE)).select(pl.all().str.strip_chars())
     texts = texts.select(pl.when(~pl.all().is_in(list(MISSING_MARKERS))).then(pl.all()))
+    plain = _plain_numbers(texts)
+    with_comma = _comma_numbers(select_named(texts, [name for name in names if name not in plain]))
+    comma = Reading("number", str(NumberFormat(decimal=",")))
+    return dict.fromkeys(plain, Reading("number")) | dict.fromkeys(with_comma, comma)
+
+
+def _comma_numbers(texts: pl.DataFrame) -> list[str]:
+    """The columns in which each cell is missing or a number, and the comma is clearly a decimal one."""
+    if not texts.width:
+        return []
+    are_clear = texts.select(clear_decimal_commas(pl.all())).row(0)
+    clear = select_named(texts, [name for name, is_clear in zip(texts.columns, are_clear, strict=True) if is_clear])
+    numbers = clear.select(pl.all().str.strip_chars_start("+-").drop_nulls().n_unique()) if clear.width else clear
+    return [name for name, distinct in zip(clear.columns, *numbers.rows(), strict=True) if distinct >= FEWEST_NUMBERS]
+
+
+def _plain_numbers(texts: pl.DataFrame) -> set[str]:
+    """The columns in which each cell is missing or a finite number without separators.
+
+    What could as well be dates such as 20210305 is left to `find_reading`.
+    """
     numbers = texts.select(pl.all().cast(pl.Float64, strict=False))
     are_finite = numbers.select(pl.all().is_finite().all()).row(0)
     gaps, unread = texts.null_count().row(0), numbers.null_count().row(0)
     lowest, highest = numbers.min().row(0), numbers.max().row(0)
     return {
         name
-        for name, *counts, is_finite, low, high in zip(names, gaps, unread, are_finite, lowest, highest, strict=True)
+        for name, *counts, is_finite, low, high in zip(
+            texts.columns, gaps, unread, are_finite, lowest, highest, strict=True
+        )
         if counts[0] == counts[1] < texts.height and is_finite and not (low >= _FIRST_DATE and high <= _LAST_DATE)
     }
 

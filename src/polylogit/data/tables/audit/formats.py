@@ -8,7 +8,13 @@ from polylogit.data.tables.audit.findings import AuditFinding
 from polylogit.data.tables.column_types import NAMED_NUMBER_FORMATS, SEVERAL_FORMATS, NumberMarks, Reading
 from polylogit.data.tables.columns import present_cells
 from polylogit.data.tables.dates import DATE_FORMATS, ambiguous_formats, has_time
-from polylogit.data.tables.number_format import NumberFormat, another_format, is_ambiguous, other_text_at_numbers
+from polylogit.data.tables.number_format import (
+    NumberFormat,
+    another_format,
+    clear_decimal_commas,
+    is_ambiguous,
+    other_text_at_numbers,
+)
 from polylogit.data.tables.type_inference import quoted_key
 
 __all__ = ["NumbersOfText", "audit_format"]
@@ -85,10 +91,11 @@ def _number_format(
         NumberFormat.parse(reading.format or "1234.5"),
         present_cells(raw).unique(maintain_order=True),
     )
-    ambiguous = not marks.given and is_ambiguous(texts, number_format)
+    is_clear = bool(texts.to_frame("text").select(clear_decimal_commas(pl.col("text"))).item())
+    ambiguous = not is_clear and not marks.given and is_ambiguous(texts, number_format)
     if reading.format is None and not ambiguous:
         return
-    other = another_format(texts, number_format)
+    other = None if is_clear else another_format(texts, number_format)
     alike = "" if reading.format else ", while another column has decimal commas"
     # A mark for the whole table would change columns whose cells have separators, too.
     whole = (
