@@ -1,4 +1,5 @@
 import json
+import resource
 
 import pytest
 import torch
@@ -63,3 +64,16 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
     history = HistoryFile(tmp_path / "gone" / "history.jsonl")
     with pytest.raises(PolylogitError, match=r"history\.jsonl: cannot be written \(No such file"):
         history.append({"epoch": 1})
+
+
+def test_a_disk_that_fills_up_within_a_line_leaves_whole_lines(tmp_path):
+    history = HistoryFile(tmp_path / "history.jsonl")
+    history.start([{"epoch": 1}])
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, before[1]))
+    try:
+        with pytest.raises(PolylogitError, match=r"history.jsonl: cannot be written"):
+            history.append({"epoch": 2})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert rows(tmp_path) == [{"epoch": 1}]

@@ -1,9 +1,12 @@
 """`history.jsonl`: one JSON object per epoch, written as the epochs end.
 
-A line is written in one piece, so that a process that is killed leaves complete lines. See also: `history.py`.
+A line is written in one piece, so that a process that is killed leaves complete lines, and so does a full disk. See
+also: `history.py`.
 """
 
+import errno
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -54,7 +57,10 @@ class HistoryFile(TrainingCallback):
         """
         try:
             with self.path.open("ab", buffering=0) as file:
-                file.write(_line(row).encode())
+                end, line = file.tell(), _line(row).encode()
+                if file.write(line) < len(line):  # a disk that fills up takes the start of a line without an error
+                    file.truncate(end)
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as fault:
             raise PolylogitError(f"{self.path}: cannot be written ({fault.strerror}).") from fault
 
