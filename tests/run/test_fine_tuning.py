@@ -15,8 +15,9 @@ from polylogit.data.pictures.pretrained.weights import packaged_weights, weights
 from polylogit.errors import RecipeError
 from polylogit.export import export_model
 from polylogit.fitting.callbacks import TrainingCallback
+from polylogit.fitting.loop import fit_network
 from polylogit.recipes import recipe_from_entries
-from polylogit.run import check_labels, evaluate, predict, train
+from polylogit.run import check_labels, evaluate, fine_tuning, predict, train
 from polylogit.serve.app import create_app
 from polylogit.serve.settings import ServeSettings
 
@@ -170,3 +171,17 @@ def test_each_network_has_the_parameters_of_its_last_block(name):
         assert any(each.startswith(prefix) for each in names)
     assert names[-1].startswith(BACKBONES[name].last_block)
     assert not names[0].startswith(BACKBONES[name].last_block)
+
+
+def test_of_several_processes_the_first_fits_with_the_others(shapes, tmp_path, monkeypatch):
+    class First:
+        fits = 0
+
+        def fit_network(self, *arguments, **options):
+            self.fits += 1
+            return fit_network(*arguments, **options)
+
+    first = First()
+    monkeypatch.setattr(fine_tuning, "first_process", lambda: first)
+    train(str(shapes), recipe(training={"finetune_epochs": 1}, **UNCALIBRATED), out=tmp_path / "m.safetensors")
+    assert first.fits == 1

@@ -22,6 +22,7 @@ TABLE = "size,colour,kind\n" + "".join(
 RUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "polylogit"]
 
 KILLED = Path(__file__).with_name("killed_process.py")
+FLOAT32 = Path(__file__).with_name("float32_fine_tuning.py")
 TO_BE_KILLED = ["train", "animals.csv", "--target", "kind", "--model", "mlp", "--set", "training.epochs=6"]
 TO_BE_KILLED += ["--set", "training.batch_size=16", "--set", "training.validation_fraction=0.2"]
 
@@ -156,3 +157,40 @@ def test_the_end_of_a_process_is_an_error_and_no_hang():
             process.kill()
             process.communicate()
     assert "one of the 2 processes has ended" in message
+
+
+def test_two_processes_fine_tune_the_network_of_one(folder, shapes):
+    arguments = ["train", str(shapes), "--model", "pretrained", "--json"]
+    for setting in (
+        "data.picture_size=32",
+        "training.C=1e-3",  # far from the optimum, so that more training pays
+        "training.finetune=last",
+        "training.finetune_epochs=2",
+        "training.finetune_learning_rate=1e-3",
+        "calibration.method=none",
+    ):
+        arguments += ["--set", setting]
+    two, one = (
+        json.loads(
+            subprocess.run(
+                [*launch, str(FLOAT32), *arguments, "--out", f"tuned{count}.safetensors"],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=True,
+            ).stdout
+        )
+        for count, launch in ((2, RUN[:-2]), (1, [sys.executable]))
+    )
+    assert two["processes"] == 2
+    assert "Then the last block was fine-tuned" in two["fit_message"]
+    histories = [
+        [json.loads(line) for line in (folder / f"tuned{count}.history.jsonl").read_text().splitlines()]
+        for count in (1, 2)
+    ]
+    for of_one, of_two in zip(*histories, strict=True):
+        assert of_two["train_loss"] == pytest.approx(of_one["train_loss"], rel=1e-4)
+    assert two["test"]["log_loss"] == pytest.approx(one["test"]["log_loss"], rel=1e-4)
+    weights = [load_file(folder / f"tuned{count}.safetensors") for count in (1, 2)]
+    torch.testing.assert_close(*weights, rtol=1e-3, atol=1e-4)

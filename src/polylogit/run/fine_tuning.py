@@ -36,6 +36,7 @@ from polylogit.run.labelled_rows import LabelledRows
 from polylogit.run.linear_fit import fit_linear
 from polylogit.run.task import Task
 from polylogit.run.validation_split import fitted_and_validation_rows
+from polylogit.run.worker_processes import first_process
 
 __all__ = ["with_fine_tuning"]
 
@@ -147,7 +148,8 @@ def _fit(
     training, of_class = recipe.training, None
     if training.class_weight == "balanced":
         of_class = balanced_class_weight(rows.targets, classes, rows.weights).float()
-    return fit_network(
+    first = first_process()
+    return (fit_network if first is None else first.fit_network)(
         network,
         rows.inputs,
         rows.targets,
@@ -167,6 +169,7 @@ def _fit(
         augment=Augmentation(flip=True),
         device=choose_device(place.device),
         callbacks=place.reported_to,
+        checkpoint=None,
         check_misuse=False,  # the networks and their loss are polylogit's own
     )
 
