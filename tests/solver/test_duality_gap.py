@@ -56,13 +56,12 @@ def _mixture(problem, weight):
 
 def _step(problem, weight, products=200):
     """The bound from Newton's step, and the step."""
-    logits = problem.design.logits(weight, torch.float64)
-    probabilities = torch.softmax(logits, 0)
-    gradient = problem.residual_sums(probabilities) + problem.penalty * weight
+    softmax = problem.softmax(weight, problem.design.logits(weight, torch.float64))
+    gradient = problem.residual_sums(softmax.probabilities) + problem.penalty * weight
     options = {"forcing": 0.0, "small_enough": 1e-14, "most_products": products}
-    direction = newton_direction(problem, probabilities, gradient, lambda rows: rows - rows.mean(0), **options)
-    objective = problem.objective(weight, logits)
-    gap = gap_by_step(problem, weight, objective, probabilities, direction, sums_by_class=_sums_by_class(problem))
+    direction = newton_direction(problem, softmax.probabilities, gradient, lambda rows: rows - rows.mean(0), **options)
+    sums = _sums_by_class(problem)
+    gap = gap_by_step(problem, weight, softmax.objective, softmax, direction, sums_by_class=sums)
     return gap, direction
 
 

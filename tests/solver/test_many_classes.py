@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from polylogit.solver.intercepts import optimal_intercepts
+from polylogit.solver.intercepts import balance_intercepts
 from polylogit.solver.preconditioner import CurvaturePreconditioner
 from polylogit.solver.softmax_regression import fit_softmax_regression
 
@@ -16,18 +16,29 @@ def test_intercepts_make_mean_probabilities_the_class_shares(made_problem, preci
     shares = torch.zeros(CLASSES, dtype=torch.float64).index_add_(0, problem.targets, problem.omega)
     generator = torch.Generator().manual_seed(1)
     logits = (2 * torch.randn(CLASSES, 4000, generator=generator, dtype=torch.float64)).to(precision)
-    shift = optimal_intercepts(problem, shares, logits, tolerance=1e-9)
-    mean = torch.softmax(logits.double() + shift[:, None], 0) @ problem.omega
-    assert float((mean / shares - 1).abs().max()) < (1e-9 if precision == torch.float64 else 1e-5)
-    assert abs(float(shift.mean())) < 1e-12
+    weight, before = torch.ones(CLASSES, problem.design.columns, dtype=torch.float64), logits.clone()
+    start = problem.softmax(weight, logits)
+    balanced, softmax = balance_intercepts(problem, weight, logits, start, shares=shares, tolerance=1e-9)
+    mean = torch.softmax(logits.double(), 0) @ problem.omega
+    rounding = 1e-9 if precision == torch.float64 else 1e-5
+    assert float((mean / shares - 1).abs().max()) < rounding
+    torch.testing.assert_close(softmax.class_means, mean, rtol=rounding, atol=0)
+    assert softmax.objective == pytest.approx(problem.objective(balanced, logits), rel=rounding)
+    added = balanced - weight
+    assert abs(float(added.mean())) < 1e-12
+    assert not bool(added[:, :-1].any())
+    torch.testing.assert_close(
+        logits, before + added[:, -1:].to(precision), rtol=0, atol=100 * torch.finfo(precision).eps
+    )
 
 
 @pytest.mark.parametrize("columns", [6, 90])
 def test_with_all_rows_the_preconditioner_inverts_each_diagonal_block(made_problem, columns):
     problem = made_problem(rows=3000, columns=columns, classes=CLASSES)
     weight = torch.randn(CLASSES, columns + 1, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    probabilities = torch.softmax(problem.design.logits(weight, torch.float64), 0)
-    precondition = CurvaturePreconditioner(problem, probabilities, torch.Generator().manual_seed(0))
+    softmax = problem.softmax(weight, problem.design.logits(weight, torch.float64))
+    probabilities = softmax.probabilities
+    precondition = CurvaturePreconditioner(problem, softmax, torch.Generator().manual_seed(0))
     rows = problem.design.dense_rows(torch.arange(3000), torch.float64)
     right = torch.randn(CLASSES, columns + 1, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     expected = torch.zeros_like(right)

@@ -1,3 +1,4 @@
+import math
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from polylogit.solver import newton
 from polylogit.solver.softmax_regression import fit_softmax_regression
 
 
@@ -69,3 +71,24 @@ def test_the_last_step_proves_itself_without_another_gradient(made_problem, mini
     assert float(gradient.square().sum()) / (2 * problem.ridge) > solver.tolerance * solver.objective
     further, _ = minimised(problem, tolerance=1e-12)
     assert 0 <= solver.objective - further.objective <= solver.gap * further.objective
+
+
+def test_a_step_that_falls_short_of_its_promise_is_searched_and_the_optimum_is_the_same(
+    made_problem, minimised, monkeypatch
+):
+    expected, _ = minimised(made_problem(), tolerance=1e-9)
+    monkeypatch.setattr(newton, "_TRUSTED", math.inf)
+    monkeypatch.setattr(newton, "_AS_PROMISED", 1e3)
+    searched = []
+    search = newton.step_length
+
+    def counted(*arguments):
+        searched.append(search(*arguments))
+        return searched[-1]
+
+    monkeypatch.setattr(newton, "step_length", counted)
+    solver, objectives = minimised(made_problem(), tolerance=1e-9)
+    assert solver.stop_reason() == "tolerance"
+    assert len(searched) == solver.iteration
+    assert objectives == sorted(objectives, reverse=True)
+    assert solver.objective == pytest.approx(expected.objective, rel=1e-9)

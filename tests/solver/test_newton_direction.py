@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.autograd.functional import hessian, jacobian
 
-from polylogit.solver.intercepts import optimal_intercepts
+from polylogit.solver.intercepts import balance_intercepts
 from polylogit.solver.newton_direction import newton_direction, step_length
 
 OPTIONS = {"forcing": 0.0, "small_enough": 0.0, "most_products": 200}
@@ -13,6 +13,12 @@ OPTIONS = {"forcing": 0.0, "small_enough": 0.0, "most_products": 200}
 
 def _summing_to_zero(rows):
     return rows - rows.mean(0)
+
+
+def _settled(problem, weight, shares, **options):
+    """The point with balanced intercepts, and its softmax."""
+    logits = problem.design.logits(weight, torch.float64)
+    return balance_intercepts(problem, weight, logits, problem.softmax(weight, logits), shares=shares, **options)
 
 
 @pytest.fixture(params=[True, False], ids=["intercept", "no intercept"])
@@ -187,15 +193,14 @@ def test_settled_intercepts_give_each_class_its_share(  # noqa: PLR0917 - fixtur
     weight = made_rows(3, 5, seed=1)
     weight[:, -1] = far * torch.tensor([1.0, 0.0, -1.0])
     shares = torch.zeros(3, dtype=torch.float64).index_add_(0, problem.targets, problem.omega)
-    logits = problem.design.logits(weight, torch.float64)
-    before = logits.clone()
-    shift = optimal_intercepts(problem, shares, logits, tolerance=1e-12, most_rounds=rounds)
-    assert torch.equal(logits, before)
-    assert float(shift.sum()) == pytest.approx(0, abs=1e-12)
-    mean = torch.softmax(logits + shift[:, None], 0) @ problem.omega
+    before = weight.clone()
+    settled, softmax = _settled(problem, weight, shares, tolerance=1e-12, most_rounds=rounds)
+    assert torch.equal(weight, before)
+    assert torch.equal(settled[:, :-1], weight[:, :-1])
+    assert float((settled - weight).sum()) == pytest.approx(0, abs=1e-12)
+    mean = torch.softmax(problem.design.logits(settled, torch.float64), 0) @ problem.omega
     torch.testing.assert_close(mean, shares, rtol=2e-12, atol=0)
-    settled = weight.clone()
-    settled[:, -1] += shift
+    torch.testing.assert_close(softmax.class_means, mean, rtol=1e-12, atol=0)
     plain = plain_objective(problem, X)
     torch.testing.assert_close(jacobian(plain, settled)[:, -1], torch.zeros(3, dtype=torch.float64), rtol=0, atol=1e-12)
     assert float(plain(settled)) <= float(plain(weight)) + 1e-15
@@ -207,14 +212,12 @@ def test_every_round_of_settling_descends_and_settled_ones_stay(made_rows, made_
     weight = made_rows(3, 5, seed=1)
     weight[:, -1] = torch.tensor([6.0, 0.0, -6.0])
     shares = torch.zeros(3, dtype=torch.float64).index_add_(0, problem.targets, problem.omega)
-    logits = problem.design.logits(weight, torch.float64)
     objectives = []
     for rounds in range(6):
-        shift = optimal_intercepts(problem, shares, logits, tolerance=1e-12, most_rounds=rounds)
-        objectives.append(
-            float(plain_objective(problem, X)(torch.cat([weight[:, :-1], weight[:, -1:] + shift[:, None]], 1)))
-        )
+        settled, softmax = _settled(problem, weight, shares, tolerance=1e-12, most_rounds=rounds)
+        objectives.append(float(plain_objective(problem, X)(settled)))
+        assert softmax.objective == pytest.approx(objectives[-1], rel=1e-13)
     assert objectives == sorted(objectives, reverse=True)
     assert objectives[-1] < objectives[0]
-    settled = logits + optimal_intercepts(problem, shares, logits, tolerance=1e-12, most_rounds=50)[:, None]
-    assert not bool(optimal_intercepts(problem, shares, settled, tolerance=1e-9).any())
+    settled, _ = _settled(problem, weight, shares, tolerance=1e-12, most_rounds=50)
+    assert torch.equal(_settled(problem, settled, shares, tolerance=1e-9)[0], settled)

@@ -29,6 +29,22 @@ def test_the_objective_is_torch_s_cross_entropy_and_the_penalty(case):
     assert objective == pytest.approx(float(plain(weight)), rel=1e-13)
 
 
+@pytest.mark.parametrize("precision", [torch.float64, torch.float32])
+def test_one_pass_gives_probabilities_their_means_and_the_objective(case, precision):
+    problem, plain, weight = case
+    logits = problem.design.logits(weight, torch.float64).to(precision)
+    logits[:, 0] += 500  # far from 0, but no other probabilities
+    before, used = logits.clone(), torch.empty_like(logits)
+    softmax = problem.softmax(weight, logits, out=used)
+    assert torch.equal(logits, before)
+    assert softmax.probabilities is used
+    rounding = 1e-13 if precision == torch.float64 else 1e-5
+    expected = torch.softmax(logits.double(), 0)
+    torch.testing.assert_close(used.double(), expected, rtol=rounding, atol=rounding)
+    torch.testing.assert_close(softmax.class_means, expected @ problem.omega, rtol=rounding, atol=0)
+    assert softmax.objective == pytest.approx(float(plain(weight)), rel=rounding)
+
+
 def test_the_residuals_pulled_back_are_autograd_s_gradient(case):
     problem, plain, weight = case
     probabilities = torch.softmax(problem.design.logits(weight, torch.float64), 0)

@@ -9,8 +9,8 @@ from polylogit.solver.preconditioner import CurvaturePreconditioner
 
 
 def _at(problem, weight, seed=0):
-    probabilities = torch.softmax(problem.design.logits(weight, torch.float64), 0)
-    return probabilities, CurvaturePreconditioner(problem, probabilities, torch.Generator().manual_seed(seed))
+    softmax = problem.softmax(weight, problem.design.logits(weight, torch.float64))
+    return softmax.probabilities, CurvaturePreconditioner(problem, softmax, torch.Generator().manual_seed(seed))
 
 
 def _matrix(precondition, shape):
@@ -86,6 +86,21 @@ def test_with_few_rows_each_block_is_the_hessian_s_own(made_rows, made_problem, 
     torch.testing.assert_close(precondition(rows), solved - solved.mean(0), rtol=1e-6, atol=1e-6)
 
 
+def test_where_all_rows_are_alike_and_classes_are_not_it_is_the_hessian_s_inverse(
+    made_rows, made_problem, plain_objective
+):
+    X = made_rows(300, 4)
+    problem = made_problem(X=X, C=1e12)
+    weight = torch.zeros(3, 5, dtype=torch.float64)
+    weight[:, -1] = torch.tensor([2.0, 0.0, -2.0])
+    _, precondition = _at(problem, weight)
+    whole = hessian(plain_objective(problem, X), weight)
+    rows = made_rows(3, 5, seed=2)
+    centred = rows - rows.mean(0)
+    product = (whole.view(15, 15) @ precondition(rows).flatten()).view(3, 5)
+    torch.testing.assert_close(product, centred, rtol=1e-6, atol=1e-6)
+
+
 def test_drawn_rows_stand_for_all_without_a_leaning(made_rows, made_problem, plain_objective):
     X = made_rows(6000, 2)
     problem = made_problem(X=X, intercept=False)
@@ -117,8 +132,9 @@ def test_a_seed_gives_the_same_bits_and_another_seed_others(made_rows, made_prob
 def test_float32_probabilities_give_nearly_the_same(made_rows, made_problem):
     problem = made_problem(X=made_rows(300, 4))
     weight, rows = 3 * made_rows(3, 5, seed=1), made_rows(3, 5, seed=2)
-    probabilities, wide = _at(problem, weight)
-    narrow = CurvaturePreconditioner(problem, probabilities.float(), torch.Generator().manual_seed(0))
+    _, wide = _at(problem, weight)
+    softmax = problem.softmax(weight, problem.design.logits(weight, torch.float32))
+    narrow = CurvaturePreconditioner(problem, softmax, torch.Generator().manual_seed(0))
     torch.testing.assert_close(narrow(rows), wide(rows), rtol=0, atol=1e-4 * float(wide(rows).abs().max()))
     assert narrow(rows).dtype == torch.float64
 

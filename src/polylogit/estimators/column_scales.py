@@ -10,13 +10,13 @@ from polylogit.estimators.caller_warnings import warn_caller
 
 __all__ = ["column_moments", "warn_of_scales"]
 
-_SAMPLED_ROWS = 1000
+_SAMPLED_ROWS, _LEAST_ROWS, _SAMPLED_NUMBERS = 1000, 100, 500_000
 _LARGEST, _SMALLEST = 30.0, 0.03
 """Outside these sizes networks lose accuracy or calibration; docs/log.md has the measurement."""
 
 
 def column_moments(rows: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # noqa: ANN401 - scipy has no types
-    """Mean and standard deviation of each column over some 1,000 rows, evenly spaced.
+    """Mean and standard deviation of each column over some 1,000 rows, evenly spaced, of wide tables over 100 or more.
 
     Args:
         rows: A numpy array, or a scipy sparse matrix, whose columns count as centred at 0 with deviation 1.
@@ -36,7 +36,8 @@ def column_moments(rows: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def _sampled(rows: NDArray[Any]) -> NDArray[np.float64]:
-    return rows[:: max(1, len(rows) // _SAMPLED_ROWS)].astype(np.float64)
+    wanted = min(_SAMPLED_ROWS, max(_LEAST_ROWS, _SAMPLED_NUMBERS // rows.shape[1]))
+    return rows[:: max(1, len(rows) // wanted)].astype(np.float64)
 
 
 def warn_of_scales(rows: Any, names: Any = None) -> None:  # noqa: ANN401 - scipy has no types

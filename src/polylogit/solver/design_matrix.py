@@ -29,6 +29,7 @@ __all__ = ["DenseDesign", "Design", "SparseDesign", "check_finite", "check_magni
 
 _ROWS_A_BLOCK = 4096
 _NUMBERS_A_BLOCK = 1 << 22
+_LEAST_ROWS_A_BLOCK, _NUMBERS_OF_CLASSES_A_BLOCK = 1024, 1 << 18
 _ROWS_LOOKED_AT = 2048
 _FEW_COLUMNS = 128
 _NUMBERS_TO_GATHER = 1 << 24
@@ -119,13 +120,15 @@ class DenseDesign:
         within = (largest[varied] < 1e4 * spread[varied]) & (largest[varied] < 1e12) & (spread[varied] > 1e-12)
         return bool(within.all()) and bool((largest < 1e12).all())
 
-    def _blocks(self, precision: torch.dtype) -> Iterator[tuple[slice, Tensor]]:
+    def _blocks(self, precision: torch.dtype, classes: int = 1) -> Iterator[tuple[slice, Tensor]]:
         """The matrix in a precision, by blocks of rows that a cache can hold from one product to the next.
 
-        Many short rows a block, for a product of few numbers is mostly its call.
+        Many short rows a block, for a product of few numbers is mostly its call; but not so many that arrays with a
+        number a row and class leave the cache.
         """
         stored = self._coarse if self._coarse.dtype == precision else self._features
         rows = max(_ROWS_A_BLOCK, _NUMBERS_A_BLOCK // self.columns)
+        rows = max(_LEAST_ROWS_A_BLOCK, min(rows, _NUMBERS_OF_CLASSES_A_BLOCK // classes))
         for start in range(0, self.rows, rows):
             block = slice(start, min(start + rows, self.rows))
             some = stored[block] if self._index is None else stored.index_select(0, self._index[block])
@@ -135,7 +138,7 @@ class DenseDesign:
         """Z = W (X - mu)' + b."""
         logits = torch.empty(len(weight), self.rows, dtype=precision, device=self.device)
         narrow, shift = self._narrowed(weight, precision)
-        for block, features in self._blocks(precision):
+        for block, features in self._blocks(precision, len(weight)):
             _logits_of(features, narrow, shift, out=logits[:, block])
         return logits
 
@@ -155,7 +158,9 @@ class DenseDesign:
         self, rows_of: Callable[[slice], Float[Tensor, "K B"]], classes: int, precision: torch.dtype
     ) -> Float[Tensor, "K D1"]:
         """R (X - mu), and R 1, in float64, for an R that is made block by block in a precision."""
-        return self._summed(((rows_of(block), features) for block, features in self._blocks(precision)), classes)
+        return self._summed(
+            ((rows_of(block), features) for block, features in self._blocks(precision, classes)), classes
+        )
 
     def _summed(self, blocks: Iterator[tuple[Tensor, Tensor]], classes: int) -> Float[Tensor, "K D1"]:
         """R (X - mu), and R 1, from pairs of blocks of R and X; the sum over blocks is float64."""
@@ -181,7 +186,7 @@ class DenseDesign:
         narrow, shift = self._narrowed(weight, precision)
 
         def changed() -> Iterator[tuple[Tensor, Tensor]]:
-            for block, features in self._blocks(precision):
+            for block, features in self._blocks(precision, len(weight)):
                 some = _logits_of(features, narrow, shift, out=logits[:, block])
                 yield change(block, some), features
 

@@ -44,7 +44,7 @@ from torch import Tensor
 
 from polylogit.solver.intercepts import InterceptHessian
 from polylogit.solver.newton_direction import Direction
-from polylogit.solver.objective import Objective
+from polylogit.solver.objective import Objective, Softmax
 
 __all__ = ["balancing_mixture", "gap_by_mixture", "gap_by_newton", "gap_by_step", "relative_gap"]
 
@@ -123,7 +123,7 @@ def gap_by_step(
     problem: Objective,
     weight: Float[Tensor, "K D1"],
     objective: float,
-    probabilities: Float[Tensor, "K N"],
+    softmax: Softmax,
     direction: Direction,
     *,
     sums_by_class: Float[Tensor, "K D1"],
@@ -134,7 +134,7 @@ def gap_by_step(
         problem: F, with lambda > 0.
         weight: W.
         objective: F at W.
-        probabilities: softmax(W X').
+        softmax: Of W X'.
         direction: Newton's step at W.
         sums_by_class: sum_n omega_n y_n x_n', with the class shares as last column.
 
@@ -144,8 +144,9 @@ def gap_by_step(
     linear = -direction.residual - problem.penalty * (weight + direction.step)
     shift = torch.zeros_like(linear[:, -1])
     if problem.design.intercept:
-        shift = _balancing_intercepts(problem, probabilities, direction.logit_change, linear[:, -1])
+        shift = _balancing_intercepts(problem, softmax, direction.logit_change, linear[:, -1])
     divergence = torch.zeros((), dtype=torch.float64, device=weight.device)
+    probabilities = softmax.probabilities
 
     def added(block: slice) -> Tensor:
         nonlocal divergence
@@ -175,20 +176,20 @@ def _tilted(probabilities: Float[Tensor, "K B"], centred: Float[Tensor, "K B"]) 
 
 def _balancing_intercepts(
     problem: Objective,
-    probabilities: Float[Tensor, "K N"],
+    softmax: Softmax,
     logit_change: Float[Tensor, "K N"],
     excess: Float[Tensor, " K"],
 ) -> Float[Tensor, " K"]:
     """The c that, added to every v_n = V x_n, makes g_q vanish but for cut-off parts that it changes."""
     added = torch.zeros_like(excess)
     for block in problem.blocks():
-        some = probabilities[:, block].contiguous()
+        some = softmax.probabilities[:, block].contiguous()
         weighted = some * problem.omega[block].to(some.dtype)
         centred = _centred(some, logit_change[:, block])
         cut = _tilted(some, centred).sub_(1).sub_(centred)
         added += cut.mul_(weighted).sum(1)
     excess = excess + problem.processes.total(added)
-    return InterceptHessian(problem, lambda block: probabilities[:, block].contiguous()).solve(-excess)
+    return InterceptHessian(problem, softmax).solve(-excess)
 
 
 def gap_by_newton(

@@ -34,7 +34,7 @@ from torch import Tensor
 
 from polylogit.solver.backtracking_newton import backtracking_length
 from polylogit.solver.duality_gap import balancing_mixture, relative_gap
-from polylogit.solver.intercepts import optimal_intercepts
+from polylogit.solver.intercepts import balance_intercepts
 from polylogit.solver.lasso_quadratic import MatrixCurvature, OperatorCurvature, minimize_lasso_quadratic
 from polylogit.solver.objective import Objective
 
@@ -83,11 +83,13 @@ class ElasticNetNewton:
         """Set the point to W with optimal intercepts, and compute its logits, unless given, and its objective."""
         self.weight = weight if self.problem.ridge > 0 else self._with_least_norm(weight)
         self._logits = self.problem.design.logits(self.weight, self.exact) if logits is None else logits
+        softmax = self.problem.softmax(self.weight, self._logits)
         if self.problem.design.intercept:
-            shift = optimal_intercepts(self.problem, self.shares, self._logits, tolerance=1e-3 * self.tolerance)
-            self.weight = torch.cat([self.weight[:, :-1], self.weight[:, -1:] + shift[:, None]], 1)
-            self._logits = self._logits + shift.to(self.exact)[:, None]
-        self.objective = self._objective(self.weight, self._logits)
+            self.weight, softmax = balance_intercepts(
+                self.problem, self.weight, self._logits, softmax, shares=self.shares, tolerance=1e-3 * self.tolerance
+            )
+        self._probabilities = softmax.probabilities
+        self.objective = softmax.objective + self._l1_norm(self.weight)
         self.has_point = True
 
     def _with_least_norm(self, weight: Float[Tensor, "K D1"]) -> Float[Tensor, "K D1"]:
@@ -99,11 +101,14 @@ class ElasticNetNewton:
         return weight - shift
 
     def _objective(self, weight: Float[Tensor, "K D1"], logits: Float[Tensor, "K N"]) -> float:
-        return self.problem.objective(weight, logits) + self.l1 * float(weight[:, : self._slopes].abs().sum())
+        return self.problem.objective(weight, logits) + self._l1_norm(weight)
+
+    def _l1_norm(self, weight: Float[Tensor, "K D1"]) -> float:
+        """lambda_1 ||W||_1."""
+        return self.l1 * float(weight[:, : self._slopes].abs().sum())
 
     def evaluate(self) -> None:
         """The gradient of f at the point, and the gap."""
-        self._probabilities = torch.softmax(self._logits, 0)
         adjoint = self.problem.residual_sums(self._probabilities)
         self._gradient = adjoint + self.problem.penalty * self.weight
         self._lower = max(self._lower, self._dual_value(adjoint))

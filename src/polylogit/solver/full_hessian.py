@@ -27,7 +27,7 @@ from torch import Tensor
 
 from polylogit.solver.backtracking_newton import backtracking_length, cholesky_with_damping
 from polylogit.solver.duality_gap import relative_gap
-from polylogit.solver.intercepts import optimal_intercepts
+from polylogit.solver.intercepts import balance_intercepts
 from polylogit.solver.objective import Objective
 
 __all__ = ["FullHessianNewton"]
@@ -79,10 +79,9 @@ class FullHessianNewton:
         weight = self.problem.processes.agreed(weight)
         logits = weight @ self._columns
         if self.problem.design.intercept and not self.has_point:
-            shift = optimal_intercepts(self.problem, self._sums_by_class[:, -1], logits, tolerance=1e-2)
-            shift = self.problem.processes.agreed(shift)
-            weight = torch.cat([weight[:, :-1], weight[:, -1:] + shift[:, None]], 1)
-            logits += shift[:, None]
+            start = self.problem.softmax(weight, logits)
+            shares = self._sums_by_class[:, -1]
+            weight, _ = balance_intercepts(self.problem, weight, logits, start, shares=shares, tolerance=1e-2)
         self.weight = weight
         self._penalised = self.problem.penalty * weight
         normalizers = torch.logsumexp(logits, 0)

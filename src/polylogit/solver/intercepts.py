@@ -15,7 +15,6 @@ Equations", section 5.4.1 (the chord method).
 """
 
 import math
-from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
@@ -23,10 +22,10 @@ from torch import Tensor
 
 from polylogit.solver.backtracking_newton import cholesky_with_damping
 from polylogit.solver.conjugate_gradients import conjugate_gradients
-from polylogit.solver.objective import Objective
+from polylogit.solver.objective import Objective, Softmax
 from polylogit.system.matrix_product import matrix_product_nt
 
-__all__ = ["InterceptHessian", "optimal_intercepts"]
+__all__ = ["InterceptHessian", "balance_intercepts"]
 
 _FAR = 0.1
 _NEAR = 1e-5
@@ -48,31 +47,28 @@ class InterceptHessian:
 
     Args:
         problem: F.
-        probabilities_of: softmax of the logits of a block of rows.
+        softmax: Of the logits; read again by each solve with very many classes.
     """
 
-    def __init__(self, problem: Objective, probabilities_of: Callable[[slice], Float[Tensor, "K B"]]) -> None:
-        self._mean = torch.zeros(problem.classes, dtype=torch.float64, device=problem.omega.device)
-        self._blocks: list[tuple[Tensor, Tensor]] = []
+    def __init__(self, problem: Objective, softmax: Softmax) -> None:
+        self._problem, self._probabilities, self._mean = problem, softmax.probabilities, softmax.class_means
+        self._scale = self._mean.clamp_min(1e-300).rsqrt()
         self._factored = problem.classes <= _MOST_FACTORED
         self._factor: Tensor | None = None
-        products = self._mean.new_zeros(problem.classes, problem.classes if self._factored else 0)
-        for block in problem.blocks():
-            probabilities = probabilities_of(block)
-            omega = problem.omega[block].to(probabilities.dtype)
-            weighted = probabilities * omega
-            self._mean += weighted.sum(1)
-            if self._factored:
-                products += matrix_product_nt(weighted, probabilities)
-            else:
-                self._blocks.append((probabilities, omega))
-        self._processes = problem.processes
-        self._mean, products = self._processes.total(self._mean), self._processes.total(products)
-        self._scale = self._mean.clamp_min(1e-300).rsqrt()
         if self._factored:
-            hessian = products.neg_().addr_(self._mean, self._mean)
+            overlap = self._mean.new_zeros(problem.classes, problem.classes)
+            for block in problem.blocks():
+                probabilities, omega = self._block(block)
+                overlap += matrix_product_nt(probabilities * omega, probabilities)
+            hessian = problem.processes.total(overlap).neg_().addr_(self._mean, self._mean)
             hessian.diagonal().add_(self._mean)
             self._factor = cholesky_with_damping(hessian.mul_(self._scale[:, None]).mul_(self._scale))
+
+    def _block(self, block: slice) -> tuple[Float[Tensor, "K B"], Float[Tensor, " B"]]:
+        """Probabilities and weights of some rows, with many classes in float32."""
+        probabilities = self._probabilities[:, block]
+        narrow = torch.float32 if self._problem.classes > _MANY_CLASSES else probabilities.dtype
+        return probabilities.to(narrow), self._problem.omega[block].to(narrow)
 
     def solve(self, excess: Float[Tensor, " K"]) -> Float[Tensor, " K"]:
         """The change of the intercepts d with H d = excess and mean 0; zeros where H has no factor."""
@@ -92,21 +88,24 @@ class InterceptHessian:
         moved = direction * self._scale
         product = self._mean * moved + self._mean * (self._mean @ moved)
         overlap = torch.zeros_like(product)
-        for probabilities, omega in self._blocks:
+        for block in self._problem.blocks():
+            probabilities, omega = self._block(block)
             overlap += (probabilities @ ((moved.to(omega.dtype) @ probabilities) * omega)).double()
-        product -= self._processes.total(overlap)
-        return self._processes.agreed(product * self._scale)
+        product -= self._problem.processes.total(overlap)
+        return self._problem.processes.agreed(product * self._scale)
 
 
-def optimal_intercepts(
+def balance_intercepts(
     problem: Objective,
-    shares: Float[Tensor, " K"],
+    weight: Float[Tensor, "K D1"],
     logits: Float[Tensor, "K N"],
+    softmax: Softmax,
     *,
+    shares: Float[Tensor, " K"],
     tolerance: float,
     most_rounds: int = 8,
-) -> Float[Tensor, " K"]:
-    """The change of the intercepts that makes each class's mean probability its share, W being fixed.
+) -> tuple[Float[Tensor, "K D1"], Softmax]:
+    """Set the intercepts so that each class's mean probability is its share, the slopes being fixed.
 
     Far from the optimum b_k += log(s_k / m_k), which always decreases F (iterative scaling); close to it Newton's step
     on the K intercepts. With many classes a factor serves several steps, as it costs K products of the size of the
@@ -114,58 +113,38 @@ def optimal_intercepts(
 
     Args:
         problem: F, with an intercept.
+        weight: W; not changed.
+        logits: Z at W; changed in place to the logits at the result.
+        softmax: Of Z; its array is used again.
         shares: sum_n omega_n y_n, each above 0.
-        logits: Z; not changed.
         tolerance: Largest relative excess max_k |m_k / s_k - 1| to leave; at least 4 times the relative rounding
             of the logits.
         most_rounds: Maximum number of rounds; twice as many with more than 32 classes.
 
     Returns:
-        What to add to the intercepts.
+        W with other intercepts, and the softmax there.
     """
-    shift = torch.zeros_like(shares)
+    weight = weight.clone()
     many, very_many = problem.classes > _MANY_CLASSES, problem.classes > _MOST_FACTORED
     slow = _SLOW_MANY if many and not very_many else _SLOW_FEW
     hessian: InterceptHessian | None = None
     previous = math.inf
     tolerance = max(tolerance, _ROUNDING * torch.finfo(logits.dtype).eps)
-
-    def probabilities_of(block: slice) -> Tensor:
-        return torch.softmax(logits[:, block] + shift.to(logits.dtype)[:, None], 0)
-
-    def narrow_probabilities_of(block: slice) -> Tensor:
-        return probabilities_of(block).float()
-
     for _ in range(2 * most_rounds if many else most_rounds):
-        mean = torch.zeros_like(shares)
-        kept: dict[int, Tensor] = {}
-        for block in problem.blocks():
-            probabilities = probabilities_of(block)
-            mean += _weighted_sum(probabilities, problem.omega[block])
-            if very_many:
-                kept[block.start] = probabilities
-        mean = problem.processes.total(mean).clamp_min_(1e-300)
-        excess = problem.processes.agreed_number(float((mean / shares - 1).abs().max()))
+        means = softmax.class_means.clamp_min(1e-300)
+        excess = problem.processes.agreed_number(float((means / shares - 1).abs().max()))
         stagnant = excess < _NEAR and excess > 0.5 * previous
         if stagnant or not excess > tolerance:
             break
         if excess > _FAR:
-            shift += (shares / mean).log()
+            change = (shares / means).log()
         else:
             if hessian is None or excess > slow * previous:
-                again = narrow_probabilities_of if many else probabilities_of
-                hessian = InterceptHessian(problem, _looked_up(kept) if very_many else again)
-            shift += hessian.solve(shares - mean)
+                hessian = InterceptHessian(problem, softmax)
+            change = hessian.solve(shares - means)
             previous = excess
-        shift -= shift.mean()
-    return shift
-
-
-def _looked_up(kept: dict[int, Tensor]) -> Callable[[slice], Tensor]:
-    """The kept probabilities of a block of rows, by its first row."""
-    return lambda block: kept[block.start]
-
-
-def _weighted_sum(probabilities: Float[Tensor, "K B"], omega: Float[Tensor, " B"]) -> Float[Tensor, " K"]:
-    """sum_n omega_n p_n."""
-    return (probabilities @ omega.to(probabilities.dtype)).double()
+        change = problem.processes.agreed(change - change.mean())
+        weight[:, -1] += change
+        logits += change.to(logits.dtype)[:, None]
+        softmax = problem.softmax(weight, logits, out=softmax.probabilities)
+    return weight, softmax

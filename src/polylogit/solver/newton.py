@@ -8,6 +8,7 @@ Source: Nocedal and Wright (2006), "Numerical Optimization", algorithm 7.1; the 
 """
 
 import math
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -15,9 +16,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polylogit.solver.duality_gap import gap_by_mixture, gap_by_newton, gap_by_step, relative_gap
-from polylogit.solver.intercepts import optimal_intercepts
+from polylogit.solver.intercepts import balance_intercepts
 from polylogit.solver.newton_direction import Direction, newton_direction, step_length
-from polylogit.solver.objective import Objective
+from polylogit.solver.objective import Objective, Softmax
 from polylogit.solver.preconditioner import CurvaturePreconditioner
 
 __all__ = ["NewtonCG"]
@@ -26,12 +27,17 @@ _MOST_PRODUCTS = 400
 _PATIENCE = 6
 _MOST_FORCING = 0.3
 _LEAST_FORCING = 0.1
+_FIRST_FORCING = 0.2
 _LEAST_FORCING_NEAR = 0.02
 _STEPS_BETWEEN_FRESH_LOGITS = 8
 _CLOSING = 5
 _CLOSING_NEAR = 50
 _FAR = 1e3
 _FAR_TOLERANCE = 1e-3
+_TRUSTED = 1e-2
+"""A promised decrease relative to F, up to which a step is tried whole before its length is searched."""
+_AS_PROMISED = 0.8
+"""The share of the promised decrease with which such a step is taken whole."""
 
 
 class NewtonCG:
@@ -58,6 +64,7 @@ class NewtonCG:
         self._stuck = False
         self._sums_by_class, self.shares = problem.sums_of_targets(exact)
         self.has_point = False
+        self._softmax: Softmax
 
     def continue_from(self, some: "NewtonCG") -> None:
         """Take over the preconditioner of a descent on some of the rows, which has come near the optimum."""
@@ -69,37 +76,37 @@ class NewtonCG:
         return relative_gap(self.objective, self.objective - self._lower)
 
     def set_point(self, weight: Float[Tensor, "K D1"], logits: Float[Tensor, "K N"] | None = None) -> None:
-        """Set the point to W with optimal intercepts, and compute its logits, unless given, and its objective.
+        """Set the point to W with optimal intercepts: its logits, unless given, its probabilities and its objective.
 
         Where the point as it comes is near enough to the optimum, it stays.
         """
+        problem = self.problem
         far = not self.gap <= _FAR * self.tolerance
-        weight = self.weight = self.problem.processes.agreed(weight)
-        self._logits = self.problem.design.logits(weight, self.exact) if logits is None else logits
-        self.has_point = True
-        if math.isfinite(self._lower) or not self.problem.design.intercept:
-            self.objective = self.problem.objective(self.weight, self._logits)
-            if self.gap <= self.tolerance or not self.problem.design.intercept:
-                return
+        self.weight = problem.processes.agreed(weight)
+        self._logits = problem.design.logits(self.weight, self.exact) if logits is None else logits
+        same = self.has_point and self._softmax.probabilities.dtype == self._logits.dtype
+        used = self._softmax.probabilities if same else None
+        self._softmax = problem.softmax(self.weight, self._logits, out=used)
+        self.objective, self.has_point = self._softmax.objective, True
+        if not problem.design.intercept or (math.isfinite(self._lower) and self.gap <= self.tolerance):
+            return
         # What an excess e adds to the gap is about e times the logits' size.
-        wanted = 1e-3 * self.tolerance * min(1.0, self.objective) / (1 + float(weight.norm()))
-        wanted = self.problem.processes.agreed_number(wanted)
+        wanted = 1e-3 * self.tolerance * min(1.0, self.objective) / (1 + float(self.weight.norm()))
+        wanted = problem.processes.agreed_number(wanted)
         tolerance = min(1e-6, max(0.1 * torch.finfo(self.exact).eps, wanted))
         if far:
             tolerance = max(tolerance, _FAR_TOLERANCE)
-        shift = optimal_intercepts(self.problem, self._sums_by_class[:, -1], self._logits, tolerance=tolerance)
-        shift = self.problem.processes.agreed(shift)
-        self.weight = torch.cat([weight[:, :-1], weight[:, -1:] + shift[:, None]], 1)
-        self._logits += shift.to(self.exact)[:, None]
-        self.objective = self.problem.objective(self.weight, self._logits)
+        self.weight, self._softmax = balance_intercepts(
+            problem, self.weight, self._logits, self._softmax, shares=self.shares, tolerance=tolerance
+        )
+        self.objective = self._softmax.objective
 
     def evaluate(self) -> None:
         """Gradient and gap at the point, unless its gap is known to be small enough."""
         problem = self.problem
         if self.gap <= self.tolerance:
             return
-        self._probabilities = torch.softmax(self._logits, 0)
-        adjoint = problem.residual_sums(self._probabilities)
+        adjoint = problem.residual_sums(self._softmax.probabilities)
         self._gradient = adjoint + problem.penalty * self.weight
         if problem.ridge > 0:
             gap = gap_by_mixture(problem, self.weight, self.objective, adjoint, self._sums_by_class)
@@ -121,23 +128,22 @@ class NewtonCG:
         """One Newton step, or a change to float64 where float32 has given what it can."""
         problem = self.problem
         direction, decrement = self._direction()
-        length = step_length(problem, self.weight, self._logits, self._gradient, direction)
-        lost = length == 0 or (decrement > 0.5 * self._decrement and decrement**2 < self._rounding(self.coarse))
-        self._decrement = decrement
-        self.iteration += 1
         before, objective = self.weight, self.objective
+        self.iteration += 1
         if 0 < direction.decrease <= self._closing():
             gap = gap_by_step(
-                problem, self.weight, self.objective, self._probabilities, direction, sums_by_class=self._sums_by_class
+                problem, self.weight, self.objective, self._softmax, direction, sums_by_class=self._sums_by_class
             )
             self._lower = max(self._lower, self.objective - problem.processes.agreed_number(gap))
-        logits = None
-        if self.coarse == self.exact and self.iteration % _STEPS_BETWEEN_FRESH_LOGITS:
-            logits = self._logits.add_(direction.logit_change, alpha=length)
-        self.set_point(before + length * direction.step, logits)
-        if not self.objective <= objective + self._rounding(self.exact):
-            lost = True
-            self.set_point(before)
+        length = 1.0
+        trusted = direction.decrease <= _TRUSTED * objective
+        moved = trusted and self._move(direction, 1.0, least=_AS_PROMISED * direction.decrease)
+        if not moved:
+            length = step_length(problem, before, self._logits, self._gradient, direction)
+            moved = self._move(direction, length)
+        lost = length == 0 or (decrement > 0.5 * self._decrement and decrement**2 < self._rounding(self.coarse))
+        self._decrement = decrement
+        lost = lost or not moved
         if lost and torch.float32 in {self.coarse, self.exact}:
             self.coarse = self.exact = torch.float64
             self._decrement, self._precondition = math.inf, None
@@ -145,13 +151,26 @@ class NewtonCG:
         elif lost:
             self._stuck = True
 
+    def _move(self, direction: Direction, length: float, *, least: float = 0.0) -> bool:
+        """Go along a direction if F falls by at least so much, but for rounding; else stay."""
+        before, objective = self.weight, self.objective
+        logits = None
+        if self.coarse == self.exact and self.iteration % _STEPS_BETWEEN_FRESH_LOGITS:
+            logits = self._logits.add_(direction.logit_change, alpha=length)
+        self.set_point(before + length * direction.step, logits)
+        if self.objective <= objective - least + self._rounding(self.exact):
+            return True
+        self.set_point(before)
+        return False
+
     def _direction(self) -> tuple[Direction, float]:
         """Newton's direction, and the root of the decrease that it promises."""
         problem = self.problem
-        probabilities = self._probabilities.to(self.coarse)
+        probabilities = self._softmax.probabilities.to(self.coarse)
+        softmax = replace(self._softmax, probabilities=probabilities)
         early = self.iteration == 1 and not self._near
         if self._precondition is None or early or self._products > _PATIENCE:
-            self._precondition = CurvaturePreconditioner(problem, probabilities, self._generator)
+            self._precondition = CurvaturePreconditioner(problem, softmax, self._generator)
         descent = -self._gradient
         decrement = math.sqrt(max(0.0, float((descent * self._precondition(descent)).sum())))
         decrement = problem.processes.agreed_number(decrement)
@@ -188,6 +207,8 @@ class NewtonCG:
         """How far to solve Newton's equation: tighter as the steps begin to converge (Eisenstat and Walker, 1996)."""
         if self.problem.ridge == 0 and decrement**2 < 10 * self.tolerance * self.objective:
             return 0.0
+        if math.isinf(self._decrement) and not self._near:
+            return _FIRST_FORCING
         return max(
             _LEAST_FORCING_NEAR if self._near else _LEAST_FORCING, min(_MOST_FORCING, decrement / self._decrement)
         )

@@ -27,9 +27,24 @@ from torch import Tensor
 from polylogit.solver.design_matrix import Design
 from polylogit.system.processes import Processes
 
-__all__ = ["Objective"]
+__all__ = ["Objective", "Softmax"]
 
 _NUMBERS_A_BLOCK = 1 << 18
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """What one pass over the logits gives.
+
+    Args:
+        probabilities: p_n = softmax(z_n) of this process's rows.
+        objective: F.
+        class_means: sum_n omega_n p_n.
+    """
+
+    probabilities: Float[Tensor, "K N"]
+    objective: float
+    class_means: Float[Tensor, " K"]
 
 
 @dataclass(frozen=True)
@@ -66,15 +81,51 @@ class Objective:
         for start in range(0, self.design.rows, rows):
             yield slice(start, start + rows)
 
+    def softmax(
+        self,
+        weight: Float[Tensor, "K D1"],
+        logits: Float[Tensor, "K N"],
+        *,
+        out: Float[Tensor, "K N"] | None = None,
+    ) -> Softmax:
+        """The probabilities of logits, their means by class, and F.
+
+        Args:
+            weight: W; its penalty is part of F.
+            logits: Z at W; not changed.
+            out: Where the probabilities are written; a new array when left out.
+
+        Returns:
+            The probabilities in the logits' precision, and the sums.
+        """
+        probabilities = torch.empty_like(logits) if out is None else out
+        sums = torch.zeros(self.classes + 1, dtype=torch.float64, device=logits.device)
+        sums[0] = self._penalty_once(weight)
+        for block in self.blocks():
+            some, shares, omega = logits[:, block], probabilities[:, block], self.omega[block]
+            largest = some.amax(0)
+            torch.sub(some, largest, out=shares).exp_()
+            normalizers = shares.sum(0)
+            shares.div_(normalizers)
+            losses = normalizers.log_().add_(largest).sub_(some.gather(0, self.targets[None, block])[0])
+            sums[0] += omega @ losses.double()
+            sums[1:] += shares @ omega.to(shares.dtype)
+        sums = self.processes.total(sums)
+        return Softmax(probabilities, float(sums[0]), sums[1:])
+
     def objective(self, weight: Float[Tensor, "K D1"], logits: Float[Tensor, "K N"]) -> float:
         """F at weights whose logits are known."""
-        penalty = 0.5 * (self.penalty * weight.square()).sum()
-        total = penalty if self.processes.rank == 0 else torch.zeros_like(penalty)  # counted once among all processes
+        total = self._penalty_once(weight)
         for block in self.blocks():
             some = logits[:, block]
             losses = torch.logsumexp(some, 0) - some.gather(0, self.targets[None, block])[0]
             total += self.omega[block] @ losses.double()
         return float(self.processes.total(total))
+
+    def _penalty_once(self, weight: Float[Tensor, "K D1"]) -> Float[Tensor, ""]:
+        """The penalty of W on the first process and 0 on the others, as sums are taken over all of them."""
+        penalty = 0.5 * (self.penalty * weight.square()).sum()
+        return penalty if self.processes.rank == 0 else torch.zeros_like(penalty)
 
     def sums_of_targets(self, precision: torch.dtype) -> tuple[Float[Tensor, "K D1"], Float[Tensor, " K"]]:
         """sum_n omega_n y_n x_n' with products in a precision, and the class shares sum_n omega_n y_n, in float64."""

@@ -4,7 +4,9 @@ The Hessian's diagonal blocks, one a class, are B_k = sum_n h_kn x_n x_n' + lamb
 Near the optimum most rows are sure and hardly count, so each B_k is estimated from M rows drawn with probability
 pi_n = min(1, h_kn / tau), each divided by its pi_n: the rows that matter are all there, the others stand for their
 like, and the estimate is unbiased. One Cholesky factor a class follows. Where all classes are about
-as sure as each other, as at W = 0, they share one block.
+as sure as each other, they share one block. Where all rows are alike, as at W = 0, H is but for lambda the Kronecker
+product of diag(p) - p p' and sum_n omega_n x_n x_n', whose inverse is, but for a step that all classes share, one block
+divided by each p_k.
 
 Where K blocks of D x D are too much, or their factors take longer than the products that they save, one block of the
 classes' mean curvature serves all; where even that is too much (sparse rows with very many columns), the exact
@@ -22,19 +24,19 @@ from torch import Tensor
 
 from polylogit.solver.backtracking_newton import cholesky_with_damping
 from polylogit.solver.design_matrix import SparseDesign
-from polylogit.solver.objective import Objective
+from polylogit.solver.objective import Objective, Softmax
 from polylogit.system.matrix_product import matrix_product_nt
 from polylogit.system.processes import Processes
 
 __all__ = ["CurvaturePreconditioner"]
 
 _LEAST_ROWS = 1024
-_ROWS_A_COLUMN = 3
+_ROWS_A_COLUMN = 4.5
 _LEAST_BUDGET = 4_000_000
 _MOST_PRODUCTS_A_FACTOR = 10
 _MOST_SPARSE_COLUMNS_FACTORED = 512
 _MANY_BLOCKS = 16
-_MORE_ROWS_FOR_MANY = 4
+_MORE_ROWS_SHARED = 4
 _NUMBERS_A_CHUNK = 1 << 24
 
 
@@ -46,11 +48,12 @@ class CurvaturePreconditioner:
 
     Args:
         problem: F.
-        probabilities: softmax of the logits at the point whose Hessian is wanted.
+        softmax: At the point whose Hessian is wanted; the probabilities' dtype is the precision of the blocks.
         generator: Draws the rows; a fixed seed makes a fit repeatable to the bit.
     """
 
-    def __init__(self, problem: Objective, probabilities: Float[Tensor, "K N"], generator: torch.Generator) -> None:
+    def __init__(self, problem: Objective, softmax: Softmax, generator: torch.Generator) -> None:
+        probabilities = softmax.probabilities
         columns = problem.design.columns
         total_rows = problem.design.total_rows
         budget = max(_LEAST_BUDGET, total_rows * columns)
@@ -64,21 +67,26 @@ class CurvaturePreconditioner:
             self._scales = _diagonals(problem, probabilities).rsqrt()
             return
         curvature = probabilities * (1 - probabilities)
-        alike = problem.processes.all_true(bool((curvature.amax(0) <= 2 * curvature.amin(0)).all()))
+        alike = problem.processes.all_true(_alike(curvature, 0))
         factor_in_products = columns**2 / (12 * total_rows)
+        class_scales: Tensor | float = 1.0
         if alike or problem.classes * columns**2 > budget or factor_in_products > _MOST_PRODUCTS_A_FACTOR:
             curvature = curvature.mean(0, keepdim=True)
+        elif problem.processes.all_true(_alike(curvature, 1)):
+            mean = softmax.class_means.mean()
+            class_scales = (mean / softmax.class_means).sqrt()[:, None]
+            curvature = torch.full_like(curvature[:1], float(mean))
         if len(curvature) > _MANY_BLOCKS:
             curvature *= problem.omega.to(curvature.dtype)
             self._factors, self._scales = _blocks_of_many_classes(problem, curvature, generator)
             return
         curvature = problem.omega * curvature.double()
-        scales = []
+        scales, shared = [], len(curvature) == 1
         for by_class in curvature:
-            factor, scale = _factored_block(problem, by_class, probabilities.dtype, generator)
+            factor, scale = _factored_block(problem, by_class, probabilities.dtype, generator, shared=shared)
             self._factors.append(factor)
             scales.append(scale)
-        self._scales = torch.stack(scales)
+        self._scales = torch.stack(scales) * class_scales
 
     def __call__(self, rows: Float[Tensor, "K D1"]) -> Float[Tensor, "K D1"]:
         """B_k^-1 applied to row k, less the mean over the rows."""
@@ -100,6 +108,16 @@ class CurvaturePreconditioner:
         return stepped - stepped.mean(0)
 
 
+def _alike(curvature: Float[Tensor, "K N"], axis: int) -> bool:
+    """Whether numbers along an axis are within a factor of 2 of each other."""
+    return not curvature.numel() or bool((curvature.amax(axis) <= 2 * curvature.amin(axis)).all())
+
+
+def _wanted_rows(columns: int, *, shared: bool) -> int:
+    """How many rows to draw for a block, or for all classes where they share a sample."""
+    return (_MORE_ROWS_SHARED if shared else 1) * max(_LEAST_ROWS, int(_ROWS_A_COLUMN * columns))
+
+
 def _sampled(
     curvature: Float[Tensor, " N"], wanted: int, generator: torch.Generator, processes: Processes
 ) -> tuple[Tensor, Tensor]:
@@ -119,11 +137,16 @@ def _sampled(
 
 
 def _factored_block(
-    problem: Objective, curvature: Float[Tensor, " N"], precision: torch.dtype, generator: torch.Generator
+    problem: Objective,
+    curvature: Float[Tensor, " N"],
+    precision: torch.dtype,
+    generator: torch.Generator,
+    *,
+    shared: bool,
 ) -> tuple[Tensor, Tensor]:
     """Cholesky factor of S B S and the diagonal S that makes S B S's diagonal 1."""
     columns = problem.design.columns
-    wanted = max(_LEAST_ROWS, int(_ROWS_A_COLUMN * columns))
+    wanted = _wanted_rows(columns, shared=shared)
     index, heights = _sampled(curvature, wanted, generator, problem.processes)
     rows = problem.design.dense_rows(index, precision)
     rows *= heights.sqrt().to(precision)[:, None]
@@ -144,7 +167,7 @@ def _blocks_of_many_classes(
 ) -> tuple[Float[Tensor, "K D1 D1"], Float[Tensor, "K D1"]]:
     """As `_factored_block` for all classes at once, from one sample of rows drawn by their largest curvature."""
     columns = problem.design.columns
-    wanted = _MORE_ROWS_FOR_MANY * max(_LEAST_ROWS, int(_ROWS_A_COLUMN * columns))
+    wanted = _wanted_rows(columns, shared=True)
     largest = curvature.amax(0).double()
     index, heights = _sampled(largest, wanted, generator, problem.processes)
     rows = problem.design.dense_rows(index, curvature.dtype)

@@ -45,7 +45,7 @@ class RowSpan:
         self._basis: Tensor | None = None
         for dtype in dict.fromkeys((precision, torch.float64)):
             self._precision = dtype
-            squares = self._times_transpose(features)
+            squares = self._products_of_rows()
             if not bool(torch.isfinite(squares.diagonal()).all()):
                 if dtype == torch.float64:
                     check_finite(features)
@@ -77,6 +77,16 @@ class RowSpan:
         total = torch.zeros(len(rows), len(self._features), dtype=torch.float64, device=rows.device)
         for some, features in zip(self._blocks(rows), self._blocks(self._features), strict=True):
             total += matrix_product_nt(some, features)
+        return total
+
+    def _products_of_rows(self) -> Float[Tensor, "N N"]:
+        """X X', in float64; of its two equal off-diagonal quarters one is computed."""
+        count, half = len(self._features), len(self._features) // 2
+        total = torch.zeros(count, count, dtype=torch.float64, device=self._features.device)
+        for some in self._blocks(self._features):
+            total[:half, :half] += matrix_product_nt(some[:half], some[:half])
+            total[half:] += matrix_product_nt(some[half:], some)
+        total[:half, half:] = total[half:, :half].T
         return total
 
     def _blocks(self, rows: Num[Tensor, "K D"]) -> Iterator[Tensor]:
