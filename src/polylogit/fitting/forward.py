@@ -12,7 +12,7 @@ from polylogit.system.sparse_rows import SparseRows
 
 __all__ = ["NetworkForward", "network_logits", "prepare_batch"]
 
-_ROWS_AT_ONCE = 1000
+ROWS_AT_ONCE = 1000
 
 
 def network_logits(
@@ -20,7 +20,7 @@ def network_logits(
     inputs: Num[Tensor, "N ..."] | StoredPictures | SparseRows,
     *,
     prepare: Callable[[Tensor], Tensor] | None = None,
-    rows_at_once: int = _ROWS_AT_ONCE,
+    rows_at_once: int = ROWS_AT_ONCE,
 ) -> Float[Tensor, "N K ..."]:
     """Logits of rows, in evaluation mode and float32, a block of rows at a time.
 
@@ -61,7 +61,7 @@ class NetworkForward:
         self._parameter = next(network.parameters(), None)
 
     def logits(
-        self, inputs: Num[Tensor, "N ..."] | StoredPictures | SparseRows, rows_at_once: int = _ROWS_AT_ONCE
+        self, inputs: Num[Tensor, "N ..."] | StoredPictures | SparseRows, rows_at_once: int = ROWS_AT_ONCE
     ) -> Float[Tensor, "N K ..."]:
         """Logits of rows: see `network_logits`."""
         device = torch.device("cpu") if self._parameter is None else self._parameter.device

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from polylogit.calibration.temperature import losses_after_temperature
 from polylogit.classes import balanced_class_weight
 from polylogit.data.pictures.augmentation import Augmentation
+from polylogit.data.pictures.pretrained.backbone import Backbone, FeatureNetwork
 from polylogit.data.pictures.pretrained.encoder import BackboneEncoder
 from polylogit.data.pictures.pretrained.feature_cache import FeatureCache
 from polylogit.data.pictures.pretrained.features import features_of_pictures
@@ -38,7 +39,7 @@ from polylogit.run.task import Task
 from polylogit.run.validation_split import fitted_and_validation_rows
 from polylogit.run.worker_processes import first_process
 
-__all__ = ["with_fine_tuning"]
+__all__ = ["fine_tuned_copy", "fine_tuning_batch", "with_fine_tuning"]
 
 BATCH = 32
 """Pictures in a step; fewer where there are few."""
@@ -84,11 +85,9 @@ def with_fine_tuning(task: Task, recipe: PretrainedRecipe, frozen: FittedModel, 
             f'{counted(len(fitted), "picture")}. Set it to "none".'
         )
     start = _linear_network(task, recipe, fitted)
-    features, head = deepcopy(encoder.backbone.module), deepcopy(start)
+    features, head = fine_tuned_copy(encoder.backbone, recipe.training.finetune), deepcopy(start)
     network = nn.Sequential(features, head).eval()
     network.training = True  # but none of its modules: see `fit_network`
-    for name, parameter in features.network.named_parameters():
-        parameter.requires_grad_(recipe.training.finetune == "all" or name.startswith(encoder.backbone.spec.last_block))
     shown = replace(task.rows, inputs=pictures)
     fit = _fit(
         recipe,
@@ -129,6 +128,27 @@ def with_fine_tuning(task: Task, recipe: PretrainedRecipe, frozen: FittedModel, 
     )
 
 
+def fine_tuned_copy(backbone: Backbone, part: str) -> FeatureNetwork:
+    """A copy of a pretrained network of which a part has parameters that can be trained.
+
+    Args:
+        backbone: The network; it stays as it is.
+        part: "last" for its last block, "all" for the whole.
+
+    Returns:
+        The copy.
+    """
+    features = deepcopy(backbone.module)
+    for name, parameter in features.network.named_parameters():
+        parameter.requires_grad_(part == "all" or name.startswith(backbone.spec.last_block))
+    return features
+
+
+def fine_tuning_batch(pictures: int) -> int:
+    """Pictures in a step of fine-tuning, from those that it is fitted on."""
+    return min(BATCH, usual_batch_size(pictures))
+
+
 def _linear_network(task: Task, recipe: PretrainedRecipe, fitted: Int[Tensor, " A"]) -> LinearNetwork:
     fit = fit_linear(task.rows, fitted, len(task.class_names), recipe)
     return LinearNetwork.with_weights(fit.weight, fit.bias)
@@ -155,7 +175,7 @@ def _fit(
         rows.targets,
         options=TrainingOptions(
             epochs=training.finetune_epochs,
-            batch_size=min(BATCH, usual_batch_size(len(rows))),
+            batch_size=fine_tuning_batch(len(rows)),
             learning_rate=training.finetune_learning_rate,
             schedule="one-cycle",
             weight_decay=0.0,

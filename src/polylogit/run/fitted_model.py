@@ -64,6 +64,7 @@ class FittedModel:
         penalty: How C was chosen; None where the recipe names it, and for networks.
         interrupted: Whether Ctrl-C was pressed in the fit, also where it was done by then.
         task: The task with the encoder and the inputs of the network, where its fit has changed them; None where not.
+        notes: What a reader must know of the fit, in sentences.
     """
 
     network: nn.Module
@@ -78,6 +79,7 @@ class FittedModel:
     penalty: PenaltyChoice | None = None
     interrupted: bool = False
     task: Task | None = None
+    notes: tuple[str, ...] = ()
 
     def raise_if_interrupted(self) -> None:
         """Pass Ctrl-C on where a model that was cut short serves nobody, as one of a fold.

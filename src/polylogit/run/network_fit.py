@@ -34,6 +34,7 @@ from polylogit.networks.test_time_augmentation import without_test_time_augmenta
 from polylogit.recipes import MlpRecipe, NetworkRecipe
 from polylogit.run.fitted_model import FittedModel, TrainingPlace
 from polylogit.run.held_out_rows import calibration_of, held_out_logits
+from polylogit.run.picture_memory import memory_note, memory_of_network
 from polylogit.run.task import Task
 from polylogit.run.validation_split import fitted_and_validation_rows
 from polylogit.run.worker_processes import first_process
@@ -75,6 +76,13 @@ def fit_network_model(task: Task, recipe: NetworkRecipe, place: TrainingPlace) -
     spec = NetworkSpec(kind=recipe.model.kind, options=_network_options(task, recipe))
     check_network_fits_memory(partial(KINDS[spec.kind], **spec.options), options, device, f"model {spec.kind}")
     network, spec = new_network(task, recipe)
+    note = ""
+    if isinstance(task.encoder, PictureEncoder):
+        example = task.encoder.prepare(torch.zeros(1, *task.encoder.input_shape, dtype=torch.uint8))
+        needed = memory_of_network(network, example, len(fitted), options, device)
+        note = memory_note(needed, "Take a smaller data.picture_size or training.batch_size.", device)
+        for callback in place.callbacks if note else ():
+            callback.noted(note)
     members = _members(network, recipe)
     prepare = task.encoder.prepare if isinstance(task.encoder, PictureEncoder) else None
     with without_test_time_augmentation(network):
@@ -120,6 +128,7 @@ def fit_network_model(task: Task, recipe: NetworkRecipe, place: TrainingPlace) -
         whole=fit.ended in ("finished", "early"),
         interrupted=fit.asked_to_stop,
         history=tuple(asdict(record) for record in fit.history),
+        notes=(note,) if note else (),
     )
 
 

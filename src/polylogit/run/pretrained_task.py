@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from polylogit.data.pictures.pretrained.backbone import Backbone
 from polylogit.data.pictures.pretrained.encoder import BackboneEncoder
 from polylogit.data.pictures.pretrained.feature_cache import FeatureCache, default_cache_file
@@ -17,6 +19,8 @@ from polylogit.errors import RecipeError
 from polylogit.fitting.callbacks import TrainingCallback, features_reporter
 from polylogit.recipes import PretrainedRecipe
 from polylogit.recipes.data_kinds import check_options_apply, data_kind
+from polylogit.run.fine_tuning import fine_tuned_copy, fine_tuning_batch
+from polylogit.run.picture_memory import memory_note, memory_of_features, memory_of_fine_tuning
 from polylogit.run.picture_task import picture_labels, picture_reading, task_of_pictures
 from polylogit.run.task import Task
 
@@ -71,9 +75,25 @@ def pretrained_task(
     reading = replace(picture_reading(recipe), form=encoder.input_shape, in_memory=in_memory)
     source = open_pictures(data, reading=reading)
     labels = picture_labels(source, recipe)
+    note = _note_on_memory(encoder, len(source.digests), recipe)
+    if note:
+        for callback in callbacks:
+            callback.noted(note)
     cache = FeatureCache(default_cache_file())
     features = features_of_pictures(encoder, source.pixels, source.digests, cache, features_reporter(callbacks))
-    return task_of_pictures(source, labels, encoder=encoder, inputs=features)
+    task = task_of_pictures(source, labels, encoder=encoder, inputs=features)
+    return replace(task, notes=(*task.notes, note)) if note else task
+
+
+def _note_on_memory(encoder: BackboneEncoder, pictures: int, recipe: PretrainedRecipe) -> str:
+    """What a reader must know of the memory that features and fine-tuning take; empty where it is little."""
+    needed, remedy = memory_of_features(encoder, pictures), "Take a smaller data.picture_size or model.backbone."
+    if recipe.training.finetune != "none":
+        network = fine_tuned_copy(encoder.backbone, recipe.training.finetune)
+        example = encoder.normalise(torch.zeros(1, *encoder.input_shape, dtype=torch.uint8))
+        needed += memory_of_fine_tuning(network, example, fine_tuning_batch(pictures))
+        remedy = 'Take a smaller data.picture_size, or training.finetune = "last" or "none".'
+    return memory_note(needed, remedy)
 
 
 def _check_fine_tuning(recipe: PretrainedRecipe) -> None:

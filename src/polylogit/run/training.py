@@ -163,7 +163,7 @@ def _train(
         data=task.name,
         recipe=recipe,
         audit=task.audit,
-        notes=task.notes,
+        notes=(*task.notes, *fit.notes),
         classifier=classifier,
         train=train_summary,
         test=None if test is None else test.evaluation,
