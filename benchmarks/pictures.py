@@ -20,7 +20,8 @@ little; `cold` is the first fold, in which the pretrained features of all pictur
 largest resident size of a fold's process, imports included.
 
 - polylogit, pretrained and polylogit, cnn: `polylogit train` with its defaults, without cross-validation.
-- polylogit, fine-tuned: the same with training.finetune=last.
+- polylogit, fine-tuned: the first with training.finetune=last; polylogit, whole network fine-tuned: with
+  training.finetune=all.
 - HOG, LogisticRegression: scikit-image's histograms of oriented gradients of 64 x 64 grey pixels with its defaults,
   scaled columns, scikit-learn's LogisticRegression.
 - pixels, RandomForest: 64 x 64 colour pixels, 500 trees.
@@ -243,6 +244,7 @@ def main() -> None:
             "plain torch loop": plain_loop,
             "polylogit, cnn": ours("cnn", place),
             "polylogit, fine-tuned": ours("pretrained", place, {"finetune": "last"}),
+            "polylogit, whole network fine-tuned": ours("pretrained", place, {"finetune": "all"}),
         }
         rows = []
         for name, fit_and_predict in candidates.items():
