@@ -17,8 +17,10 @@ part "networks": steps of two convolutional networks on Fashion-MNIST, by one pr
     turn by turn. Beside the seconds stands the processor time that all processes together took, which other work on the
     machine lengthens less: a process that waits for another takes none.
 
-"memory" is the largest RssAnon of the process, which no file backs, beyond that of the training on 400 rows;
-"group_mib" what the kernel counted for the control group, in all.
+"memory" is the largest RssAnon of the process, which no file backs, beyond that of the training on 400 rows, and in the
+part "processes" the largest resident memory of each process; "group_mib" what the kernel counted for the control group,
+in all. "cpu_seconds" are those of the processor, of all processes together, which other work on the machine lengthens
+less than the seconds.
 
     python benchmarks/scale.py [--quick] [--part speed limit processes networks] [--rows N] [--columns N]
 """
@@ -92,6 +94,12 @@ def status(pid: int | str, name: str) -> int:
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:")), 0)
 
 
+def cpu_of_children() -> float:
+    """Processor seconds of the commands that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def train(table: Path, where: str, folder: Path, group: MemoryGroup | None = None) -> dict[str, Any]:
     """One training: its seconds, its peaks and its figures, or the message of its error."""
     words = ["train", table.name, "--target", "kind", "--out", f"{where}.safetensors", "--json"]
@@ -99,7 +107,7 @@ def train(table: Path, where: str, folder: Path, group: MemoryGroup | None = Non
     command = [sys.executable, "-m", "polylogit", *words, *(word for option in options for word in ("--set", option))]
     enter = None if group is None else group.enter
     environment = {**os.environ, "POLYLOGIT_CACHE": str(folder / "cache")}
-    started, peak = time.perf_counter(), 0
+    started, used, peak = time.perf_counter(), cpu_of_children(), 0
     with (folder / "out").open("w+") as out, (folder / "err").open("w+") as err:
         process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=err, env=environment, preexec_fn=enter)  # noqa: PLW1509 - no threads here
         while process.poll() is None:
@@ -109,7 +117,14 @@ def train(table: Path, where: str, folder: Path, group: MemoryGroup | None = Non
         for file in (out, err):
             file.seek(0)
         printed, said = out.read().strip().splitlines(), err.read().strip().splitlines()
-    found = {"seconds": seconds, "peak": peak, "code": process.returncode, "group": 0 if group is None else group.peak}
+    cpu = cpu_of_children() - used
+    found = {
+        "seconds": seconds,
+        "cpu": cpu,
+        "peak": peak,
+        "code": process.returncode,
+        "group": 0 if group is None else group.peak,
+    }
     if process.returncode:
         return found | {"said": said[-1] if said else ""}
     return found | {"log_loss": json.loads(printed[-1])["test"]["log_loss"]}
@@ -147,6 +162,7 @@ def speed(folder: Path, rows: int, columns: int, rounds: int) -> Iterator[dict[s
             "table_mib": round(table.stat().st_size / MIB),
             "seconds_median": round(statistics.median(seconds), 1),
             "seconds_range": f"{seconds[0]:.1f} to {seconds[-1]:.1f}",
+            "cpu_seconds": " and ".join(f"{run['cpu']:.1f}" for run in done),
             "memory_mib": round((max(run["peak"] for run in done) - anonymous) / MIB),
             "test_log_loss": f"{done[0]['log_loss']:.5f}",
         }
@@ -193,14 +209,15 @@ def processes_fit(rank: int, size: int, rows: int, columns: int, port: int) -> N
     torch.set_num_threads(1)
     draw = torch.Generator().manual_seed(0)
     weight = 2 * torch.randn(columns, CLASSES, generator=draw) / columns**0.5
-    features, targets = [], []
-    for number in range(BLOCKS)[rank::size]:  # the same rows, whoever holds them
+    numbers = range(BLOCKS)[rank::size]  # the same rows, whoever holds them
+    X = torch.empty(len(numbers), rows // BLOCKS, columns)
+    y = torch.empty(len(numbers), rows // BLOCKS, dtype=torch.int64)
+    for some, targets, number in zip(X, y, numbers, strict=True):
         draw.manual_seed(1 + number)
-        some = torch.randn(rows // BLOCKS, columns, generator=draw)
+        torch.randn(some.shape, generator=draw, out=some)
         noise = -(-torch.rand(len(some), CLASSES, generator=draw).log()).log()
-        features.append(some)
-        targets.append((some @ weight + noise).argmax(1))
-    X, y = torch.cat(features), torch.cat(targets)
+        torch.argmax(some @ weight + noise, 1, out=targets)
+    X, y = X.flatten(0, 1), y.flatten()
     group, sent = None, 0
     if size > 1:
         torch.distributed.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=size)
@@ -212,17 +229,19 @@ def processes_fit(rank: int, size: int, rows: int, columns: int, port: int) -> N
             plain(tensor, op=op, group=group)
 
         torch.distributed.all_reduce = counted
-    seconds = []
+    seconds, cpu = [], []
     for _ in range(REPEATS + 1):
         if size > 1:
             torch.distributed.barrier()
-        sent, started = 0, time.perf_counter()
+        sent, started, used = 0, time.perf_counter(), time.process_time()
         fit = fit_softmax_regression(X, y, classes=CLASSES, tolerance=1e-4, process_group=group)
         seconds.append(time.perf_counter() - started)
+        cpu.append(time.process_time() - used)
     print(
         json.dumps(
             {
                 "seconds": sorted(seconds[1:]),  # the first warms up
+                "cpu": statistics.median(cpu[1:]),
                 "bytes": sent,
                 "objective": fit.objective,
                 "gap": fit.optimality_gap,
@@ -247,7 +266,11 @@ def several(rows: int, columns: int) -> Iterator[dict[str, Any]]:
         ]
         ended = [json.loads(process.communicate()[0].splitlines()[-1]) for process in started]
         before = measured.get(size)
-        measured[size] = ended[0] | {"seconds": sorted(ended[0]["seconds"] + (before["seconds"] if before else []))}
+        measured[size] = ended[0] | {
+            "seconds": sorted(ended[0]["seconds"] + (before["seconds"] if before else [])),
+            "cpu": [*(before["cpu"] if before else []), sum(one["cpu"] for one in ended)],
+            "peaks": [one["peak"] for one in ended],
+        }
     of_one = statistics.median(measured[1]["seconds"])
     for size, found in measured.items():
         median = statistics.median(found["seconds"])
@@ -257,7 +280,8 @@ def several(rows: int, columns: int) -> Iterator[dict[str, Any]]:
             "table_mib": round(rows * columns * 4 / MIB),
             "seconds_median": round(median, 2),
             "seconds_range": f"{found['seconds'][0]:.2f} to {found['seconds'][-1]:.2f}, n={len(found['seconds'])}",
-            "memory_mib": round(found["peak"] / MIB),
+            "cpu_seconds": " and ".join(f"{cpu:.2f}" for cpu in found["cpu"]),
+            "memory_mib": " and ".join(str(round(peak / MIB)) for peak in found["peaks"]),
             "bytes_added_up": found["bytes"],
             "efficiency": round(of_one / median / size, 3),
             "gap": f"{found['gap']:.1e}",
@@ -354,7 +378,7 @@ def main() -> None:
     """Measure, print and write the result."""
     parser = arguments(__doc__)
     parser.add_argument("--part", nargs="+", choices=PARTS, default=PARTS)
-    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the part speed, up to 20,000,000")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the parts speed and processes")
     parser.add_argument("--columns", type=int, default=40)
     parser.add_argument("--rank", nargs=5, type=int, help=argparse.SUPPRESS)
     parser.add_argument("--network-rank", nargs=3, type=int, help=argparse.SUPPRESS)
@@ -373,7 +397,7 @@ def main() -> None:
         if "limit" in options.part:
             rows += list(limited(Path(name), *((200_000, 1000) if options.quick else (500_000, 1000))))
     if "processes" in options.part:
-        rows += list(several(*((40_000, 40) if options.quick else (2 * options.rows, options.columns))))
+        rows += list(several(*((40_000, 40) if options.quick else (options.rows, options.columns))))
     if "networks" in options.part:
         rows += list(networks(1 if options.quick else ROUNDS))
     write_result(
