@@ -130,6 +130,11 @@ def train(table: Path, where: str, folder: Path, group: MemoryGroup | None = Non
     return found | {"log_loss": json.loads(printed[-1])["test"]["log_loss"]}
 
 
+def outcome(run: dict[str, Any]) -> str:
+    """The test log loss of a training, or how it ended."""
+    return f"exit {run['code']}: {run['said'][:80]}" if run["code"] else f"{run['log_loss']:.5f}"
+
+
 def small_run(folder: Path, columns: int, group: MemoryGroup | None = None) -> dict[str, Any]:
     """A training on 400 rows of so many columns, beyond which memory is counted."""
     table = folder / "small.parquet"
@@ -164,7 +169,7 @@ def speed(folder: Path, rows: int, columns: int, rounds: int) -> Iterator[dict[s
             "seconds_range": f"{seconds[0]:.1f} to {seconds[-1]:.1f}",
             "cpu_seconds": " and ".join(f"{run['cpu']:.1f}" for run in done),
             "memory_mib": round((max(run["peak"] for run in done) - anonymous) / MIB),
-            "test_log_loss": f"{done[0]['log_loss']:.5f}",
+            "test_log_loss": outcome(done[0]),
         }
     table.unlink()
 
@@ -194,7 +199,7 @@ def limited(folder: Path, rows: int, columns: int) -> Iterator[dict[str, Any]]:
             "seconds": round(run["seconds"], 1),
             "memory_mib": round((run["peak"] - small["peak"]) / MIB),
             "group_mib": round(run["group"] / MIB) or "",
-            "test_log_loss": f"exit {run['code']}: {run['said'][:80]}" if run["code"] else f"{run['log_loss']:.5f}",
+            "test_log_loss": outcome(run),
         }
     table.unlink()
 
