@@ -118,12 +118,13 @@ def _row_slopes(
     rows: ScoredRows, inverse: float, smoothing: float = 0.0
 ) -> tuple[Float[Tensor, " N"], Float[Tensor, " N"]]:
     """First and second derivative of each row's cross-entropy by b = 1/T: E_p[z] - E_target[z] and Var_p[z]."""
-    own = rows.logits.gather(1, rows.targets[:, None])[:, 0]
+    logits = rows.logits_by_class
+    own = logits.gather(0, rows.targets[None])[0]
     if smoothing:
-        own = (1 - smoothing) * own + smoothing * rows.logits.mean(dim=1)
-    probabilities = (rows.logits * inverse).softmax(dim=1)
-    mean = (probabilities * rows.logits).sum(dim=1)
-    variance = (probabilities * (rows.logits - mean[:, None]).square_()).sum(dim=1)
+        own = (1 - smoothing) * own + smoothing * logits.mean(dim=0)
+    probabilities = (logits * inverse).softmax(dim=0)
+    mean = (probabilities * logits).sum(dim=0)
+    variance = (probabilities * (logits - mean).square_()).sum(dim=0)
     return mean - own, variance
 
 
