@@ -79,6 +79,7 @@ CASES = [
     ("t.csv", "mlp", {}),
     ("t.parquet", "linear", {"columns": {"skin": "text", "seen": "category"}}),
     ("parts", "additive", {}),
+    ("t.csv", "linear", {"columns": {"near": "category"}, "most_levels": 400, "drop": ["far", "gaps"]}),  # mostly zero
 ]
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from polylogit.system.csr_tensor import without_csr_warnings
 from polylogit.system.mapped_file import is_mapped, mapped_zeros
-from polylogit.system.sparse_rows import SparseRows, taken_sparse_rows
+from polylogit.system.sparse_rows import SparseRows, stored_sparse_rows, taken_sparse_rows
 
 __all__ = ["ALIGNMENT", "aligned_zeros", "sparse_where_mostly_zero", "taken_rows"]
 
@@ -86,16 +86,28 @@ def sparse_where_mostly_zero(features: Float[Tensor, "N D"], rows: Int[Tensor, "
         rows: The numbers of the rows wanted.
 
     Returns:
-        The rows, or None where a dense product takes less time.
+        The rows, or None where a dense product takes less time. Those of features in a mapped file are in others.
+
+    Raises:
+        DataError: The disk has no room for them.
 
     Example:
         >>> sparse_where_mostly_zero(torch.eye(300), torch.arange(200)).layout
         torch.sparse_csr
     """
-    if features.shape[1] < _FEWEST_COLUMNS or is_mapped(features):  # which are read in place, however many they are
+    if features.shape[1] < _FEWEST_COLUMNS:
         return None
     sample = features[rows[:: max(1, len(rows) // _ROWS_SAMPLED)]]
     if int(sample.count_nonzero()) > _MOST_FILLED * sample.numel():
         return None
+    if is_mapped(features):
+        blocks = torch.split(rows, _ROWS_COPIED_AT_ONCE)
+        return stored_sparse_rows(_without_zeros(features.index_select(0, some)) for some in blocks).csr()
     with without_csr_warnings():
         return features.index_select(0, rows).to_sparse_csr()
+
+
+def _without_zeros(dense: Float[Tensor, "N D"]) -> SparseRows:
+    with without_csr_warnings():
+        csr = dense.to_sparse_csr()
+    return SparseRows(csr.crow_indices(), csr.col_indices(), csr.values(), dense.shape[1])
