@@ -70,6 +70,7 @@ def test_a_process_without_room_for_its_share_is_named(table, tmp_path):
     assert [name for name in files(tmp_path) if name != "m.history.jsonl"] == ["t.parquet"]
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_while_the_model_is_written(table, tmp_path):
     ended, errors = launched(tmp_path, 2, str(LIMITED), "0", "2500", "train", "t.parquet", *TRAIN)
     assert ended.returncode == 1
@@ -81,6 +82,7 @@ def test_a_disk_that_fills_up_while_the_model_is_written(table, tmp_path):
     assert all(isinstance(json.loads(line), dict) for line in history.splitlines())
 
 
+@pytest.mark.slow
 def test_more_processes_than_rows(tmp_path):
     """One row group of four rows for five processes, of which one has none."""
     pl.DataFrame({"x": [1.0, 2.0, 3.0, 4.0], "kind": ["a", "b", "a", "b"]}).write_parquet(tmp_path / "t.parquet")
