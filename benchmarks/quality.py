@@ -358,10 +358,20 @@ def page(kept: Mapping[str, Mapping[str, Any]]) -> str:
             "`python benchmarks/quality.py`; its head says what is measured. Seconds are of processor time on one "
             "thread while other work ran on the machine.",
             as_table(summary(kept)),
+            *_of_partly_measured(kept),
             "Log loss by table, mean and standard deviation over splits:",
             as_table(by_table(kept)),
         ]
     )
+
+
+def _of_partly_measured(kept: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
+    """For each peer that was measured on some of the tables: all candidates on these."""
+    for name in PEERS:
+        some = {table: found for table, found in kept.items() if name in found}
+        if 0 < len(some) < len(kept):
+            yield f"The {len(some)} tables on which {name} was measured too:"
+            yield as_table(summary(some))
 
 
 def _version(package: str) -> str:
