@@ -1,6 +1,6 @@
 """Time to a relative objective gap of 1e-4 for softmax regression, beside every peer, on the same machine.
 
-    python benchmarks/solver.py [--search] [--turns N] [--problem NAME ...] [--method NAME ...] [--quick]
+    python benchmarks/solver.py [--search] [--turns N] [--problem NAME ...] [--method NAME ...] [--page NAME] [--quick]
 
 Claim: `SoftmaxRegression` reaches the optimum of scikit-learn's multinomial objective first. polylogit runs at its
 default tolerance. A peer runs at the loosest setting that gets within 1e-4 of the optimum, evaluated by the float64
@@ -12,7 +12,8 @@ as out of time and not asked again until the next search. Every method has a pro
 OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE, which some machines set, are taken out of its environment. snapml fits one
 class against the rest, another objective: it is timed only.
 
-Merges into benchmarks/results/solver.json and solver.md, each entry with its date; another machine starts a new page.
+Merges into benchmarks/results/solver.json and solver.md, each entry with its date; `--page` names another page, for
+another processor. Where a page has the results of another processor, only the settings are kept.
 Peak memory is what a fit adds to the process with the data in it.
 """
 
@@ -323,11 +324,11 @@ def installed(package: str) -> str | None:
         return None
 
 
-def kept() -> dict[str, Any]:
-    """The page so far, if it is this machine's; of another machine's only the settings."""
-    page = {"name": "solver", "gap": GAP, "machine": machine(), "problems": {}}
+def kept(name: str) -> dict[str, Any]:
+    """The page of a name so far, if it is this machine's; of another machine's only the settings."""
+    page = {"name": name, "gap": GAP, "machine": machine(), "problems": {}}
     page["machine"] |= {package: installed(package) for package in ("scikit-learn-intelex", "snapml")}
-    path = RESULTS / "solver.json"
+    path = RESULTS / f"{name}.json"
     if path.exists():
         before = json.loads(path.read_text(encoding="utf-8"))
         page["problems"] = before["problems"]
@@ -368,9 +369,9 @@ def write(page: dict[str, Any]) -> None:
         lines += [row for row in rows if row]
     facts = "; ".join(f"{key} {value}" for key, value in page["machine"].items())
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "solver.json").write_text(json.dumps(page, indent=1) + "\n", encoding="utf-8")
+    (RESULTS / f"{page['name']}.json").write_text(json.dumps(page, indent=1) + "\n", encoding="utf-8")
     title = f"# Softmax regression: seconds to a relative gap of {GAP:g}\n\n"
-    (RESULTS / "solver.md").write_text(title + facts + ".\n\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    (RESULTS / f"{page['name']}.md").write_text(title + facts + ".\n\n" + "\n".join(lines) + "\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -383,6 +384,7 @@ def main() -> None:
     )
     parser.add_argument("--problem", action="append", help=f"one of {', '.join(PROBLEMS)}; may be given again")
     parser.add_argument("--method", action="append", help=f"one of {', '.join(METHODS)}; may be given again")
+    parser.add_argument("--page", default="solver", help="the page of results to add to")
     parser.add_argument("--child", nargs=5, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
@@ -390,13 +392,13 @@ def main() -> None:
         measure(problem, method, float(target), first, int(repeats))
         return
     for problem in options.problem or (QUICK if options.quick else list(PROBLEMS)):
-        optimum = kept()["problems"].get(problem, {}).get("optimum_lower_bound")
+        optimum = kept(options.page)["problems"].get(problem, {}).get("optimum_lower_bound")
         if optimum is None:
             reference = in_a_process(problem, "reference", 0.0, repeats=1)
             optimum = reference["objective"] / (1 + reference["gap_certified"])
         taken_before: dict[str, Entry] = {}
         for method in [m for m in options.method or METHODS if m != "reference"] * max(1, options.turns):
-            before = kept()["problems"].get(problem, {}).get("methods", {}).get(method, {})
+            before = kept(options.page)["problems"].get(problem, {}).get("methods", {}).get(method, {})
             if "out_of_time" in before and not options.search:
                 continue
             once = options.quick or (options.turns and problem not in SMALL)
@@ -412,7 +414,7 @@ def main() -> None:
                 line(problem, method, answer, optimum) or f"| {problem} | {method} | {answer['setting']} |", flush=True
             )
             if not options.quick:
-                page = kept()
+                page = kept(options.page)
                 entries = page["problems"].setdefault(problem, {"methods": {}})
                 entries["optimum_lower_bound"] = optimum
                 entries["methods"][method] = answer
