@@ -11,10 +11,11 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).parent))
 from networks_of_processes import CASES, PLAIN, fitted
 
-from polylogit.fitting.batch_shares import batch_parts
+from polylogit.errors import PolylogitError
+from polylogit.fitting.batch_shares import BatchPart, batch_parts
 from polylogit.fitting.checkpoint import Checkpoint
 from polylogit.fitting.whole_batch_layers import layers_of_whole_batch
-from polylogit.system.processes import ONE_PROCESS
+from polylogit.system.processes import ONE_PROCESS, Processes
 
 PROGRAM = Path(__file__).with_name("networks_of_processes.py")
 ROUNDING = {"rtol": 1e-4, "atol": 1e-5}
@@ -110,3 +111,43 @@ def test_nothing_is_changed_for_one_process():
     network = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(3))
     with layers_of_whole_batch(network, ONE_PROCESS):
         assert all("forward" not in vars(module) for module in network.modules())
+
+
+def _two():
+    """Two processes, as far as what is changed in a network goes."""
+    processes = Processes()
+    processes.size = 2
+    return processes
+
+
+class NormalisedAndActivated(nn.BatchNorm2d):
+    """A batch normalisation that contains its activation, as in libraries of pretrained networks."""
+
+    def forward(self, maps):
+        return super().forward(maps).relu()
+
+
+def test_a_batch_normalisation_with_a_forward_pass_of_its_own_is_refused_in_training():
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), NormalisedAndActivated(2))
+    maps = torch.randn(4, 1, 5, 5)
+    expected = network.eval()(maps)
+    with layers_of_whole_batch(network, _two()):
+        assert torch.equal(network(maps), expected)
+        network.train()
+        with pytest.raises(PolylogitError, match="layer 1 is a NormalisedAndActivated, a batch normalisation with"):
+            network(maps)
+    assert bool((network(maps) >= 0).all())
+
+
+@pytest.mark.parametrize("layer", [nn.Dropout(0.5), nn.Dropout2d(0.5)])
+def test_dropout_of_a_share_is_that_of_its_rows_in_the_whole_batch(layer):
+    maps = torch.randn(6, 3, 2, 2)
+    torch.manual_seed(1)
+    expected = layer(maps)
+    with layers_of_whole_batch(layer, _two()) as batch:
+        shares = []
+        for own in (slice(0, 4), slice(4, 6)):
+            batch.part = BatchPart(first=0, rows=6, own=own)
+            torch.manual_seed(1)
+            shares.append(layer(maps[own]))
+    assert torch.equal(torch.cat(shares), expected)

@@ -17,12 +17,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from polylogit.errors import PolylogitError
 from polylogit.fitting.batch_shares import BatchPart
 from polylogit.system.processes import Processes
 
 __all__ = ["WholeBatch", "layers_of_whole_batch"]
 
 Forward = Callable[[Tensor], Tensor]
+Dropout = nn.Dropout | nn.Dropout1d | nn.Dropout2d | nn.Dropout3d
 BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
 
 
@@ -38,7 +40,7 @@ class WholeBatch:
 
 @contextmanager
 def layers_of_whole_batch(network: nn.Module, processes: Processes) -> Iterator[WholeBatch]:
-    """Let `nn.Dropout` and batch normalisation act, in training, as on the whole batch.
+    """Let dropout and batch normalisation act, in training, as on the whole batch.
 
     With one process nothing is changed. Evaluation mode is left as it is.
 
@@ -50,18 +52,24 @@ def layers_of_whole_batch(network: nn.Module, processes: Processes) -> Iterator[
     Yields:
         The object whose `part` says which rows of the batch go through the network.
 
+    Raises:
+        PolylogitError: In a forward pass in training: a batch normalisation has a forward pass of its own, as those
+            that contain an activation have.
+
     Source: Ioffe and Szegedy (2015), Batch Normalization, algorithm 1 and section 3 (its gradients), with the sums over
         the batch all-reduced.
     """
     batch = WholeBatch()
     changed: list[nn.Module] = []
     if processes.size > 1:
-        for module in network.modules():
+        for name, module in network.named_modules():
             own: Forward = module.forward
-            if isinstance(module, nn.Dropout):
+            if isinstance(module, Dropout):
                 vars(module)["forward"] = partial(_dropout, module, own, batch)
-            elif isinstance(module, BatchNorm):
+            elif isinstance(module, BatchNorm) and type(module).forward is nn.BatchNorm2d.forward:
                 vars(module)["forward"] = partial(_batch_norm, module, own, processes)
+            elif isinstance(module, BatchNorm):
+                vars(module)["forward"] = partial(_refused, module, own, name)
             else:
                 continue
             changed.append(module)
@@ -72,7 +80,18 @@ def layers_of_whole_batch(network: nn.Module, processes: Processes) -> Iterator[
             del vars(module)["forward"]  # which uncovers the method of its class
 
 
-def _dropout(module: nn.Dropout, own: Forward, batch: WholeBatch, inputs: Float[Tensor, "M ..."]) -> Tensor:
+def _refused(module: BatchNorm, own: Forward, name: str, maps: Float[Tensor, "M C ..."]) -> Tensor:
+    """What the layer gives in evaluation; in training an error, as it would see the own rows alone."""
+    if not module.training:
+        return own(maps)
+    raise PolylogitError(
+        f"layer {name} is a {type(module).__name__}, a batch normalisation with a forward pass of its own, which "
+        "several processes cannot compute over the rows of all. Fit this network by one process, or put "
+        "nn.BatchNorm2d and what follows it into its place."
+    )
+
+
+def _dropout(module: Dropout, own: Forward, batch: WholeBatch, inputs: Float[Tensor, "M ..."]) -> Tensor:
     """Own rows times what dropout makes of ones for the whole batch."""
     if not module.training or module.p == 0:
         return own(inputs)
