@@ -92,3 +92,12 @@ def test_a_step_that_falls_short_of_its_promise_is_searched_and_the_optimum_is_t
     assert len(searched) == solver.iteration
     assert objectives == sorted(objectives, reverse=True)
     assert solver.objective == pytest.approx(expected.objective, rel=1e-9)
+
+
+def test_where_no_step_is_left_the_fit_ends_and_does_not_run_to_the_limit():
+    generator = torch.Generator().manual_seed(0)
+    rows = 1e4 * torch.randn(100, 60, generator=generator)
+    targets = torch.randint(5, (100,), generator=generator)
+    fit = fit_softmax_regression(rows, targets, classes=5, C=1e6)
+    assert fit.stop_reason == "separable"
+    assert fit.iterations < 20

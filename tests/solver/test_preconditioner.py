@@ -167,3 +167,12 @@ def test_conjugate_gradients_need_a_fifth_of_the_products(made_rows, made_proble
     probabilities, precondition = _at(problem, weight)
     plain = _products(problem, weight, lambda rows: rows - rows.mean(0), probabilities)
     assert 0 < 5 * _products(problem, weight, precondition, probabilities) <= plain
+
+
+@pytest.mark.parametrize("C", [1e-4, 1e-2, 1.0, 100.0])
+def test_uneven_classes_at_the_start_need_few_products_whatever_the_penalty(made_rows, made_problem, C):
+    problem = made_problem(X=made_rows(600, 4), C=C)
+    weight = torch.zeros(3, 5, dtype=torch.float64)
+    weight[:, -1] = torch.tensor([2.0, 0.0, -2.0])
+    probabilities, precondition = _at(problem, weight)
+    assert _products(problem, weight, precondition, probabilities) <= 9

@@ -136,7 +136,7 @@ class NewtonCG:
             )
             self._lower = max(self._lower, self.objective - problem.processes.agreed_number(gap))
         length = 1.0
-        trusted = direction.decrease <= _TRUSTED * objective
+        trusted = 0 < direction.decrease <= _TRUSTED * objective
         moved = trusted and self._move(direction, 1.0, least=_AS_PROMISED * direction.decrease)
         if not moved:
             length = step_length(problem, before, self._logits, self._gradient, direction)

@@ -4,9 +4,9 @@ The Hessian's diagonal blocks, one a class, are B_k = sum_n h_kn x_n x_n' + lamb
 Near the optimum most rows are sure and hardly count, so each B_k is estimated from M rows drawn with probability
 pi_n = min(1, h_kn / tau), each divided by its pi_n: the rows that matter are all there, the others stand for their
 like, and the estimate is unbiased. One Cholesky factor a class follows. Where all classes are about
-as sure as each other, they share one block. Where all rows are alike, as at W = 0, H is but for lambda the Kronecker
-product of diag(p) - p p' and sum_n omega_n x_n x_n', whose inverse is, but for a step that all classes share, one block
-divided by each p_k.
+as sure as each other, they share one block. Where all rows are alike, as at W = 0, H is but for a small lambda the
+Kronecker product of diag(p) - p p' and sum_n omega_n x_n x_n', whose inverse is, but for a step that all classes share,
+one block divided by each p_k.
 
 Where K blocks of D x D are too much, or their factors take longer than the products that they save, one block of the
 classes' mean curvature serves all; where even that is too much (sparse rows with very many columns), the exact
@@ -38,6 +38,7 @@ _MOST_SPARSE_COLUMNS_FACTORED = 512
 _MANY_BLOCKS = 16
 _MORE_ROWS_SHARED = 4
 _NUMBERS_A_CHUNK = 1 << 24
+_SMALL_PENALTY = 0.1
 
 
 class CurvaturePreconditioner:
@@ -72,7 +73,7 @@ class CurvaturePreconditioner:
         class_scales: Tensor | float = 1.0
         if alike or problem.classes * columns**2 > budget or factor_in_products > _MOST_PRODUCTS_A_FACTOR:
             curvature = curvature.mean(0, keepdim=True)
-        elif problem.processes.all_true(_alike(curvature, 1)):
+        elif problem.processes.all_true(_alike(curvature, 1) and _is_penalty_small(problem, softmax)):
             mean = softmax.class_means.mean()
             class_scales = (mean / softmax.class_means).sqrt()[:, None]
             curvature = torch.full_like(curvature[:1], float(mean))
@@ -111,6 +112,14 @@ class CurvaturePreconditioner:
 def _alike(curvature: Float[Tensor, "K N"], axis: int) -> bool:
     """Whether numbers along an axis are within a factor of 2 of each other."""
     return not curvature.numel() or bool((curvature.amax(axis) <= 2 * curvature.amin(axis)).all())
+
+
+def _is_penalty_small(problem: Objective, softmax: Softmax) -> bool:
+    """Whether lambda is small beside the blocks' diagonals in most columns, judged by some of the rows."""
+    rows = problem.design.rows
+    some = torch.arange(0, rows, max(1, rows // _LEAST_ROWS), device=problem.design.device)
+    squares = problem.design.dense_rows(some, softmax.probabilities.dtype).square().mean(0)
+    return not rows or problem.ridge <= _SMALL_PENALTY * float(softmax.class_means.mean() * squares.median())
 
 
 def _wanted_rows(columns: int, *, shared: bool) -> int:
