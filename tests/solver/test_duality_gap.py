@@ -61,7 +61,7 @@ def _step(problem, weight, products=200):
     options = {"forcing": 0.0, "small_enough": 1e-14, "most_products": products}
     direction = newton_direction(problem, softmax.probabilities, gradient, lambda rows: rows - rows.mean(0), **options)
     sums = _sums_by_class(problem)
-    gap = gap_by_step(problem, weight, softmax.objective, softmax, direction, sums_by_class=sums)
+    gap = gap_by_step(problem, weight, softmax, direction, sums_by_class=sums)
     return gap, direction
 
 

@@ -122,7 +122,6 @@ def balancing_mixture(
 def gap_by_step(
     problem: Objective,
     weight: Float[Tensor, "K D1"],
-    objective: float,
     softmax: Softmax,
     direction: Direction,
     *,
@@ -133,8 +132,7 @@ def gap_by_step(
     Args:
         problem: F, with lambda > 0.
         weight: W.
-        objective: F at W.
-        softmax: Of W X'.
+        softmax: Of W X', with F at W.
         direction: Newton's step at W.
         sums_by_class: sum_n omega_n y_n x_n', with the class shares as last column.
 
@@ -160,7 +158,7 @@ def gap_by_step(
 
     linear += problem.design.adjoint_product_by_blocks(added, problem.classes, probabilities.dtype)
     divergence = problem.processes.total(divergence)
-    return float(divergence) + gap_by_mixture(problem, weight, objective, linear, sums_by_class)
+    return float(divergence) + gap_by_mixture(problem, weight, softmax.objective, linear, sums_by_class)
 
 
 def _centred(probabilities: Float[Tensor, "K B"], logit_change: Float[Tensor, "K B"]) -> Float[Tensor, "K B"]:

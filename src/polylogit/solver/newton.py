@@ -131,19 +131,17 @@ class NewtonCG:
         before, objective = self.weight, self.objective
         self.iteration += 1
         if 0 < direction.decrease <= self._closing():
-            gap = gap_by_step(
-                problem, self.weight, self.objective, self._softmax, direction, sums_by_class=self._sums_by_class
-            )
-            self._lower = max(self._lower, self.objective - problem.processes.agreed_number(gap))
+            gap = gap_by_step(problem, before, self._softmax, direction, sums_by_class=self._sums_by_class)
+            self._lower = max(self._lower, objective - problem.processes.agreed_number(gap))
         length = 1.0
         trusted = 0 < direction.decrease <= _TRUSTED * objective
-        moved = trusted and self._move(direction, 1.0, least=_AS_PROMISED * direction.decrease)
+        moved = trusted and self._move(direction, length, least=_AS_PROMISED * direction.decrease)
         if not moved:
             length = step_length(problem, before, self._logits, self._gradient, direction)
             moved = self._move(direction, length)
-        lost = length == 0 or (decrement > 0.5 * self._decrement and decrement**2 < self._rounding(self.coarse))
+        idle = decrement > 0.5 * self._decrement and decrement**2 < self._rounding(self.coarse)
+        lost = length == 0 or idle or not moved
         self._decrement = decrement
-        lost = lost or not moved
         if lost and torch.float32 in {self.coarse, self.exact}:
             self.coarse = self.exact = torch.float64
             self._decrement, self._precondition = math.inf, None
