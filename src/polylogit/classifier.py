@@ -13,7 +13,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import polars as pl
 import torch
 from jaxtyping import Bool, Float, Int, Num, UInt8
@@ -23,9 +22,9 @@ from polylogit.calibration.calibration import Calibration
 from polylogit.calibration.decision_rule import DecisionRule
 from polylogit.calibration.former_arguments import accepts_former_arguments
 from polylogit.calibration.prediction_sets import ConformalScores, PredictionSetRule
-from polylogit.data.pictures.encoder import PictureEncoder, Pictures, pictures_from_array
-from polylogit.data.pictures.sources import read_unlabelled
+from polylogit.data.pictures.encoder import PictureEncoder, Pictures
 from polylogit.data.pictures.stored import StoredPictures
+from polylogit.data.pictures.unlabelled import pictures_from_python
 from polylogit.data.tables.dialect import Dialect
 from polylogit.data.tables.encoder import TableEncoder
 from polylogit.data.tables.frames import as_frame
@@ -144,7 +143,8 @@ class Classifier:
         Args:
             data: What stands for DATA on the command line; or, for a model of tables, a polars or pandas DataFrame, an
                 Arrow table, a mapping of columns, or a numpy array whose columns stand in the order of the training
-                table; for a model of pictures, `Pictures` or a uint8 array (see `pictures_from_array`).
+                table; for a model of pictures, a list of paths, an image of Pillow or a list of them, `Pictures`, or a
+                uint8 array of one picture or several (see `polylogit.data.pictures.unlabelled.pictures_from_python`).
             place: What messages call data that do not come by name or path.
 
         Returns:
@@ -158,7 +158,9 @@ class Classifier:
             PolylogitWarning: The table has unseen categories, unexpected missing values or columns that are not used.
         """
         if isinstance(self.preprocessing, PictureEncoder):
-            return self.score_pictures(_pictures(data, self.preprocessing, place), place).logits
+            encoder = self.preprocessing
+            pictures = pictures_from_python(data, encoder.input_shape, encoder.background, place)
+            return self.score_pictures(pictures, place).logits
         if isinstance(data, str | Path):
             place = str(data)
             data = open_source(place, self._dialect).frame
@@ -530,18 +532,6 @@ class Classifier:
             if header.decision is None
             else DecisionRule.from_header(header.decision.model_dump(), header.trained_on.class_shares),
         )
-
-
-def _pictures(data: object, encoder: PictureEncoder, place: str) -> Pictures | StoredPictures | Tensor:
-    if isinstance(data, str | Path):
-        return read_unlabelled(str(data), encoder.input_shape, background=encoder.background)
-    if isinstance(data, Pictures | StoredPictures):
-        return data
-    if isinstance(data, Tensor | np.ndarray):
-        return pictures_from_array(data, place)
-    raise DataError(
-        f"{place}: the model takes pictures: a name or path, Pictures or a uint8 array; got {type(data).__name__}."
-    )
 
 
 def _near_ties(logits: Float[Tensor, "N K"]) -> Bool[Tensor, " N"]:

@@ -223,7 +223,8 @@ def test_a_data_sets_own_test_part_is_what_is_evaluated(monkeypatch, tmp_path):
         fingerprint="0" * 64,
         own_split=Split(train=torch.arange(30), test=torch.arange(30, 40)),
     )
-    monkeypatch.setattr("polylogit.data.pictures.sources.open_named_pictures", lambda name, root: source)
+    for place in ("sources", "unlabelled"):
+        monkeypatch.setattr(f"polylogit.data.pictures.{place}.open_named_pictures", lambda name, root: source)
     result = train("mnist", recipe(), out=tmp_path / "m.safetensors", data_root=tmp_path)
     assert (result.train.rows, result.test.rows) == (30, 10)
     assert evaluate(result.model_path, "mnist").test.as_json() == result.test.as_json()
@@ -328,12 +329,66 @@ def test_pictures_and_tables_are_not_taken_for_each_other(run, folder, zoo_run, 
             judge(zoo_run.model_path, str(folder))
     table = tmp_path / "t.csv"
     table.write_text("a,b\n1,2\n")
-    for given in (str(table), "zoo"):
-        with pytest.raises(DataError, match="a table came where pictures are expected"):
-            predict(run.model_path, given)
+    with pytest.raises(DataError, match="a table came where pictures are expected"):
+        predict(run.model_path, "zoo")
+    with pytest.raises(RecipeError, match=r"Which column holds the names of the picture files\? .* data\.path=COLUMN"):
+        predict(run.model_path, str(table))
 
 
-def test_several_picture_files_are_refused_by_their_number(run, folder):
+def test_several_picture_files_and_patterns_are_predicted_as_their_folder_is(run, folder):
+    whole = predict(run.model_path, str(folder)).frame
     files = [str(file) for file in sorted(folder.glob("*/*.png"))[:3]]
-    with pytest.raises(DataError, match=r"3 files came, and pictures are read from .* Put them in a folder"):
-        predict(run.model_path, data_of_files(files))
+    found = predict(run.model_path, data_of_files(files)).frame
+    assert found["file"].to_list() == files
+    assert found.equals(whole.filter(pl.col("file").is_in(files)))
+    assert predict(run.model_path, f"{folder}/*/*.png").frame.equals(whole)
+    with pytest.raises(DataError, match=r"\*\.bmp: no file matches this pattern"):
+        predict(run.model_path, f"{folder}/*/*.bmp")
+
+
+def test_a_table_of_file_names_is_predicted_in_its_order_with_columns_carried(run, folder, tmp_path):
+    files = sorted(folder.glob("*/*.png"))[:4][::-1]
+    shutil.copytree(folder, tmp_path / "copy")
+    table = tmp_path / "copy" / "list.csv"
+    names = [str(file.relative_to(folder)) for file in files]
+    pl.DataFrame({"name": names, "who": list("dcba")}).write_csv(table)
+    one_by_one = predict(run.model_path, data_of_files([str(file) for file in files])).frame
+    found = predict(run.model_path, str(table), carry=["who"], settings=["data.path=name"]).frame
+    assert found.columns[:3] == ["who", "file", "class"]
+    assert found["who"].to_list() == list("dcba")
+    assert found["file"].to_list() == names
+    assert found["class"].to_list() == [dict(one_by_one["file", "class"].iter_rows())[str(file)] for file in files]
+
+
+def test_broken_pictures_are_left_out_of_predictions_and_evaluations(run, folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    broken = copy / "lower" / "broken.png"
+    broken.write_bytes(b"")
+    with pytest.raises(DataError, match=r"broken\.png: the file is empty"):
+        predict(run.model_path, str(copy))
+    found = predict(run.model_path, str(copy), settings=["data.broken=skip"])
+    assert found.rows == 120
+    assert found.notes == (f"1 picture cannot be read and was skipped: {broken}.",)
+    noted = evaluate(run.model_path, str(copy), settings=["data.broken=skip"])
+    assert noted.test.rows == 24
+    assert f"1 picture cannot be read and was skipped: {broken}." in noted.notes
+    with pytest.raises(
+        RecipeError, match=r"only options of how the pictures are found apply: data\.path, data\.broken"
+    ):
+        predict(run.model_path, str(copy), settings=["data.picture_size=8"])
+
+
+def test_images_and_single_arrays_are_predicted_as_their_files_are(run, folder):
+    files = sorted(folder.glob("*/*.png"))[:3]
+    expected = run.classifier.predict(str(files[0]))
+    with Image.open(files[0]) as image:
+        assert run.classifier.predict(image) == expected
+        array = np.asarray(image)
+        assert run.classifier.predict(array) == expected
+        assert run.classifier.predict(np.ascontiguousarray(array[::-1])[::-1]) == expected
+        assert run.classifier.predict([array, array]) == expected * 2
+    assert run.classifier.predict(files) == [run.classifier.predict(file)[0] for file in files]
+    with pytest.raises(DataError, match="got an empty list"):
+        run.classifier.predict([])
+    with pytest.raises(DataError, match="got a list of float"):
+        run.classifier.predict([0.5])

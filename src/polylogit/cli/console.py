@@ -128,6 +128,8 @@ def _warnings_as_notes() -> Iterator[None]:
                 show(message, category, filename, lineno, file, line)
 
         warnings.simplefilter("always", PolylogitWarning)
+        # of Pillow, whose limit on pixels is an error of twice that size, which is reported
+        warnings.filterwarnings("ignore", message=r"Image size \(\d+ pixels\) exceeds limit", category=RuntimeWarning)
         warnings.showwarning = note
         yield
 

@@ -117,7 +117,8 @@ def evaluate(
         report: The file of the report: .html, .json or .md; none is written when left out.
         allow_unseen: Whether to evaluate a table even where most cells of a column are unseen categories.
         settings: Texts `data.option=value` about how the table is written, where this is not as in training,
-            `data.unlabelled` and `data.in_memory`.
+            `data.unlabelled` and `data.in_memory`; for pictures `data.path`, `data.target`, `data.broken` and
+            `data.pictures_in_memory`.
         data_root: Directory for downloaded data sets.
         force: Whether a report may replace a file that polylogit did not write.
 
@@ -134,7 +135,13 @@ def evaluate(
     check_report_ending(report)
     check_outputs([] if report is None else [report], [model_path, data], force=force)
     classifier = Classifier.load(model_path)
-    recipe = recipe_to_read(classifier, model_path, settings, besides=["unlabelled", "in_memory"])
+    recipe = recipe_to_read(
+        classifier,
+        model_path,
+        settings,
+        besides=["unlabelled", "in_memory"],
+        besides_of_pictures=["target", "pictures_in_memory"],
+    )
     found = rows_to_evaluate(classifier, recipe, data, data_root=data_root, allow_unseen=allow_unseen)
     rows = found.rows
     if report is not None:

@@ -12,6 +12,9 @@ from polylogit.recipes import Recipe, read_recipe, recipe_from_entries
 
 __all__ = ["recipe_of_model", "recipe_to_read"]
 
+_OF_PICTURES = ("path", "broken", "separator", "encoding")
+"""Options of how picture files are found; the separator and the encoding are those of a table of their names."""
+
 
 def recipe_of_model(classifier: Classifier, model_path: Path) -> Recipe:
     """The recipe that a model file carries.
@@ -33,36 +36,44 @@ def recipe_of_model(classifier: Classifier, model_path: Path) -> Recipe:
 
 
 def recipe_to_read(
-    classifier: Classifier, model_path: Path, settings: Sequence[str], *, besides: Sequence[str] = ()
+    classifier: Classifier,
+    model_path: Path,
+    settings: Sequence[str],
+    *,
+    besides: Sequence[str] = (),
+    besides_of_pictures: Sequence[str] = (),
 ) -> Recipe:
-    """The recipe of a model file, with settings for a table that is written in another way than that of training.
+    """The recipe of a model file, with settings for data that are written in another way than those of training.
 
     Args:
         classifier: The loaded model.
         model_path: Its file, for messages.
-        settings: Texts `data.option=value`, as for `read_recipe`; those of `Dialect` apply.
-        besides: Other options of the data section that apply.
+        settings: Texts `data.option=value`, as for `read_recipe`; those of `Dialect` apply, and for a model of
+            pictures those of how files are found.
+        besides: Other options of the data section that apply to tables.
+        besides_of_pictures: Other options of the data section that apply to pictures.
 
     Returns:
         The recipe.
 
     Raises:
         ModelFileError: As `recipe_of_model`.
-        RecipeError: A setting is at fault or does not apply to reading a table, or the model takes pictures.
+        RecipeError: A setting is at fault or does not apply to reading the data.
     """
     recipe = recipe_of_model(classifier, model_path)
     if not settings:
         return recipe
-    if isinstance(classifier.preprocessing, PictureEncoder):
-        raise RecipeError(f"--set {settings[0]}: applies to tables, but the model takes pictures. Leave it out.")
-    options = [*(option.name for option in fields(Dialect)), *besides]
+    of_table = [*(option.name for option in fields(Dialect)), *besides]
+    takes_pictures = isinstance(classifier.preprocessing, PictureEncoder)
+    options = [*_OF_PICTURES, *besides_of_pictures] if takes_pictures else of_table
     entries = recipe.as_entries()
     for setting in settings:
         given = read_recipe(settings=[setting])
         data = given.pop("data", {})
         if given or not isinstance(data, dict) or not set(data) <= set(options):
+            what = "the pictures are found" if takes_pictures else "the table is written"
             raise RecipeError(
-                f"--set {setting}: the model is trained already, so only options of how the table is written apply: "
+                f"--set {setting}: the model is trained already, so only options of how {what} apply: "
                 f"{', '.join(f'data.{option}' for option in options)}."
             )
         entries["data"] |= data

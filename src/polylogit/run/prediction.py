@@ -85,7 +85,7 @@ def predict(
         model_path: A model file.
         data: DATA as given on the command line; columns in any order, the target need not be there.
         out: The file to write: .csv, .parquet or .jsonl. Left out: the predictions are returned.
-        carry: Columns of a table that precede the prediction.
+        carry: Columns of a table, also of one of picture files, that precede the prediction.
         abstain_below: Give no class to a row whose top probability is below this, 0 to 1.
         coverage: Give each row a prediction set, so that this share of the sets contains the true class.
         by_class: Whether the coverage should hold among the rows of each class.
@@ -95,7 +95,8 @@ def predict(
         allow_unseen: Whether to predict a table even where most cells of a column are unseen categories.
         explain: Whether to add the contribution of each column to the difference between the most probable class and
             the next, in nats, and the strongest terms of text: as columns, or in .jsonl as one object.
-        settings: Texts `data.option=value` about how the table is written, where this is not as in training.
+        settings: Texts `data.option=value` about how the table is written, where this is not as in training; for
+            pictures also `data.path`, the column of file names, and `data.broken`.
         data_root: Directory for downloaded data sets.
         escape_formulas: Whether text that a spreadsheet would take for a formula gets an apostrophe; for CSV only.
         force: Whether `out` and `report` may be files that polylogit did not write.
@@ -125,7 +126,7 @@ def predict(
     classifier = Classifier.load(model_path)
     if costs is not None or prior is not None:
         classifier = classifier.with_decision(costs=costs, prior=prior)
-    dialect = dialect_of(recipe_to_read(classifier, model_path, settings))
+    recipe = recipe_to_read(classifier, model_path, settings)
     rule = None if coverage is None else classifier.prediction_set_rule(coverage, by_class=by_class)
     if rule is not None and out is not None and out.suffix.lower() == ".csv":
         check_names_fit_in_a_cell(classifier.class_names)
@@ -133,13 +134,15 @@ def predict(
     frames = prediction_frames(
         classifier,
         data,
-        dialect=dialect,
+        dialect=dialect_of(recipe),
         carry=carry,
         abstain_below=abstain_below,
         set_rule=rule,
         allow_unseen=allow_unseen,
         explain=form if explain else None,
         data_root=data_root,
+        path_column=recipe.data.path,
+        broken=recipe.data.broken,
         on_progress=on_progress,
     )
     if report is not None and frames.pictures is None:

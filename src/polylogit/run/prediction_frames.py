@@ -1,8 +1,9 @@
 """Predictions as frames: a class and probabilities for each row, batch by batch."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 import torch
@@ -12,8 +13,8 @@ from torch import Tensor
 from polylogit.calibration import DecisionRule, PredictionSetRule
 from polylogit.classifier import Classifier
 from polylogit.data.pictures.encoder import PictureEncoder, Pictures
-from polylogit.data.pictures.sources import read_unlabelled
 from polylogit.data.pictures.stored import StoredPictures
+from polylogit.data.pictures.unlabelled import FilesToPredict, UnlabelledPictures, read_unlabelled
 from polylogit.data.tables.dialect import Dialect
 from polylogit.data.tables.encoder import TableEncoder
 from polylogit.data.tables.named_column import select_named
@@ -96,6 +97,8 @@ def prediction_frames(
     allow_unseen: bool = False,
     explain: ExplanationForm | None = None,
     data_root: Path | None = None,
+    path_column: str | None = None,
+    broken: Literal["error", "skip"] = "error",
     on_progress: Callable[[int], None] | None = None,
 ) -> "PredictionFrames":
     """The predictions of every row that DATA names.
@@ -110,6 +113,8 @@ def prediction_frames(
         allow_unseen: Whether to predict a table even where most cells of a column are unseen categories.
         explain: How the contributions of the columns are given, after the probabilities; None: not at all.
         data_root: Directory for downloaded data sets.
+        path_column: Where DATA is a table of picture files, the column of their names.
+        broken: Whether picture files that cannot be read are an error or are skipped, with a note.
         on_progress: Called after each frame with the rows predicted so far.
 
     Returns:
@@ -124,21 +129,14 @@ def prediction_frames(
     if explain is not None:
         check_can_explain(classifier)
     if isinstance(encoder, PictureEncoder):
-        if carry:
-            raise RecipeError(f"--carry {carry[0]}: {data} are pictures, which have no columns. Leave the option out.")
-        pictures = read_unlabelled(data, encoder.input_shape, data_root, encoder.background)
+        _check_carried(classifier, carry, {"file"}, set_rule=set_rule)
+        finding = FilesToPredict(path_column, dialect, broken, tuple(carry))
+        pictures = read_unlabelled(data, encoder.input_shape, data_root, encoder.background, finding)
         return _PictureFrames(
             classifier, data, pictures, abstain_below=abstain_below, set_rule=set_rule, on_progress=on_progress
         )
-    twice = next((name for place, name in enumerate(carry) if name in carry[:place]), None)
-    if twice is not None:
-        raise RecipeError(f"--carry {twice}: the column is named twice. Name it once.")
-    besides = set() if set_rule is None else {"prediction_set"}
-    besides |= set() if classifier.decision is None else {"expected_cost"}
-    besides |= set() if explain is None else set(explanation_columns(classifier, explain))
-    clash = sorted(set(carry) & {"class", *besides, *(f"probability_{name}" for name in classifier.class_names)})
-    if clash:
-        raise RecipeError(f"--carry {clash[0]}: the prediction has a column of that name. Rename it in the table.")
+    besides = set() if explain is None else set(explanation_columns(classifier, explain))
+    _check_carried(classifier, carry, besides, set_rule=set_rule)
     return _TableFrames(
         classifier,
         data,
@@ -151,6 +149,21 @@ def prediction_frames(
         explain=explain,
         on_progress=on_progress,
     )
+
+
+def _check_carried(
+    classifier: Classifier, carry: Sequence[str], besides: Set[str], *, set_rule: PredictionSetRule | None
+) -> None:
+    """Refuse a column to carry that is named twice, or as a column of the prediction."""
+    twice = next((name for place, name in enumerate(carry) if name in carry[:place]), None)
+    if twice is not None:
+        raise RecipeError(f"--carry {twice}: the column is named twice. Name it once.")
+    own = {"class", *besides, *(f"probability_{name}" for name in classifier.class_names)}
+    own |= set() if set_rule is None else {"prediction_set"}
+    own |= set() if classifier.decision is None else {"expected_cost"}
+    clash = sorted(set(carry) & own)
+    if clash:
+        raise RecipeError(f"--carry {clash[0]}: the prediction has a column of that name. Rename it in the table.")
 
 
 class PredictionFrames(ABC):
@@ -230,28 +243,36 @@ class PredictionFrames(ABC):
 
 
 class _PictureFrames(PredictionFrames):
-    """The predictions of pictures; those in files follow the column `file`."""
+    """The predictions of pictures; those in files follow the columns carried and the column `file`."""
 
     def __init__(
         self,
         classifier: Classifier,
         data: str,
-        pictures: Pictures | StoredPictures,
+        found: UnlabelledPictures,
         *,
         abstain_below: float | None,
         set_rule: PredictionSetRule | None,
         on_progress: Callable[[int], None] | None,
     ) -> None:
         super().__init__(classifier, data, abstain_below=abstain_below, set_rule=set_rule, on_progress=on_progress)
-        self._files = pictures.files
+        before = [] if found.carried is None else found.carried.get_columns()
+        if found.names is not None:
+            before.append(pl.Series("file", found.names, dtype=pl.String))
+        self._before = pl.DataFrame(before) if before else None
+        self._found = found
+        pictures = found.pictures
         self._pixels = self.pictures = pictures.pixels if isinstance(pictures, Pictures) else pictures
 
     def _batches(self) -> Iterator[tuple[Float[Tensor, "N K"], pl.DataFrame | None, pl.DataFrame | None]]:
-        files, pixels = self._files, self._pixels
+        before, pixels = self._before, self._pixels
         for start in range(0, len(pixels), PICTURES_AT_ONCE):
             batch = slice(start, start + PICTURES_AT_ONCE)
             logits = self._classifier.predict_logits(pixels[batch], self._data)
-            yield logits, None if files is None else pl.DataFrame({"file": files[batch]}), None
+            yield logits, None if before is None else before[batch], None
+
+    def _notes_on_data(self) -> tuple[str, ...]:
+        return self._found.notes
 
 
 class _TableFrames(PredictionFrames):

@@ -5,8 +5,11 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from polylogit.data.pictures.listing import list_picture_folder, list_picture_table, pictures_below
-from polylogit.data.pictures.sources import PictureFiles, open_pictures, read_unlabelled
+from polylogit.data.pictures.found_files import LeftAside, pictures_below
+from polylogit.data.pictures.listing import list_picture_folder
+from polylogit.data.pictures.sources import PictureFiles, open_pictures
+from polylogit.data.pictures.table_listing import list_picture_table
+from polylogit.data.pictures.unlabelled import read_unlabelled
 from polylogit.errors import DataError, RecipeError
 
 
@@ -49,7 +52,7 @@ def test_files_that_are_no_pictures_are_counted_and_named(folder):
 @pytest.mark.parametrize("ending", [".heic", ".SVG", ".cr2"])
 def test_a_picture_that_cannot_be_read_is_an_error(folder, ending):
     (folder / "light" / f"9{ending}").write_bytes(b"x")
-    with pytest.raises(DataError, match=rf"9\{ending}: pictures in the format \{ending.lower()} cannot be read"):
+    with pytest.raises(DataError, match=rf"1 picture has a format that cannot be read: light/9\{ending}\. Convert it"):
         list_picture_folder(folder)
 
 
@@ -166,9 +169,9 @@ def test_a_broken_link_is_an_error(folder):
 def test_pictures_to_predict_are_found_at_any_depth_in_natural_order(tmp_path):
     for name in ("10.png", "9.png", "deep/deeper/1.png"):
         save(tmp_path / name)
-    found = [name.removeprefix(f"{tmp_path}/") for name in read_unlabelled(str(tmp_path), (1, 8, 8)).files]
+    found = [name.removeprefix(f"{tmp_path}/") for name in read_unlabelled(str(tmp_path), (1, 8, 8)).names]
     assert found == ["9.png", "10.png", "deep/deeper/1.png"]
-    assert len(list(pictures_below(tmp_path))) == 3
+    assert len(list(pictures_below(tmp_path, LeftAside()))) == 3
 
 
 def test_transparent_pixels_take_the_background(folder):
@@ -200,3 +203,104 @@ def test_the_first_frame_of_an_animation_is_read(folder):
     frames = [Image.new("L", (8, 8), shade) for shade in (30, 200)]
     frames[0].save(folder / "dark" / "x.gif", save_all=True, append_images=frames[1:])
     assert abs(int(open_pictures(str(folder)).pixels[4].float().mean()) - 30) <= 2
+
+
+def test_pictures_are_known_by_their_content_where_their_names_say_nothing(folder):
+    content = save(folder / "dark" / "x.png").read_bytes()
+    for name in ("no_ending", "picture.dat", "v1.2"):
+        (folder / "dark" / name).write_bytes(content)
+    (folder / "dark" / "notes.dat").write_text("not a picture")
+    listing = list_picture_folder(folder)
+    assert [name for name in names(listing) if "." not in name or ".dat" in name or "v1" in name] == [
+        "dark/no_ending",
+        "dark/picture.dat",
+        "dark/v1.2",
+    ]
+    assert listing.notes == ("1 file is no picture and was ignored: dark/notes.dat.",)
+
+
+def test_pictures_of_formats_that_cannot_be_read_are_all_named_or_skipped(folder):
+    (folder / "dark" / "a.heic").write_bytes(b"x")
+    (folder / "dark" / "b").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    (folder / "light" / "c.svg").write_text("<svg/>")
+    with pytest.raises(
+        DataError, match=r"3 pictures have formats .*: dark/a\.heic, dark/b, light/c\.svg\. Convert them"
+    ):
+        list_picture_folder(folder)
+    listing = list_picture_folder(folder, broken="skip")
+    assert len(listing.files) == 8
+    assert listing.notes == (
+        "3 pictures have formats that cannot be read and were skipped: dark/a.heic, dark/b, light/c.svg.",
+    )
+
+
+def test_a_picture_whose_content_is_of_another_format_than_its_name_says_is_named_with_the_remedy(folder):
+    (folder / "dark" / "a.jpg").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(50))
+    with pytest.raises(
+        DataError, match=r"a\.jpg: the content is HEIC, whatever the name ends in; .* Convert it to PNG or JPEG"
+    ):
+        open_pictures(str(folder))
+
+
+def test_links_that_lead_back_or_nowhere_are_named(folder):
+    (folder / "gone").symlink_to(folder / "nowhere")
+    listing = list_picture_folder(folder)
+    assert listing.notes == ("1 file is no picture and was ignored: gone (a link that leads nowhere).",)
+    (folder / "dark" / "again").symlink_to(folder / "dark")
+    with pytest.raises(DataError, match=r"dark/again: a link on this path leads back to .*dark, which it is in"):
+        list_picture_folder(folder)
+
+
+def parts_of(folder, *parts):
+    for part in parts:
+        for name in ("dark", "light"):
+            save(folder / part / name / "0.png")
+
+
+def test_folders_of_parts_are_stated(tmp_path):
+    parts_of(tmp_path, "train", "valid", "test")
+    expected = (
+        "train is the training set (2 pictures), valid is the validation set (2 pictures) and test is the test set"
+    )
+    assert list_picture_folder(tmp_path).notes == (f"by their names, {expected} (2 pictures).",)
+
+
+def test_folders_of_parts_are_not_taken_for_classes(tmp_path):
+    parts_of(tmp_path / "a", "train", "test", "unlabelled")
+    with pytest.raises(
+        DataError, match=r"test, train are the parts of a split, .* a folder that is no part: unlabelled"
+    ):
+        list_picture_folder(tmp_path / "a")
+    parts_of(tmp_path / "b", "train")
+    save(tmp_path / "b" / "test" / "0.png")
+    with pytest.raises(DataError, match=r"b/test: expected one folder per class, .* Train on .*b/train, and predict"):
+        list_picture_folder(tmp_path / "b")
+    parts_of(tmp_path / "c", "train")
+    with pytest.raises(DataError, match=r"found only train\. Is .*c/train meant\? There are 2 folders in it"):
+        list_picture_folder(tmp_path / "c")
+
+
+def test_a_class_may_have_the_name_of_a_part(tmp_path):
+    for name in ("train", "car"):
+        save(tmp_path / name / "0.png")
+    assert list_picture_folder(tmp_path).labels == ("car", "train")
+
+
+def test_folders_of_parts_inside_class_folders_are_noted(tmp_path):
+    for name in ("dark", "light"):
+        for part in ("train", "test"):
+            save(tmp_path / name / part / "0.png")
+    (note,) = list_picture_folder(tmp_path).notes
+    assert note.endswith("not used as a split; --set data.split='/(test|train)/' uses them.")
+
+
+def test_every_missing_file_of_a_table_is_named_with_its_row(folder):
+    table = pl.DataFrame({"file": ["dark/0.png", "no.png", None, "no2.png"], "class": ["a", "b", "a", "b"]})
+    with pytest.raises(DataError, match=r"(?s)3 rows are at fault.*row 2: there is no file .*row 3: .*row 4: there is"):
+        list_picture_table(table, "t.csv", folder, path_column="file", label_column="class")
+
+
+def test_names_with_backslashes_are_read_as_windows_does(folder):
+    table = pl.DataFrame({"file": ["dark\\0.png", "light\\1.png"], "class": ["a", "b"]})
+    listing = list_picture_table(table, "t.csv", folder, path_column="file", label_column="class")
+    assert names(listing) == ["dark/0.png", "light/1.png"]

@@ -5,11 +5,13 @@ from PIL import Image
 from torch import nn
 
 from polylogit.data.pictures import sources as picture_sources
+from polylogit.data.pictures import unlabelled
 from polylogit.data.pictures.augmentation import Augmentation
 from polylogit.data.pictures.encoder import PictureEncoder, Pictures
 from polylogit.data.pictures.files import read_pictures
-from polylogit.data.pictures.sources import PictureFiles, open_pictures, read_unlabelled
+from polylogit.data.pictures.sources import PictureFiles, open_pictures
 from polylogit.data.pictures.stored import StoredPictures, blocks_of_rows
+from polylogit.data.pictures.unlabelled import read_unlabelled
 from polylogit.errors import DataError
 from polylogit.fitting.loop import fit_network
 from polylogit.fitting.options import TrainingOptions
@@ -94,6 +96,23 @@ def test_a_folder_too_big_for_memory_stays_in_its_files(files, monkeypatch):
     assert isinstance(open_pictures(str(folder)).pictures, Pictures)
     monkeypatch.setattr(picture_sources, "available_memory", lambda device: needed - 1)
     assert isinstance(open_pictures(str(folder)).pictures, StoredPictures)
-    assert isinstance(read_unlabelled(str(folder), (3, 64, 64)), StoredPictures)
+    assert isinstance(read_unlabelled(str(folder), (3, 64, 64)).pictures, StoredPictures)
     with pytest.raises(DataError, match=r"40 pictures need 960\.0 KiB in memory .* and 960\.0 KiB are free"):
         open_pictures(str(folder), reading=PictureFiles(in_memory="always"))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_broken_pictures_of_all_batches_are_named_at_once(files, tmp_path, workers):
+    broken = [tmp_path / f"{place}.png" for place in range(2)]
+    for file in broken:
+        file.write_bytes(files[0].read_bytes()[:60])
+    stored = StoredPictures([broken[0], *files[:5], broken[1]], FORM, workers=workers)
+    with pytest.raises(DataError, match=r"(?s)2 pictures cannot be read.*0\.png.*1\.png"):
+        next(stored.batches([slice(0, 1), slice(1, 7)]))
+
+
+def test_more_pictures_than_need_be_kept_are_predicted_from_their_files(files, monkeypatch):
+    folder = str(files[0].parents[1])
+    assert isinstance(read_unlabelled(folder, (3, 64, 64)).pictures, Pictures)
+    monkeypatch.setattr(unlabelled, "_MOST_KEPT", 40 * 3 * 64 * 64 - 1)
+    assert isinstance(read_unlabelled(folder, (3, 64, 64)).pictures, StoredPictures)

@@ -14,10 +14,21 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from polylogit.data.pictures.encoder import Background, Pictures
+from polylogit.data.pictures.signatures import UNREADABLE_FORMATS, format_by_content
 from polylogit.errors import DataError
 from polylogit.system.usable_cores import usable_cores
 
-__all__ = ["DECODED_FORMATS", "common_form", "decode_picture", "read_pictures", "readable_files"]
+__all__ = [
+    "DECODED_FORMATS",
+    "check_headers",
+    "common_form",
+    "decode_picture",
+    "form_of_image",
+    "raise_faults",
+    "read_pictures",
+    "readable_files",
+    "skipped_note",
+]
 
 DECODED_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")
 """The formats of `decode_picture`: widespread ones, whose decoders are well tested, and no other program is run."""
@@ -30,6 +41,7 @@ _GREY = ("1", "L", "LA", "La", *_SIXTEEN_BIT)
 _COLOUR = ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
 _FAULTS = (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 _MOST_NAMED = 10
+_CONVERT = "Convert it to PNG or JPEG, or remove it."
 _BETWEEN_REPORTS = 64
 
 
@@ -56,7 +68,7 @@ def common_form(files: Sequence[Path], side: int | None = None) -> tuple[int, in
                 sizes.add((image.height, image.width))
                 modes.add(image.mode)
     except DataError:  # pictures whose headers alone are whole are named in the same message
-        _raise_all([fault for file in files if (fault := _fault_of(file)) is not None])
+        raise_faults(files)
         raise
     channels = 1 if modes <= set(_GREY) else 3
     if side is not None:
@@ -156,6 +168,77 @@ def decode_picture(
     return values[None] if channels == 1 else values.transpose(2, 0, 1)
 
 
+def form_of_image(
+    image: Image.Image,
+    form: tuple[int, int, int],
+    background: Background | None = "white",
+    place: str = "the picture",
+) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """The values of an image of Pillow, with the same result as `read_pictures` of a file of it.
+
+    Args:
+        image: An image; it is left as it is.
+        form: Channels (1 or 3), height and width.
+        background: As for `read_pictures`.
+        place: What messages call it.
+
+    Returns:
+        Values of shape `form`.
+
+    Raises:
+        DataError: The image has no values of 8 or 16 bits, or cannot be decoded.
+    """
+    channels, height, width = form
+    if image.mode not in _GREY + _COLOUR:
+        raise DataError(f"{place}: expected 8 or 16 bits a value, got an image of mode {image.mode}.")
+    try:
+        values = _fitted(image.copy(), channels, (width, height), background)
+    except _FAULTS as fault:
+        raise DataError(f"{place}: the image cannot be decoded ({fault}).") from fault
+    return values[None] if channels == 1 else values.transpose(2, 0, 1)
+
+
+def check_headers(files: Sequence[Path]) -> None:
+    """Open each file, so that one that is no picture is known before the others are decoded.
+
+    Args:
+        files: Picture files.
+
+    Raises:
+        DataError: Files are no pictures, or damaged; all of them are counted, the first ten are named.
+    """
+    try:
+        for file in files:
+            _open(file).close()
+    except DataError:
+        raise_faults(files)
+        raise
+
+
+def raise_faults(files: Sequence[Path]) -> None:
+    """Read every file to its last pixel, and name those that cannot be read.
+
+    Args:
+        files: Picture files.
+
+    Raises:
+        DataError: Files are no pictures, or damaged; all of them are counted, the first ten are named.
+    """
+    _raise_all([fault for file in files if (fault := _fault_of(file)) is not None])
+
+
+def skipped_note(broken: Sequence[Path]) -> str:
+    """A sentence on files that cannot be read and were left out.
+
+    Example:
+        >>> skipped_note([Path("a.png")])
+        '1 picture cannot be read and was skipped: a.png.'
+    """
+    are = "1 picture cannot be read and was" if len(broken) == 1 else f"{len(broken)} pictures cannot be read and were"
+    more = ", …" if len(broken) > _MOST_NAMED else ""
+    return f"{are} skipped: {', '.join(str(file) for file in broken[:_MOST_NAMED])}{more}."
+
+
 def readable_files(files: Sequence[Path]) -> list[bool]:
     """For each file whether it can be read to its last pixel."""
     return [_fault_of(file) is None for file in files]
@@ -224,8 +307,18 @@ def _damaged(file: Path, fault: Exception) -> DataError:
         empty = file.stat().st_size == 0
     except OSError:
         return DataError(f"{file}: there is no such file, or a link leads nowhere. Correct or remove the entry.")
-    what = "the file is empty" if empty else f"no picture can be read from it ({fault})"
-    return DataError(f"{file}: {what}. Replace the file, or remove it.")
+    if empty:
+        return DataError(f"{file}: the file is empty. Replace the file, or remove it.")
+    if isinstance(fault, Image.DecompressionBombError):
+        return DataError(
+            f"{file}: the picture has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels and is not decoded, for "
+            "such files often are decompression bombs. Scale it down, or remove it."
+        )
+    found = format_by_content(file)
+    if found in UNREADABLE_FORMATS:
+        return DataError(f"{file}: the content is {found}, whatever the name ends in; it cannot be read. {_CONVERT}")
+    why = "its content is in no format that is known" if isinstance(fault, UnidentifiedImageError) else fault
+    return DataError(f"{file}: no picture can be read from it ({why}). Replace the file, or remove it.")
 
 
 def _raise_all(faults: Sequence[str]) -> None:

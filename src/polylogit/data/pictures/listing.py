@@ -6,21 +6,26 @@ table of file names and labels.
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 
-from polylogit.data.pictures.names import (
-    IGNORED_NAMES,
-    PICTURE_ENDINGS,
-    UNREADABLE_ENDINGS,
-    layout_parts,
+from polylogit.data.pictures.found_files import (
+    LeftAside,
+    entries_of,
+    folders_in,
+    is_picture,
+    is_unreadable,
+    pictures_below,
 )
+from polylogit.data.pictures.names import PICTURE_ENDINGS, layout_parts, part_of_name
 from polylogit.errors import DataError, RecipeError, did_you_mean
+from polylogit.plural import counted
 
-__all__ = ["PictureListing", "list_picture_folder", "list_picture_table", "pictures_below"]
+__all__ = ["PictureListing", "list_picture_folder"]
 
 _MOST_NAMED = 5
 
@@ -136,7 +141,9 @@ class PictureListing:
         return "/".join(folders)
 
 
-def list_picture_folder(folder: Path, least_classes: int = 2) -> PictureListing:
+def list_picture_folder(
+    folder: Path, least_classes: int = 2, broken: Literal["error", "skip"] = "error"
+) -> PictureListing:
     """The pictures of a folder with one folder per class, or with `train`, `val` and `test` folders of such folders.
 
     Folders inside a class folder belong to the class. Hidden files and the files that operating systems leave behind
@@ -145,44 +152,106 @@ def list_picture_folder(folder: Path, least_classes: int = 2) -> PictureListing:
     Args:
         folder: The folder.
         least_classes: How many folders of classes there must be.
+        broken: Whether pictures in a format that cannot be read are an error or are skipped, with a note.
 
     Returns:
         The listing, class by class in alphabetical order, part by part where there are parts.
 
     Raises:
-        DataError: There are fewer classes, a class without pictures, pictures beside the class folders, or
-            pictures in a format that cannot be read.
+        DataError: There are fewer classes, a class without pictures, pictures beside the class folders, folders of
+            parts that cannot be used as such, or pictures in a format that cannot be read.
     """
     parts = layout_parts(folder)
-    ignored: list[Path] = []
+    aside = LeftAside()
     if parts is None:
-        files, labels = _labelled(folder, ignored, least_classes)
-        listing = PictureListing(str(folder), folder, tuple(files), tuple(labels))
+        _check_no_parts(folder)
+        files, labels = _labelled(folder, aside, least_classes)
+        listing = PictureListing(str(folder), folder, tuple(files), tuple(labels), notes=_inner_parts(folder, files))
     else:
         files, labels, part_of = [], [], []
         for inner, part in parts:
-            of_part, labels_of_part = _labelled(inner, ignored, least_classes)
+            of_part, labels_of_part = _labelled(inner, aside, least_classes)
             files += of_part
             labels += labels_of_part
             part_of += [part] * len(of_part)
-        listing = PictureListing(str(folder), folder, tuple(files), tuple(labels), parts=tuple(part_of))
-    if not ignored:
-        return listing
-    named = ", ".join(file.relative_to(folder).as_posix() for file in ignored[:_MOST_NAMED])
-    more = ", …" if len(ignored) > _MOST_NAMED else ""
-    count = "1 file is no picture and was" if len(ignored) == 1 else f"{len(ignored)} files are no pictures and were"
-    return replace(listing, notes=(f"{count} ignored: {named}{more}.",))
+        notes = (_on_parts(parts, part_of),)
+        listing = PictureListing(str(folder), folder, tuple(files), tuple(labels), parts=tuple(part_of), notes=notes)
+    return replace(listing, notes=(*listing.notes, *aside.notes(folder, broken)))
 
 
-def _labelled(folder: Path, ignored: list[Path], least_classes: int) -> tuple[list[Path], list[str]]:
-    """The pictures of a folder of class folders and their labels; adds to `ignored` what is no picture."""
-    folders = [entry for entry in _entries(folder) if entry.is_dir()]
+def _on_parts(parts: Sequence[tuple[Path, str]], part_of: Sequence[str]) -> str:
+    """Which folder is used as what."""
+    has_test = any(part == "test" for _, part in parts)
+    uses = {"train": "training", "val": "validation" if has_test else "test", "test": "test"}
+    words = [
+        f"{inner.name} is the {uses[part]} set ({counted(part_of.count(part), 'picture')})" for inner, part in parts
+    ]
+    return f"by their names, {', '.join(words[:-1])} and {words[-1]}."
+
+
+def _check_no_parts(folder: Path) -> None:
+    """Refuse folders of parts beside other folders, or without classes, which would be taken for classes."""
+    inner = [entry for entry in entries_of(folder) if entry.is_dir()]
+    part_of = {entry: part for entry in inner if (part := part_of_name(entry.name))}
+    training = next((entry for entry, part in part_of.items() if part == "train" and folders_in(entry)), None)
+    if training is None or len(part_of) < 2:
+        return
+    others = [entry.name for entry in inner if entry not in part_of]
+    if others:
+        is_a, them = ("is a folder that is", "it") if len(others) == 1 else ("are folders that are", "them")
+        raise DataError(
+            f"{folder}: {', '.join(entry.name for entry in part_of)} are the parts of a split, but beside them there "
+            f"{is_a} no part: {', '.join(others[:_MOST_NAMED])}. Move {them} out of {folder.name}."
+        )
+    flat = next((entry for entry in part_of if not folders_in(entry)), None)
+    if flat is not None:
+        raise DataError(
+            f"{flat}: expected one folder per class, as in {training}; without, the classes of its pictures are not "
+            f"known. Train on {training}, and predict {flat}."
+        )
+    twice = ", ".join(entry.name for entry in part_of)
+    raise DataError(f"{folder}: several folders mean the same part of a split: {twice}. Keep one of each.")
+
+
+def _inner_parts(folder: Path, files: Sequence[Path]) -> tuple[str, ...]:
+    """A note where each class folder has folders of parts, which are not used as such."""
+    found = set()
+    for file in files:
+        names = file.relative_to(folder).parts
+        part = part_of_name(names[1]) if len(names) > 2 else None
+        if part is None:
+            return ()
+        found.add((names[1], part))
+    if not {"train", "test"} <= {part for _, part in found}:
+        return ()
+    inner = sorted(name for name, _ in found)
+    return (
+        f"the class folders have folders {', '.join(inner)} in them, which are not used as a split; "
+        f"--set data.split='/({'|'.join(inner)})/' uses them.",
+    )
+
+
+def _labelled(folder: Path, aside: LeftAside, least_classes: int) -> tuple[list[Path], list[str]]:
+    """The pictures of a folder of class folders and their labels; adds to `aside` what is not read."""
+    folders = folders_in(folder)
     endings = ", ".join(PICTURE_ENDINGS)
     if len(folders) < least_classes:
         found = f"only {folders[0].name}" if folders else "no folder"
         expected = "two folders, one" if least_classes > 1 else "one folder,"
-        raise DataError(f"{folder}: expected at least {expected} per class with its pictures in it; found {found}.")
-    beside = [entry for entry in _entries(folder) if not entry.is_dir() and _is_picture(entry)]
+        inside = len(folders_in(folders[0])) if folders else 0
+        meant = f" Is {folders[0]} meant? There are {inside} folders in it." if inside > 1 else ""
+        raise DataError(
+            f"{folder}: expected at least {expected} per class with its pictures in it; found {found}.{meant}"
+        )
+    beside = []
+    for entry in entries_of(folder):
+        if not entry.is_dir():
+            if is_picture(entry):
+                beside.append(entry)
+            elif is_unreadable(entry):
+                aside.unreadable.append(entry)
+            elif not entry.exists():
+                aside.ignored.append(entry)
     if beside:
         are = "1 picture is" if len(beside) == 1 else f"{len(beside)} pictures are"
         raise DataError(
@@ -192,95 +261,12 @@ def _labelled(folder: Path, ignored: list[Path], least_classes: int) -> tuple[li
     files: list[Path] = []
     labels: list[str] = []
     for inner in folders:
-        inside = list(pictures_below(inner, ignored))
-        if not inside:
-            raise DataError(f"{inner}: no picture in this class folder. Expected files that end in {endings}.")
-        files += inside
-        labels += [inner.name] * len(inside)
+        inside_class = list(pictures_below(inner, aside))
+        if not inside_class:
+            aside.notes(folder, "error")
+            raise DataError(
+                f"{inner}: no picture in this class folder. Expected files that end in {endings}; or remove the folder."
+            )
+        files += inside_class
+        labels += [inner.name] * len(inside_class)
     return files, labels
-
-
-def pictures_below(folder: Path, ignored: list[Path] | None = None) -> Iterator[Path]:
-    """The pictures of a folder and of the folders inside it.
-
-    Args:
-        folder: The folder.
-        ignored: Gets the files that are no pictures.
-
-    Yields:
-        The files of a folder in alphabetical order, then those of the folders inside it.
-
-    Raises:
-        DataError: A picture is in a format that cannot be read.
-    """
-    inner = []
-    for entry in _entries(folder):
-        if entry.is_dir():
-            inner.append(entry)
-        elif _is_picture(entry):
-            yield entry
-        elif entry.suffix.lower() in UNREADABLE_ENDINGS:
-            raise DataError(
-                f"{entry}: pictures in the format {entry.suffix.lower()} cannot be read. Convert them to PNG or JPEG, "
-                f"or move them out of the folder. Readable endings: {', '.join(PICTURE_ENDINGS)}."
-            )
-        elif ignored is not None:
-            ignored.append(entry)
-    for deeper in inner:
-        yield from pictures_below(deeper, ignored)
-
-
-def list_picture_table(
-    table: pl.DataFrame, place: str, folder: Path, *, path_column: str, label_column: str
-) -> PictureListing:
-    """The pictures that a table names.
-
-    Args:
-        table: A row per picture.
-        place: What messages call the table.
-        folder: What relative file names are relative to: the folder of the table.
-        path_column: The column of the file names.
-        label_column: The column of the classes.
-
-    Returns:
-        The listing, in the order of the table.
-
-    Raises:
-        RecipeError: There is no such column.
-        DataError: A file name or a class is missing, or a file does not exist; the message names the row.
-    """
-    for option, name in (("data.path", path_column), ("data.target", label_column)):
-        if name not in table.columns:
-            raise RecipeError(f'{option}: {place} has no column "{name}".{did_you_mean(name, table.columns)}')
-    columns = {name: table[name].cast(pl.String).to_list() for name in table.columns}
-    files = []
-    for row, (name, label) in enumerate(zip(columns[path_column], columns[label_column], strict=True), start=1):
-        for what, value, column in (("file name", name, path_column), ("class", label, label_column)):
-            if value is None or not value.strip():
-                raise DataError(
-                    f'{place}, column "{column}", row {row}: the {what} is missing. Write one, or drop the row.'
-                )
-        file = folder / str(name).strip()
-        if not file.exists():
-            raise DataError(
-                f'{place}, column "{path_column}", row {row}: there is no file {file}. File names are relative to the '
-                "folder of the table."
-            )
-        files.append(file)
-    if not files:
-        raise DataError(f"{place}: the table names no picture.")
-    labels = tuple(str(label).strip() for label in columns[label_column])
-    return PictureListing(place, folder, tuple(files), labels, columns=columns)
-
-
-def _entries(folder: Path) -> list[Path]:
-    """What is in a folder, by name, without hidden files and those that operating systems leave behind."""
-    return sorted(
-        entry
-        for entry in folder.iterdir()
-        if not entry.name.startswith(".") and entry.name.lower() not in IGNORED_NAMES
-    )
-
-
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in PICTURE_ENDINGS

@@ -13,6 +13,7 @@ __all__ = [
     "PICTURE_ENDINGS",
     "UNREADABLE_ENDINGS",
     "layout_parts",
+    "part_of_name",
     "stands_for_pictures",
 ]
 
@@ -33,10 +34,16 @@ NAMED_SETS: Mapping[str, tuple[str, str | None]] = {
 NAMED_PICTURES = tuple(NAMED_SETS)
 """Their names."""
 
-PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif")
+PICTURE_ENDINGS = (
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".tga"),
+)
 """The endings of the picture files that can be read."""
 
-UNREADABLE_ENDINGS = (".heic", ".heif", ".svg", ".jxl", ".psd", ".cr2", ".cr3", ".nef", ".arw", ".dng")
+UNREADABLE_ENDINGS = (
+    *(".heic", ".heif", ".hif", ".svg", ".svgz", ".jxl", ".psd", ".xcf", ".eps", ".exr", ".dcm"),
+    *(".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2", ".pef"),
+)
 """The endings of picture files that cannot be read; they are an error, because a picture left aside goes unnoticed."""
 
 IGNORED_NAMES = ("thumbs.db", "desktop.ini", "ehthumbs.db", "__macosx")
@@ -52,6 +59,16 @@ _PARTS = {
     "test": "test",
     "testing": "test",
 }
+
+
+def part_of_name(name: str) -> str | None:
+    """The part of the data that a word means: "train", "val" or "test"; None for other words.
+
+    Example:
+        >>> part_of_name("Validation"), part_of_name("cats")
+        ('val', None)
+    """
+    return _PARTS.get(name.strip().lower())
 
 
 def layout_parts(folder: Path) -> list[tuple[Path, str]] | None:

@@ -6,9 +6,8 @@ See also: `polylogit.data.pictures.named` (data sets), `polylogit.data.pictures.
 import hashlib
 import math
 import os
-import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -18,25 +17,33 @@ from torch import Tensor
 
 from polylogit.classes import check_class_indices
 from polylogit.data.pictures.encoder import Background, Pictures
-from polylogit.data.pictures.files import common_form, read_pictures, readable_files
-from polylogit.data.pictures.listing import (
-    PictureListing,
-    list_picture_folder,
-    list_picture_table,
-    pictures_below,
+from polylogit.data.pictures.files import (
+    check_headers,
+    common_form,
+    read_pictures,
+    readable_files,
+    skipped_note,
 )
+from polylogit.data.pictures.listing import PictureListing, list_picture_folder
 from polylogit.data.pictures.named import read_named_pictures
-from polylogit.data.pictures.names import NAMED_PICTURES, PICTURE_ENDINGS
+from polylogit.data.pictures.names import NAMED_PICTURES
 from polylogit.data.pictures.stored import StoredPictures
+from polylogit.data.pictures.table_listing import list_picture_table
 from polylogit.data.split import Split
-from polylogit.data.tables.data_names import named_files
 from polylogit.data.tables.delimited import Dialect
 from polylogit.data.tables.reading import is_table
-from polylogit.data.tables.sources import BUNDLED, open_source
+from polylogit.data.tables.sources import open_source
 from polylogit.errors import DataError, RecipeError
 from polylogit.system.available_memory import available_memory, in_words
 
-__all__ = ["PictureFiles", "PictureSource", "default_data_root", "open_pictures", "read_unlabelled"]
+__all__ = [
+    "PictureFiles",
+    "PictureSource",
+    "default_data_root",
+    "open_named_pictures",
+    "open_pictures",
+    "pictures_of_files",
+]
 
 InMemory = Literal["auto", "always", "never"]
 _PARTS = ("train", "val", "test")
@@ -148,31 +155,53 @@ def open_pictures(
     reading = reading or PictureFiles()
     path = Path(data)
     if path.is_dir():
-        return _source_of(list_picture_folder(path, reading.least_classes), reading, on_progress)
+        return _source_of(list_picture_folder(path, reading.least_classes, reading.broken), reading, on_progress)
     if reading.path_column is not None and is_table(path):
         if reading.label_column is None:
             raise RecipeError(f"{data}: which column holds the classes? Name it with --target.")
-        table = open_source(data, reading.dialect or Dialect()).frame
+        source = open_source(data, reading.dialect or Dialect())
         listing = list_picture_table(
-            table, data, path.parent, path_column=reading.path_column, label_column=reading.label_column
+            source.frame,
+            data,
+            path.parent,
+            path_column=reading.path_column,
+            label_column=reading.label_column,
+            must_exist=reading.broken == "error",
         )
-        return _source_of(listing, reading, on_progress)
+        return _source_of(replace(listing, notes=(*source.notes, *listing.notes)), reading, on_progress)
     raise DataError(
         f"{data}: expected a folder with one folder of pictures per class, or a table of file names and labels with "
         "--set data.path=COLUMN, got one file."
     )
 
 
-def _kept_or_stored(
+def pictures_of_files(
     files: Sequence[Path],
     form: tuple[int, int, int],
-    in_memory: InMemory,
-    place: str,
     background: Background | None,
+    in_memory: InMemory = "auto",
+    place: str = "the pictures",
     *,
+    most_kept: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Pictures | StoredPictures:
-    """The pictures, read now or later, as is wanted and as there is memory for."""
+    """Pictures in files, read now or later, as is wanted and as there is memory for.
+
+    Args:
+        files: Picture files.
+        form: Channels, height and width that they are brought to.
+        background: The colour behind transparent pixels; None: the transparency is ignored.
+        in_memory: Whether they are read now; "auto": where they fit twice into the memory that is free.
+        place: What messages call them.
+        most_kept: With "auto" only so many bytes are read now; None: as many as fit.
+        on_progress: Called with the files read so far and all of them.
+
+    Returns:
+        The pictures.
+
+    Raises:
+        DataError: They are wanted in memory and do not fit, or files that are read now are damaged.
+    """
     needed, free = 2 * len(files) * math.prod(form), available_memory(torch.device("cpu"))
     fits = free is None or needed <= free
     if in_memory == "always" and not fits:
@@ -181,59 +210,10 @@ def _kept_or_stored(
             f'twice), and {in_words(free or 0)} are free. Set data.pictures_in_memory to "auto", or take a smaller '
             "data.picture_size."
         )
-    if in_memory == "never" or not fits:
+    few = most_kept is None or needed <= 2 * most_kept
+    if in_memory == "never" or not fits or (in_memory == "auto" and not few):
         return StoredPictures(files, form, background=background)
     return read_pictures(files, form, background, on_progress=on_progress)
-
-
-def read_unlabelled(
-    data: str,
-    form: tuple[int, int, int],
-    root: Path | None = None,
-    background: Background | None = "white",
-) -> Pictures | StoredPictures:
-    """Read pictures to predict the classes of.
-
-    Args:
-        data: A picture file, a folder of pictures and of folders of pictures at any depth, or the name of a data set,
-            whose test part is read.
-        form: Channels, height and width that pictures in files are brought to.
-        root: Directory for downloaded data sets; see `open_named_pictures`.
-        background: The colour behind transparent pixels; None: the transparency is ignored.
-
-    Returns:
-        The pictures, with their files where they came from files.
-
-    Raises:
-        DataError: There are no pictures, or one is damaged.
-    """
-    if data in NAMED_PICTURES:
-        source = open_named_pictures(data, root)
-        rows = source.own_split.test if source.own_split else slice(None)
-        return Pictures(source.read()[rows])
-    path = Path(data)
-    if path.is_dir():
-        files = sorted(pictures_below(path), key=_natural_order)
-        if not files:
-            endings = ", ".join(PICTURE_ENDINGS)
-            raise DataError(f"{data}: no picture in this folder or in those inside it. Expected {endings}.")
-    elif data in BUNDLED or is_table(path):
-        raise DataError(f"{data}: a table came where pictures are expected, which end in {', '.join(PICTURE_ENDINGS)}.")
-    elif path.is_file():
-        files = [path]
-    elif len(several := named_files(data)) > 1:
-        raise DataError(
-            f"{data}: {len(several)} files came, and pictures are read from one picture file or one folder. Put them "
-            "in a folder and give that."
-        )
-    else:
-        raise DataError(f"{data}: there is no such file, folder or data name. Data sets: {', '.join(NAMED_PICTURES)}.")
-    return _kept_or_stored(files, form, "auto", data, background)
-
-
-def _natural_order(file: Path) -> list[tuple[bool, int, str]]:
-    """A key that sorts 2.png before 10.png."""
-    return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", str(file))]
 
 
 def open_named_pictures(name: str, root: Path | None = None) -> PictureSource:
@@ -280,9 +260,11 @@ def _source_of(
     """The pictures of a listing, read or kept in their files."""
     if reading.broken == "skip":
         listing = _without_broken(listing)
+    if reading.form is not None:
+        check_headers(listing.files)
     form = reading.form or common_form(listing.files, reading.side)
-    pictures = _kept_or_stored(
-        listing.files, form, reading.in_memory, listing.place, reading.background, on_progress=on_progress
+    pictures = pictures_of_files(
+        listing.files, form, reading.background, reading.in_memory, listing.place, on_progress=on_progress
     )
     class_names = tuple(sorted(set(listing.labels)))
     index_of = {label: index for index, label in enumerate(class_names)}
@@ -306,9 +288,7 @@ def _without_broken(listing: PictureListing) -> PictureListing:
     if all(readable):
         return listing
     broken = [file for file, fine in zip(listing.files, readable, strict=True) if not fine]
-    are = "1 picture cannot be read and was" if len(broken) == 1 else f"{len(broken)} pictures cannot be read and were"
-    more = ", …" if len(broken) > 5 else ""
-    return listing.take(readable, f"{are} skipped: {', '.join(str(file) for file in broken[:5])}{more}.")
+    return listing.take(readable, skipped_note(broken))
 
 
 def _parts_of(listing: PictureListing) -> tuple[Split | None, Int[Tensor, " V"] | None]:

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from polylogit.data.pictures.encoder import Background
-from polylogit.data.pictures.files import read_pictures
+from polylogit.data.pictures.files import raise_faults, read_pictures
 from polylogit.errors import DataError
 from polylogit.system.sparse_rows import SparseRows
 from polylogit.system.usable_cores import usable_cores
@@ -107,7 +107,7 @@ class StoredPictures:
             The pixels of each batch, in the order of its rows.
 
         Raises:
-            DataError: A file is no picture, or is damaged; it is named.
+            DataError: Files are no pictures, or damaged; all of them are counted, the first ten are named.
         """
         loader = DataLoader(
             _Batches(self),
@@ -119,6 +119,7 @@ class StoredPictures:
         )
         for batch in loader:
             if isinstance(batch, str):
+                raise_faults(self._paths)  # names those of the other batches too
                 raise DataError(batch)
             yield batch
 
