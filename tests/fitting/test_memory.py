@@ -1,12 +1,14 @@
+from contextlib import contextmanager
+
 import pytest
 import torch
 from torch import nn
 
 from polylogit.errors import RecipeError
 from polylogit.estimators.networks import SoftmaxClassifier
-from polylogit.fitting import memory
+from polylogit.fitting import memory, running_fit
 from polylogit.fitting.loop import fit_network
-from polylogit.fitting.memory import check_network_fits_memory, weights_memory
+from polylogit.fitting.memory import check_network_fits_memory, keeps_freed_memory, weights_memory
 from polylogit.fitting.options import TrainingOptions
 from polylogit.recipes.recipe import recipe_from_entries
 from polylogit.run import train
@@ -58,3 +60,39 @@ def test_a_batch_that_does_not_fit_is_refused_with_what_would(monkeypatch):
         fit_network(network, *rows, options=TrainingOptions(**options))
     parts = int(str(fault.value).split("accumulation = ")[1].rstrip("."))
     assert fit_network(network, *rows, options=TrainingOptions(**options, accumulation=parts)).ended == "finished"
+
+
+@pytest.mark.parametrize(
+    ("values", "accumulation", "bfloat16", "free", "kept"),
+    [
+        ([40_000, 10], 1, False, None, True),
+        ([40_000, 10], 1, True, None, False),
+        ([30_000, 30_000], 1, False, None, False),
+        ([40_000, 10], 2, False, None, False),
+        ([40_000, 10], 1, False, 100 * MIB, True),
+        ([40_000, 10], 1, False, 70 * MIB, False),
+    ],
+)
+def test_freed_memory_is_kept_for_large_maps_where_much_is_free(
+    *, values, accumulation, bfloat16, free, kept, monkeypatch
+):
+    monkeypatch.setattr(memory, "available_memory", lambda device: free)
+    options = TrainingOptions(accumulation=accumulation)
+    assert keeps_freed_memory(nn.Linear(2, 3), values, 256, options, CPU, bfloat16=bfloat16) is kept
+
+
+def test_a_fit_keeps_freed_memory_in_its_steps_alone(monkeypatch):
+    events = []
+
+    @contextmanager
+    def noted(*, wanted):
+        events.append(wanted)
+        yield
+        events.append("ended")
+
+    monkeypatch.setattr(running_fit, "keeping_freed_memory", noted)
+    rows = torch.zeros(4, 2_200_000), torch.arange(4) % 2
+    network = nn.Sequential(nn.ReLU(), nn.AdaptiveAvgPool1d(2), nn.Linear(2, 2))
+    options = TrainingOptions(epochs=2, batch_size=4)
+    fit_network(network, *rows, options=options, check_misuse=False, on_epoch=lambda record: events.append("epoch"))
+    assert events == [True, "ended", "epoch"] * 2

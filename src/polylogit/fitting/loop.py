@@ -24,7 +24,7 @@ from polylogit.fitting.checkpoint import Checkpoint
 from polylogit.fitting.forward import network_logits, prepare_batch
 from polylogit.fitting.history import EpochRecord, FitResult
 from polylogit.fitting.interrupt import listening_for_interrupt
-from polylogit.fitting.memory import check_batch_fits_memory, values_in_a_row
+from polylogit.fitting.memory import check_batch_fits_memory, keeps_freed_memory, values_in_a_row
 from polylogit.fitting.options import TrainingOptions
 from polylogit.fitting.running_fit import RunningFit
 from polylogit.fitting.training_rows import TrainingRows, check_shapes, check_targets, check_weights
@@ -124,7 +124,7 @@ def fit_network(
     compiled, network = network, getattr(network, "_orig_mod", network)
     rows = TrainingRows(inputs, targets, class_weight, sample_weight, prepare, augment)
 
-    def checked() -> tuple[TrainingRows, tuple[Tensor | StoredPictures | SparseRows, Tensor] | None, int, int]:
+    def checked() -> tuple[TrainingRows, tuple[Tensor | StoredPictures | SparseRows, Tensor] | None, int, list[int]]:
         check_shapes(rows, options, validated=validation is not None)
         with values_in_a_row(network) as values:
             shape = network_logits(network, inputs[:1], prepare=prepare).shape
@@ -134,7 +134,7 @@ def fit_network(
         if validation is not None:
             of_validation = (validation[0], check_targets("validation targets", validation[1], shape))
             check_weights("validation_weight", validation_weight, len(of_validation[1]), "row")
-        return replace(rows, targets=check_targets("targets", targets, shape)), of_validation, classes, sum(values)
+        return replace(rows, targets=check_targets("targets", targets, shape)), of_validation, classes, values
 
     rows, validation, classes, values = processes.together(checked)
     network.to(device)
@@ -156,8 +156,9 @@ def fit_network(
         )
         largest = -(-max(last - first for first, last in fit.batches) // processes.size)
         processes.together(
-            partial(check_batch_fits_memory, network, values, largest, options, device, bfloat16=fit.bfloat16)
+            partial(check_batch_fits_memory, network, sum(values), largest, options, device, bfloat16=fit.bfloat16)
         )
+        fit.keeps_freed_memory = keeps_freed_memory(network, values, largest, options, device, bfloat16=fit.bfloat16)
         with listening_for_interrupt() as interrupt:
             result = fit.run(interrupt, on_epoch)
             return replace(result, misuse=misuse, asked_to_stop=interrupt.asked)

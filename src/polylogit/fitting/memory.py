@@ -4,7 +4,7 @@ The estimate counts weights, gradients, the moments of the optimiser, copies, an
 backward pass. Scratch memory inside an operation is not included. See also: `polylogit.system.available_memory`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -14,11 +14,13 @@ from torch import Tensor, nn
 from polylogit.errors import RecipeError
 from polylogit.fitting.options import TrainingOptions
 from polylogit.system.available_memory import available_memory, in_words
+from polylogit.system.heap_memory import LARGEST_BLOCK_OF_THE_HEAP
 
 __all__ = [
     "FitMemory",
     "check_batch_fits_memory",
     "check_network_fits_memory",
+    "keeps_freed_memory",
     "values_in_a_row",
     "weights_memory",
 ]
@@ -169,3 +171,38 @@ def check_batch_fits_memory(
         else f"the network needs {in_words(others)} for its gradients, moments and copies, and {in_words(free)} are "
         "free. Take a smaller network."
     )
+
+
+def keeps_freed_memory(
+    network: nn.Module,
+    values: Sequence[int],
+    rows: int,
+    options: TrainingOptions,
+    device: torch.device,
+    *,
+    bfloat16: bool,
+) -> bool:
+    """Whether the steps of a fit keep the memory that they free: where they pay for large blocks, and much is free.
+
+    Blocks of several sizes leave gaps: the fit of a residual network held 1.4 times as much (docs/speed.md).
+
+    Args:
+        network: As it stands in memory.
+        values: That each layer gives for one row.
+        rows: In the largest batch.
+        options: How it is fitted; a batch is worked through in `accumulation` parts.
+        device: Where.
+        bfloat16: Whether the values take two bytes and not four.
+
+    Example:
+        >>> network = nn.Linear(2, 3)
+        >>> keeps_freed_memory(network, [3], 256, TrainingOptions(), torch.device("cpu"), bfloat16=False)
+        False
+    """
+    together = -(-rows // options.accumulation)
+    width = 2 if bfloat16 else 4
+    if device.type != "cpu" or max(values, default=0) * together * width <= LARGEST_BLOCK_OF_THE_HEAP:
+        return False
+    free = available_memory(device)
+    needed = sum(values) * together * width + weights_memory(network, options).total
+    return free is None or 2 * needed <= free

@@ -39,6 +39,7 @@ from polylogit.fitting.training_rows import TrainingRows, batch_bounds, explain_
 from polylogit.fitting.whole_batch_layers import layers_of_whole_batch
 from polylogit.losses import cross_entropy_with_logits, target_weights, weighted_mean
 from polylogit.plural import agreeing
+from polylogit.system.heap_memory import give_back_freed_memory, keeping_freed_memory
 from polylogit.system.processes import Processes
 from polylogit.system.sparse_rows import SparseRows
 
@@ -60,6 +61,10 @@ class RunningFit:
         checkpoint: The file of the fit's state.
         callbacks: Training callbacks.
         processes: Those that fit the network together; each has all rows.
+
+    Attributes:
+        keeps_freed_memory: Whether the steps of an epoch keep the memory that they free; see
+            `polylogit.system.heap_memory`.
     """
 
     def __init__(
@@ -102,6 +107,7 @@ class RunningFit:
         self.averaged = None if options.averaging is None else AveragedWeights(network, options.averaging)
         self.state = FitState(network, self.optimizer, self.averaged)
         self.is_stop_agreed = False
+        self.keeps_freed_memory = False
 
     def run(self, interrupt: Interrupt, on_epoch: Callable[[EpochRecord], None] | None) -> FitResult:
         """Run all epochs that are left, and give the network the weights to keep.
@@ -122,6 +128,8 @@ class RunningFit:
         with layers_of_whole_batch(self.network, processes) as self.whole_batch:
             ended, fault = self._epochs(interrupt, on_epoch)
         result = self._result(ended, fault)
+        if self.keeps_freed_memory:
+            give_back_freed_memory()
         for callback in self.callbacks:
             callback.ended(result)
         return result
@@ -167,7 +175,7 @@ class RunningFit:
         start = time.perf_counter()
         for module in self.trained_modules:
             module.training = True
-        with _seeded(options.seed, state.epoch, self.device):
+        with _seeded(options.seed, state.epoch, self.device), keeping_freed_memory(wanted=self.keeps_freed_memory):
             whole = len(self.batches) == 1 and options.batch_size == "all"
             order = None if whole else torch.randperm(self.count).to(self.device)
             losses = EpochLoss(self.device)

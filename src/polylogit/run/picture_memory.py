@@ -16,7 +16,7 @@ from polylogit.data.pictures.pretrained.encoder import BackboneEncoder
 from polylogit.data.pictures.pretrained.features import BLOCK
 from polylogit.fitting.devices import uses_bfloat16
 from polylogit.fitting.forward import ROWS_AT_ONCE
-from polylogit.fitting.memory import values_in_a_row, weights_memory
+from polylogit.fitting.memory import keeps_freed_memory, values_in_a_row, weights_memory
 from polylogit.fitting.options import TrainingOptions
 from polylogit.system.available_memory import available_memory, in_words
 
@@ -118,16 +118,23 @@ def memory_of_network(
     rows = pictures if options.batch_size == "all" else min(options.batch_size, pictures)
     batch = -(-rows // options.accumulation)
     step = batch * (_kept_for_backward(network, example, options, device) + example.nbytes)
-    block = min(ROWS_AT_ONCE, pictures) * (LAYERS_AT_ONCE * _largest_layer(network, example) * FLOAT + example.nbytes)
+    values, bfloat16 = _values(network, example), uses_bfloat16(options.precision, device, network, pictures=True)
+    if keeps_freed_memory(network, values, rows, options, device, bfloat16=bfloat16):
+        step = step * 3 // 2  # gaps between the blocks that are kept
+    block = min(ROWS_AT_ONCE, pictures) * (LAYERS_AT_ONCE * max(values) * FLOAT + example.nbytes)
     weights = weights_memory(network, options)
     return weights.total - weights.weights + max(step, block)
 
 
 def _largest_layer(network: nn.Module, example: Float[Tensor, "1 C H W"]) -> int:
     """Values of the layer that gives the most of them for a picture."""
+    return max(_values(network, example))
+
+
+def _values(network: nn.Module, example: Float[Tensor, "1 C H W"]) -> list[int]:
     with torch.inference_mode(), values_in_a_row(network) as counts:
         network(example)
-    return max(counts)
+    return counts
 
 
 def _kept_for_backward(
