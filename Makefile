@@ -57,7 +57,7 @@ format: install ## Format the code.
 	$(BIN)/ruff format .
 
 bench: install ## Run the benchmarks (one at a time, quiet machine); each writes benchmarks/results/.
-	@for file in $(filter-out benchmarks/timing.py benchmarks/network_peers.py benchmarks/serve_peers.py benchmarks/lessons.py, $(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@for file in $(filter-out benchmarks/timing.py benchmarks/network_limits.py benchmarks/network_peers.py benchmarks/serve_peers.py benchmarks/lessons.py, $(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 lessons-all: install ## Run every lesson (twenty minutes, quiet machine); writes docs/lessons/results.md.
 	$(BIN)/python benchmarks/lessons.py

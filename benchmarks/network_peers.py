@@ -2,8 +2,9 @@
 
 Every loop here takes the source documents' network with their arithmetic: float32, Adam at 0.001, batches of 256 drawn
 without replacement, the mean of cross-entropy. Each gives a function without arguments that works through the rows
-once and returns the seconds that the steps took, as the loop's own hooks tell them: building the trainer is not counted
-against a peer. A peer that is not installed is left out, and the benchmark says so.
+once and returns the seconds that the steps took, between the loop's own hooks at the start and the end of an epoch:
+building the trainer is not counted against a peer. Every loop reads the clock that is passed. A peer that is not
+installed is left out, and the benchmark says so.
 """
 
 import logging
@@ -18,11 +19,16 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from polylogit.fitting.callbacks import FitPlan, TrainingCallback
+from polylogit.fitting.history import EpochRecord
 from polylogit.fitting.loop import fit_network
 from polylogit.fitting.options import TrainingOptions
 from polylogit.networks import CnnNetwork, MlpNetwork
 
-__all__ = ["DOCUMENTS_BATCH", "NETWORKS", "documents_loop", "loops"]
+__all__ = ["DOCUMENTS_BATCH", "MLPS", "NETWORKS", "Clock", "documents_loop", "loops", "our_network", "polylogit_loop"]
+
+Clock = Callable[[], float]
+"""`time.perf_counter` or `time.process_time`."""
 
 DOCUMENTS_BATCH = 256
 
@@ -76,27 +82,30 @@ def our_network(name: str) -> nn.Module:
     return MlpNetwork(784, 10, hidden=hidden, dropout=dropout)
 
 
-def loops(name: str, pixels: Tensor, targets: Tensor) -> dict[str, Callable[[], float]]:
+def loops(
+    name: str, pixels: Tensor, targets: Tensor, clock: Clock = time.perf_counter
+) -> dict[str, Callable[[], float]]:
     """Each loop that can run here, by name, on the network of that name.
 
     Args:
         name: One of `NETWORKS`.
         pixels: uint8 pictures, 1 x 28 x 28.
         targets: Their classes.
+        clock: Is read before the first step and after the last one.
 
     Returns:
         Functions that work through the rows once and return seconds.
     """
     built: dict[str, Callable[[], float]] = {
-        "documents": documents_loop(name, pixels, targets),
-        "polylogit_float32": _polylogit(name, pixels, targets, "float32"),
-        "polylogit_auto": _polylogit(name, pixels, targets, "auto"),
+        "documents": documents_loop(name, pixels, targets, clock),
+        "polylogit_float32": polylogit_loop(name, pixels, targets, "float32", clock),
+        "polylogit_auto": polylogit_loop(name, pixels, targets, "auto", clock),
     }
     for peer, build in {"lightning": _lightning, "keras": _keras, "skorch": _skorch}.items():
         if find_spec(peer) is None:
             print(f"{peer} is not installed and is left out (pip install 'polylogit[bench]')")
         else:
-            built[peer] = build(name, pixels, targets)
+            built[peer] = build(name, pixels, targets, clock)
     return built
 
 
@@ -109,13 +118,14 @@ def _loader(pixels: Tensor, targets: Tensor) -> DataLoader[tuple[Tensor, ...]]:
     return DataLoader(rows, batch_size=DOCUMENTS_BATCH, shuffle=True)
 
 
-def documents_loop(name: str, pixels: Tensor, targets: Tensor) -> Callable[[], float]:
+def documents_loop(name: str, pixels: Tensor, targets: Tensor, clock: Clock = time.perf_counter) -> Callable[[], float]:
     """The loop that the documents write, over a float copy of the pictures and one-hot targets.
 
     Args:
         name: One of `NETWORKS`.
         pixels: uint8 pictures, 1 x 28 x 28.
         targets: Their classes.
+        clock: Is read before the first step and after the last one.
 
     Returns:
         A function that works through the rows once and returns seconds.
@@ -124,18 +134,48 @@ def documents_loop(name: str, pixels: Tensor, targets: Tensor) -> Callable[[], f
     optimizer, loss_of = torch.optim.Adam(network.parameters()), nn.CrossEntropyLoss()
 
     def epoch() -> float:
-        start = time.perf_counter()
+        start = clock()
         for inputs, one_hot in loader:
             loss = loss_of(network(inputs), one_hot)
             loss.backward()
             optimizer.step()
             optimizer.zero_grad()
-        return time.perf_counter() - start
+        return clock() - start
 
     return epoch
 
 
-def _polylogit(name: str, pixels: Tensor, targets: Tensor, precision: str) -> Callable[[], float]:
+class _EpochClock(TrainingCallback):
+    """The seconds from the first step to the end of the epoch."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.start = self.seconds = 0.0
+
+    def begun(self, plan: FitPlan) -> None:
+        """Before the first step."""
+        self.start = self.clock()
+
+    def epoch_done(self, record: EpochRecord) -> None:
+        """After the last one."""
+        self.seconds = self.clock() - self.start
+
+
+def polylogit_loop(
+    name: str, pixels: Tensor, targets: Tensor, precision: str, clock: Clock = time.perf_counter
+) -> Callable[[], float]:
+    """The loop of polylogit over the pictures as bytes.
+
+    Args:
+        name: One of `NETWORKS`.
+        pixels: uint8 pictures, 1 x 28 x 28.
+        targets: Their classes.
+        precision: "float32", or "auto", polylogit's own choice.
+        clock: Is read before the first step and after the last one.
+
+    Returns:
+        A function that works through the rows once and returns seconds.
+    """
     network = our_network(name)
     options = TrainingOptions(
         epochs=1,
@@ -147,12 +187,14 @@ def _polylogit(name: str, pixels: Tensor, targets: Tensor, precision: str) -> Ca
     )
 
     def epoch() -> float:
-        return fit_network(network, pixels, targets, options=options, prepare=_unit).history[0].seconds
+        timed = _EpochClock(clock)
+        fit_network(network, pixels, targets, options=options, prepare=_unit, callbacks=[timed])
+        return timed.seconds
 
     return epoch
 
 
-def _lightning(name: str, pixels: Tensor, targets: Tensor) -> Callable[[], float]:
+def _lightning(name: str, pixels: Tensor, targets: Tensor, clock: Clock) -> Callable[[], float]:
     import lightning
 
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
@@ -171,19 +213,19 @@ def _lightning(name: str, pixels: Tensor, targets: Tensor) -> Callable[[], float
         def configure_optimizers(self) -> torch.optim.Optimizer:
             return torch.optim.Adam(self.parameters())
 
-    class Clock(lightning.Callback):
+    class EpochClock(lightning.Callback):
         seconds = 0.0
 
         def on_train_epoch_start(self, *_: object) -> None:
-            self.start = time.perf_counter()
+            self.start = clock()
 
         def on_train_epoch_end(self, *_: object) -> None:
-            self.seconds = time.perf_counter() - self.start
+            self.seconds = clock() - self.start
 
     module, loader = Module(), _loader(pixels, targets)
 
     def epoch() -> float:
-        clock = Clock()
+        timed = EpochClock()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             trainer = lightning.Trainer(
@@ -193,26 +235,26 @@ def _lightning(name: str, pixels: Tensor, targets: Tensor) -> Callable[[], float
                 enable_checkpointing=False,
                 enable_progress_bar=False,
                 enable_model_summary=False,
-                callbacks=[clock],
+                callbacks=[timed],
             )
             trainer.fit(module, loader)
-        return clock.seconds
+        return timed.seconds
 
     return epoch
 
 
-def _keras(name: str, pixels: Tensor, targets: Tensor) -> Callable[[], float]:
+def _keras(name: str, pixels: Tensor, targets: Tensor, clock: Clock) -> Callable[[], float]:
     os.environ["KERAS_BACKEND"] = "torch"
     import keras
 
-    class Clock(keras.callbacks.Callback):
+    class EpochClock(keras.callbacks.Callback):
         seconds = 0.0
 
         def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
-            self.start = time.perf_counter()
+            self.start = clock()
 
         def on_epoch_end(self, epoch: int, logs: object = None) -> None:
-            self.seconds = time.perf_counter() - self.start
+            self.seconds = clock() - self.start
 
     layers: list[Any] = [keras.Input(shape=(1, 28, 28))]
     if name == "cnn":
@@ -232,26 +274,26 @@ def _keras(name: str, pixels: Tensor, targets: Tensor) -> Callable[[], float]:
     inputs, one_hot = _unit(pixels).numpy(), nn.functional.one_hot(targets, 10).float().numpy()
 
     def epoch() -> float:
-        clock = Clock()
-        model.fit(inputs, one_hot, batch_size=DOCUMENTS_BATCH, epochs=1, verbose=0, callbacks=[clock])
-        return clock.seconds
+        timed = EpochClock()
+        model.fit(inputs, one_hot, batch_size=DOCUMENTS_BATCH, epochs=1, verbose=0, callbacks=[timed])
+        return timed.seconds
 
     return epoch
 
 
-def _skorch(name: str, pixels: Tensor, targets: Tensor) -> Callable[[], float]:
+def _skorch(name: str, pixels: Tensor, targets: Tensor, clock: Clock) -> Callable[[], float]:
     import skorch
 
-    class Clock(skorch.callbacks.Callback):
+    class EpochClock(skorch.callbacks.Callback):
         seconds = 0.0
 
         def on_epoch_begin(self, net: object, **_: object) -> None:
-            self.start = time.perf_counter()
+            self.start = clock()
 
         def on_epoch_end(self, net: object, **_: object) -> None:
-            self.seconds = time.perf_counter() - self.start
+            self.seconds = clock() - self.start
 
-    clock = Clock()
+    timed = EpochClock()
     net = skorch.NeuralNetClassifier(
         documents_network(name),
         criterion=nn.CrossEntropyLoss,
@@ -262,7 +304,7 @@ def _skorch(name: str, pixels: Tensor, targets: Tensor) -> Callable[[], float]:
         iterator_train__shuffle=True,
         train_split=None,
         verbose=0,
-        callbacks=[("clock", clock)],
+        callbacks=[("clock", timed)],
     )
     # skorch's own valid and train losses are averaged by callbacks that are part of every fit.
     inputs = _unit(pixels)
