@@ -130,6 +130,10 @@ class AugmentationRecipe(Section):
 
     flip: bool = Field(default=False, description="Whether to mirror pictures left to right, with probability 1/2.")
     shift: Annotated[int, Field(ge=0)] = Field(default=0, description="Largest random shift, in pixels.")
+    edge: Literal["black", "nearest"] = Field(
+        default="black",
+        description="What comes in at the edge of a shifted picture. nearest: the nearest pixel of the picture.",
+    )
     cutout: Annotated[int, Field(ge=0)] = Field(
         default=0, description="Side of a random square that is blacked out, in pixels; 0: none."
     )

@@ -36,6 +36,25 @@ def test_a_shift_moves_whole_pictures_and_brings_in_black():
     assert len(moves) == 25
 
 
+def test_the_nearest_pixels_come_in_at_the_edge_where_asked():
+    pictures = batch(count=100)
+    torch.manual_seed(0)
+    black = Augmentation(flip=True, shift=2)(pictures)
+    torch.manual_seed(0)
+    nearest = Augmentation(flip=True, shift=2, edge="nearest")(pictures)
+    inside = black > 0  # the pictures themselves have no black
+    assert torch.equal(nearest[inside], black[inside])
+    padded = torch.nn.functional.pad(pictures.float(), (2, 2, 2, 2), mode="replicate").to(torch.uint8)
+    for before, after in zip(padded, nearest, strict=True):
+        places = [
+            torch.equal(side[:, down : down + 8, right : right + 6], after)
+            for side in (before, before.flip(2))
+            for down in range(5)
+            for right in range(5)
+        ]
+        assert any(places)
+
+
 def test_a_hole_is_a_black_square_and_nothing_else_changes():
     pictures = batch()
     torch.manual_seed(0)

@@ -5,6 +5,7 @@ loop seeds.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Int, Num
@@ -19,8 +20,10 @@ class Augmentation:
 
     Args:
         flip: Whether every second picture, by chance, is mirrored left to right.
-        shift: The most pixels by which a picture is moved, up or down and left or right; black comes in at the edge.
-            The same as a random crop after padding by as many pixels.
+        shift: The most pixels by which a picture is moved, up or down and left or right. The same as a random crop
+            after padding by as many pixels.
+        edge: What comes in at the edge of a picture that is moved: "black", or "nearest", the nearest pixel of the
+            picture.
         cutout: Side of a square hole, in pixels, filled with black; its centre is anywhere in the picture, so that a
             part of it may be outside. 0: no hole.
 
@@ -36,6 +39,7 @@ class Augmentation:
     flip: bool = False
     shift: int = 0
     cutout: int = 0
+    edge: Literal["black", "nearest"] = "black"
 
     @property
     def changes_anything(self) -> bool:
@@ -66,7 +70,11 @@ class Augmentation:
         if self.shift:
             moves = torch.randint(2 * self.shift + 1, (2, batch, 1), device=device)[:, chosen]
             rows, columns = rows + moves[0], columns + moves[1]
-            pixels = torch.nn.functional.pad(pixels, (self.shift,) * 4)
+            if self.edge == "black":
+                pixels = torch.nn.functional.pad(pixels, (self.shift,) * 4)
+            else:
+                rows = (rows - self.shift).clamp_(0, height - 1)
+                columns = (columns - self.shift).clamp_(0, width - 1)
         if self.shift or self.flip:
             # One gather with one index a pixel is six times as fast as indexing with rows and columns.
             places = (rows[:, :, None] * pixels.shape[3] + columns[:, None, :]).view(count, 1, height * width)
