@@ -241,9 +241,9 @@ class NetworkTraining(Section):
     )
     validation_fraction: Share | None = Field(
         default=None,
-        description="Fraction of the training rows kept for validation and calibration; 0: none, and of a table the "
-        "calibration is fitted to rows of folds, from networks fitted without them. Default: a tenth, at "
-        "least 2,000 rows (but no more than a fifth) and at most 10,000.",
+        description="Fraction of the training rows kept for validation and calibration; 0: none, and the calibration "
+        "is fitted to rows of folds, from networks fitted without them. Default: a tenth, at least 2,000 rows (but no "
+        "more than a fifth) and at most 10,000.",
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto",

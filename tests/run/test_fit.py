@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from polylogit.errors import RecipeError
+from polylogit.fitting.forward import network_logits
 from polylogit.fitting.loop import fit_network
 from polylogit.recipes.recipe import recipe_from_entries
 from polylogit.run.fit import fit_model
@@ -37,9 +37,14 @@ def test_no_rows_are_kept_where_the_recipe_says_so(task):
     assert all(record["validation_loss"] > 0 for record in some_kept.history)
 
 
-def test_calibration_needs_rows(task):
-    with pytest.raises(RecipeError, match="keeps no pictures to calibrate on"):
-        fit(task, recipe(training={"validation_fraction": 0}))
+def test_pictures_of_which_none_is_kept_are_calibrated_on_folds(task):
+    fitted = fit(task, recipe(training={"validation_fraction": 0, "epochs": 2}))
+    assert fitted.calibration is not None
+    assert fitted.held_out.fits == 5
+    assert sorted(fitted.held_out.rows.tolist()) == sorted(task.split.train.tolist())
+    own = network_logits(fitted.network, task.rows.inputs[fitted.held_out.rows], prepare=task.encoder.prepare)
+    torch.testing.assert_close(own, fitted.held_out.logits, atol=1.5, rtol=0)  # both see prepared pictures
+    assert not torch.allclose(own, fitted.held_out.logits, atol=1e-3)
 
 
 def test_few_rows_get_the_steps_that_the_recipe_asks_for(task):

@@ -42,7 +42,7 @@ from polylogit.run.worker_processes import first_process
 __all__ = ["fit_network_model", "loop_options", "new_network"]
 
 FOLDS = 5
-"""Of the rows that a network of a table is calibrated on, where it keeps none for that."""
+"""Of the rows that a network is calibrated on, where it keeps none for that."""
 
 
 def fit_network_model(task: Task, recipe: NetworkRecipe, place: TrainingPlace) -> FittedModel:
@@ -64,11 +64,6 @@ def fit_network_model(task: Task, recipe: NetworkRecipe, place: TrainingPlace) -
     method = recipe.calibration.method
     fitted_numbers, validation_numbers = fitted_and_validation_rows(task, recipe)
     fitted, held_out = task.rows.take(fitted_numbers), task.rows.take(validation_numbers)
-    if method != "none" and not len(held_out) and isinstance(task.encoder, PictureEncoder):
-        raise RecipeError(
-            "training.validation_fraction: 0 keeps no pictures to calibrate on. Keep some, or set calibration.method "
-            'to "none".'
-        )
     of_class = None
     if training.class_weight == "balanced":
         of_class = balanced_class_weight(fitted.targets, classes, fitted.weights).float()
@@ -140,7 +135,8 @@ def _out_of_fold(task: Task, recipe: NetworkRecipe, place: TrainingPlace) -> Hel
         fold = replace(task, split=Split(train=fitted, test=scored), validation=None)
         fit = fit_network_model(fold, alone, TrainingPlace(device=place.device))
         fit.raise_if_interrupted()
-        return network_logits(fit.network, task.rows.inputs[scored])
+        prepare = task.encoder.prepare if isinstance(task.encoder, PictureEncoder) else None
+        return network_logits(fit.network, task.rows.inputs[scored], prepare=prepare)
 
     report = refit_reporter("calibration", place.callbacks)
     return held_out_logits(task.rows, task.split.train, fit_and_score, seed=recipe.seed, folds=FOLDS, on_fit=report)
