@@ -150,6 +150,10 @@ class CnnModel(Section):
         description="Bins of the histograms of oriented gradients that replace the pixels as input; 0: pixels.",
     )
     cell: Count = Field(default=4, description="Side of the cells of these histograms, in pixels.")
+    colours: bool = Field(
+        default=False,
+        description="Whether mean and deviation of each colour channel in each cell are inputs beside the histograms.",
+    )
     views: PictureViews = Field(
         default="one",
         description="Test-time augmentation: average the logits of the picture, its mirror image, its shifts by a "

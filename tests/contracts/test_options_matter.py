@@ -125,7 +125,10 @@ FINE_TUNING = {
         {"training": TUNED | {"finetune_learning_rate": 8e-4}}, {"training": TUNED}, "shapes"
     ),
 }
-AUGMENTATION = of("augmentation", flip=True, shift=2, cutout=3)
+AUGMENTATION = {
+    **of("augmentation", flip=True, shift=2, cutout=3),
+    "augmentation.edge": Change({"augmentation": {"shift": 2, "edge": "nearest"}}, {"augmentation": {"shift": 2}}),
+}
 SOLVER = {
     "calibration.method": Change(  # a weak penalty makes the probabilities overconfident
         {"training": {"C": 100}, "calibration": {"method": "temperature"}},
@@ -164,6 +167,7 @@ CNN = {
     **of("model", widths=[4], kernel_sizes=5, strides=2, pools=1, blocks=1, padding="valid", batch_norm=False),
     **of("model", hidden=[8], orientations=4, dropout=0.5, views="cross"),
     "model.cell": Change({"model": {"orientations": 4, "cell": 2}}, {"model": {"orientations": 4}}),
+    "model.colours": Change({"model": {"orientations": 4, "colours": True}}, {"model": {"orientations": 4}}),
 }
 RESIDUAL = of("model", stem=6, stem_kernel=3, widths=[4], blocks=0, dropout=0.5, views="cross")
 

@@ -146,9 +146,12 @@ def without_shape_checks():
 
 
 @pytest.mark.usefixtures("without_shape_checks")
-def test_colour_pictures_with_several_views():
+@pytest.mark.parametrize(
+    "first", [{"pools": 2}, {"pools": 1, "orientations": 4, "cell": 3, "colours": True}], ids=["pixels", "gradients"]
+)
+def test_colour_pictures_with_several_views(first):
     encoder = PictureEncoder.fit(torch.randint(256, (8, 3, 12, 12), dtype=torch.uint8))
-    network = {"widths": (4,), "kernel_sizes": 3, "strides": 1, "pools": 2, "views": "mirror", "hidden": (5,)}
+    network = {"widths": (4,), "kernel_sizes": 3, "strides": 1, "views": "mirror", "hidden": (5,), **first}
     classifier = classifier_of(encoder, "cnn", calibration=CALIBRATIONS["quadratic"], **network)
     assert parity(classifier).largest_difference < 1e-6
 

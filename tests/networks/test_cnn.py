@@ -48,6 +48,7 @@ def test_every_size_of_picture_that_fits_gets_its_logits(form, padding):
         ({"blocks": (0, 1)}, "blocks: expected one number or 3"),
         ({"blocks": 1, "batch_norm": False}, "residual blocks need batch_norm"),
         ({"dropout": -0.1}, "expected a share in"),
+        ({"colours": True}, "they stand beside oriented gradients. Set orientations"),
     ],
 )
 def test_options_out_of_range_are_refused(options, message):
@@ -71,6 +72,18 @@ def test_stages_may_start_from_gradients(form, rows, columns):
     assert network.linear.in_features == 6 * rows * columns
     bare = CnnNetwork(*form, 4, widths=(6,), kernel_sizes=3, strides=1, pools=1, orientations=5, batch_norm=False)
     torch.testing.assert_close(bare(torch.ones(2, *form)), bare(torch.zeros(2, *form)))
+
+
+def test_colours_stand_beside_the_gradients_where_asked():
+    options = {"widths": (6,), "kernel_sizes": 3, "strides": 1, "pools": 1, "orientations": 5, "cell": 4}
+    network = CnnNetwork(3, 16, 20, 4, **options, colours=True)
+    assert network.stages[0](torch.rand(2, 3, 16, 20)).shape == (2, 11, 4, 5)
+    assert network(torch.rand(2, 3, 16, 20)).shape == (2, 4)
+    red, blue = (torch.zeros(1, 3, 16, 20) for _ in range(2))
+    red[:, 0], blue[:, 2] = 1.0, 1.0
+    alone = CnnNetwork(3, 16, 20, 4, **options).eval()
+    torch.testing.assert_close(alone(red), alone(blue))  # plain pictures without an edge
+    assert (network.eval()(red) - network(blue)).abs().max() > 1e-3
 
 
 def test_the_network_of_the_fast_recipe_is_one_of_its_parameters():

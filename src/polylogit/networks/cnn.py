@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from polylogit.errors import RecipeError
 from polylogit.network_sections import CNN
 from polylogit.networks.blocks import ResidualBlock
+from polylogit.networks.gradients_and_colours import GradientsAndColours
 from polylogit.networks.oriented_gradients import OrientedGradients
 from polylogit.networks.test_time_augmentation import check_views, mean_over_views
 
@@ -32,8 +33,9 @@ class CnnNetwork(nn.Module):
 
     With `orientations` the stages see histograms of oriented gradients, `polylogit.networks.oriented_gradients`, in
     place of the pictures: maps of ceil(H / cell) x ceil(W / cell), normalised over the batch, without parameters,
-    unless batch normalisation is off. With `hidden` there are layers Linear -> BatchNorm1d -> ReLU between the stages
-    and the last layer; one from b to c values has b c + 2 c parameters, or b c + c without normalisation.
+    unless batch normalisation is off; with `colours` mean and deviation of each channel in each cell are among them.
+    With `hidden` there are layers Linear -> BatchNorm1d -> ReLU between the stages and the last layer; one from b to c
+    values has b c + 2 c parameters, or b c + c without normalisation.
     `orientations=8, widths=(64, 128), kernel_sizes=3, strides=1, pools=1, padding="valid", hidden=(128,)`: 1x28x28 ->
     8x7x7 -> 64x5x5 -> 128x3x3 -> 128 -> 10, 227,722 parameters.
 
@@ -57,6 +59,7 @@ class CnnNetwork(nn.Module):
         dropout: The share of the last layer's inputs that is set to zero in training, in [0, 1).
         orientations: Directions that gradients are sorted into before the first stage; 0: the stages see the pictures.
         cell: Side of the cells that gradients are gathered in, in pixels.
+        colours: Whether the stages see mean and deviation of each channel in each cell beside the gradients.
         views: What is averaged over outside training; see `polylogit.networks.test_time_augmentation`.
 
     Raises:
@@ -92,6 +95,7 @@ class CnnNetwork(nn.Module):
         dropout: float = CNN.dropout,
         orientations: int = CNN.orientations,
         cell: int = CNN.cell,
+        colours: bool = CNN.colours,
         views: str = CNN.views,
     ) -> None:
         super().__init__()
@@ -105,12 +109,15 @@ class CnnNetwork(nn.Module):
         residual = _one_each("blocks", blocks, len(widths), least=0)
         if any(residual) and not batch_norm:
             raise RecipeError("blocks: residual blocks need batch_norm, which is off.")
+        if colours and not orientations:
+            raise RecipeError("colours: they stand beside oriented gradients. Set orientations, as to 8.")
         stages: list[nn.Module] = []
         before, rows, columns = channels, height, width
         if orientations:
-            gradients = OrientedGradients(height, width, orientations=orientations, cell=cell)
-            before, rows, columns = gradients.form
-            stages.append(gradients)
+            form = (channels, height, width) if colours else (height, width)
+            first = (GradientsAndColours if colours else OrientedGradients)(*form, orientations=orientations, cell=cell)
+            before, rows, columns = first.form
+            stages.append(first)
             if batch_norm:
                 stages.append(nn.BatchNorm2d(before, affine=False))
         sizes = zip(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from polylogit.errors import RecipeError
 
-__all__ = ["OrientedGradients"]
+__all__ = ["OrientedGradients", "nearness_to_cells"]
 
 _FLAT = 0.05
 _TINY = 1e-6
@@ -103,12 +103,26 @@ class OrientedGradients(nn.Module):
 
 
 def _weights_of_cells(side: int, cell: int) -> Float[Tensor, "cells side"]:
-    """The weight of each pixel along one axis in each cell."""
+    """The weight of each pixel along one axis in each cell; those of a cell sum to 1."""
+    weights = nearness_to_cells(side, cell)
+    return weights / weights.sum(1, keepdim=True)
+
+
+def nearness_to_cells(side: int, cell: int) -> Float[Tensor, "cells side"]:
+    """How near each pixel along one axis is to the centre of each cell: 1 there, 0 from a cell's side away.
+
+    Args:
+        side: Pixels along the axis.
+        cell: Side of the cells, in pixels.
+
+    Example:
+        >>> nearness_to_cells(4, 2).tolist()
+        [[0.75, 0.75, 0.25, 0.0], [0.0, 0.25, 0.75, 0.75]]
+    """
     cells = math.ceil(side / cell)
     centres = (torch.arange(cells) + 0.5) * (side / cells) - 0.5
     distances = (torch.arange(side) - centres[:, None]).abs()
-    weights = (1 - distances / cell).clamp_min(0)
-    return weights / weights.sum(1, keepdim=True)
+    return (1 - distances / cell).clamp_min(0)
 
 
 def _longest_gradient(
