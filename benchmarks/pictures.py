@@ -7,9 +7,12 @@ The data are folders of pictures, one a class:
   apt-get download tuxpaint-stamps-default && dpkg -x tuxpaint-stamps-default_*.deb FOLDER
 - scenes: 40 tiles of 64 x 64 pixels of each of seven colour photos that scikit-image and scikit-learn ship; the class
   is the photo.
+- icons: 60 at most of each of six folders (actions, apps, devices, mimetypes, places, status) of the icons of 48 x 48
+  pixels in Debian's package oxygen-icon-theme, unpacked in the same way; links left out, 341 stay.
 - clothes: the first 40 training pictures of each class of Fashion-MNIST as files, 28 x 28, grey.
 
     python benchmarks/pictures.py --stamps FOLDER
+    python benchmarks/pictures.py --icons FOLDER
     python benchmarks/pictures.py --data scenes
     python benchmarks/pictures.py --pictures FOLDER     # any folder with one folder of pictures per class
 
@@ -42,7 +45,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import torch
 from PIL import Image
 from sklearn.ensemble import RandomForestClassifier
@@ -56,11 +58,13 @@ from torch.nn import functional
 
 from polylogit.data.pictures.files import read_pictures
 from polylogit.data.pictures.sources import open_pictures
-from polylogit.recipes import recipe_from_entries
+from polylogit.recipes import recipe_from_entries, starting_entries
 from polylogit.run import train
 
 SIX = ("animals", "food", "household", "plants", "town", "vehicles")
 STAMPS = Path("usr/share/tuxpaint/stamps")
+ICON_FOLDERS = ("actions", "apps", "devices", "mimetypes", "places", "status")
+ICONS, ICONS_OF_A_FOLDER = Path("usr/share/icons/oxygen/base/48x48"), 60
 
 TILES = 40
 """Most pictures of a class in the folders that are made here."""
@@ -77,6 +81,16 @@ def six_classes(unpacked: Path, folder: Path) -> Path:
         for file in sorted((unpacked / STAMPS / name).rglob("*.png")):
             if "_mirror" not in file.name and "_flip" not in file.name:
                 shutil.copy(file, folder / name / "-".join(file.relative_to(unpacked / STAMPS / name).parts))
+    return folder
+
+
+def icons(unpacked: Path, folder: Path) -> Path:
+    """Icons, one folder for each kind of use."""
+    for name in ICON_FOLDERS:
+        (folder / name).mkdir(parents=True)
+        files = sorted(file for file in (unpacked / ICONS / name).glob("*.png") if not file.is_symlink())
+        for number in np.random.default_rng(0).permutation(len(files))[:ICONS_OF_A_FOLDER]:
+            shutil.copy(files[number], folder / name / files[number].name)
     return folder
 
 
@@ -148,25 +162,19 @@ def plain_loop(fitted: Files, classes: np.ndarray, held_out: Files) -> np.ndarra
         return torch.softmax(network.eval()(others), dim=1).numpy()
 
 
-def ours(kind: str, folder: Path, training: Mapping[str, str] | None = None) -> FitAndPredict:
-    """`polylogit train` on a table of the files, whose column `part` says which are the test set."""
+def ours(kind: str, folder: Path, training: Mapping[str, object] | None = None) -> FitAndPredict:
+    """`polylogit train FOLDER --model KIND` as on the command line; FOLDER has `train` and `test` folders of links."""
 
     def fit_and_predict(fitted: Files, classes: np.ndarray, held_out: Files) -> np.ndarray:
-        table = pl.DataFrame(
-            {
-                "file": [str(file) for file in (*fitted, *held_out)],
-                "kind": [file.parent.name for file in (*fitted, *held_out)],
-                "part": ["train"] * len(fitted) + ["test"] * len(held_out),
-            }
-        )
-        table.write_csv(folder / "fold.csv")
-        entries = {
-            "model": {"kind": kind},
-            "training": training or {},
-            "data": {"path": "file", "target": "kind", "split": "part"},
-        }
-        run = train(str(folder / "fold.csv"), recipe_from_entries(entries), out=folder / "model.safetensors")
-        return _test_probabilities(run.classifier, held_out)
+        with tempfile.TemporaryDirectory(dir=folder) as fold:
+            for part, files in (("train", fitted), ("test", held_out)):
+                for file in files:
+                    place = Path(fold) / part / file.parent.name
+                    place.mkdir(parents=True, exist_ok=True)
+                    (place / file.name).symlink_to(file.resolve())
+            entries = starting_entries(fold, {"model": {"kind": kind}, "training": training or {}}, pictures=True)
+            run = train(fold, recipe_from_entries(entries), out=folder / "model.safetensors")
+            return _test_probabilities(run.classifier, held_out)
 
     return fit_and_predict
 
@@ -224,16 +232,20 @@ def main() -> None:
     """Run the candidates on the same folds."""
     parser = arguments(__doc__)
     parser.add_argument("--stamps", type=Path, help="folder that the Debian package is unpacked in")
+    parser.add_argument("--icons", type=Path, help="folder that the package of the icons is unpacked in")
     parser.add_argument("--data", choices=["scenes", "clothes"], help="a folder that is made from installed packages")
     parser.add_argument("--pictures", type=Path, help="folder with one folder of pictures per class")
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--only", nargs="*", help="names of candidates")
+    parser.add_argument("--result", help="name of the result; pictures, or pictures-DATA, where left out")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
         os.environ["POLYLOGIT_CACHE"] = str(place / "cache")
         if asked.data is not None:
             folder = {"scenes": scenes, "clothes": clothes}[asked.data](place / asked.data)
+        elif asked.icons is not None:
+            folder = icons(asked.icons, place / "icons")
         else:
             folder = asked.pictures or six_classes(asked.stamps, place / "six")
         files = np.array(sorted(file for file in folder.glob("*/*") if file.is_file()))
@@ -252,7 +264,7 @@ def main() -> None:
                 rows.append(measured(name, fit_and_predict, files, asked.folds))
                 print(rows[-1], flush=True)
         result = "pictures" if folder.name == "six" else f"pictures-{folder.name}"
-        write_result(result, claim=__doc__.splitlines()[0], rows=rows, quick=asked.quick)
+        write_result(asked.result or result, claim=__doc__.splitlines()[0], rows=rows, quick=asked.quick)
 
 
 if __name__ == "__main__":

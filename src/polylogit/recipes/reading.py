@@ -22,6 +22,7 @@ __all__ = ["KIND_OF_TABLES", "read_recipe", "shipped_recipes", "shipped_recipes_
 
 _SHIPPED = Path(__file__).parent / "shipped"
 _OF_GREY_PICTURES = "grey-pictures"
+_OF_COLOUR_PICTURES = "colour-pictures"
 
 
 def shipped_recipes() -> tuple[str, ...]:
@@ -42,6 +43,7 @@ def shipped_recipes_by_use() -> dict[str, tuple[str, ...]]:
     usual = {
         "used for the data set of that name": ("mnist", "fashion-mnist"),
         "used for other grey pictures": (_OF_GREY_PICTURES,),
+        "used for few colour pictures": (_OF_COLOUR_PICTURES,),
         "Fashion-MNIST, faster or more accurate": ("fashion-fast", "fashion-best"),
         "used for an MLP of a table": ("table-mlp",),
     }
@@ -99,17 +101,31 @@ def starting_entries(
         start = {"model": {"kind": wanted or _picture_kind(usual, entries)}}
         plain = section is None or (isinstance(section, Mapping) and set(section) <= {"kind"})
         if plain and start["model"]["kind"] == "cnn":
-            start = _of_grey_pictures(usual, entries) or start
+            start = _of_gradients(usual, entries) or start
     if wanted is not None and wanted != start.get("model", {}).get("kind"):
         start = {}
     return _merged(start, entries)
 
 
-def _of_grey_pictures(usual: UsualModel, entries: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The recipe for grey pictures, with cells of the right size; None for other pictures."""
-    section = entries.get("data")
-    cell = usual.gradient_cell(section.get("picture_size") if isinstance(section, Mapping) else None)
-    return None if cell is None else _merged(read_recipe(Path(_OF_GREY_PICTURES)), {"model": {"cell": cell}})
+def _of_gradients(usual: UsualModel, entries: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The recipe for grey or for few colour pictures, with cells of the right size; None for other pictures."""
+    size = _section(entries, "data").get("picture_size")
+    cell = usual.gradient_cell(size)
+    if cell is None:
+        return None
+    if usual.grey_side is not None:
+        return _merged(read_recipe(Path(_OF_GREY_PICTURES)), {"model": {"cell": cell}})
+    own = {"model": {"cell": cell}, "augmentation": {"shift": usual.shift(size)}}
+    start = _merged(read_recipe(Path(_OF_COLOUR_PICTURES)), own)
+    if usual.has_validation or _section(entries, "training").get("patience"):  # both need validation rows
+        del start["training"]["validation_fraction"]
+    return start
+
+
+def _section(entries: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A section of the entries; empty where there is none, or something else, which is refused later."""
+    section = entries.get(name)
+    return section if isinstance(section, Mapping) else {}
 
 
 def _picture_kind(usual: UsualModel, entries: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from PIL import Image
 
 from polylogit.data.pictures import usual_model
 from polylogit.data.pictures.usual_model import usual_picture_model
-from polylogit.recipes import starting_entries
+from polylogit.recipes import recipe_from_entries, starting_entries
 
 
 def folder(path, side, count, mode="L"):
@@ -71,14 +71,39 @@ def test_the_command_says_what_it_chose(polylogit, shapes):
 
 
 @pytest.mark.parametrize(
-    ("side", "mode", "cell"), [(28, "L", 4), (96, "L", 14), (97, "L", 9), (28, "RGB", None), (23, "L", None)]
+    ("side", "mode", "cell"),
+    [(28, "L", 4), (96, "L", 14), (97, "L", 9), (28, "RGB", 4), (23, "L", None), (23, "RGB", None)],
 )
-def test_grey_pictures_start_from_gradients_in_cells_of_a_seventh_of_their_side(tmp_path, side, mode, cell):
+def test_pictures_start_from_gradients_in_cells_of_a_seventh_of_their_side(tmp_path, side, mode, cell):
     place = folder(tmp_path, side, 1, mode)
     assert usual_picture_model(place).gradient_cell() == cell
     start = starting_entries(place, {"model": {"kind": "cnn"}}, pictures=True)
     assert start["model"].get("cell") == cell
     assert start["model"].get("orientations") == (None if cell is None else 8)
+
+
+def test_few_colour_pictures_start_from_gradients_and_colours(tmp_path, monkeypatch):
+    place = folder(tmp_path, 40, 3, "RGB")
+    start = starting_entries(place, {"model": {"kind": "cnn"}}, pictures=True)
+    assert start["model"]["colours"] is True
+    assert start["augmentation"] == {"flip": True, "shift": 4, "edge": "nearest"}
+    assert start["training"]["validation_fraction"] == 0
+    larger = starting_entries(place, {"model": {"kind": "cnn"}, "data": {"picture_size": 98}}, pictures=True)
+    assert (larger["model"]["cell"], larger["augmentation"]["shift"]) == (14, 10)
+    patient = starting_entries(place, {"model": {"kind": "cnn"}, "training": {"patience": 3}}, pictures=True)
+    assert "validation_fraction" not in patient["training"]
+    assert recipe_from_entries(patient).training.patience == 3
+    monkeypatch.setattr(usual_model, "_FEW_IN_COLOUR", 6)
+    many = starting_entries(place, {"model": {"kind": "cnn"}}, pictures=True)
+    assert many == {"model": {"kind": "cnn"}}
+
+
+def test_pictures_for_validation_are_used_as_such(tmp_path):
+    for part in ("train", "val", "test"):
+        folder(tmp_path / part, 40, 2, "RGB")
+    start = starting_entries(str(tmp_path), {"model": {"kind": "cnn"}}, pictures=True)
+    assert start["model"]["colours"] is True
+    assert "validation_fraction" not in start["training"]
 
 
 def test_the_size_that_is_asked_for_decides_on_the_cells(tmp_path):

