@@ -2,8 +2,11 @@
 
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
+from polylogit.data.pictures import sources
+from polylogit.errors import RecipeError
 from polylogit.fitting.callbacks import TrainingCallback
 from polylogit.fitting.options import TrainingOptions
 from polylogit.recipes import recipe_from_entries
@@ -83,3 +86,18 @@ def test_little_memory_is_no_news(monkeypatch):
     )
     monkeypatch.setattr(picture_memory, "available_memory", lambda device: None)
     assert memory_note(300 * MIB, "").endswith("more than is taken now.")
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp", "cnn", "residual"])
+def test_pictures_too_large_for_any_fit_are_refused_before_one_is_decoded(kind, tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for number in range(4):
+            Image.new("RGB", (8, 8)).save(tmp_path / name / f"{number}.png")
+    monkeypatch.setattr(sources, "read_pictures", lambda *given, **options: pytest.fail("pictures were read"))
+    recipe = recipe_from_entries({"model": {"kind": kind}, "data": {"picture_size": 200_000}})
+    expected = (
+        r"data\.picture_size: with 200000 x 200000 pixels .* TiB of memory, and .* Take a smaller data\.picture_size"
+    )
+    with pytest.raises(RecipeError, match=expected):
+        train(str(tmp_path), recipe, out=tmp_path / "m.safetensors")

@@ -14,13 +14,16 @@ from torch import Tensor, nn
 from polylogit.data.pictures.pretrained.backbone import PICTURES_AT_ONCE
 from polylogit.data.pictures.pretrained.encoder import BackboneEncoder
 from polylogit.data.pictures.pretrained.features import BLOCK
+from polylogit.errors import RecipeError
 from polylogit.fitting.devices import uses_bfloat16
 from polylogit.fitting.forward import ROWS_AT_ONCE
 from polylogit.fitting.memory import keeps_freed_memory, values_in_a_row, weights_memory
 from polylogit.fitting.options import TrainingOptions
+from polylogit.networks import KINDS
+from polylogit.recipes import MlpRecipe, NetworkRecipe, Recipe
 from polylogit.system.available_memory import available_memory, in_words
 
-__all__ = ["memory_note", "memory_of_features", "memory_of_fine_tuning", "memory_of_network"]
+__all__ = ["check_form_fits_memory", "memory_note", "memory_of_features", "memory_of_fine_tuning", "memory_of_network"]
 
 LEAST_NOTED = 256 * 2**20
 """Of less memory nothing is said where it is free."""
@@ -58,6 +61,41 @@ def memory_note(needed: int, remedy: str, device: torch.device = CPU) -> str:
     beside = "" if free is None else f", {in_words(free)} are free"
     note = f"the fit is expected to take up to {in_words(needed)} of memory more than is taken now{beside}."
     return note if fits else f"{note} That is more than is free. {remedy}"
+
+
+def check_form_fits_memory(recipe: Recipe, form: tuple[int, int, int], pictures: int) -> None:
+    """Refuse pictures of a size with which no fit of this kind can fit into memory, before one is decoded.
+
+    Counted is only what is there at once for certain: weights, gradients and the values of one layer for a block of
+    pictures, or of a linear model the features of all pictures.
+
+    Args:
+        recipe: The model.
+        form: Channels, height and width.
+        pictures: How many there are.
+
+    Raises:
+        RecipeError: More memory is needed than is free.
+    """
+    channels, height, width = form
+    needed, what = FLOAT * pictures * math.prod(form), f"a table of the pixels of {pictures:,} pictures"
+    if isinstance(recipe, NetworkRecipe):
+        options = recipe.model.model_dump(mode="json", exclude={"kind", "members", "bins"})
+        size = {"features": math.prod(form)} if isinstance(recipe, MlpRecipe) else {}
+        size = size or {"channels": channels, "height": height, "width": width}
+        with torch.device("meta"):
+            network = KINDS[recipe.model.kind](**size, classes=2, **options).eval()
+            largest = _largest_layer(network, torch.zeros(1, *form))
+        rows = min(ROWS_AT_ONCE, pictures)
+        weights = sum(parameter.numel() for parameter in network.parameters())
+        needed = FLOAT * (rows * max(largest, math.prod(form)) + 2 * weights)
+        what = f"a network of kind {recipe.model.kind} (weights, gradients and a layer for {rows:,} pictures)"
+    free = available_memory(CPU)
+    if free is not None and needed > free:
+        raise RecipeError(
+            f"data.picture_size: with {height} x {width} pixels {what} takes {in_words(needed)} of memory, and "
+            f"{in_words(free)} are free. Take a smaller data.picture_size."
+        )
 
 
 def memory_of_features(encoder: BackboneEncoder, pictures: int) -> int:

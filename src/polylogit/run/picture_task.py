@@ -4,7 +4,7 @@ See also: `polylogit.run.table_task`, the same for tables.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from polylogit.recipes.data_kinds import check_options_apply, data_kind
 from polylogit.recipes.data_section import DataRecipe
 from polylogit.run.conformal_rows import without_conformal_rows
 from polylogit.run.labelled_rows import LabelledRows
+from polylogit.run.picture_memory import check_form_fits_memory
 from polylogit.run.table_task import dialect_of
 from polylogit.run.task import Task
 
@@ -78,7 +79,8 @@ def picture_task(data: str, recipe: Recipe, data_root: Path | None, callbacks: S
         )
     check_options_apply(recipe, data_kind(data, recipe.data.path), data)
     report = pictures_reporter(callbacks)
-    source = open_pictures(data, root=data_root, reading=picture_reading(recipe), on_progress=report)
+    reading = replace(picture_reading(recipe), check_form=partial(check_form_fits_memory, recipe))
+    source = open_pictures(data, root=data_root, reading=reading, on_progress=report)
     labels = picture_labels(source, recipe)
     if isinstance(source.pixels, StoredPictures):  # so that a broken picture is named now, not after the fit
         source.pixels[slice(None) if recipe.data.picture_values == "unit" else labels.split.test].check(report)

@@ -63,6 +63,7 @@ class PictureFiles:
         label_column: Where DATA is a table, its column of classes.
         dialect: Where DATA is a text table, how it is written.
         least_classes: How many folders of classes there must be: to train 2, to evaluate 1.
+        check_form: Called with channels, height and width, and the number of pictures, before one is decoded.
     """
 
     side: int | None = None
@@ -74,6 +75,7 @@ class PictureFiles:
     label_column: str | None = None
     dialect: Dialect | None = None
     least_classes: int = 2
+    check_form: Callable[[tuple[int, int, int], int], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -263,6 +265,8 @@ def _source_of(
     if reading.form is not None:
         check_headers(listing.files)
     form = reading.form or common_form(listing.files, reading.side)
+    if reading.check_form is not None:
+        reading.check_form(form, len(listing.files))
     pictures = pictures_of_files(
         listing.files, form, reading.background, reading.in_memory, listing.place, on_progress=on_progress
     )
