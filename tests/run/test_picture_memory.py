@@ -66,14 +66,14 @@ def test_frozen_parameters_take_less():
 
 @pytest.mark.parametrize("kind", ["cnn", "pretrained"])
 def test_it_is_said_before_the_fit_and_kept_with_the_result(shapes, tmp_path, monkeypatch, kind):
-    monkeypatch.setattr(picture_memory, "available_memory", lambda device: 3 * MIB)
+    monkeypatch.setattr(picture_memory, "available_memory", lambda device: 5 * MIB)
     sections = {"training": {"epochs": 1}} if kind == "cnn" else {"training": {"C": 1.0}}
     recipe = recipe_from_entries({"model": {"kind": kind}, "data": {"picture_size": 32}, **sections})
     seen = Notes()
     run = train(str(shapes), recipe, out=tmp_path / "m.safetensors", callbacks=[seen])
     (note,) = seen.before
     assert note.startswith("the fit is expected to take up to ")
-    assert "3.0 MiB are free. That is more than is free. Take a smaller data.picture_size" in note
+    assert "5.0 MiB are free. That is more than is free. Take a smaller data.picture_size" in note
     assert note in run.notes
     assert not seen.after
 
