@@ -265,7 +265,7 @@ def test_a_run_that_was_killed_goes_on_with_resume(tmp_path):
         time.sleep(0.005)
     process.send_signal(signal.SIGINT)
     summary, noted = (stream.decode() for stream in process.communicate())
-    assert process.returncode == 0
+    assert process.returncode == 130
     assert re.search(r"Interrupted in epoch \d+ of 300; .* --resume continues from the last checkpoint", noted)
     assert "The model can be used as it is" in noted
     assert "Interrupted" not in summary
@@ -291,8 +291,10 @@ def test_a_checkpoint_of_another_recipe_is_refused(tmp_path):
     assert cut.whole is False
     assert "Interrupted in epoch 3 of 9" in cut.fit_message
     assert Classifier.load(out).predict("zoo")
-    with pytest.raises(ModelFileError, match="the checkpoint is of another run"):
+    with pytest.raises(ModelFileError, match=r"of another run: seed \(0 then, 1 now\) differs\. Repeat"):
         train("zoo", recipe_from_entries({**entries, "seed": 1}), out=out, resume=True)
+    with pytest.raises(ModelFileError, match=r"of another run: the content of the data, data\.target .* differ\."):
+        train("eight-rows", recipe_from_entries(entries), out=out, resume=True)
     done = train("zoo", recipe_from_entries(entries), out=out, resume=True)
     assert (done.whole, done.epochs) == (True, 9)
 

@@ -171,6 +171,8 @@ def train(
                 callbacks=[*callbacks, *([] if live is None else [live])],
             )
         _print_result(data, result, printed=early.printed, as_json=as_json)
+        if result.interrupted:
+            raise typer.Exit(130)  # so that a script does not go on as if the fit were whole; the model is kept
 
 
 def _starting_entries(data: str, entries: dict[str, Any], *, pictures: bool, of_networks: bool) -> dict[str, Any]:

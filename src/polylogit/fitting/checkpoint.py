@@ -8,6 +8,7 @@ import json
 import math
 import time
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from polylogit.system.atomic_file import atomic_write
 __all__ = ["Checkpoint", "TrainingState"]
 
 _FORMAT_VERSION = 1
+_PARTS = {"data": "the content of the data"}
+_SHOWN = ("polylogit",)
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,38 @@ class Checkpoint:
             ) from fault
         if version != _FORMAT_VERSION or identity != self.identity:
             raise ModelFileError(
-                f"{self.path}: the checkpoint is of another run: the data, the recipe or the version of polylogit "
-                "differ. Repeat that run's options to go on with it, or leave out --resume to start over."
+                f"{self.path}: the checkpoint is of another run{_differences(identity, self.identity)}. Repeat that "
+                "run's data and options to go on with it, or leave out --resume to start over."
             )
         return TrainingState(tensors=tensors, **entries)
+
+
+def _differences(then: object, now: str) -> str:
+    """What differs between the identities of two runs that are JSON, in words: parts, and options with both values."""
+    try:
+        before, after = json.loads(str(then)), json.loads(now)
+        found = [
+            f"{name} ({json.dumps(before[name])} then, {json.dumps(after[name])} now)"
+            if name in _SHOWN
+            else _PARTS.get(name, name)
+            for name in sorted({*before, *after} - {"recipe"})
+            if before.get(name) != after.get(name)
+        ]
+        recipes = [dict(_options(entries.get("recipe", {}))) for entries in (before, after)]
+    except (ValueError, AttributeError, KeyError, TypeError):
+        return ""
+    missing = object()
+    for name in sorted({*recipes[0], *recipes[1]}):
+        values = [recipe.get(name, missing) for recipe in recipes]
+        if values[0] != values[1]:
+            words = ["left out" if value is missing else json.dumps(value) for value in values]
+            found.append(f"{name} ({words[0]} then, {words[1]} now)")
+    return f": {', '.join(found)} {'differs' if len(found) == 1 else 'differ'}" if found else ""
+
+
+def _options(entries: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for name, value in entries.items():
+        if isinstance(value, dict):
+            yield from _options(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

@@ -178,6 +178,7 @@ def _train(
         labels=_label_check(task, fit, test),
         epochs=fit.epochs,
         whole=fit.whole,
+        interrupted=fit.interrupted and not fit.whole,
         fit_message=fit.message,
         seconds=seconds,
         model_path=model_path,

@@ -45,6 +45,7 @@ class TrainingRun:
         labels: The labels of the rows that were scored by models not fitted on them; None where there are none.
         epochs: Iterations of the solver, or epochs of the training loop.
         whole: Whether the fit ran to its end; False after an interrupt or a divergence.
+        interrupted: Whether Ctrl-C cut it short.
         fit_message: Why the fit ended, in words.
         seconds: Wall time from reading the data to the written model file; evaluation and cross-validation come after.
         model_path: The model file.
@@ -79,6 +80,7 @@ class TrainingRun:
     report_path: Path | None
     rows_per_process: tuple[int, ...] | None = None
     replaced: tuple[Path, ...] = ()
+    interrupted: bool = False
 
     @property
     def conclusions(self) -> tuple[Conclusion, ...]:
