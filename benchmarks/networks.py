@@ -108,7 +108,8 @@ def limit(source: PictureSource, page: str, clock: str, names: list[str], *, qui
         count = 2 if quick else STEPS.get(name, STEPS_OF_SMALL_NETWORKS)
         taken = slice(0, DOCUMENTS_BATCH * count)
         pixels, targets = source.pictures.pixels[taken], source.targets[taken]
-        bfloat16 = uses_bfloat16("auto", torch.device("cpu"), our_network(name), pictures=True)
+        able = torch.backends.cpu.get_cpu_capability() != "AVX2"  # where AVX2 is simulated torch still sees bfloat16
+        bfloat16 = able and uses_bfloat16("auto", torch.device("cpu"), our_network(name), pictures=True)
         epochs = {"documents": documents_loop(name, pixels, targets, CLOCKS[clock])}
         dtypes = {"float32": torch.float32} | ({"auto": torch.bfloat16} if bfloat16 else {})
         for precision in dtypes:
