@@ -13,6 +13,8 @@ part "processes": softmax regression on the same rows by one process and by two 
     them; the bytes that a process hands over to be added up in a fit, and beside them a table that extrapolates to 64
     machines from the measured seconds and bytes. Those rows are computed, not measured.
 
+part "command": the whole `polylogit train` of a table on disk, kept in mapped files, by one process and by two that
+    torchrun starts, a thread each: what the first process does alone beside the fit that both share.
 part "networks": steps of two convolutional networks on Fashion-MNIST, by one process and by two with a thread each,
     turn by turn. Beside the seconds stands the processor time that all processes together took, which other work on the
     machine lengthens less: a process that waits for another takes none.
@@ -22,7 +24,7 @@ part "processes" the largest resident memory of each process; "group_mib" what t
 in all. "cpu_seconds" are those of the processor, of all processes together, which other work on the machine lengthens
 less than the seconds.
 
-    python benchmarks/scale.py [--quick] [--part speed limit processes networks] [--rows N] [--columns N]
+    python benchmarks/scale.py [--quick] [--part speed limit processes command networks] [--rows N] [--columns N]
 """
 
 import argparse
@@ -48,7 +50,7 @@ from memory_group import MemoryGroup, memory_group
 from timing import arguments, write_result
 
 ROWS_OF_A_GROUP = 50_000
-PARTS = ["speed", "limit", "processes", "networks"]
+PARTS = ["speed", "limit", "processes", "command", "networks"]
 CLASSES, BLOCKS, REPEATS, ROUNDS = 5, 8, 3, 2
 BATCH, STEPS = 512, 10
 NETWORKS = {
@@ -100,18 +102,31 @@ def cpu_of_children() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def train(table: Path, where: str, folder: Path, group: MemoryGroup | None = None) -> dict[str, Any]:
+def children(pid: int) -> list[int]:
+    """The processes that a process has started and that still run."""
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+    except OSError:
+        return []
+
+
+def train(
+    table: Path, where: str, folder: Path, group: MemoryGroup | None = None, processes: int = 1
+) -> dict[str, Any]:
     """One training: its seconds, its peaks and its figures, or the message of its error."""
     words = ["train", table.name, "--target", "kind", "--out", f"{where}.safetensors", "--json"]
     options = [f"data.in_memory={where}", "data.split=part", "training.C=1"]
-    command = [sys.executable, "-m", "polylogit", *words, *(word for option in options for word in ("--set", option))]
+    several = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m"] * (processes > 1)
+    options = [word for option in options for word in ("--set", option)]
+    command = [sys.executable, "-m", *several, "polylogit", *words, *options]
     enter = None if group is None else group.enter
-    environment = {**os.environ, "POLYLOGIT_CACHE": str(folder / "cache")}
-    started, used, peak = time.perf_counter(), cpu_of_children(), 0
+    environment = {**os.environ, "POLYLOGIT_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
+    started, used, peaks = time.perf_counter(), cpu_of_children(), {}
     with (folder / "out").open("w+") as out, (folder / "err").open("w+") as err:
         process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=err, env=environment, preexec_fn=enter)  # noqa: PLW1509 - no threads here
         while process.poll() is None:
-            peak = max(peak, status(process.pid, "RssAnon"))
+            for pid in children(process.pid) if processes > 1 else [process.pid]:
+                peaks[pid] = max(peaks.get(pid, 0), status(pid, "RssAnon"))
             time.sleep(0.02)
         seconds = time.perf_counter() - started
         for file in (out, err):
@@ -121,13 +136,15 @@ def train(table: Path, where: str, folder: Path, group: MemoryGroup | None = Non
     found = {
         "seconds": seconds,
         "cpu": cpu,
-        "peak": peak,
+        "peak": max(peaks.values(), default=0),
+        "peaks": sorted(peaks.values(), reverse=True)[:processes],
         "code": process.returncode,
         "group": 0 if group is None else group.peak,
     }
     if process.returncode:
         return found | {"said": said[-1] if said else ""}
-    return found | {"log_loss": json.loads(printed[-1])["test"]["log_loss"]}
+    result = json.loads(printed[-1])
+    return found | {"log_loss": result["test"]["log_loss"], "rows_per_process": result["rows_per_process"]}
 
 
 def outcome(run: dict[str, Any]) -> str:
@@ -303,6 +320,31 @@ def several(rows: int, columns: int) -> Iterator[dict[str, Any]]:
         }
 
 
+def commands(folder: Path, rows: int, columns: int, rounds: int) -> Iterator[dict[str, Any]]:
+    """The whole command by one process and by two, turn by turn."""
+    table = folder / "command.parquet"
+    write_table(table, rows, columns)
+    anonymous = small_run(folder, columns)["peak"]
+    runs: dict[int, list[dict[str, Any]]] = {1: [], 2: []}
+    for _ in range(rounds):
+        for size, done in runs.items():
+            done.append(train(table, "never", folder, processes=size))
+    for size, done in runs.items():
+        seconds = sorted(run["seconds"] for run in done)
+        yield {
+            "run": f"polylogit train, {size} process{'es' * (size > 1)} of 1 thread",
+            "rows": f"{rows:,} x {columns}",
+            "rows_per_process": " and ".join(f"{count:,}" for count in done[0].get("rows_per_process") or [rows]),
+            "table_mib": round(table.stat().st_size / MIB),
+            "seconds_median": round(statistics.median(seconds), 1),
+            "seconds_range": f"{seconds[0]:.1f} to {seconds[-1]:.1f}, n={len(seconds)}",
+            "cpu_seconds": " and ".join(f"{run['cpu']:.1f}" for run in done),
+            "memory_mib": " and ".join(str(round((peak - anonymous) / MIB)) for peak in done[0]["peaks"]),
+            "test_log_loss": outcome(done[0]),
+        }
+    table.unlink()
+
+
 def network_steps(rank: int, size: int, port: int) -> None:
     """The part of one process: it fits each network for some epochs and prints the seconds of a step in each."""
     import torch
@@ -401,6 +443,9 @@ def main() -> None:
             rows += list(speed(Path(name), *size, rounds=1 if options.quick else 2))
         if "limit" in options.part:
             rows += list(limited(Path(name), *((200_000, 1000) if options.quick else (500_000, 1000))))
+        if "command" in options.part:
+            size = (20_000, 40) if options.quick else (options.rows, options.columns)
+            rows += list(commands(Path(name), *size, rounds=1 if options.quick else 2))
     if "processes" in options.part:
         rows += list(several(*((40_000, 40) if options.quick else (options.rows, options.columns))))
     if "networks" in options.part:
