@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from polylogit.evaluation.rows import ScoredRows
@@ -24,6 +24,11 @@ __all__ = [
 
 BINS = 15
 DRAWS = 200
+
+ROWS_OF_A_LARGE_BIN = 10_000
+"""From so many rows on the frequency of a bin is taken as normal, which it then is but for some thousandths."""
+
+_NORMAL_QUANTILE = 1.959964
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,8 @@ def consistency_intervals(rows: ScoredRows, bins: int = BINS) -> tuple[tuple[flo
     """For each bin where 95 % of the observed frequencies would be if the probabilities were calibrated.
 
     200 times it is drawn whether each prediction is right, from its own probability and with a fixed seed; the interval
-    is from the 2.5 % to the 97.5 % quantile of a bin's frequencies.
+    is from the 2.5 % to the 97.5 % quantile of a bin's frequencies. In bins of at least 10,000 rows it is that of the
+    normal distribution with the same mean and variance.
 
     Args:
         rows: Evaluated rows.
@@ -91,13 +97,31 @@ def consistency_intervals(rows: ScoredRows, bins: int = BINS) -> tuple[tuple[flo
     Source: Broecker and Smith (2007), Increasing the Reliability of Reliability Diagrams, section 3.
     """
     top = rows.probabilities.max(dim=1).values
+    place = _bin_of(top, bins)
+    few = torch.bincount(place, minlength=bins)[place] < ROWS_OF_A_LARGE_BIN
+    claimed, weights = top[few], rows.weights[few]
     generator = torch.Generator().manual_seed(0)
     drawn = []
     for _ in range(DRAWS):
-        hits = (torch.rand(len(top), generator=generator, dtype=torch.float64) < top).double()
-        drawn.append([float("nan") if f is None else f for f in bin_claims(top, hits, rows.weights, bins).frequency])
+        hits = (torch.rand(len(claimed), generator=generator, dtype=torch.float64) < claimed).double()
+        drawn.append([float("nan") if f is None else f for f in bin_claims(claimed, hits, weights, bins).frequency])
     low, high = torch.tensor(drawn, dtype=torch.float64).quantile(torch.tensor([0.025, 0.975]).double(), dim=0).tolist()
-    return tuple(None if math.isnan(a) else (a, b) for a, b in zip(low, high, strict=True))
+    of_few = [None if math.isnan(a) else (a, b) for a, b in zip(low, high, strict=True)]
+    of_many = _normal_intervals(top[~few], rows.weights[~few], place[~few], bins)
+    return tuple(many or one for many, one in zip(of_many, of_few, strict=True))
+
+
+def _normal_intervals(
+    claimed: Float[Tensor, " M"], weights: Float[Tensor, " M"], place: Int[Tensor, " M"], bins: int
+) -> list[tuple[float, float] | None]:
+    """For each bin an interval of the weighted mean of independent hits with these probabilities; None: no rows."""
+    total, sums, variances = (
+        torch.bincount(place, weights=values, minlength=bins)
+        for values in (weights, weights * claimed, weights.square() * claimed * (1 - claimed))
+    )
+    reach = _NORMAL_QUANTILE * variances.sqrt()
+    low, high = ((sums - reach) / total).clamp_min(0).tolist(), ((sums + reach) / total).clamp_max(1).tolist()
+    return [(a, b) if full else None for a, b, full in zip(low, high, (total > 0).tolist(), strict=True)]
 
 
 def calibration_error(rows: ScoredRows, bins: int = BINS) -> float:
@@ -127,8 +151,7 @@ def bin_claims(
     claimed: Float[Tensor, " N"], came_true: Float[Tensor, " N"], weights: Float[Tensor, " N"], bins: int
 ) -> ReliabilityBins:
     """Bins of any claimed probability against whether the claim came true (1) or not (0)."""
-    edges = torch.linspace(0, 1, bins + 1, dtype=torch.float64)
-    place = torch.bucketize(claimed.contiguous(), edges[1:-1], right=True)
+    place = _bin_of(claimed, bins)
     total = torch.bincount(place, weights=weights, minlength=bins)
     claims = torch.bincount(place, weights=weights * claimed, minlength=bins)
     truths = torch.bincount(place, weights=weights * came_true, minlength=bins)
@@ -138,8 +161,17 @@ def bin_claims(
         return tuple(value if full else None for value, full in zip((sums / total).tolist(), filled, strict=True))
 
     return ReliabilityBins(
-        edges=tuple(edges.tolist()),
+        edges=tuple(_edges(bins).tolist()),
         weight=tuple((total / weights.sum()).tolist()),
         confidence=mean(claims),
         frequency=mean(truths),
     )
+
+
+def _edges(bins: int) -> Tensor:
+    return torch.linspace(0, 1, bins + 1, dtype=torch.float64)
+
+
+def _bin_of(claimed: Float[Tensor, " N"], bins: int) -> Int[Tensor, " N"]:
+    """The number of the bin of each probability."""
+    return torch.bucketize(claimed.contiguous(), _edges(bins)[1:-1], right=True)
