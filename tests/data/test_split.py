@@ -4,7 +4,15 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from polylogit.data.split import Split, drawn_split, given_split, grouped_split, stratified_split, time_split
+from polylogit.data.split import (
+    Split,
+    drawn_split,
+    given_split,
+    grouped_split,
+    is_among,
+    stratified_split,
+    time_split,
+)
 from polylogit.errors import DataError
 
 
@@ -97,3 +105,9 @@ def test_a_split_of_some_rows_only():
     assert (within.train.tolist(), within.test.tolist()) == ([2, 3], [1])
     of = split.of(torch.tensor([10, 11, 12, 13, 14]))
     assert (of.train.tolist(), of.test.tolist()) == ([10, 12, 13], [11, 14])
+
+
+@given(st.lists(st.integers(0, 30)), st.lists(st.integers(0, 30)))
+def test_numbers_among_others_are_those_of_isin(numbers, rows):
+    some, others = torch.tensor(numbers, dtype=torch.int64), torch.tensor(rows, dtype=torch.int64)
+    assert torch.equal(is_among(some, others), torch.isin(some, others))

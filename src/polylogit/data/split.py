@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from polylogit.errors import DataError
@@ -17,6 +17,7 @@ __all__ = [
     "given_split",
     "group_numbers",
     "grouped_split",
+    "is_among",
     "sampled_rows",
     "stratified_split",
     "time_split",
@@ -34,11 +35,28 @@ class Split:
 
     def within(self, rows: Int[Tensor, " C"]) -> "Split":
         """The two parts without the rows that are not among these."""
-        return Split(*(part[torch.isin(part, rows)] for part in (self.train, self.test)))
+        return Split(*(part[is_among(part, rows)] for part in (self.train, self.test)))
 
     def of(self, rows: Int[Tensor, " C"]) -> "Split":
         """This split of the rows with these numbers, instead of rows 0, 1, 2 and so on."""
         return Split(train=rows[self.train], test=rows[self.test])
+
+
+def is_among(numbers: Int[Tensor, " A"], rows: Int[Tensor, " B"]) -> Bool[Tensor, " A"]:
+    """Which row numbers are among others: as `torch.isin`, without its sort, which takes a second for 2,000,000 rows.
+
+    Args:
+        numbers: Row numbers, from 0.
+        rows: Row numbers, from 0.
+
+    Example:
+        >>> is_among(torch.tensor([4, 2, 7]), torch.tensor([2, 4]))
+        tensor([ True,  True, False])
+    """
+    highest = max((int(some.max()) for some in (numbers, rows) if len(some)), default=-1)
+    among = torch.zeros(highest + 1, dtype=torch.bool)
+    among[rows] = True
+    return among[numbers]
 
 
 def sampled_rows(targets: Int[Tensor, " N"], most: int, seed: int, least: int = 10) -> Int[Tensor, " M"]:

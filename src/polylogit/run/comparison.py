@@ -13,7 +13,7 @@ from torch import Tensor
 
 from polylogit.classifier import Classifier
 from polylogit.data.pictures.encoder import PictureEncoder
-from polylogit.data.split import group_numbers
+from polylogit.data.split import group_numbers, is_among
 from polylogit.data.tables.column_types import Reading
 from polylogit.data.tables.columns import read_columns
 from polylogit.data.tables.sources import open_source
@@ -148,7 +148,7 @@ def _common_numbers(evaluated: Sequence[EvaluatedRows], data: str) -> Int[Tensor
     """The numbers of the rows that every model can be evaluated on, in their order."""
     numbers = evaluated[0].numbers
     for rows in evaluated[1:]:
-        numbers = numbers[torch.isin(numbers, rows.numbers)]
+        numbers = numbers[is_among(numbers, rows.numbers)]
     if not len(numbers):
         raise DataError(
             f"{data}: each row was trained on by one of the models, so there is none to compare them on. Give rows "

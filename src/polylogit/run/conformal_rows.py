@@ -6,7 +6,7 @@ from torch import Tensor
 
 from polylogit.calibration import ConformalScores
 from polylogit.classifier import Classifier
-from polylogit.data.split import Split, grouped_split
+from polylogit.data.split import Split, grouped_split, is_among
 from polylogit.errors import DataError, RecipeError
 from polylogit.evaluation import ScoredRows
 from polylogit.evaluation.metrics import row_losses
@@ -56,11 +56,11 @@ def without_conformal_rows(
                 "training rows. Give a larger fraction, or 0."
             ) from fault
     else:
-        free = train if validation is None else train[~torch.isin(train, validation)]
+        free = train if validation is None else train[~is_among(train, validation)]
         drawn = free[torch.randperm(len(free), generator=torch.Generator().manual_seed(recipe.seed))]
         count = round(fraction * len(free))
         taken, kept = drawn[:count], drawn[count:]
-        lost = ~torch.isin(targets[taken], torch.cat([targets[kept], targets[train[~torch.isin(train, free)]]]))
+        lost = ~torch.isin(targets[taken], torch.cat([targets[kept], targets[train[~is_among(train, free)]]]))
         for k in torch.unique(targets[taken[lost]]).tolist():
             taken = taken[taken != taken[targets[taken] == k][0]]
     if not len(taken):
@@ -69,7 +69,7 @@ def without_conformal_rows(
             "fraction, or 0."
         )
     taken = taken.sort().values
-    return Split(train=train[~torch.isin(train, taken)], test=split.test), taken
+    return Split(train=train[~is_among(train, taken)], test=split.test), taken
 
 
 def conformal_scores(classifier: Classifier, task: Task, recipe: Recipe, fit: FittedModel) -> ConformalScores | None:

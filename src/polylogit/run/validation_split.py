@@ -2,11 +2,10 @@
 
 from contextlib import suppress
 
-import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from polylogit.data.split import Split, grouped_split, stratified_split
+from polylogit.data.split import Split, grouped_split, is_among, stratified_split
 from polylogit.errors import DataError, RecipeError
 from polylogit.recipes import NetworkRecipe, PretrainedRecipe
 from polylogit.run.task import Task
@@ -43,7 +42,7 @@ def fitted_and_validation_rows(
     if share == 0:
         return rows, rows[:0]
     if task.validation is not None and share is None:
-        return rows[~torch.isin(rows, task.validation)], task.validation
+        return rows[~is_among(rows, task.validation)], task.validation
     shares = [share] if share is not None else [usual_validation_share(len(rows)), *GROUP_SHARES]
     targets, groups = task.rows.targets[rows], task.rows.groups
     if groups is None or recipe.data.group is None:
