@@ -3,7 +3,9 @@
 See also: `polylogit.system.mapped_file`; `polylogit.data.tables.table_size`, how much memory a table would need.
 """
 
+import mmap
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -76,10 +78,23 @@ def stored_frame(blocks: Iterable[pl.DataFrame]) -> pl.DataFrame:
                 bounds.append((start, file.tell() - start))
                 file.write(bytes(-file.tell() % _LINE))
         # Each block is a stream of its own, because the levels of categoricals may differ from block to block.
-        with pa.memory_map(str(path)) as mapped:
-            content = mapped.read_buffer()
+        content = pa.py_buffer(_mapped(path))
         frames = [pl.from_arrow(pa.ipc.open_stream(content.slice(*place)).read_all()) for place in bounds]
     return pl.concat([frame for frame in frames if isinstance(frame, pl.DataFrame)])
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    """A file whose pages are read one by one as they are needed.
+
+    A column stands in the file in one place of each block, some hundred KiB of it where there are hundreds of columns.
+    What the system reads ahead from there belongs to other columns, and where memory is scarce it is gone before these
+    are wanted.
+    """
+    with path.open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    if hasattr(mapped, "madvise"):
+        mapped.madvise(mmap.MADV_RANDOM)
+    return mapped
 
 
 def stored_rows(frame: pl.DataFrame, numbers: npt.NDArray[np.int64]) -> pl.DataFrame:
