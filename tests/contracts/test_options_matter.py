@@ -95,7 +95,7 @@ PICTURES = {
     "data.split": Change({"data": {"split": "(train|test)-"}}),
 }
 PICTURE_TABLE = PICTURES | {
-    **of("data", path="other_file", target="other_kind", group="herd", split="part"),
+    **of("data", path="other_file", target="other_kind", group="herd", split="part", weight="seen"),
     "data.separator": Change({"data": {"separator": "|"}}, fails=True),
     "data.encoding": Change({"data": {"encoding": "latin-1"}}, data="latin"),
 }
@@ -230,7 +230,7 @@ def test_every_option_that_applies_is_tried(kind, data_kind):
 
 def pictures(folder, count, light, mode="L"):
     """Small noisy pictures of two brightnesses, the harder the less they differ, and a table of them."""
-    draw, lines = np.random.default_rng(0), ["file,other_file,kind,other_kind,part,herd"]
+    draw, lines = np.random.default_rng(0), ["file,other_file,kind,other_kind,part,herd,seen"]
     for name, share, brightness in (("dark", 1, 0), ("light", 2, light)):
         (folder / name).mkdir(parents=True)
         for number in range(share * count // 3):
@@ -238,7 +238,7 @@ def pictures(folder, count, light, mode="L"):
             part, other = "test" if number % 5 == 0 else "train", "even" if number % 2 else "odd"
             file = f"{folder.name}/{name}/{part}-{number}.png"
             Image.fromarray(values.astype(np.uint8), mode).save(folder.parent / file)
-            lines.append(f"{file},{folder.name}/dark/test-0.png,{name},{other},{part},{number % 7}")
+            lines.append(f"{file},{folder.name}/dark/test-0.png,{name},{other},{part},{number % 7},{number % 4}")
     table = folder.parent / f"{folder.name}.csv"
     table.write_text("\n".join(lines) + "\n")
     return str(folder), str(table)

@@ -279,12 +279,13 @@ def time_split(moments: pl.Series, test_fraction: float) -> Split:
     return _split(newest)
 
 
-def given_split(parts: pl.Series, place: str) -> Split:
+def given_split(parts: pl.Series, place: str, expected: str = "train or test") -> Split:
     """The split that a column of the words train and test gives.
 
     Args:
         parts: One word a row.
         place: What messages call the table.
+        expected: What a message says of the words that a row may have.
 
     Returns:
         The two parts.
@@ -301,7 +302,7 @@ def given_split(parts: pl.Series, place: str) -> Split:
     if other.any():
         row = int(other.arg_max() or 0)
         raise DataError(
-            f'{place}, column "{parts.name}", row {row + 1}: expected train or test, got "{parts[row] or ""}". '
+            f'{place}, column "{parts.name}", row {row + 1}: expected {expected}, got "{parts[row] or ""}". '
             "Correct the column that data.split names."
         )
     test = (words == "test").to_numpy()

@@ -132,7 +132,7 @@ class DataRecipe(Section):
         default=None,
         description="Separator of thousands in text columns, or none. Default: found in each column.",
     )
-    weight: Annotated[str | None, OF_TABLES] = Field(
+    weight: Annotated[str | None, OF_COLUMNS] = Field(
         default=None,
         description="Column that holds the weight of each row in the fit and in every metric; 0 leaves the row out.",
     )
@@ -145,7 +145,9 @@ class DataRecipe(Section):
         default=None, description="Column of times: the newest rows are held out."
     )
     split: Annotated[str | None, OF_ROWS_TO_SPLIT] = Field(
-        default=None, description="Column (of pictures: as for data.group) that says train or test for each row."
+        default=None,
+        description="Column (of pictures: as for data.group) that says train or test for each row; of pictures also "
+        "val, those that calibration and early stopping use.",
     )
     test: Annotated[Annotated[str, Field(min_length=1)] | None, OF_TABLES] = Field(
         default=None, description="Second table that is the test set; all rows of the first are trained on."

@@ -30,6 +30,7 @@ from polylogit.report.conclusions import Conclusion, conclusions
 from polylogit.run.evaluated_rows import EvaluatedRows, evaluate_rows
 from polylogit.run.model_recipe import recipe_to_read
 from polylogit.run.output_paths import check_report_ending
+from polylogit.run.picture_columns import picture_weights
 from polylogit.run.picture_task import picture_reading, split_of_pictures, targets_by_name
 from polylogit.run.prediction_frames import notes_on_table
 from polylogit.run.replacing import check_outputs
@@ -286,6 +287,12 @@ def _evaluated_pictures(
     source = open_pictures(data, root=data_root, reading=reading)
     targets = targets_by_name(source, classifier.class_names, leave_out_others=recipe.data.classes is not None)
     notes = _notes_on_others(targets if source.own_split is None else targets[source.own_split.test], recipe)
+    weights, of_weights = None, recipe.data.weight
+    if of_weights is not None and of_weights in ((source.listing and source.listing.columns) or ()):
+        weights = picture_weights(source, recipe)
+        targets = without_weightless(targets, weights)
+    elif of_weights is not None:
+        notes.append(f'there is no column "{of_weights}" of weights, so all pictures weigh the same.')
     rows = torch.nonzero(targets >= 0).flatten()
     seen = source.fingerprint == classifier.trained_on.fingerprint
     notes += [] if source.listing is None else source.listing.notes
@@ -305,7 +312,15 @@ def _evaluated_pictures(
     scores = classifier.score_pictures(pixels, data)
     listing = source.listing
     files = None if listing is None else tuple(listing.name(row) for row in rows.tolist())
-    evaluated = evaluate_rows(classifier, scores, targets[rows], raw=pixels, numbers=rows + 1, files=files)
+    evaluated = evaluate_rows(
+        classifier,
+        scores,
+        targets[rows],
+        raw=pixels,
+        numbers=rows + 1,
+        files=files,
+        weights=None if weights is None else weights[rows],
+    )
     return RowsToEvaluate(source.name, evaluated, tuple(notes))
 
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import polars as pl
 import torch
-from jaxtyping import Int, Num, UInt8
+from jaxtyping import Float, Int, Num, UInt8
 from torch import Tensor
 
 from polylogit.classes import chosen_classes
@@ -18,7 +17,7 @@ from polylogit.data.pictures.audit import audit_pictures
 from polylogit.data.pictures.encoder import ROWS_AT_ONCE, PictureEncoder
 from polylogit.data.pictures.sources import PictureFiles, PictureSource, open_pictures
 from polylogit.data.pictures.stored import StoredPictures, blocks_of_rows
-from polylogit.data.split import Split, drawn_split, given_split, group_numbers, grouped_split
+from polylogit.data.split import Split, drawn_split, group_numbers, grouped_split
 from polylogit.data.tables.audit.findings import Audit
 from polylogit.errors import DataError, RecipeError, did_you_mean
 from polylogit.fitting.callbacks import TrainingCallback, pictures_reporter
@@ -27,8 +26,9 @@ from polylogit.recipes.data_kinds import check_options_apply, data_kind
 from polylogit.recipes.data_section import DataRecipe
 from polylogit.run.conformal_rows import without_conformal_rows
 from polylogit.run.labelled_rows import LabelledRows
+from polylogit.run.picture_columns import given_parts, picture_values, picture_weights
 from polylogit.run.picture_memory import check_form_fits_memory
-from polylogit.run.table_task import dialect_of
+from polylogit.run.table_task import dialect_of, without_weightless
 from polylogit.run.task import Task
 
 __all__ = [
@@ -95,7 +95,8 @@ class PictureLabels:
 
     Args:
         class_names: The classes in the order of their indices.
-        targets: Class indices; -1 for pictures of classes that the recipe leaves out.
+        targets: Class indices; -1 for pictures of weight 0 and of classes that the recipe leaves out.
+        weights: Weight of each picture; None: all weigh the same.
         split: Training and test pictures.
         groups: A number for each group of pictures; None where there are none.
         validation: The data's own validation pictures; None where a recipe draws them.
@@ -104,6 +105,7 @@ class PictureLabels:
 
     class_names: tuple[str, ...]
     targets: Int[Tensor, " N"]
+    weights: Float[Tensor, " N"] | None
     split: Split
     groups: Int[Tensor, " N"] | None
     validation: Int[Tensor, " V"] | None
@@ -129,12 +131,15 @@ def picture_labels(source: PictureSource, recipe: Recipe) -> PictureLabels:
     class_names = source.class_names
     if recipe.data.classes is not None:
         class_names = chosen_classes(recipe.data.classes, class_names, source.name)
-    targets = targets_by_name(source, class_names, leave_out_others=True)
-    validation = None if source.validation is None else source.validation[targets[source.validation] >= 0]
+    weights = picture_weights(source, recipe)
+    targets = without_weightless(targets_by_name(source, class_names, leave_out_others=True), weights)
+    given = source.own_split is None and recipe.data.split is not None
+    validation = given_parts(source, str(recipe.data.split)).validation if given else source.validation
+    validation = None if validation is None else validation[targets[validation] >= 0]
     split = split_of_pictures(source, targets, recipe)
     groups = _groups(source, recipe)
     split, conformal_rows = without_conformal_rows(split, targets, recipe, groups=groups, validation=validation)
-    return PictureLabels(class_names, targets, split, groups, validation, conformal_rows)
+    return PictureLabels(class_names, targets, weights, split, groups, validation, conformal_rows)
 
 
 def task_of_pictures(
@@ -160,7 +165,7 @@ def task_of_pictures(
         target=PICTURE_TARGET,
         fingerprint=source.fingerprint,
         encoder=encoder,
-        rows=LabelledRows(inputs, labels.targets, groups=labels.groups),
+        rows=LabelledRows(inputs, labels.targets, labels.weights, labels.groups),
         class_names=labels.class_names,
         split=labels.split,
         validation=labels.validation,
@@ -235,16 +240,7 @@ def _groups(source: PictureSource, recipe: Recipe) -> Int[Tensor, " N"] | None:
     """A number for each group of pictures; a picture without a group is in a group of its own."""
     if recipe.data.group is None:
         return None
-    return group_numbers(_values(source, "data.group", recipe.data.group))
-
-
-def _values(source: PictureSource, option: str, wanted: str) -> pl.Series:
-    if source.listing is None:
-        raise RecipeError(
-            f"{option}: {source.name} is a data set with a split of its own, whose pictures have no file names. "
-            "Leave the option out."
-        )
-    return source.listing.values_of(option, wanted)
+    return group_numbers(picture_values(source, "data.group", recipe.data.group))
 
 
 def split_of_pictures(source: PictureSource, targets: Int[Tensor, " N"], recipe: Recipe) -> Split:
@@ -271,9 +267,9 @@ def split_of_pictures(source: PictureSource, targets: Int[Tensor, " N"], recipe:
             )
         return source.own_split.within(rows)
     if wanted.split is not None:
-        split = given_split(_values(source, "data.split", wanted.split), source.name).within(rows)
+        split = given_parts(source, wanted.split).split.within(rows)
     elif wanted.group is not None and wanted.test_fraction:
-        groups = group_numbers(_values(source, "data.group", wanted.group))[rows]
+        groups = group_numbers(picture_values(source, "data.group", wanted.group))[rows]
         split = grouped_split(targets[rows], groups, wanted.test_fraction, recipe.seed).of(rows)
     else:
         return drawn_split(targets, wanted.test_fraction, recipe.seed)

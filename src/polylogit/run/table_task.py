@@ -39,6 +39,7 @@ from polylogit.system.sparse_rows import SparseRows
 
 __all__ = [
     "audited_table",
+    "checked_weights",
     "dialect_of",
     "fitted_table_encoder",
     "known_targets",
@@ -331,15 +332,30 @@ def row_weights(source: TableSource, recipe: Recipe) -> Float[Tensor, " N"] | No
     column = select_named(source.frame, [name])
     readings = find_readings(column, {name: Reading("number")}, source.name, number_marks(recipe))
     weights = read_columns(column, readings, source.name)[name]
+    return checked_weights(weights, f'{source.name}, column "{name}"', lambda row: source.place_of(row, name))
+
+
+def checked_weights(weights: pl.Series, column: str, place_of: Callable[[int], str]) -> Float[Tensor, " N"]:
+    """The weights of rows, none of which may be missing or negative, and some of which must not be 0.
+
+    Args:
+        weights: A number for each row.
+        column: What messages call their column.
+        place_of: What messages call a row, from its number from 1.
+
+    Returns:
+        Weights of 0 or more, float64.
+
+    Raises:
+        DataError: One is at fault, and the message names its row, or all are 0.
+    """
     wrong = weights.is_null() | (weights < 0)
     if wrong.any():
         row = int(wrong.arg_max() or 0)
         came = "a missing one" if weights[row] is None else f"{weights[row]:g}"
-        raise DataError(
-            f"{source.place_of(row + 1, name)}: expected a weight of 0 or more, got {came}. Write 0 to leave a row out."
-        )
+        raise DataError(f"{place_of(row + 1)}: expected a weight of 0 or more, got {came}. Write 0 to leave a row out.")
     if not (weights > 0).any():
-        raise DataError(f'{source.name}, column "{name}": every weight is 0, so no row is left. Give some a weight.')
+        raise DataError(f"{column}: every weight is 0, so no row is left. Give some a weight.")
     return torch.tensor(weights.to_numpy())
 
 
