@@ -1,5 +1,6 @@
 """Weights and parts of pictures that a table of file names gives."""
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from polylogit.errors import DataError, RecipeError
+from polylogit.errors import DataError, ModelFileError, RecipeError
+from polylogit.fitting.callbacks import TrainingCallback
 from polylogit.recipes import recipe_from_entries
 from polylogit.run import evaluate, train
 from polylogit.run.picture_task import picture_task
@@ -107,3 +109,31 @@ def test_another_word_is_an_error_that_names_the_row(pictures):
     data = written(pictures | {"part": ["holdout" if number == 5 else "train" for number in range(COUNT)]})
     with pytest.raises(DataError, match='row 6: expected train, val or test, got "holdout"'):
         picture_task(data, recipe_of(split="part"), None)
+
+
+def test_a_picture_that_is_listed_in_two_classes_is_named_with_its_rows(pictures):
+    columns = {name: [*values, values[3]] for name, values in pictures.items()}
+    columns["kind"][-1] = "dark" if columns["kind"][3] == "light" else "light"
+    (finding,) = [
+        finding
+        for finding in picture_task(written(columns), recipe_of(), None).audit.findings
+        if finding.code == "contradictory-rows"
+    ]
+    assert "3.png in rows 4 and 61" in finding.message
+
+
+def test_a_fit_that_is_resumed_with_other_pictures_names_them(pictures):
+    class Interrupt(TrainingCallback):
+        def epoch_done(self, record):
+            if record.epoch == 1:
+                signal.raise_signal(signal.SIGINT)
+
+    recipe = recipe_of("mlp", split="part")
+    train(written(pictures), recipe, out=Path("m.safetensors"), callbacks=[Interrupt()])
+    Image.fromarray(np.full((8, 8), 7, np.uint8)).save("5.png")
+    Path("8.png").rename("late.png")
+    pictures["file"][8] = "late.png"
+    with pytest.raises(
+        ModelFileError, match=r"\(1 changed: 5.png; 1 new: late.png; 1 no longer there: 8.png\) differs"
+    ):
+        train(written(pictures), recipe, out=Path("m.safetensors"), resume=True)

@@ -8,7 +8,7 @@ import json
 import math
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,11 @@ __all__ = ["Checkpoint", "TrainingState"]
 _FORMAT_VERSION = 1
 _PARTS = {"data": "the content of the data"}
 _SHOWN = ("polylogit",)
+
+_MOST_FILES = 100_000
+"""With more files they are not kept one by one, and which of them have changed is not said."""
+
+_FILES_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -64,13 +69,17 @@ class Checkpoint:
         identity: What makes this run: its recipe and data, as text. A checkpoint of another identity is refused.
         resume: Whether a checkpoint that is there is taken up; else it is passed over, and overwritten in time.
         share: The most of the fit's time that writing may take: after a write of t seconds none follows for t / share.
+        files: The files of the data and a digest of each, so that a message can name those that have changed.
     """
 
-    def __init__(self, path: Path, identity: str, *, resume: bool, share: float = 0.05) -> None:
+    def __init__(
+        self, path: Path, identity: str, *, resume: bool, share: float = 0.05, files: Mapping[str, str] | None = None
+    ) -> None:
         self.path = path
         self.identity = identity
         self.resume = resume
         self.share = share
+        self.files = dict(files or {}) if len(files or ()) <= _MOST_FILES else {}
         self._next = 0.0
 
     def is_due(self) -> bool:
@@ -87,7 +96,7 @@ class Checkpoint:
         """
         start = time.monotonic()
         entries = {name: value for name, value in vars(state).items() if name != "tensors"}
-        entries |= {"format_version": _FORMAT_VERSION, "identity": self.identity}
+        entries |= {"format_version": _FORMAT_VERSION, "identity": self.identity, "files": self.files}
         tensors = {name: value.detach().cpu().contiguous() for name, value in state.tensors.items()}
         content = save_tensors(tensors, metadata={"polylogit_checkpoint": json.dumps(entries)})
         try:
@@ -118,26 +127,45 @@ class Checkpoint:
             entries = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["polylogit_checkpoint"])
             tensors = load_tensors(content)
             version, identity = entries.pop("format_version"), entries.pop("identity")
+            files = dict(entries.pop("files", {}))  # which 0.2.0 did not write
         except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as fault:
             raise ModelFileError(
                 f"{self.path}: this is no checkpoint of polylogit, or a damaged one ({fault}). Remove it to start over."
             ) from fault
         if version != _FORMAT_VERSION or identity != self.identity:
+            found = _differences(identity, self.identity, _changed(files, self.files))
             raise ModelFileError(
-                f"{self.path}: the checkpoint is of another run{_differences(identity, self.identity)}. Repeat that "
-                "run's data and options to go on with it, or leave out --resume to start over."
+                f"{self.path}: the checkpoint is of another run{found}. Repeat that run's data and options to go on "
+                "with it, or leave out --resume to start over."
             )
         return TrainingState(tensors=tensors, **entries)
 
 
-def _differences(then: object, now: str) -> str:
+def _changed(then: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """Which files have changed, are new or are no longer there, in words; empty where it is not known."""
+    if not then or not now:
+        return ""
+    kinds = {
+        "changed": [name for name, digest in now.items() if then.get(name, digest) != digest],
+        "new": [name for name in now if name not in then],
+        "no longer there": [name for name in then if name not in now],
+    }
+    words = [f"{len(names):,} {kind}: {_some(names)}" for kind, names in kinds.items() if names]
+    return f" ({'; '.join(words)})" if words else ""
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_FILES_SHOWN]) + (", …" if len(names) > _FILES_SHOWN else "")
+
+
+def _differences(then: object, now: str, of_files: str) -> str:
     """What differs between the identities of two runs that are JSON, in words: parts, and options with both values."""
     try:
         before, after = json.loads(str(then)), json.loads(now)
         found = [
             f"{name} ({json.dumps(before[name])} then, {json.dumps(after[name])} now)"
             if name in _SHOWN
-            else _PARTS.get(name, name)
+            else _PARTS.get(name, name) + (of_files if name == "data" else "")
             for name in sorted({*before, *after} - {"recipe"})
             if before.get(name) != after.get(name)
         ]

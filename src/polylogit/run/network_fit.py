@@ -26,7 +26,7 @@ from polylogit.fitting.loop import fit_network
 from polylogit.fitting.memory import check_network_fits_memory
 from polylogit.fitting.options import TrainingOptions
 from polylogit.fitting.out_of_fold import HeldOutLogits
-from polylogit.model_header import NetworkSpec
+from polylogit.model_header import PICTURE_DIGEST_LENGTH, NetworkSpec
 from polylogit.network_sections import epochs_and_batch_size, usual_batch_size
 from polylogit.networks import KINDS, MlpNetwork
 from polylogit.networks.members import MlpMembers
@@ -98,7 +98,7 @@ def fit_network_model(task: Task, recipe: NetworkRecipe, place: TrainingPlace) -
             check_misuse=False,  # the networks and their loss are polylogit's own
             checkpoint=None
             if place.checkpoint is None
-            else Checkpoint(place.checkpoint, _identity(task, recipe), resume=place.resume),
+            else Checkpoint(place.checkpoint, _identity(task, recipe), resume=place.resume, files=_files(task)),
         )
     if members is not None:
         network = members.to("cpu").merged()
@@ -236,6 +236,11 @@ def _of_least_steps(recipe: NetworkRecipe, options: TrainingOptions) -> str:
         f" training.least_steps={training.least_steps} made {options.epochs} epochs of {training.epochs}, in batches "
         f"of {options.batch_size}."
     )
+
+
+def _files(task: Task) -> dict[str, str]:
+    """The picture files of a task with the start of the digest of each."""
+    return {str(task.locate(row)[0]): digest[:PICTURE_DIGEST_LENGTH] for row, digest in enumerate(task.digests, 1)}
 
 
 def _identity(task: Task, recipe: NetworkRecipe) -> str:

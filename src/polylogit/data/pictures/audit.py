@@ -80,11 +80,13 @@ def _copies(
     if contradictory:
         first = contradictory[0]
         other = next(row for row in first if labels[row] != labels[first[0]])
+        listed = f"{names[first[0]]} and {names[other]}"
+        if names[first[0]] == names[other]:  # a table of file names may list one twice
+            listed = f"{names[other]} in rows {first[0] + 1} and {other + 1}"
         yield AuditFinding(
             "contradictory-rows",
             "warning",
-            f"the same picture is in several classes, as {names[first[0]]} and {names[other]} "
-            f"({sum(map(len, contradictory))} pictures).",
+            f"the same picture is in several classes, as {listed} ({sum(map(len, contradictory))} pictures).",
             "Keep each in the class that it belongs to.",
             file=names[first[0]],
             value=labels[other],

@@ -214,9 +214,11 @@ class PictureEncoder:
         """
         pixels = pictures.pixels if isinstance(pictures, Pictures) else pictures
         if tuple(pixels.shape[1:]) != self.input_shape:
+            same_size = tuple(pixels.shape[2:]) == self.input_shape[1:]
+            remedy = "Convert their channels" if same_size else "Resize them"
             raise DataError(
                 f"{place}: the model takes {_described(self.input_shape)}, got {_described(tuple(pixels.shape[1:]))}. "
-                "Resize them first; pictures in files are resized by polylogit itself."
+                f"{remedy} first; of pictures in files polylogit does that itself."
             )
         return pixels
 
