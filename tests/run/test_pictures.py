@@ -394,3 +394,14 @@ def test_images_and_single_arrays_are_predicted_as_their_files_are(run, folder):
         run.classifier.predict([])
     with pytest.raises(DataError, match="got a list of float"):
         run.classifier.predict([0.5])
+
+
+def test_brackets_in_names_stand_for_themselves(run, tmp_path):
+    for name, light in (("p[1]", 0), ("p1", 200)):
+        (tmp_path / name).mkdir()
+        for number in range(2):
+            Image.fromarray(np.full((12, 12), light, np.uint8)).save(tmp_path / name / f"{number}.png")
+    found = predict(run.model_path, f"{tmp_path}/p[1]/*.png").frame
+    assert found["file"].to_list() == [f"{tmp_path}/p[1]/{number}.png" for number in range(2)]
+    with pytest.raises(DataError, match="there is no such file or folder"):
+        predict(run.model_path, f"{tmp_path}/p1/[01].png")

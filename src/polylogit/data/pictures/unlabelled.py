@@ -164,7 +164,8 @@ def _given(data: str) -> list[str]:
         if not _is_pattern(name):
             given.append(name)
             continue
-        matches = glob.glob(name, recursive=True)  # noqa: PTH207 - a pattern may be absolute
+        brackets = name.replace("[", "[[]")  # which stand for themselves, as they do in names of files
+        matches = glob.glob(brackets, recursive=True)  # noqa: PTH207 - a pattern may be absolute
         if not matches:
             raise DataError(f"{name}: no file matches this pattern.")
         given += sorted(matches, key=lambda match: _natural_order(Path(match)))
@@ -172,7 +173,7 @@ def _given(data: str) -> list[str]:
 
 
 def _is_pattern(name: str) -> bool:
-    return any(sign in name for sign in "*?[") and not os.path.lexists(name)
+    return any(sign in name for sign in "*?") and not os.path.lexists(name)
 
 
 def _nothing_there(name: str) -> DataError:
