@@ -168,7 +168,10 @@ def _convolution(before: int, after: int, side: int, dtype: torch.dtype) -> dict
             (after, before, KERNEL, KERNEL),
             (DOCUMENTS_BATCH, after, out, out),
         )
-        maps, kernels, gradient = (torch.randn(shape).to(dtype).contiguous(memory_format=form) for shape in shapes)
+        # Not `contiguous`, which leaves the strides of one channel as they are, and those decide oneDNN's layout.
+        maps, kernels, gradient = (
+            torch.empty(shape, dtype=dtype, memory_format=form).copy_(torch.randn(shape)) for shape in shapes
+        )
         bias = torch.randn(after).to(dtype)
         for rows in BLOCKS:
             way = layout if rows == DOCUMENTS_BATCH else f"{layout} in blocks of {rows}"

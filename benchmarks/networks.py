@@ -24,6 +24,7 @@ on an older processor, by ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2, whic
 """
 
 import argparse
+import json
 import os
 import random
 import resource
@@ -33,12 +34,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import torch
 from network_limits import limits
 from network_peers import DOCUMENTS_BATCH, NETWORKS, Clock, documents_loop, loops, our_network, polylogit_loop
-from timing import Timing, arguments, as_row, ratio, write_result
+from timing import RESULTS, Timing, arguments, as_row, machine, ratio, write_result
 
 from polylogit.data.pictures.augmentation import Augmentation
 from polylogit.data.pictures.encoder import PictureEncoder
@@ -139,9 +142,12 @@ def limit(source: PictureSource, page: str, clock: str, names: list[str], *, qui
                 **shown,
                 "auto_is": "bfloat16" if bfloat16 else "float32",
                 **{f"{precision}_products_by": way for precision, way in ways.items()},
+                "taken": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
             }
         )
         print(rows[-1], flush=True)
+    known = {row["network"]: row for row in (*_rows_of_this_machine(page), *rows)}
+    rows = [known[name] for name in NETWORKS if name in known]
     simulated = os.environ.get("ATEN_CPU_CAPABILITY")
     limited = (
         ""
@@ -158,6 +164,13 @@ def limit(source: PictureSource, page: str, clock: str, names: list[str], *, qui
         rows=rows,
         quick=quick,
     )
+
+
+def _rows_of_this_machine(page: str) -> list[dict[str, Any]]:
+    """The rows of a page so far, if the machine and the versions are those of now."""
+    path = RESULTS / f"{page}.json"
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return [{"taken": kept["taken"]} | row for row in kept["rows"]] if kept.get("machine") == machine() else []
 
 
 def _median_and_quartiles(timing: Timing) -> str:
@@ -296,7 +309,13 @@ def main() -> None:
     parser.add_argument("--part", choices=["steps", "limit", "target", "recipes", "memory"], help="one part alone")
     parser.add_argument("--clock", choices=list(CLOCKS), default="wall", help="of the parts steps and limit")
     parser.add_argument("--page", help="name of the result of the part steps or limit; networks-PART when left out")
-    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS), help="of the part limit")
+    parser.add_argument(
+        "--networks",
+        nargs="+",
+        choices=NETWORKS,
+        default=list(NETWORKS),
+        help="of the part limit; the others' rows stay",
+    )
     parser.add_argument("--recipes", nargs="+", choices=list(RECIPES), default=list(RECIPES), help="of that part")
     parser.add_argument("--seeds", type=int, default=5, help="runs of the part target")
     parser.add_argument("--hold", help=argparse.SUPPRESS)
