@@ -405,3 +405,11 @@ def test_brackets_in_names_stand_for_themselves(run, tmp_path):
     assert found["file"].to_list() == [f"{tmp_path}/p[1]/{number}.png" for number in range(2)]
     with pytest.raises(DataError, match="there is no such file or folder"):
         predict(run.model_path, f"{tmp_path}/p1/[01].png")
+
+
+def test_a_pattern_with_a_space_is_one_pattern(run, tmp_path):
+    for number in (2, 10):
+        Image.fromarray(np.full((12, 12), number, np.uint8)).save(tmp_path / f"p {number}.png")
+    expected = [f"{tmp_path}/p {number}.png" for number in (2, 10)]
+    assert predict(run.model_path, f"{tmp_path}/p *.png").frame["file"].to_list() == expected
+    assert predict(run.model_path, f"'{expected[0]}' '{expected[1]}'").frame["file"].to_list() == expected

@@ -154,7 +154,7 @@ def _of_files(data: str, broken: Literal["error", "skip"]) -> _Found:
 def _given(data: str) -> list[str]:
     """The files and folders that DATA names, patterns filled in."""
     names = named_files(data)
-    if len(names) == 1 and " " in data and not Path(data).exists():
+    if len(names) == 1 and " " in data and not Path(data).exists() and not _matches(data):
         with suppress(ValueError):
             parts = shlex.split(data)
             if any(Path(part).exists() or _is_pattern(part) for part in parts):
@@ -164,12 +164,18 @@ def _given(data: str) -> list[str]:
         if not _is_pattern(name):
             given.append(name)
             continue
-        brackets = name.replace("[", "[[]")  # which stand for themselves, as they do in names of files
-        matches = glob.glob(brackets, recursive=True)  # noqa: PTH207 - a pattern may be absolute
+        matches = _matches(name)
         if not matches:
             raise DataError(f"{name}: no file matches this pattern.")
         given += sorted(matches, key=lambda match: _natural_order(Path(match)))
     return given
+
+
+def _matches(pattern: str) -> list[str]:
+    """The files that a pattern matches, in which brackets stand for themselves, as they do in names of files."""
+    if not _is_pattern(pattern):
+        return []
+    return glob.glob(pattern.replace("[", "[[]"), recursive=True)  # noqa: PTH207 - a pattern may be absolute
 
 
 def _is_pattern(name: str) -> bool:
