@@ -31,7 +31,7 @@ from polylogit.run.evaluated_rows import EvaluatedRows, evaluate_rows
 from polylogit.run.model_recipe import recipe_to_read
 from polylogit.run.output_paths import check_report_ending
 from polylogit.run.picture_columns import picture_weights
-from polylogit.run.picture_task import picture_reading, split_of_pictures, targets_by_name
+from polylogit.run.picture_task import parts_of_pictures, picture_reading, targets_by_name
 from polylogit.run.prediction_frames import notes_on_table
 from polylogit.run.replacing import check_outputs
 from polylogit.run.report_contents import report_data
@@ -287,19 +287,20 @@ def _evaluated_pictures(
     source = open_pictures(data, root=data_root, reading=reading)
     targets = targets_by_name(source, classifier.class_names, leave_out_others=recipe.data.classes is not None)
     notes = _notes_on_others(targets if source.own_split is None else targets[source.own_split.test], recipe)
-    weights, of_weights = None, recipe.data.weight
-    if of_weights is not None and of_weights in ((source.listing and source.listing.columns) or ()):
+    columns = None if source.listing is None else source.listing.columns
+    weights = None
+    if recipe.data.weight is not None and recipe.data.weight not in (columns or ()):
+        notes.append(f'there is no column "{recipe.data.weight}" of weights, so all pictures weigh the same.')
+    else:
         weights = picture_weights(source, recipe)
-        targets = without_weightless(targets, weights)
-    elif of_weights is not None:
-        notes.append(f'there is no column "{of_weights}" of weights, so all pictures weigh the same.')
+    targets = without_weightless(targets, weights)
     rows = torch.nonzero(targets >= 0).flatten()
     seen = source.fingerprint == classifier.trained_on.fingerprint
     notes += [] if source.listing is None else source.listing.notes
     if source.own_split is not None and source.listing is not None:
         notes.append(f"{data} has training and test folders: only the pictures of its test part are evaluated.")
     if source.own_split is not None or seen:
-        rows = split_of_pictures(source, targets, recipe).test
+        rows = parts_of_pictures(source, targets, recipe).split.test
     if not seen:
         rows, note = _not_trained_on(rows, source.digests, classifier)
         notes += note

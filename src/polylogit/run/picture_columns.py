@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from polylogit.data.pictures.sources import PictureSource
-from polylogit.data.split import Split, given_split
+from polylogit.data.split import Split, given_split, is_among
 from polylogit.data.tables.column_types import Reading
 from polylogit.data.tables.columns import read_columns
 from polylogit.data.tables.type_inference import find_readings
@@ -16,22 +16,27 @@ from polylogit.errors import RecipeError
 from polylogit.recipes import Recipe
 from polylogit.run.table_task import checked_weights, number_marks
 
-__all__ = ["GivenParts", "given_parts", "picture_values", "picture_weights"]
+__all__ = ["PictureParts", "given_parts", "picture_values", "picture_weights"]
 
 _OTHER_WORDS = {"training": "train", "valid": "val", "validation": "val"}
 
 
 @dataclass(frozen=True)
-class GivenParts:
-    """The parts that `data.split` gives.
+class PictureParts:
+    """The parts of pictures.
 
     Args:
         split: Training pictures, those for validation among them, and test pictures.
-        validation: The pictures for validation, in rising order; None where there are none.
+        validation: The pictures for validation, in rising order; None where none are given.
     """
 
     split: Split
-    validation: Int[Tensor, " V"] | None
+    validation: Int[Tensor, " V"] | None = None
+
+    def within(self, rows: Int[Tensor, " C"]) -> "PictureParts":
+        """The parts without the pictures that are not among these."""
+        validation = None if self.validation is None else self.validation[is_among(self.validation, rows)]
+        return PictureParts(self.split.within(rows), validation)
 
 
 def picture_values(source: PictureSource, option: str, wanted: str) -> pl.Series:
@@ -57,7 +62,7 @@ def picture_values(source: PictureSource, option: str, wanted: str) -> pl.Series
     return source.listing.values_of(option, wanted)
 
 
-def given_parts(source: PictureSource, wanted: str) -> GivenParts:
+def given_parts(source: PictureSource, wanted: str) -> PictureParts:
     """The parts of pictures for which each has a word: train, val or test, as the names of folders are.
 
     Without test pictures those for validation are the test pictures, as with folders.
@@ -77,7 +82,7 @@ def given_parts(source: PictureSource, wanted: str) -> GivenParts:
     has_test = bool((words == "test").any())
     split = given_split(words.replace("val", "train" if has_test else "test"), source.name, "train, val or test")
     validation = torch.from_numpy((words == "val").fill_null(value=False).to_numpy().nonzero()[0])
-    return GivenParts(split, validation if has_test and len(validation) else None)
+    return PictureParts(split, validation if has_test and len(validation) else None)
 
 
 def picture_weights(source: PictureSource, recipe: Recipe) -> Float[Tensor, " N"] | None:

@@ -26,7 +26,7 @@ from polylogit.recipes.data_kinds import check_options_apply, data_kind
 from polylogit.recipes.data_section import DataRecipe
 from polylogit.run.conformal_rows import without_conformal_rows
 from polylogit.run.labelled_rows import LabelledRows
-from polylogit.run.picture_columns import given_parts, picture_values, picture_weights
+from polylogit.run.picture_columns import PictureParts, given_parts, picture_values, picture_weights
 from polylogit.run.picture_memory import check_form_fits_memory
 from polylogit.run.table_task import dialect_of, without_weightless
 from polylogit.run.task import Task
@@ -36,10 +36,10 @@ __all__ = [
     "PictureLabels",
     "audit_of_pictures",
     "fitted_picture_encoder",
+    "parts_of_pictures",
     "picture_labels",
     "picture_reading",
     "picture_task",
-    "split_of_pictures",
     "targets_by_name",
     "task_of_pictures",
 ]
@@ -133,13 +133,12 @@ def picture_labels(source: PictureSource, recipe: Recipe) -> PictureLabels:
         class_names = chosen_classes(recipe.data.classes, class_names, source.name)
     weights = picture_weights(source, recipe)
     targets = without_weightless(targets_by_name(source, class_names, leave_out_others=True), weights)
-    given = source.own_split is None and recipe.data.split is not None
-    validation = given_parts(source, str(recipe.data.split)).validation if given else source.validation
-    validation = None if validation is None else validation[targets[validation] >= 0]
-    split = split_of_pictures(source, targets, recipe)
+    parts = parts_of_pictures(source, targets, recipe)
     groups = _groups(source, recipe)
-    split, conformal_rows = without_conformal_rows(split, targets, recipe, groups=groups, validation=validation)
-    return PictureLabels(class_names, targets, weights, split, groups, validation, conformal_rows)
+    split, conformal_rows = without_conformal_rows(
+        parts.split, targets, recipe, groups=groups, validation=parts.validation
+    )
+    return PictureLabels(class_names, targets, weights, split, groups, parts.validation, conformal_rows)
 
 
 def task_of_pictures(
@@ -243,8 +242,8 @@ def _groups(source: PictureSource, recipe: Recipe) -> Int[Tensor, " N"] | None:
     return group_numbers(picture_values(source, "data.group", recipe.data.group))
 
 
-def split_of_pictures(source: PictureSource, targets: Int[Tensor, " N"], recipe: Recipe) -> Split:
-    """The split that the recipe asks for; else the data's own; else one that is drawn.
+def parts_of_pictures(source: PictureSource, targets: Int[Tensor, " N"], recipe: Recipe) -> PictureParts:
+    """The parts that the recipe asks for; else the data's own; else training and test pictures that are drawn.
 
     Args:
         source: The pictures.
@@ -252,7 +251,7 @@ def split_of_pictures(source: PictureSource, targets: Int[Tensor, " N"], recipe:
         recipe: Names groups or parts, and says how large a share is held out.
 
     Returns:
-        The split; pictures that are left out are in neither part.
+        The parts; pictures that are left out are in none.
 
     Raises:
         RecipeError: The recipe splits pictures that have a split of their own, or names what these pictures lack.
@@ -265,19 +264,19 @@ def split_of_pictures(source: PictureSource, targets: Int[Tensor, " N"], recipe:
             raise RecipeError(
                 f"data.{asked}: {source.name} has training and test parts of its own. Leave the option out."
             )
-        return source.own_split.within(rows)
+        return PictureParts(source.own_split, source.validation).within(rows)
     if wanted.split is not None:
-        split = given_parts(source, wanted.split).split.within(rows)
+        parts = given_parts(source, wanted.split).within(rows)
     elif wanted.group is not None and wanted.test_fraction:
         groups = group_numbers(picture_values(source, "data.group", wanted.group))[rows]
-        split = grouped_split(targets[rows], groups, wanted.test_fraction, recipe.seed).of(rows)
+        parts = PictureParts(grouped_split(targets[rows], groups, wanted.test_fraction, recipe.seed).of(rows))
     else:
-        return drawn_split(targets, wanted.test_fraction, recipe.seed)
-    if len(torch.unique(targets[split.train])) < 2:
+        return PictureParts(drawn_split(targets, wanted.test_fraction, recipe.seed))
+    if len(torch.unique(targets[parts.split.train])) < 2:
         raise DataError(
             f"{source.name}: the training pictures are all of one class. Split the pictures in another way."
         )
-    return split
+    return parts
 
 
 def targets_by_name(

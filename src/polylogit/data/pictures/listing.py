@@ -191,7 +191,7 @@ def _on_parts(parts: Sequence[tuple[Path, str]], part_of: Sequence[str]) -> str:
 
 def _check_no_parts(folder: Path) -> None:
     """Refuse folders of parts beside other folders, or without classes, which would be taken for classes."""
-    inner = [entry for entry in entries_of(folder) if entry.is_dir()]
+    inner = folders_in(folder)
     part_of = {entry: part for entry in inner if (part := part_of_name(entry.name))}
     training = next((entry for entry, part in part_of.items() if part == "train" and folders_in(entry)), None)
     if training is None or len(part_of) < 2:
