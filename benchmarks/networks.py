@@ -67,7 +67,7 @@ RECIPES = {"mnist": "mnist", "fashion-mnist": "fashion-mnist", "fashion-best": "
 
 
 def in_turn(epochs: Mapping[str, Callable[[], float]], count: int, rounds: int) -> dict[str, Timing]:
-    """Seconds of a step of each loop: an epoch each in an order that is drawn anew each round, after a warm-up."""
+    """Seconds of a step of each loop: an epoch each in an order that is drawn for each round, after a warm-up."""
     seconds: dict[str, list[float]] = {loop: [] for loop in epochs}
     for epoch in epochs.values():
         epoch()

@@ -152,6 +152,16 @@ def outcome(run: dict[str, Any]) -> str:
     return f"exit {run['code']}: {run['said'][:80]}" if run["code"] else f"{run['log_loss']:.5f}"
 
 
+def times_of(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The columns of a result that say how long some trainings took."""
+    seconds = sorted(run["seconds"] for run in runs)
+    return {
+        "seconds_median": round(statistics.median(seconds), 1),
+        "seconds_range": f"{seconds[0]:.1f} to {seconds[-1]:.1f}, n={len(seconds)}",
+        "cpu_seconds": " and ".join(f"{run['cpu']:.1f}" for run in runs),
+    }
+
+
 def small_run(folder: Path, columns: int, group: MemoryGroup | None = None) -> dict[str, Any]:
     """A training on 400 rows of so many columns, beyond which memory is counted."""
     table = folder / "small.parquet"
@@ -175,16 +185,12 @@ def speed(folder: Path, rows: int, columns: int, rounds: int) -> Iterator[dict[s
     for _ in range(rounds):
         for where, done in runs.items():
             done.append(train(table, where, folder))
-    size = f"{rows:,} x {columns}"
     for where, done in runs.items():
-        seconds = sorted(run["seconds"] for run in done)
         yield {
             "run": f"polylogit, data.in_memory={where}",
-            "rows": size,
+            "rows": f"{rows:,} x {columns}",
             "table_mib": round(table.stat().st_size / MIB),
-            "seconds_median": round(statistics.median(seconds), 1),
-            "seconds_range": f"{seconds[0]:.1f} to {seconds[-1]:.1f}",
-            "cpu_seconds": " and ".join(f"{run['cpu']:.1f}" for run in done),
+            **times_of(done),
             "memory_mib": round((max(run["peak"] for run in done) - anonymous) / MIB),
             "test_log_loss": outcome(done[0]),
         }
@@ -330,15 +336,12 @@ def commands(folder: Path, rows: int, columns: int, rounds: int) -> Iterator[dic
         for size, done in runs.items():
             done.append(train(table, "never", folder, processes=size))
     for size, done in runs.items():
-        seconds = sorted(run["seconds"] for run in done)
         yield {
             "run": f"polylogit train, {size} process{'es' * (size > 1)} of 1 thread",
             "rows": f"{rows:,} x {columns}",
             "rows_per_process": " and ".join(f"{count:,}" for count in done[0].get("rows_per_process") or [rows]),
             "table_mib": round(table.stat().st_size / MIB),
-            "seconds_median": round(statistics.median(seconds), 1),
-            "seconds_range": f"{seconds[0]:.1f} to {seconds[-1]:.1f}, n={len(seconds)}",
-            "cpu_seconds": " and ".join(f"{run['cpu']:.1f}" for run in done),
+            **times_of(done),
             "memory_mib": " and ".join(str(round((peak - anonymous) / MIB)) for peak in done[0]["peaks"]),
             "test_log_loss": outcome(done[0]),
         }
